@@ -1,0 +1,103 @@
+# Needs Python 3.11 or newer and make; everything else is fetched into .venv.
+#
+#   make run [PORT=9000]   serve Gatehouse on http://127.0.0.1:8080
+#   make demo              the same with thirty made-up people, on a throw-away database
+#   make test [ARGS=…]     every test, on SQLite, on PostgreSQL and in a browser; ARGS go to pytest
+#   make check             lint, format and types
+#   make bench             the figures of docs/performance.md
+#   make pictures          the pictures of README.md and docs/, from the made-up people
+#   make lock [ARGS=…]     write the locks anew; ARGS=--upgrade takes newer versions
+#   make clean             remove what the above has made; data/ stays
+
+# Assigned here, so that variables of these names in the caller's environment mean nothing.
+PORT =
+ARGS =
+PYTHON ?=
+
+BIN = .venv/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
+PORT_OPTION = $(if $(PORT),--port $(PORT))
+
+.PHONY: run demo test check bench pictures lock clean
+
+run: .venv/runtime
+	@exec $(BIN)/gatehouse serve $(PORT_OPTION)
+
+demo: .venv/runtime
+	@exec $(BIN)/gatehouse demo $(PORT_OPTION)
+
+test: .venv/dev
+	@$(BIN)/python -m tests.provide
+	@$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal $(ARGS)
+
+check: .venv/dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+pictures: .venv/dev
+	@$(BIN)/python -m tests.pictures
+
+bench: .venv/dev
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+# One lock serves Python 3.11 and newer on every system (environment markers), with the hashes of all
+# files of each release. The versions that people run bind those of the tests.
+LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-config --quiet $(ARGS)
+lock: .venv/dev
+	$(LOCK) pyproject.toml --output-file requirements.txt
+	$(LOCK) pyproject.toml --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	$(LOCK) --group build --output-file requirements-build.txt
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The files .venv/made, .venv/runtime and .venv/dev say how far the set-up has come; each is written last.
+
+# A virtual environment works only where it was made: one in a moved or copied checkout, or one whose
+# Python has gone, is made again.
+ifneq ($(shell test -x .venv/bin/python && cat .venv/made 2>/dev/null),$(CURDIR))
+.PHONY: .venv/made
+endif
+
+# Versions that the locked packages have ready-made files for go first; a newer one may have to compile some.
+define CHOOSE_PYTHON
+python= below=15
+if test -n "$(PYTHON)"; then below=99; fi
+for candidate in "$(PYTHON)" python3 python3.14 python3.13 python3.12 python3.11 newer python3 python; do
+	if test "$$candidate" = newer; then below=99; continue; fi
+	if "$${candidate:-false}" -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, $$below))" \
+		>/dev/null 2>&1; then python=$$candidate; break; fi
+	if test -n "$(PYTHON)"; then echo "PYTHON=$(PYTHON) is not Python 3.11 or newer." >&2; exit 1; fi
+done
+if test -z "$$python"; then
+	echo "Gatehouse needs Python 3.11 or newer and found none: install one (Debian, Ubuntu: apt install python3 python3-venv; Fedora: dnf install python3; macOS: brew install python), or name it: make PYTHON=/path/to/python3" >&2
+	exit 1
+fi
+if ! "$$python" -c "import ensurepip, venv" >/dev/null 2>&1; then
+	echo "$$python lacks the module that makes virtual environments: install it (Debian, Ubuntu: apt install python3-venv)." >&2
+	exit 1
+fi
+echo "Making .venv with $$("$$python" --version)"
+"$$python" -m venv --clear .venv
+endef
+.venv/made: export SCRIPT = $(CHOOSE_PYTHON)
+.venv/made:
+	@sh -c "$$SCRIPT"
+	@printf '%s\n' '$(CURDIR)' > $@
+
+.venv/runtime: .venv/made requirements.txt requirements-build.txt pyproject.toml
+	@echo "Installing the packages of requirements.txt"
+	@$(INSTALL) --require-hashes -r requirements.txt -r requirements-build.txt
+	@$(INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev: .venv/runtime requirements-dev.txt
+	@echo "Installing the packages of requirements-dev.txt"
+	@$(INSTALL) --require-hashes -r requirements-dev.txt || { \
+		echo "Some package for the tests can't be installed here; they have ready-made files for Python 3.11 to 3.14 on Linux and macOS: make clean test PYTHON=python3.13" >&2; \
+		exit 1; \
+	}
+	@touch $@

@@ -1,0 +1,224 @@
+"""create_app(settings) -> Litestar: wiring only."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
+from functools import partial
+from socket import socket
+from typing import Any, Final
+
+os.environ.setdefault("PICCOLO_CONF", "db.piccolo_conf")
+
+import uvloop
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.plugins.core import MsgspecDIPlugin
+
+import mailer
+from db import (
+    deactivation,
+    engine,
+    invitation_care,
+    last_day,
+    ledger,
+    links,
+    outbox,
+    request_ends,
+    retention,
+    secret_key,
+    sessions,
+    throttle,
+    uploads,
+)
+from db.sessions import Ages
+from db.throttle import Throttle
+from handlers import ROUTES, styleguide
+from handlers.http import access, errors, rendering, server
+from handlers.http.defences import Defences
+from handlers.http.house import House
+from handlers.http.static import StaticFiles
+from links import Signer
+from settings import CHECKOUT, Settings
+
+CHORE_SECONDS: Final = 60
+ROUNDS_IN_AN_HOUR: Final = 3600 // CHORE_SECONDS
+TEMPLATES: Final = CHECKOUT / "templates"
+Prepare = Callable[[int], Coroutine[Any, Any, Settings]]
+log = logging.getLogger("gatehouse")
+
+
+class _App(Litestar):
+    @staticmethod
+    def _get_default_plugins(plugins: list[Any]) -> list[Any]:
+        """Without the plugin for Pydantic, which nothing here uses: it takes a quarter of the start."""
+        return [*plugins, MsgspecDIPlugin()]
+
+
+def create_app(settings: Settings) -> Litestar:
+    """The application. settings.secret_key is set; the database is chosen and migrated already."""
+    house = _house(settings)
+    outbox.use(house.mail, mailer.hello(house.host))
+    app = _App(
+        route_handlers=[*ROUTES, styleguide.show_styleguide] if settings.debug else ROUTES,
+        dependencies={"current": Provide(access.current_session)},
+        exception_handlers=errors.HANDLERS,
+        state=State({"house": house, "mailer": _mailer(settings, house)}),
+        lifespan=[_lifespan],
+        openapi_config=None,
+        debug=False,
+        request_max_body_size=None,
+        logging_config=None,
+    )
+    # Outside the framework, so that 404 and 405 are covered too.
+    app.asgi_handler = Defences(app.asgi_handler, house)
+    return app
+
+
+def serve(prepare: Prepare, *, host: str, port: int, workers: int) -> None:
+    """Serves until SIGTERM or SIGINT.
+
+    prepare: is told the port; chooses, starts and migrates the database, and returns the settings with the
+    secret key in them. Raises what it raises, OSError if the port can't be had, SystemExit if nobody starts.
+    """
+    with server.listen(host, port) as listening:
+        ready = partial(prepare, listening.getsockname()[1])
+        if workers > 1:
+            asyncio.run(_stop_after(ready))
+            server.serve_by_workers("app:worker_app", listening, workers)
+            return
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_stop_after(partial(_serve_alone, ready, listening)))
+
+
+async def _serve_alone(ready: Callable[[], Coroutine[Any, Any, Settings]], listening: socket) -> None:
+    await server.serve(create_app(await ready()), listening)
+
+
+async def _stop_after(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    try:
+        await work()
+    finally:
+        await engine.stop()
+
+
+def worker_app() -> Litestar:
+    """The application in one of several worker processes, whose parent has migrated and found the key."""
+    settings = Settings.from_environment()
+    key = settings.secret_key or secret_key.read(settings.key_file)
+    if not key:
+        raise secret_key.WrongKey(f"{settings.key_file} vanished while the server started.")
+    server.log_to_stderr()
+    server.end_with_the_parent()
+    engine.use(settings.database_url)
+    return create_app(replace(settings, secret_key=key))
+
+
+def _house(settings: Settings) -> House:
+    signer = Signer(settings.secret_key)
+    static = StaticFiles(CHECKOUT / "static", settings.root)
+    return House(
+        signer=signer,
+        throttle=Throttle(signer.key("throttle")),
+        ages=Ages(kept=settings.max_session_age * 1000, idle=settings.max_time_between_activity * 1000),
+        closed=settings.closed,
+        host=settings.host,
+        root=settings.root,
+        https=settings.https,
+        app_name=settings.app_name,
+        app_url=settings.app_url,
+        mail=settings.mail is not None,
+        invitation_days=settings.invitation_days,
+        activity_days=settings.activity_days,
+        trusted_proxies=settings.trusted_proxies,
+        static=static,
+        environment=settings.shown(),
+        templates=rendering.make_environment(
+            TEMPLATES,
+            root=settings.root,
+            static=static,
+            app_name=settings.app_name,
+            app_url=settings.app_url,
+            mail=settings.mail is not None,
+        ),
+    )
+
+
+def _mailer(settings: Settings, house: House) -> mailer.Mailer | None:
+    if settings.mail is None:
+        return None
+    return mailer.Mailer(
+        settings.mail,
+        signer=house.signer,
+        host=settings.host,
+        app_name=settings.app_name,
+        app_url=settings.app_url,
+        templates=TEMPLATES,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: Litestar) -> AsyncIterator[None]:
+    """Opens the database and does the chores; at the end activity is written, then all is closed."""
+    house: House = app.state.house
+    await engine.start()
+    try:
+        # As long as it is held, nobody replaces the database.
+        async with engine.serving():
+            # Whose last day was over while nobody served is out before the first request.
+            await _do(deactivation.end_due)
+            tasks = [asyncio.create_task(_chores(house))]
+            if app.state.mailer is not None:
+                tasks.append(asyncio.create_task(app.state.mailer.run()))
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                with contextlib.suppress(engine.Unavailable):
+                    await house.presence.flush()
+    finally:
+        await engine.stop()
+
+
+async def _chores(house: House) -> None:
+    """Each minute: memberships that end, last activity, whatever else ended, reminders, the ledger's fold.
+
+    A minute after the start and then each hour the activity log forgets what is too old.
+    """
+    sweep = partial(engine.write, _sweep, house)
+    each_minute = (deactivation.end_due, house.presence.flush, sweep, _remind, ledger.fold)
+    each_hour = (partial(retention.forget, house.activity_days),)
+    for finished in itertools.count():
+        await asyncio.sleep(CHORE_SECONDS)
+        for chore in (*each_minute, *(() if finished % ROUNDS_IN_AN_HOUR else each_hour)):
+            await _do(chore)
+
+
+async def _do(chore: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    try:
+        await chore()
+    except Exception:
+        # A full disk must not end the chores: they come again in a minute.
+        log.exception("a chore failed and is tried again")
+
+
+async def _remind() -> None:
+    if outbox.set_up():
+        await engine.write(invitation_care.remind)
+        await engine.write(last_day.tell_due)
+        outbox.wake()
+
+
+async def _sweep(house: House) -> None:
+    await sessions.sweep(house.ages)
+    await links.stamp_expired()
+    await throttle.sweep()
+    await uploads.sweep()
+    await request_ends.sweep()
+    await outbox.sweep()

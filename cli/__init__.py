@@ -1,0 +1,49 @@
+"""The gatehouse command: the server, and operations without a browser (CONTRACT.md §1).
+
+What was done goes to stdout in one line; what went wrong to stderr in one line, and the exit code is 1.
+The rest of the house is imported where it is used, so that --help and wrong usage answer at once.
+"""
+
+import os
+import sys
+from typing import NoReturn
+
+os.environ.setdefault("PICCOLO_CONF", "db.piccolo_conf")
+
+from cli.arguments import parser
+from cli.operation import Stop
+
+
+def main() -> NoReturn:
+    """Runs one command and exits with 0, or with 1 when it failed or was called wrongly."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command; returns the exit code. Raises SystemExit for --help and wrong usage."""
+    args = parser().parse_args(arguments)
+    from db.failures import DatabaseError
+    from db.policy import DomainError
+    from settings import WrongSetting
+
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
+    except (WrongSetting, Stop, DomainError) as error:
+        return _failed(str(error))
+    except DatabaseError as error:
+        return _failed(f"{error} ({error.__cause__})" if error.__cause__ else str(error))
+    except KeyboardInterrupt:
+        return 1
+    except BrokenPipeError:
+        # `gatehouse members | head` has seen enough; Python would complain when it flushes what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def _failed(text: str) -> int:
+    print("gatehouse:", " ".join(text.split()), file=sys.stderr)
+    return 1

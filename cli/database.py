@@ -1,0 +1,90 @@
+"""The database: brought up to date, copied, brought back, and its key."""
+
+import argparse
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cli.operation import Stop, awaited, fingerprint_of, number, settings_of_environment
+
+if TYPE_CHECKING:
+    from settings import Settings
+
+
+def migrate(args: argparse.Namespace) -> int:
+    from db import migrate
+
+    changed = awaited(migrate.migrate(settings_of_environment().database_url))
+    print("The database is up to date now." if changed else "The database was up to date.")
+    return 0
+
+
+async def make_backup(args: argparse.Namespace, settings: "Settings") -> str:
+    """A consistent copy, also of an older Gatehouse's database before it is migrated."""
+    from db import backup
+
+    try:
+        header = await backup.write(args.file.absolute(), overwrite=args.force)
+    except FileExistsError:
+        raise Stop(f"{args.file} is there already; --force overwrites it.") from None
+    except FileNotFoundError:
+        raise Stop(f"There is no folder {args.file.absolute().parent} to write to.") from None
+    key = "SECRET_KEY" if settings.secret_key else settings.key_file
+    people = number(header.members, "member")
+    return f"{args.file} holds {people}. It doesn't hold the secret key: keep {key}, too."
+
+
+def restore(args: argparse.Namespace) -> int:
+    settings = settings_of_environment()
+    print(awaited(_restored(args, settings)))
+    return 0
+
+
+async def _restored(args: argparse.Namespace, settings: "Settings") -> str:
+    from db import backup, engine, restore, secret_key
+
+    # A file that can't be used is refused before a database is made for it.
+    header = backup.read_header(args.file)
+    engine.use(settings.database_url)
+    await engine.start()
+    try:
+        async with engine.nobody_is_serving():
+            key = settings.secret_key or secret_key.read(settings.key_file)
+            fingerprint = fingerprint_of(key or secret_key.make(settings.key_file))
+            wish = restore.Wish(args.replace, args.keep_sessions, args.keep_links, args.send_mail)
+            await restore.restore(args.file, fingerprint=fingerprint, wish=wish)
+            held = await restore.held()
+    finally:
+        await engine.stop()
+    made_at = datetime.fromtimestamp(header.made_at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    people = number(header.members, "member")
+    said = [f"The database is as it was on {made_at}, with {people}; changes after that are lost."]
+    if not args.keep_sessions:
+        said.append("Everybody has to sign in again.")
+    if header.key_fingerprint != fingerprint:
+        said.append("It was made with another secret key: links given out don't work any more.")
+    elif not args.keep_links:
+        said.append("Links given out before don't work any more: `gatehouse invite-link` prints the new one.")
+    if held:
+        said.append(
+            f"{number(held, 'queued mail')} won't go out by itself: resend the invitations concerned."
+        )
+    return " ".join(said)
+
+
+async def rotate_key(_: argparse.Namespace, settings: "Settings") -> str:
+    """Another secret key; the old one isn't kept, since nothing that it signed is to work again."""
+    from db import engine, secret_key, setup
+
+    async with engine.nobody_is_serving():
+        if settings.secret_key:
+            if fingerprint_of(settings.secret_key) == await setup.known_fingerprint():
+                raise Stop("SECRET_KEY is what the database belongs to already: set another one first.")
+            ended = await setup.rotate_key(fingerprint_of(settings.secret_key))
+            return f"The database belongs to SECRET_KEY now. {_ended(ended)}"
+        with secret_key.replaced(settings.key_file) as key:
+            ended = await setup.rotate_key(fingerprint_of(key))
+    return f"A new secret key is in {settings.key_file}. {_ended(ended)}"
+
+
+def _ended(links: int) -> str:
+    return f"{number(links, 'open link')} ended; people stay signed in."

@@ -1,0 +1,61 @@
+"""Links that are printed, to hand over."""
+
+import argparse
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cli.operation import Stop, number, with_key
+from cli.serving import address_of
+
+if TYPE_CHECKING:
+    from db.link_limits import Limits
+    from db.links import Link
+    from settings import Settings
+
+
+async def reset_link(args: argparse.Namespace, settings: "Settings") -> str:
+    """A link that sets a new password, also for the Owner."""
+    from db import accounts, members
+    from db.policy import COMMAND_LINE
+    from links import Signer
+
+    signer = Signer((await with_key(settings)).secret_key)
+    link = await accounts.make_reset_link(COMMAND_LINE, member_id=await members.id_of(args.email))
+    token = signer.token(link.purpose, link.id, link.nonce)
+    url = _printed(args, settings, "/user/password/reset", token)
+    return f"For 24 hours and once, {args.email} can set a new password here: {url}"
+
+
+async def invite_link(args: argparse.Namespace, settings: "Settings") -> str:
+    """The invite link, the present or a new one."""
+    from db import invite_link, setup
+    from db.policy import COMMAND_LINE
+    from links import Signer
+
+    if not (await setup.site()).exists:
+        raise Stop("Nobody owns the organization yet: open the set-up link, or `gatehouse create-owner`.")
+    signer = Signer((await with_key(settings)).secret_key)
+    link = await (invite_link.reset(COMMAND_LINE) if args.reset else invite_link.present())
+    token = signer.token(link.purpose, link.id, link.nonce)
+    url = _printed(args, settings, "/user/signup", token)
+    said = "The old invite link is dead; the new one" if args.reset else "The invite link"
+    return f"{said} ({_limits(link, await invite_link.limits())}): {url}"
+
+
+def _limits(link: "Link", limits: "Limits") -> str:
+    """What bounds a link, or that it has stopped working."""
+    from db import clock
+
+    at = datetime.fromtimestamp(link.expires_at / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    dead = link.dead_because(clock.now())
+    if dead == "expired":
+        return f"it stopped working on {at}" if link.expires_at else "it has stopped working"
+    uses = f"{link.uses} of {link.max_uses} uses" if link.max_uses else f"used {number(link.uses, 'time')}"
+    if dead:
+        return f"it is used up, {uses}"
+    ends = f"works until {at}" if link.expires_at else "works until it is reset"
+    return ", ".join([ends, uses, *([f"for addresses {limits.where}"] if limits.domains else [])])
+
+
+def _printed(args: argparse.Namespace, settings: "Settings", path: str, token: str) -> str:
+    return f"{settings.host or address_of(args.host, args.port)}{path}?token={token}"

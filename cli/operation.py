@@ -1,0 +1,78 @@
+"""An operation: on the database there is, by the settings there are; a sentence says what it did."""
+
+import argparse
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from settings import Settings
+
+T = TypeVar("T")
+Operation = Callable[[argparse.Namespace, "Settings"], Coroutine[Any, Any, str]]
+
+
+class Stop(Exception):
+    """It can't be done; the message is one line for the person at the keyboard."""
+
+
+def in_database(operation: Operation, *, current: bool = True) -> Callable[[argparse.Namespace], int]:
+    """Runs an operation on the database there is, and prints what it did. current: it must be up to date."""
+
+    def run(args: argparse.Namespace) -> int:
+        settings = settings_of_environment()
+
+        async def perform() -> str:
+            from db import migrate, outbox
+
+            if settings.mail is not None:
+                # What is queued here is sent by the server; if none runs, by the next one.
+                from mailer import hello
+
+                outbox.use(True, hello(settings.host))
+            async with migrate.opened(settings.database_url, current=current):
+                return await operation(args, settings)
+
+        print(awaited(perform()))
+        return 0
+
+    return run
+
+
+def awaited(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns. Imports asyncio, half the time of --help, no earlier than here."""
+    import asyncio
+
+    return asyncio.run(work)
+
+
+def settings_of_environment() -> "Settings":
+    from settings import Settings
+
+    settings = Settings.from_environment()
+    for warning in settings.warnings:
+        note(warning)
+    return settings
+
+
+def note(text: str) -> None:
+    print("gatehouse:", text, file=sys.stderr, flush=True)
+
+
+async def with_key(settings: "Settings") -> "Settings":
+    """The settings with the secret key that the database in use belongs to."""
+    from db import secret_key
+
+    key = await secret_key.agreed(settings.key_file, settings.secret_key, fingerprint_of)
+    return replace(settings, secret_key=key)
+
+
+def fingerprint_of(key: str) -> str:
+    from links import Signer
+
+    return Signer(key).fingerprint()
+
+
+def number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

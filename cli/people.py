@@ -1,0 +1,94 @@
+"""People: the first owner, who there is, and in which role."""
+
+import argparse
+import sys
+import unicodedata
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cli.operation import Stop
+
+if TYPE_CHECKING:
+    from db.policy import Role
+    from settings import Settings
+
+
+async def create_owner(args: argparse.Namespace, settings: "Settings") -> str:
+    """Makes the organization and its Owner; the password is never an argument, which others could see."""
+    from db import first_owner, setup
+
+    owned = Stop("Somebody owns the organization already; nothing was changed.")
+    if (await setup.site()).exists:
+        raise owned
+    made = await first_owner.make(
+        args.email,
+        _password(),
+        app_name=settings.app_name,
+        title=args.title,
+        first_name=args.first_name,
+        last_name=args.last_name,
+    )
+    if not made:
+        raise owned
+    return f"{args.email} is the Owner of {args.title or first_owner.TITLE!r} now."
+
+
+def _password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    import getpass
+
+    password = getpass.getpass("Password: ")
+    if getpass.getpass("Once more: ") != password:
+        raise Stop("The two passwords differ; nothing was changed.")
+    return password
+
+
+async def list_members(_: argparse.Namespace, __: "Settings") -> str:
+    """A table of everybody in joining order, deactivated people too."""
+    from db import directory
+    from db.policy import Role
+
+    table = [("id", "address", "name", "role", "last activity (UTC)")]
+    async for rows in directory.export(directory.Filter(roles=tuple(Role), sort="joined")):
+        for row in rows:
+            seen = datetime.fromtimestamp(row.last_activity_at / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+            table.append((str(row.id), row.email, row.name, Role(row.role).label, seen))
+    widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
+    return "\n".join(
+        "  ".join(
+            text + " " * (width - _width(text)) for text, width in zip(line, widths, strict=True)
+        ).rstrip()
+        for line in table
+    )
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal a text takes: Chinese letters two, marks above others none."""
+    return sum(
+        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1
+        for sign in text
+    )
+
+
+async def change_role(args: argparse.Namespace, settings: "Settings") -> str:
+    """Gives a member a role, by the same rules as an Administrator's."""
+    from db import members
+    from db.policy import COMMAND_LINE
+
+    role = _role(args.role)
+    change = await members.change_role(COMMAND_LINE, member_id=await members.id_of(args.email), role=role)
+    if change.before is role:
+        return f"{change.row.email} was {role.label} already."
+    return f"{change.row.email} is {role.label} now, and was {change.before.label}."
+
+
+def _role(text: str) -> "Role":
+    from db.policy import ASSIGNABLE, Role
+
+    words = {word.casefold(): role for role in Role for word in (role.value, role.label)}
+    words["not activated"] = Role.PENDING
+    if text.casefold() not in words:
+        known = ", ".join(f"{role.value} ({role.label})" for role in ASSIGNABLE)
+        raise Stop(f"{text!r} is no role; there are {known}.")
+    return words[text.casefold()]

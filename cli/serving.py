@@ -1,0 +1,107 @@
+"""The server: made ready, then served until it is told to stop; with made-up people on demand."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.operation import Stop, note, settings_of_environment, with_key
+
+if TYPE_CHECKING:
+    from settings import Settings
+
+DEFAULT_HOST: Final = "127.0.0.1"
+DEFAULT_PORT: Final = 8080
+
+
+def serve(args: argparse.Namespace) -> int:
+    settings = replace(settings_of_environment(), debug=args.debug)
+    return _serve_by(partial(_prepare, settings), args, args.workers)
+
+
+def _serve_by(
+    prepare: "Callable[[str], Coroutine[Any, Any, Settings]]", args: argparse.Namespace, workers: int
+) -> int:
+    """Serves until it is told to stop. prepare: makes everything ready, and says so; it gets the address."""
+    import app
+
+    try:
+        app.serve(
+            lambda port: prepare(address_of(args.host, port)), host=args.host, port=args.port, workers=workers
+        )
+    except SystemExit:
+        # The reason is in the log already.
+        return 1
+    return 0
+
+
+def address_of(host: str, port: int) -> str:
+    """The base of links when HOST isn't set."""
+    shown = {"0.0.0.0": DEFAULT_HOST, "": DEFAULT_HOST, "::": "::1"}.get(host, host)
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+async def _prepare(settings: "Settings", address: str) -> "Settings":
+    """Brings the database up to date, finds the key, makes the first owner, and says where to go."""
+    from db import engine, links, migrate, setup
+    from links import Signer
+
+    engine.use(settings.database_url)
+    await engine.start()
+    await migrate.migrate()
+    settings = await with_key(settings)
+    await _owner_of_environment(settings)
+    base = settings.host or address
+    print(f"Gatehouse is at {base}" + (f" and listens at {address}" if settings.host else ""), flush=True)
+    link = await setup.open_link()
+    if link:
+        code = Signer(settings.secret_key).token(links.SETUP, link.id, link.nonce)
+        print(f"Nobody owns it yet. Whoever opens this link does: {base}/setup?code={code}", flush=True)
+    return settings
+
+
+async def _owner_of_environment(settings: "Settings") -> None:
+    """Makes the first owner from LABEL_STUDIO_USERNAME and _PASSWORD, or says that nobody was changed."""
+    from db import first_owner
+    from db.policy import Invalid
+
+    if not settings.username:
+        return
+    try:
+        made = await first_owner.make(settings.username, settings.password, app_name=settings.app_name)
+    except Invalid as error:
+        raise Stop(f"LABEL_STUDIO_USERNAME and LABEL_STUDIO_PASSWORD can't be used: {error}") from error
+    if not made:
+        note("Somebody owns the organization: LABEL_STUDIO_USERNAME and _PASSWORD change no account.")
+
+
+def demo(args: argparse.Namespace) -> int:
+    import secrets
+    import tempfile
+
+    from settings import Settings
+
+    # Until the server takes signals over: the folder goes in any case.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    with tempfile.TemporaryDirectory(prefix="gatehouse-demo-") as folder:
+        # Nothing of the environment: a demo touches nobody's database and sends no mails.
+        settings = Settings(database_url=f"sqlite:///{folder}/demo.db", secret_key=secrets.token_urlsafe(48))
+        return _serve_by(partial(_prepare_demo, settings), args, workers=1)
+
+
+async def _prepare_demo(settings: "Settings", address: str) -> "Settings":
+    from db import demo, engine, migrate
+
+    engine.use(settings.database_url)
+    await engine.start()
+    await migrate.migrate()
+    await with_key(settings)
+    people = await demo.fill()
+    print(f"Gatehouse is at {address} with thirty made-up people, until you stop it. Sign in as")
+    for role, email in people:
+        print(f"  {role + ':':15}{email}")
+    print(f"with the password: {demo.PASSWORD}", flush=True)
+    return settings

@@ -1,0 +1,188 @@
+"""The activity log: one row for each change, written in the change's own transaction, and never changed.
+
+A row never holds a token, a password or a link, nor a name or an address: those are read where they stand,
+so that removing somebody takes them out of the log as well. `before` and `after` hold role codes or short
+words, never sentences: the page makes the sentence.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from db import clock, engine
+from db.policy import Actor
+
+# What subject_id is an id of, by how the kind begins; a member's where nothing else is said.
+ABOUT: Final = {"invitation_": "invitation", "invite_link_": "link", "request_": "request"}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row of the log, with the present names of who acted and whom it concerned ("" when nobody).
+
+    about: member, invitation, link, request or "": what subject_id is an id of. at: ms.
+    """
+
+    id: int
+    at: int
+    actor_kind: str
+    actor_id: int
+    actor_name: str
+    kind: str
+    subject_id: int
+    subject_name: str
+    before: str
+    after: str
+    address: str
+    about: str = "member"
+
+
+class Place(NamedTuple):
+    """An event's place in the log, which is in the order of time, then of ids."""
+
+    at: int
+    id: int
+
+
+async def record(actor: Actor, kind: str, subject_id: int = 0, *, before: str = "", after: str = "") -> None:
+    """Adds a row; call it inside the engine.write of the change it tells of."""
+    await record_many(actor, kind, [(subject_id, before, after)])
+
+
+async def record_many(actor: Actor, kind: str, rows: Sequence[tuple[int, str, str]]) -> None:
+    """Adds many rows of one kind, inside the write: (subject_id, before, after) of each."""
+    about = next((about for beginning, about in ABOUT.items() if kind.startswith(beginning)), "member")
+    for some in engine.chunks(rows):
+        values: list[object] = []
+        for subject_id, before, after in some:
+            values += [clock.now(), actor.kind, actor.id, kind, about if subject_id else "", subject_id]
+            values += [before, after, actor.address]
+        marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * len(some))
+        await engine.execute(
+            "INSERT INTO activity (at, actor_kind, actor_id, kind, about, subject_id, before, after, address)"
+            f" VALUES {marks}",
+            *values,
+        )
+
+
+async def of_member(member_id: int, limit: int = 20) -> list[Event]:
+    """The newest events that concern this member, or that they caused. limit: rows."""
+    return await walk(person=member_id, limit=limit)
+
+
+async def walk(
+    *,
+    person: int = 0,
+    kinds: Sequence[str] = (),
+    since: int = 0,
+    until: int = 0,
+    place: Place | None = None,
+    backwards: bool = False,
+    limit: int,
+) -> list[Event]:
+    """Up to `limit` events after the place, the newest first; backwards: before it, the oldest first.
+
+    person: who acted or whom it concerned, 0 for anybody. kinds: () for all. since, until: ms, the latter
+    excluded, 0 for no end.
+    """
+    found, args = await _found(person, kinds, since, until, place, backwards, limit)
+    order = "ASC" if backwards else "DESC"
+    rows = await engine.rows(
+        f"SELECT {_COLUMNS} FROM ({found}) AS found JOIN activity AS a ON a.id = found.id {_NAMES}"
+        f" ORDER BY a.at {order}, a.id {order} LIMIT ?",
+        *args,
+        limit,
+    )
+    return [Event(*row) for row in rows]
+
+
+async def count_newer(
+    place: Place, most: int, *, person: int = 0, kinds: Sequence[str] = (), since: int = 0, until: int = 0
+) -> int:
+    """How many events have come after this one, counted up to `most`."""
+    found, args = await _found(person, kinds, since, until, place, True, most)
+    ((number,),) = await engine.rows(f"SELECT COUNT(*) FROM ({found}) AS found", *args)
+    return min(int(number), most)
+
+
+async def _found(
+    person: int,
+    kinds: Sequence[str],
+    since: int,
+    until: int,
+    place: Place | None,
+    backwards: bool,
+    limit: int,
+) -> tuple[str, list[object]]:
+    """The statement that finds places of events, and its arguments: a walk along an index for each arm.
+
+    An OR in place of the arms would read the whole log. Each arm gives its nearest rows, and whoever acted on
+    themself stands in two: hence UNION, of which the caller takes as many as it wants.
+    """
+    between, ends = _bounds(since, until, place, backwards)
+    order = "ASC" if backwards else "DESC"
+    arms, args = list[str](), list[object]()
+    for where, values in await _arms(person, kinds):
+        arms.append(
+            f"SELECT id, at FROM (SELECT a.id, a.at FROM activity AS a WHERE {where}{between}"
+            f" ORDER BY a.at {order}, a.id {order} LIMIT ?) AS arm_{len(arms)}"
+        )
+        args += [*values, *ends, limit]
+    return " UNION ".join(arms), args
+
+
+async def _arms(person: int, kinds: Sequence[str]) -> list[tuple[str, list[object]]]:
+    """Conditions that each are the beginning of an index, so that nothing is read that isn't wanted."""
+    if not person:
+        return [("a.kind = ?", [kind]) for kind in kinds] or [("a.id > 0", [])]
+    arms = list[tuple[str, list[object]]]()
+    for where in (
+        "a.actor_id = ? AND a.actor_id > 0",
+        "a.subject_id = ? AND a.subject_id > 0 AND a.about = 'member'",
+    ):
+        for kind in kinds or await _kinds(where, person):
+            arms.append((f"{where} AND a.kind = ?", [person, kind]))
+    return arms or [("a.id < 0", [])]
+
+
+async def _kinds(where: str, person: int) -> list[str]:
+    """The kinds of a person's events, found by leaps along the index, one for each kind."""
+    first = f"SELECT MIN(a.kind) AS kind FROM activity AS a WHERE {where}"
+    found = await engine.rows(
+        f"WITH RECURSIVE leap AS ({first} UNION ALL"
+        f" SELECT (SELECT MIN(a.kind) FROM activity AS a WHERE {where} AND a.kind > leap.kind)"
+        " FROM leap WHERE leap.kind IS NOT NULL) SELECT kind FROM leap WHERE kind IS NOT NULL",
+        person,
+        person,
+    )
+    return [kind for (kind,) in found]
+
+
+def _bounds(since: int, until: int, place: Place | None, backwards: bool) -> tuple[str, list[object]]:
+    parts, args = list[str](), list[object]()
+    for sign, instant in ((">=", since), ("<", until)):
+        if instant:
+            parts.append(f" AND a.at {sign} ?")
+            args.append(instant)
+    if place is not None:
+        # The index finds the millisecond; whoever shares it is told apart by the id. The plus signs keep
+        # SQLite from walking twice for the OR.
+        sign = ">" if backwards else "<"
+        parts.append(f" AND a.at {sign}= ? AND (+a.at {sign} ? OR +a.id {sign} ?)")
+        args += [place.at, place.at, place.id]
+    return "".join(parts), args
+
+
+_NAME = "COALESCE(NULLIF(TRIM({t}.first_name || ' ' || {t}.last_name), ''), NULLIF({t}.email, ''), '')"
+_COLUMNS = (
+    "a.id, a.at, a.actor_kind, a.actor_id, "
+    + _NAME.format(t="actor")
+    + " AS actor_name, a.kind, a.subject_id, CASE WHEN a.about = 'invitation'"
+    + " THEN COALESCE((SELECT i.email FROM invitation AS i WHERE i.id = a.subject_id), '') ELSE "
+    + _NAME.format(t="subject")
+    + " END AS subject_name, a.before, a.after, a.address, a.about"
+)
+_NAMES = (
+    "LEFT JOIN member AS actor ON actor.id = a.actor_id"
+    " LEFT JOIN member AS subject ON subject.id = a.subject_id AND a.about = 'member'"
+)

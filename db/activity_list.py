@@ -1,0 +1,212 @@
+"""The activity log as its page shows it: newest first, fifty at a time, by person, kind and days.
+
+The address is the state, as with the members: a filter is read from a query string, and written as one.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from db import activity, days, directory, engine
+from db.activity import Event, Place
+from db.directory import Row
+from db.policy import Invalid
+
+PAGE_SIZE: Final = 50
+EXPORT_BATCH: Final = 1_000
+# A person is chosen by name or address; of more than this many the page asks for more letters.
+MOST_PEOPLE: Final = 20
+# "99 new events" is as good as any number above.
+MOST_NEW: Final = 99
+MAX_CHARACTERS: Final = 200
+FIELDS: Final = ("person", "kind", "from", "to", "after", "before")
+_ID: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+_CURSOR: Final = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """person: a member's id, 0 for anybody. kind: as in the address, kinds: the kinds it stands for.
+
+    first, last: days as in the address, both of them included, in UTC. after, before: at most one of them.
+    """
+
+    person: int = 0
+    kind: str = ""
+    kinds: tuple[str, ...] = ()
+    first: str = ""
+    last: str = ""
+    after: Place | None = None
+    before: Place | None = None
+
+    @classmethod
+    def parse(cls, query: Mapping[str, list[str]], kinds: Mapping[str, tuple[str, ...]]) -> "Filter":
+        """Reads a query string's parameters; unknown and empty ones don't matter.
+
+        kinds: what `kind` may be, with the kinds it means. Raises Invalid with every error by its field.
+        """
+        errors: dict[str, list[str]] = {}
+        typed = {name: _single(query, name, errors) for name in FIELDS}
+        if typed["person"] and not _ID.fullmatch(typed["person"]):
+            errors["person"] = ["There is no such person: choose one by name or address."]
+        if typed["kind"] and typed["kind"] not in kinds:
+            errors["kind"] = ["There is no such kind of event: choose one from the list."]
+        for name in ("from", "to"):
+            if typed[name] and days.start_of(typed[name]) is None:
+                errors[name] = ["Write a day as 2026-11-22: year, month and day."]
+        if not errors.keys() & {"from", "to"} and typed["to"] and typed["from"] > typed["to"]:
+            errors["to"] = ["The last day is before the first. Choose a later one, or leave it empty."]
+        places = {name: _place(typed[name]) for name in ("after", "before")}
+        for name, place in places.items():
+            if typed[name] and place is None:
+                errors[name] = ["This place in the log isn't one: start from the first page."]
+        if places["after"] and places["before"]:
+            errors["before"] = ["Give either after or before, not both."]
+        if errors:
+            raise Invalid(errors)
+        who, kind = int(typed["person"] or 0), typed["kind"]
+        return cls(who, kind, kinds[kind] if kind else (), typed["from"], typed["to"], **places)
+
+    @property
+    def chosen(self) -> bool:
+        """Whether it leaves anything out."""
+        return bool(self.person or self.kind or self.first or self.last)
+
+    @property
+    def since(self) -> int:
+        """The first day's beginning, in ms; 0 for none."""
+        return days.start_of(self.first) or 0
+
+    @property
+    def until(self) -> int:
+        """The last day's end, in ms; 0 for none."""
+        start = days.start_of(self.last)
+        return 0 if start is None else max(1, start + days.DAY_MS)
+
+    def address(self, **changes: Any) -> str:
+        """The query string of this filter with `changes`; a place in the log only if it is one of them.
+
+        after, before: cursors as text.
+        """
+        place = {name: changes.pop(name, "") for name in ("after", "before")}
+        new = replace(self, after=None, before=None, **changes)
+        pairs = [("person", new.person), ("kind", new.kind), ("from", new.first), ("to", new.last)]
+        return urlencode([(name, value) for name, value in (*pairs, *place.items()) if value])
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """newer, older: cursors for `before` and `after`, "" where the log ends.
+
+    top: the newest event's cursor on the first page, from where the page asks what has come since.
+    """
+
+    events: tuple[Event, ...]
+    newer: str
+    older: str
+    top: str
+
+
+async def page(shown: Filter) -> Page:
+    """One page. Raises engine.Unavailable."""
+    return await engine.read(_page, shown)
+
+
+async def count_new(shown: Filter, top: str) -> int:
+    """How many events the filter shows that have come after that cursor, up to MOST_NEW. Raises Invalid."""
+    place = _place(top)
+    if place is None:
+        raise Invalid({"top": ["This place in the log isn't one."]})
+    return await engine.read(
+        activity.count_newer,
+        place,
+        MOST_NEW,
+        person=shown.person,
+        kinds=shown.kinds,
+        since=shown.since,
+        until=shown.until,
+    )
+
+
+async def export(shown: Filter) -> AsyncIterator[list[Event]]:
+    """Everything the filter shows, whatever page it points to, in batches of up to 1,000, each its own read.
+
+    Raises engine.Unavailable and engine.TookTooLong.
+    """
+    place: Place | None = None
+    while events := await engine.read_slowly(_walk, shown, place, False, EXPORT_BATCH):
+        yield events
+        place = Place(events[-1].at, events[-1].id)
+
+
+async def people(text: str) -> tuple[Row, ...]:
+    """Members whose name or address holds this text, up to MOST_PEOPLE and one more; the Deactivated too.
+
+    Just the one of whom it is the whole name or address, if there is exactly one. Raises engine.TookTooLong.
+    """
+    wanted = directory.Filter(q=text, roles=directory.ROLE_ORDER)
+    if not wanted.terms:
+        return ()
+    rows = (await directory.page(wanted)).rows
+    typed = text.strip().casefold()
+    whole = tuple(row for row in rows if typed in (row.email.casefold(), row.name.casefold()))
+    return whole if len(whole) == 1 else rows[: MOST_PEOPLE + 1]
+
+
+async def _page(shown: Filter) -> Page:
+    place, backwards = shown.after or shown.before, shown.before is not None
+    events, more = await _part(shown, place, backwards)
+    if place is not None and len(events) < (PAGE_SIZE if backwards else 1):
+        # Less than a page precedes the place, or nothing follows it: that is the first page, or the last one.
+        place, backwards = None, not backwards
+        events, more = await _part(shown, place, backwards)
+    newer, older = (more, place is not None) if backwards else (place is not None, more)
+    cursors = [_cursor(event) for event in events]
+    return Page(
+        events=tuple(events),
+        newer=cursors[0] if newer and cursors else "",
+        older=cursors[-1] if older and cursors else "",
+        top="" if newer else (cursors[0] if cursors else "0.0"),
+    )
+
+
+async def _part(shown: Filter, place: Place | None, backwards: bool) -> tuple[list[Event], bool]:
+    """A page's events, newest first, and whether there are more that way."""
+    found = await _walk(shown, place, backwards, PAGE_SIZE + 1)
+    events = found[:PAGE_SIZE]
+    return (events[::-1] if backwards else events), len(found) > PAGE_SIZE
+
+
+async def _walk(shown: Filter, place: Place | None, backwards: bool, limit: int) -> list[Event]:
+    return await activity.walk(
+        person=shown.person,
+        kinds=shown.kinds,
+        since=shown.since,
+        until=shown.until,
+        place=place,
+        backwards=backwards,
+        limit=limit,
+    )
+
+
+def _single(query: Mapping[str, list[str]], name: str, errors: dict[str, list[str]]) -> str:
+    values = query.get(name) or [""]
+    text = values[0].strip()
+    if len(values) > 1:
+        errors[name] = ["Give this once."]
+        return ""
+    if len(text) > MAX_CHARACTERS or not text.isprintable():
+        errors[name] = [f"Use at most {MAX_CHARACTERS} characters, none of them a control character."]
+        return ""
+    return text
+
+
+def _place(cursor: str) -> Place | None:
+    parts = _CURSOR.fullmatch(cursor)
+    return Place(int(parts[1]), int(parts[2])) if parts else None
+
+
+def _cursor(event: Event) -> str:
+    return f"{event.at}.{event.id}"

@@ -1,0 +1,92 @@
+"""Email addresses: one canonical form, one account per form (SECURITY.md, 'Accounts and passwords').
+
+The local part is ASCII and checked before any folding, since NFKC and casefold turn a Kelvin sign into k.
+The domain becomes IDNA A-labels first (UTS 46, non-transitional), so straße.de isn't strasse.de.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+MAX_BYTES: Final = 254
+MAX_LOCAL_CHARACTERS: Final = 64
+# As typed, before anything is computed: a domain of thousands of signs would cost seconds.
+MAX_TYPED_CHARACTERS: Final = 1_000
+TOO_LONG: Final = f"An email address has at most {MAX_BYTES} characters."
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """email: what is stored, shown and written to. key: the canonical form that is unique."""
+
+    email: str
+    key: str
+
+
+class NotAnAddress(ValueError):
+    """The message is a sentence for the person who typed it."""
+
+
+def parse(text: str) -> Address:
+    """The address in `text`. Raises NotAnAddress with the reason as a sentence."""
+    typed = text.strip()
+    if not typed:
+        raise NotAnAddress("Enter an email address.")
+    if len(typed) > MAX_TYPED_CHARACTERS:
+        raise NotAnAddress(TOO_LONG)
+    local, at, domain = typed.rpartition("@")
+    if not at or not local or not domain:
+        raise NotAnAddress("An email address has a name, an @ sign and a domain, like name@example.org.")
+    if not local.isascii():
+        raise NotAnAddress(
+            "The part before the @ sign may hold only plain letters, digits and signs (ASCII)."
+        )
+    if len(local) > MAX_LOCAL_CHARACTERS:
+        raise NotAnAddress(f"The part before the @ sign has at most {MAX_LOCAL_CHARACTERS} characters.")
+    if "@" in local:
+        raise NotAnAddress("There are two @ signs in it.")
+    email_validator = _email_validator()
+    try:
+        checked = email_validator.validate_email(typed, check_deliverability=False, allow_smtputf8=False)
+    except email_validator.EmailNotValidError as error:
+        raise NotAnAddress(_sentence(str(error))) from error
+    host = (checked.ascii_domain or checked.domain).lower()
+    email = f"{local}@{host}"
+    if len(email.encode()) > MAX_BYTES:
+        raise NotAnAddress(TOO_LONG)
+    return Address(email=email, key=email.lower())
+
+
+def unicode_domain(email: str) -> str:
+    """The domain as its owners write it when it is international (xn--), else ""."""
+    domain = email.rpartition("@")[2]
+    if "xn--" not in domain:
+        return ""
+    import idna
+
+    try:
+        return idna.decode(domain)
+    except idna.IDNAError:
+        return ""
+
+
+def shown_domain(domain: str) -> str:
+    """A domain for its readers: an international one as its owners write it, with its A-labels beside it."""
+    shown = unicode_domain(f"@{domain}")
+    return f"{shown} ({domain})" if shown else domain
+
+
+@cache
+def _email_validator() -> Any:
+    """The package, imported at first use: its tables take longer than the rest of a start's database work."""
+    import email_validator
+
+    # Hosts of a home or office network, where small installations live.
+    email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = [
+        name for name in email_validator.SPECIAL_USE_DOMAIN_NAMES if name not in ("local", "test")
+    ]
+    return email_validator
+
+
+def _sentence(reason: str) -> str:
+    return reason if reason.endswith(".") else f"{reason}."

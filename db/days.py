@@ -1,0 +1,45 @@
+"""Days, by UTC: as people type them, as the address and the log hold them, and as sentences say them."""
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+DAY_MS: Final = 24 * 3600 * 1000
+_SHAPE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+def start_of(text: str) -> int | None:
+    """When a day like 2026-11-22 begins, in ms; None for anything that isn't one."""
+    if not _SHAPE.fullmatch(text):
+        return None
+    try:
+        begins = datetime.fromisoformat(f"{text}T00:00:00+00:00")
+    except ValueError:
+        return None
+    return int(begins.timestamp()) * 1000
+
+
+def iso(at: int) -> str:
+    """The day in which an instant lies, as 2026-11-22. at: ms."""
+    return _instant(at).date().isoformat()
+
+
+def words(at: int) -> str:
+    """The same as 22 Nov 2026."""
+    instant = _instant(at)
+    return f"{instant.day} {instant:%b %Y}"
+
+
+def long_words(at: int) -> str:
+    """The same as 22 November 2026."""
+    instant = _instant(at)
+    return f"{instant.day} {instant:%B %Y}"
+
+
+def hour(at: int) -> str:
+    """When in that day, as 09:12 UTC."""
+    return f"{_instant(at):%H:%M} UTC"
+
+
+def _instant(at: int) -> datetime:
+    return datetime.fromtimestamp(at / 1000, UTC)

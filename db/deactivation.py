@@ -1,0 +1,77 @@
+"""Shutting people out: at once by somebody, or by itself when the last day of a membership is over.
+
+From the very moment it is over nobody with that membership decides or does anything, whether the chore has
+come by or not: every change asks for roles here, and signing in and each request look at `ends_at` as well.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from db import activity, clock, engine, invitation_ends, links, outbox, policy, sessions
+from db.policy import SYSTEM, Actor, Role
+
+# Memberships that end in one transaction: a whole course may end on the same day.
+BITE: Final = 200
+# The role as it is now, for queries that decide nothing; the argument is the present instant in ms.
+ROLE_NOW: Final = "CASE WHEN {t}.ends_at > 0 AND {t}.ends_at <= ? THEN 'DI' ELSE {t}.role END"
+
+
+async def lock_roles(member_ids: Sequence[int]) -> dict[int, Role]:
+    """Inside a write: locks these members in id order; returns their roles at this instant.
+
+    Whoever's last day is over is deactivated first, in the same transaction. Who isn't there is left out.
+    """
+    wanted = sorted(set(member_ids))
+    marks = ", ".join("?" * len(wanted))
+    found = await engine.rows(
+        f"SELECT id, role, ends_at FROM member WHERE id IN ({marks}) AND removed_at = 0"
+        f" ORDER BY id{engine.for_update()}",
+        *wanted,
+    )
+    now = clock.now()
+    roles = {member_id: Role(role) for member_id, role, _ in found}
+    over = {
+        member_id: roles[member_id]
+        for member_id, _, ends_at in found
+        if policy.has_ended(ends_at, now) and roles[member_id] is not Role.DEACTIVATED
+    }
+    if over:
+        await _end(over)
+    return roles | dict.fromkeys(over, Role.DEACTIVATED)
+
+
+async def _end(before: Mapping[int, Role]) -> None:
+    """Deactivates members whose last day is over. before: the roles they had."""
+    marks = ", ".join("?" * len(before))
+    await engine.execute(f"UPDATE member SET role = 'DI' WHERE id IN ({marks})", *before)
+    await shut_out(SYSTEM, tuple(before), "membership ended")
+    told = [(member_id, role.value, Role.DEACTIVATED.value) for member_id, role in before.items()]
+    await activity.record_many(SYSTEM, "role_changed", told)
+
+
+async def end_due() -> None:
+    """Chore, also at start: deactivates everybody whose last day is over; once each, whoever else does it."""
+    while await engine.write(_end_some) == BITE:
+        pass
+
+
+async def _end_some() -> int:
+    due = await engine.rows(
+        "SELECT id FROM member WHERE ends_at > 0 AND ends_at <= ? AND role <> 'DI' ORDER BY id LIMIT ?",
+        clock.now(),
+        BITE,
+    )
+    if due:
+        await lock_roles([member_id for (member_id,) in due])
+    return len(due)
+
+
+async def shut_out(actor: Actor, member_ids: Sequence[int], reason: str) -> None:
+    """Inside a write: ends every session and every link of these members, and what they invited to."""
+    for member_id in member_ids:
+        await sessions.end_all(member_id, reason)
+        for purpose in (links.RESET, links.ADDRESS):
+            await links.end(purpose, reason, subject=member_id)
+        await invitation_ends.void_of_inviter(actor, member_id)
+        await invitation_ends.revoke_of_invited(actor, member_id)
+        await outbox.void_of_member(member_id)

@@ -1,0 +1,140 @@
+"""What can go wrong with the database: our errors, and the one place that knows the drivers'.
+
+None of these messages contains a word of a driver, a value or a statement: the driver's error is the
+`__cause__`, for the log alone.
+"""
+
+import re
+import sqlite3
+from typing import Any
+
+
+class DatabaseError(Exception):
+    """Everything that the database refuses or fails to do."""
+
+
+class ConstraintViolation(DatabaseError):
+    """A constraint refused the change; nothing of the change is stored.
+
+    `where` names the constraint as well as the driver can. A UNIQUE or PRIMARY KEY over plain columns
+    and a NOT NULL give "table.column" ("table.a, table.b" for several) on both databases; an index over
+    expressions and a CHECK give their own name. A foreign key gives its name on PostgreSQL and ""
+    on SQLite, which doesn't tell.
+    """
+
+    def __init__(self, where: str) -> None:
+        super().__init__(f"The change is refused by a constraint: {where or 'a foreign key'}")
+        self.where = where
+
+
+class UniqueViolation(ConstraintViolation):
+    """The same value is there already."""
+
+
+class Unavailable(DatabaseError):
+    """The database is locked, gone, full or unreadable at the moment: try again later (503).
+
+    Nothing of the change is stored, with one exception: when the connection breaks during the COMMIT
+    itself, nobody can know.
+    """
+
+
+class BeingServed(DatabaseError):
+    """A server is running on this database, so it can't be replaced."""
+
+
+class TookTooLong(DatabaseError):
+    """A query ran into its time limit and was stopped."""
+
+
+class Unsupported(DatabaseError):
+    """This database can't be used at all; the message is one line that says why. Raised at the start."""
+
+
+class BadQuery(DatabaseError):
+    """A statement that the database can't understand, or an argument of the wrong type: our mistake."""
+
+
+class Misuse(RuntimeError):
+    """The engine is used in a way it forbids: our mistake, never the database's."""
+
+
+A_CHANGE_IS_A_FUNCTION = "a change is a function: pass it to db.engine.write()"
+A_SERVER_RUNS = "A server is running on this database: stop it first."
+NO_TRANSACTION_LEFT = "a change or a look neither begins nor ends its transaction itself"
+BEING_REPLACED = "The database is being replaced at the moment."
+
+_UNAVAILABLE = "The database can't be used at the moment."
+_TOOK_TOO_LONG = "The database took too long to answer."
+_BAD_QUERY = "The database doesn't understand a statement or one of its arguments."
+
+# Primary result codes of SQLite (https://www.sqlite.org/rescode.html): PERM, BUSY, LOCKED, NOMEM, READONLY,
+# IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOLFS, NOTADB.
+_SQLITE_UNAVAILABLE = frozenset({3, 5, 6, 7, 8, 10, 11, 13, 14, 15, 22, 26})
+_SQLITE_UNIQUE = frozenset(
+    {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID}
+)
+
+# Classes of SQLSTATE (PostgreSQL's appendix A): connection, no such role or password, no such database,
+# rolled back for others' sake, out of resources, lock not available, shut down, system error, corrupt;
+# 25P03 is a transaction that was idle for too long.
+_POSTGRES_UNAVAILABLE = ("08", "25P03", "28", "3D", "40", "53", "55P03", "57P", "58", "XX")
+_UNIQUE, _NOT_NULL, _CANCELLED, _READ_ONLY = "23505", "23502", "57014", "25006"
+
+
+def translate(error: BaseException, *, gone: bool = False) -> DatabaseError | Misuse:
+    """Our error for one of sqlite3's or asyncpg's.
+
+    `gone` says that the connection is closed, which asyncpg reports in the same class as a wrong call.
+    """
+    if isinstance(error, sqlite3.Error):
+        return _from_sqlite(error)
+    sqlstate = getattr(error, "sqlstate", None)
+    if isinstance(sqlstate, str):
+        return _from_postgres(error, sqlstate)
+    if isinstance(error, OverflowError | UnicodeError) or (isinstance(error, ValueError) and not gone):
+        return BadQuery(_BAD_QUERY)
+    if gone or isinstance(error, OSError | TimeoutError):
+        return Unavailable(_UNAVAILABLE)
+    return BadQuery(_BAD_QUERY)
+
+
+def _from_sqlite(error: sqlite3.Error) -> DatabaseError | Misuse:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    if isinstance(error, sqlite3.IntegrityError):
+        where = str(error).partition("failed: ")[2]
+        if named := re.fullmatch(r"index '(.+)'", where):
+            where = named[1]
+        return UniqueViolation(where) if code in _SQLITE_UNIQUE else ConstraintViolation(where)
+    if code & 0xFF == sqlite3.SQLITE_INTERRUPT:
+        return TookTooLong(_TOOK_TOO_LONG)
+    if code & 0xFF in _SQLITE_UNAVAILABLE:
+        return Unavailable(_UNAVAILABLE)
+    return BadQuery(_BAD_QUERY)
+
+
+def _from_postgres(error: Any, sqlstate: str) -> DatabaseError | Misuse:
+    if sqlstate.startswith("23"):
+        where = _where_in_postgres(error, sqlstate)
+        return UniqueViolation(where) if sqlstate == _UNIQUE else ConstraintViolation(where)
+    if sqlstate == _CANCELLED:
+        return TookTooLong(_TOOK_TOO_LONG)
+    if sqlstate == _READ_ONLY:
+        return Misuse(A_CHANGE_IS_A_FUNCTION)
+    if sqlstate.startswith(_POSTGRES_UNAVAILABLE):
+        return Unavailable(_UNAVAILABLE)
+    return BadQuery(_BAD_QUERY)
+
+
+def _where_in_postgres(error: Any, sqlstate: str) -> str:
+    """Builds SQLite's "table.a, table.b" out of PostgreSQL's detail "Key (a, b)=(…) already exists."
+
+    Only the brackets are read, so the language of the server's messages doesn't matter.
+    """
+    if sqlstate == _NOT_NULL:
+        return f"{error.table_name}.{error.column_name}"
+    if sqlstate == _UNIQUE and (key := re.search(r"\((.+?)\)=\(", error.detail or "")):
+        columns = key[1].split(", ")
+        if all(re.fullmatch(r"\w+", column) for column in columns):
+            return ", ".join(f"{error.table_name}.{column}" for column in columns)
+    return error.constraint_name or ""

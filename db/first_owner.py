@@ -1,0 +1,41 @@
+"""The organization's first Owner, made by who runs the server: from the environment or the command line."""
+
+from typing import Final
+
+from db import addresses, passwords, setup
+from db.members import Person
+from db.policy import Invalid
+
+TITLE: Final = "Organization"
+MAX_CHARACTERS: Final = 100
+
+
+async def make(
+    email: str, password: str, *, app_name: str, title: str = "", first_name: str = "", last_name: str = ""
+) -> bool:
+    """Makes the organization and its Owner; False, and nothing, when somebody owns it already.
+
+    The rules are those of the set-up page. app_name: what a password should not be made of, either.
+    Raises Invalid with everything that is wrong.
+    """
+    if (await setup.site()).exists:
+        return False
+    errors: dict[str, list[str]] = {}
+    title, first_name, last_name = (
+        " ".join(text.split()) for text in (title or TITLE, first_name, last_name)
+    )
+    for field, text in (("title", title), ("first_name", first_name), ("last_name", last_name)):
+        if len(text) > MAX_CHARACTERS or any(ord(sign) < 32 or ord(sign) == 127 for sign in text):
+            errors[field] = [f"{text!r} is too long, or has characters that can't be typed."]
+    address = None
+    try:
+        address = addresses.parse(email)
+    except addresses.NotAnAddress as error:
+        errors["email"] = [f"{email!r} isn't accepted. {error}"]
+    about = (email, first_name, last_name, title, app_name)
+    if refused := await passwords.why_refused(password, about):
+        errors["password"] = ["The password isn't accepted.", *refused]
+    if errors or address is None:
+        raise Invalid(errors)
+    person = Person(address, first_name, last_name, await passwords.hash_of(password))
+    return await setup.found_by_operator(title, person)

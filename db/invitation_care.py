@@ -1,0 +1,192 @@
+"""What becomes of an invitation until it is accepted: another role, sent again, revoked, asked for anew."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from db import acceptance, activity, clock, engine, invitation_ends, links, members, outbox, policy
+from db.acceptance import Invited
+from db.days import DAY_MS
+from db.policy import Actor, Refused, Role, Unknown
+
+REMIND_BEFORE_MS: Final = 2 * DAY_MS
+# Asking for a new one tells the inviter at most so often.
+ASK_AGAIN_MS: Final = 3600 * 1000
+
+
+async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> None:
+    """Another role for an open invitation; read at acceptance. Raises NotAllowed, Unknown and Refused."""
+    if role not in policy.WORKING:
+        raise Refused("An invitation gives one of the roles Annotator, Reviewer, Manager, Administrator.")
+
+    async def write() -> None:
+        ((_, before, _),) = await _lock_open(actor, (invitation_id,))
+        if before == role.value:
+            return
+        await engine.execute("UPDATE invitation SET role = ? WHERE id = ?", role.value, invitation_id)
+        await activity.record(
+            actor, "invitation_role_changed", invitation_id, before=before, after=role.value
+        )
+
+    await engine.write(write)
+
+
+async def resend(actor: Actor, *, invitation_ids: Sequence[int], days: int) -> int:
+    """Sends open and expired invitations again: each lives for so many days from now, earlier mails work on.
+
+    All or nothing; returns how many. Raises NotAllowed, Unknown and Refused.
+    """
+
+    async def write() -> int:
+        found = await _lock_open(actor, invitation_ids)
+        expires_at = clock.now() + days * DAY_MS
+        for invitation_id, (email, _, link_id) in zip(sorted(set(invitation_ids)), found, strict=True):
+            await links.extend([link_id], expires_at)
+            await outbox.void_of_invitation([invitation_id])
+            mail_id = await outbox.queue(
+                "invitation", recipient=email, invitation_id=invitation_id, link_id=link_id
+            )
+            await engine.execute(
+                "UPDATE invitation SET invited_by = ?, reminded_at = 0, asked_at = 0,"
+                " mail_id = CASE WHEN ? > 0 THEN ? ELSE mail_id END WHERE id = ?",
+                actor.id,
+                mail_id,
+                mail_id,
+                invitation_id,
+            )
+            await activity.record(actor, "invitation_resent", invitation_id)
+        return len(found)
+
+    resent = await engine.write(write)
+    outbox.wake()
+    return resent
+
+
+async def revoke(actor: Actor, *, invitation_ids: Sequence[int]) -> int:
+    """Kills invitations at once; all or nothing, returns how many. Raises NotAllowed, Unknown and Refused."""
+
+    async def write() -> int:
+        found = await _lock_open(actor, invitation_ids)
+        wanted = sorted(set(invitation_ids))
+        await invitation_ends.end(actor, wanted, [link_id for _, _, link_id in found], "revoked")
+        return len(found)
+
+    return await engine.write(write)
+
+
+async def mark_shown(actor: Actor, invitation_ids: Sequence[int]) -> None:
+    """Notes that links are shown to copy: from now on accepting proves nothing about the address.
+
+    All or nothing, before anything is shown. Raises NotAllowed, Unknown and Refused.
+    """
+
+    async def write() -> None:
+        await _lock_open(actor, invitation_ids)
+        marks = ", ".join("?" * len(invitation_ids))
+        await engine.execute(
+            f"UPDATE invitation SET shown_at = ? WHERE shown_at = 0 AND id IN ({marks})",
+            clock.now(),
+            *invitation_ids,
+        )
+        # Whoever has seen a link can use it: each time that one is shown is told.
+        await activity.record_many(
+            actor,
+            "invitation_shown",
+            [(invitation_id, "", "") for invitation_id in sorted(set(invitation_ids))],
+        )
+
+    await engine.write(write)
+
+
+async def ask_again(invited: Invited, *, address: str = "") -> None:
+    """Somebody whose invitation no longer works asks for a new one: the list says so, the inviter is told.
+
+    Noted at the newest invitation of the address, for there it is answered. Who was expected and came too
+    late may ask each hour; all others, who may be strangers, once until they are answered. address: the
+    network address they ask from.
+    """
+
+    async def write() -> None:
+        now = clock.now()
+        dead = await acceptance.present(invited.link_id)
+        reason = dead.dead_because(now) if dead else None
+        if dead is None or reason is None:
+            return
+        newest_id, inviter_id, asked_at, seen_at = await _lock_newest(dead)
+        may_ask_from = asked_at + ASK_AGAIN_MS
+        if asked_at and (now < may_ask_from or not (reason == "expired" or seen_at > asked_at)):
+            return
+        await engine.execute("UPDATE invitation SET asked_at = ? WHERE id = ?", now, newest_id)
+        await activity.record(policy.visitor(address), "invitation_asked_for", newest_id)
+        # Whoever invited may be gone; then the Owner is told.
+        for member_id, recipient in await engine.rows(
+            "SELECT id, email FROM member WHERE removed_at = 0 AND role IN ('OW', 'AD')"
+            " AND (id = ? OR role = 'OW') ORDER BY CASE WHEN id = ? THEN 0 ELSE 1 END LIMIT 1",
+            inviter_id,
+            inviter_id,
+        ):
+            await outbox.queue("asked", recipient=recipient, member_id=member_id, invitation_id=newest_id)
+
+    await engine.write(write)
+    outbox.wake()
+
+
+async def _lock_newest(invited: Invited) -> tuple[int, int, int, int]:
+    """The address's newest invitation, locked: id, inviter, when it was last asked for, and when whoever is
+    in under the address was last here, which is an answer. What a removal forgot stands for itself."""
+    (found,) = await engine.rows(
+        "SELECT i.id, i.invited_by, i.asked_at, COALESCE((SELECT m.last_activity_at FROM member AS m"
+        " WHERE m.email_key = i.email_key AND m.role NOT IN ('NO', 'DI')), 0) FROM invitation AS i"
+        " WHERE i.id = ? OR (i.email_key = ? AND i.email_key <> '')"
+        f" ORDER BY i.id DESC LIMIT 1{engine.for_update()}",
+        invited.id,
+        invited.email_key,
+    )
+    newest_id, inviter_id, asked_at, seen_at = found
+    return newest_id, inviter_id, asked_at, seen_at
+
+
+async def remind() -> int:
+    """Chore: one reminder for each invitation that was mailed and ends within two days. Returns how many."""
+    now = clock.now()
+    due = await engine.rows(
+        "SELECT i.id, i.email, i.link_id FROM invitation AS i JOIN links AS l ON l.id = i.link_id"
+        " JOIN outbox AS o ON o.id = i.mail_id"
+        " WHERE i.ended_at = 0 AND i.reminded_at = 0 AND o.state = 'sent' AND l.ended_at = 0"
+        " AND l.expires_at > ? AND l.expires_at <= ? AND i.made_at < l.expires_at - ?"
+        # Whoever is in by another way needs no reminder.
+        " AND NOT EXISTS (SELECT 1 FROM member AS m WHERE m.email_key = i.email_key AND m.role <> 'NO')"
+        " ORDER BY i.id LIMIT 500",
+        now,
+        now + REMIND_BEFORE_MS,
+        REMIND_BEFORE_MS,
+    )
+    for invitation_id, email, link_id in due:
+        # The conditional UPDATE lets one of several processes remind.
+        if await engine.execute(
+            "UPDATE invitation SET reminded_at = ? WHERE id = ? AND reminded_at = 0", now, invitation_id
+        ):
+            await outbox.queue("reminder", recipient=email, invitation_id=invitation_id, link_id=link_id)
+            await activity.record(policy.SYSTEM, "invitation_reminded", invitation_id)
+    return len(due)
+
+
+async def _lock_open(actor: Actor, invitation_ids: Sequence[int]) -> list[tuple[str, str, int]]:
+    """Locks open invitations in id order: address, role code and link of each. Checks the actor's right."""
+    wanted = sorted(set(invitation_ids))
+    if not wanted:
+        raise Refused("Select an invitation first.")
+    # Whoever loses the right at this instant can't finish, and vouches for nobody afterwards.
+    await members.lock(actor)
+    marks = ", ".join("?" * len(wanted))
+    found = await engine.rows(
+        "SELECT email, role, link_id, end_reason FROM invitation"
+        f" WHERE id IN ({marks}) ORDER BY id{engine.for_update()}",
+        *wanted,
+    )
+    if len(found) < len(wanted):
+        raise Unknown("There is no such invitation.")
+    words = {"accepted": "was accepted", "revoked": "was revoked", "void": "is void"}
+    for email, _, _, end_reason in found:
+        if end_reason:
+            raise Refused(f"The invitation of {email} {words[end_reason]} already. Nothing was changed.")
+    return [(email, role, link_id) for email, role, link_id, _ in found]

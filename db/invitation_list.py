@@ -1,0 +1,236 @@
+"""The list of invitations, newest first, fifty at a time, by state, address, name or inviter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+from urllib.parse import urlencode
+
+from db import clock, engine, ids, keys, request_list
+from db.policy import Invalid, Role
+
+PAGE_SIZE: Final = 50
+MAX_SEARCH_CHARACTERS: Final = 200
+# Those who ask to be let in aren't invited yet: db/request_list.py lists them.
+ASKED: Final = "asked"
+STATES: Final = (ASKED, "open", "refused", "accepted", "expired", "revoked")
+
+
+class Line(NamedTuple):
+    """One invitation. mail: queued, sent, failed, held, void, or "" for none; said: the server's words.
+
+    due_at: when a queued mail is tried next; tries: how often it was. holder_…: the member who has the
+    address by now, 0 and "" for nobody; seen_at: when they were last here, if they are in. followed: 1 when
+    a newer invitation went to the address. Instants in ms, 0 for not.
+    """
+
+    id: int
+    email: str
+    first_name: str
+    last_name: str
+    role: str
+    inviter: str
+    made_at: int
+    asked_at: int
+    shown_at: int
+    link_id: int
+    nonce: str
+    expires_at: int
+    link_ended: str
+    ended_at: int
+    end_reason: str
+    mail: str
+    said: str
+    tries: int
+    mail_at: int
+    holder_id: int
+    holder_role: str
+    seen_at: int
+    followed: int
+
+    def state(self, now: int) -> str:
+        """accepted, revoked, void, expired; while it is open: queued, sent, refused, unsent (a link)."""
+        if self.end_reason:
+            return self.end_reason
+        if self.link_ended or self.expires_at <= now:
+            return "expired"
+        return {"queued": "queued", "sent": "sent", "failed": "refused"}.get(self.mail, "unsent")
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody asks for a new one, and waits for an answer."""
+        return self.asked_at > 0 and not self.followed and self.seen_at <= self.asked_at
+
+    @property
+    def may_follow(self) -> bool:
+        """Whether it ended so that the address can be invited again."""
+        ended = self.end_reason in ("revoked", "void") and not self.followed and self.email != ""
+        return ended and self.holder_role in ("", Role.PENDING.value)
+
+    def is_open(self, now: int) -> bool:
+        """Whether its link can be used."""
+        return self.state(now) in ("queued", "sent", "refused", "unsent")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """q: part of an address, name or inviter's name. state: one of STATES or "". batch: 0 for all."""
+
+    q: str = ""
+    state: str = ""
+    batch: int = 0
+    after: int = 0
+    before: int = 0
+
+    @classmethod
+    def parse(cls, query: Mapping[str, list[str]]) -> "Filter":
+        """Reads a query string's parameters. Raises Invalid with every error by its field."""
+        errors: dict[str, list[str]] = {}
+        single = {}
+        for name in ("q", "state", "batch", "after", "before"):
+            values = query.get(name) or [""]
+            single[name] = values[0]
+            if len(values) > 1:
+                errors[name] = ["Give this once."]
+        if len(single["q"]) > MAX_SEARCH_CHARACTERS or any(ord(sign) < 32 for sign in single["q"]):
+            errors["q"] = [
+                f"Search for at most {MAX_SEARCH_CHARACTERS} characters, none of them a control character."
+            ]
+        if single["state"] not in ("", *STATES):
+            errors["state"] = [f"A state is one of {', '.join(STATES)}."]
+        numbers = {}
+        for name in ("batch", "after", "before"):
+            numbers[name] = ids.read(single[name])
+            if single[name] and not numbers[name]:
+                errors[name] = ["This is no number of ours: start from the first page."]
+        if errors:
+            raise Invalid(errors)
+        return cls(single["q"].strip(), single["state"], **numbers)
+
+    def address(self, *, after: int = 0, before: int = 0) -> str:
+        """The query string of this filter, with a place in it or none."""
+        pairs = (
+            ("q", self.q),
+            ("state", self.state),
+            ("batch", self.batch),
+            ("after", after),
+            ("before", before),
+        )
+        return urlencode([(name, value) for name, value in pairs if value])
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """newer, older: ids for `before` and `after`, 0 where the list ends. counts: of all, by state."""
+
+    lines: tuple[Line, ...]
+    newer: int
+    older: int
+    total: int
+    counts: Mapping[str, int]
+
+
+_COLUMNS: Final = """i.id, i.email, i.first_name, i.last_name, i.role,
+    COALESCE(NULLIF(TRIM(b.first_name || ' ' || b.last_name), ''), NULLIF(b.email, ''), 'a removed member'),
+    i.made_at, i.asked_at, i.shown_at, i.link_id, l.nonce, l.expires_at, l.end_reason, i.ended_at,
+    i.end_reason,
+    COALESCE(o.state, ''), COALESCE(o.said, ''), COALESCE(o.tries, 0),
+    CASE WHEN o.done_at > 0 THEN o.done_at ELSE COALESCE(o.due_at, 0) END,
+    COALESCE((SELECT h.id FROM member AS h WHERE h.email_key = i.email_key), 0),
+    COALESCE((SELECT h.role FROM member AS h WHERE h.email_key = i.email_key), ''),
+    COALESCE((SELECT h.last_activity_at FROM member AS h WHERE h.email_key = i.email_key
+        AND h.role NOT IN ('NO', 'DI')), 0),
+    CASE WHEN EXISTS (SELECT 1 FROM invitation AS n WHERE n.email_key = i.email_key AND n.email_key <> ''
+        AND n.id > i.id) THEN 1 ELSE 0 END"""
+_FROM: Final = """FROM invitation AS i JOIN links AS l ON l.id = i.link_id
+    LEFT JOIN member AS b ON b.id = i.invited_by LEFT JOIN outbox AS o ON o.id = i.mail_id"""
+_ALIVE: Final = "i.ended_at = 0 AND l.ended_at = 0 AND l.expires_at > ?"
+# Each takes the present instant as often as it has a question mark.
+_STATE: Final = {
+    "open": _ALIVE,
+    "refused": f"{_ALIVE} AND o.state = 'failed'",
+    "accepted": "i.end_reason = 'accepted'",
+    "expired": "i.ended_at = 0 AND (l.ended_at > 0 OR l.expires_at <= ?)",
+    "revoked": "i.end_reason IN ('revoked', 'void')",
+}
+
+
+async def page(shown: Filter) -> Page:
+    """One page. Raises engine.TookTooLong and engine.Unavailable."""
+    return await (engine.read_slowly if shown.q else engine.read)(_page, shown)
+
+
+async def counts() -> Mapping[str, int]:
+    """How many invitations are in each state, and how many people ask for one."""
+    return await engine.read(_counts)
+
+
+async def count_open() -> int:
+    """How many invitations can be accepted now, and how many people ask for one."""
+    found = await engine.rows(
+        f"SELECT COUNT(*) FROM invitation AS i JOIN links AS l ON l.id = i.link_id WHERE {_ALIVE}",
+        clock.now(),
+    )
+    return int(found[0][0]) + await request_list.count()
+
+
+async def one(invitation_id: int) -> Line | None:
+    """The invitation of this id."""
+    found = await engine.rows(f"SELECT {_COLUMNS} {_FROM} WHERE i.id = ?", invitation_id)
+    return Line(*found[0]) if found else None
+
+
+async def of_batch(batch_id: int) -> list[Line]:
+    """All invitations of one sending, in order."""
+    found = await engine.rows(f"SELECT {_COLUMNS} {_FROM} WHERE i.batch_id = ? ORDER BY i.id", batch_id)
+    return [Line(*row) for row in found]
+
+
+async def _page(shown: Filter) -> Page:
+    where, args = _where(shown)
+    ((total,),) = await engine.rows(f"SELECT COUNT(*) {_FROM} WHERE {where}", *args)
+    backwards = shown.before > 0
+    place = ("i.id > ?" if backwards else "i.id < ?", shown.before or shown.after)
+    beyond = f" AND {place[0]}" if place[1] else ""
+    order = "ASC" if backwards else "DESC"
+    found = await engine.rows(
+        f"SELECT {_COLUMNS} {_FROM} WHERE {where}{beyond} ORDER BY i.id {order} LIMIT ?",
+        *args,
+        *((place[1],) if place[1] else ()),
+        PAGE_SIZE + 1,
+    )
+    more = len(found) > PAGE_SIZE
+    lines = [Line(*row) for row in found[:PAGE_SIZE]]
+    if backwards:
+        lines.reverse()
+    newer, older = (more, True) if backwards else (shown.after > 0, more)
+    return Page(
+        lines=tuple(lines),
+        newer=lines[0].id if lines and newer else 0,
+        older=lines[-1].id if lines and older else 0,
+        total=total,
+        counts=await _counts(),
+    )
+
+
+async def _counts() -> Mapping[str, int]:
+    now = clock.now()
+    sums = ", ".join(f"COALESCE(SUM(CASE WHEN {where} THEN 1 ELSE 0 END), 0)" for where in _STATE.values())
+    instants = [now for where in _STATE.values() for _ in range(where.count("?"))]
+    (found,) = await engine.rows(f"SELECT {sums} {_FROM}", *instants)
+    numbers = dict(zip(_STATE, (int(number) for number in found), strict=True))
+    return {**numbers, ASKED: await request_list.count()}
+
+
+def _where(shown: Filter) -> tuple[str, list[object]]:
+    parts, args = ["1 = 0" if shown.state == ASKED else "1 = 1"], list[object]()
+    if shown.state in _STATE:
+        parts.append(_STATE[shown.state])
+        args += [clock.now()] * _STATE[shown.state].count("?")
+    if shown.batch:
+        parts.append("i.batch_id = ?")
+        args.append(shown.batch)
+    for term in keys.fold_text(shown.q).split():
+        escaped = "".join(f"\\{sign}" if sign in "%_\\" else sign for sign in term)
+        parts.append("(i.search_key LIKE ? ESCAPE '\\' OR b.search_key LIKE ? ESCAPE '\\')")
+        args += [f"%{escaped}%"] * 2
+    return " AND ".join(parts), args

@@ -1,0 +1,285 @@
+"""Invitations by email: one open one for each address, used once, never more than its inviter could give."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from db import activity, clock, deactivation, engine, keys, links, outbox, policy, request_ends, uploads
+from db.address_list import AddressList, Entry
+from db.days import DAY_MS
+from db.deactivation import ROLE_NOW
+from db.policy import Actor, Invalid, NotAllowed, Refused, Role
+
+MAX_TYPED: Final = 500
+
+
+class Fate(StrEnum):
+    """What happens to an address of a list when it is sent."""
+
+    NEW = "new"
+    AGAIN = "again"
+    APPROVED = "approved"
+    UNCONFIRMED = "unconfirmed"
+    MEMBER = "member"
+    DEACTIVATED = "deactivated"
+    WRONG = "wrong"
+
+
+MAILED: Final = (Fate.NEW, Fate.AGAIN, Fate.UNCONFIRMED)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An entry and its fate. role: what a member has by now, else what they are invited to."""
+
+    entry: Entry
+    fate: Fate
+    role: Role
+    member_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What sending a list would do, the wrong ones first."""
+
+    outcomes: tuple[Outcome, ...]
+    repeated: int
+
+    def count(self, *fates: Fate) -> int:
+        return sum(outcome.fate in fates for outcome in self.outcomes)
+
+    @property
+    def mails(self) -> int:
+        return self.count(*MAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a press of "Send invitations" did."""
+
+    id: int
+    invited: int
+    approved: int
+    left_alone: int
+
+
+async def preview(listed: AddressList, role: Role) -> Plan:
+    """What sending would do now. Changes nothing."""
+    return await engine.read(_plan, listed, role)
+
+
+async def invite(
+    actor: Actor, listed: AddressList, *, role: Role, days: int, left_out: bool = False, upload_id: int = 0
+) -> Batch:
+    """Invites everybody on the list, in one transaction: links, mails, and roles of confirmed Pending people.
+
+    role: for entries without their own. days: life of an invitation. left_out: send the others although some
+    entries are wrong; otherwise they raise Invalid and nothing goes out. upload_id: where the list was kept;
+    it is taken in the same transaction. Raises NotAllowed, and Unknown when the upload was sent already.
+    """
+    if not listed.entries:
+        raise Invalid({"emails": ["Enter at least one email address."]})
+    if listed.wrong and not left_out:
+        raise Invalid({"emails": ["Some of these are no addresses. Nothing was sent."]})
+    if not listed.good:
+        raise Invalid({"emails": ["None of these is an address. Nothing was sent."]})
+    batch = await engine.write(invite_within, actor, listed, role, days, upload_id)
+    outbox.wake()
+    return batch
+
+
+async def _plan(listed: AddressList, role: Role) -> Plan:
+    good = [entry.address.key for entry in listed.entries if entry.address]
+    members, invited = await _members(good), await _open(good)
+    outcomes = []
+    for entry in listed.entries:
+        given = entry.role or role
+        if entry.address is None:
+            outcomes.append(Outcome(entry, Fate.WRONG, given))
+            continue
+        member_id, has, confirmed = members.get(entry.address.key, (0, given, False))
+        if member_id and has is Role.DEACTIVATED:
+            fate = Fate.DEACTIVATED
+        elif member_id and has is not Role.PENDING:
+            fate = Fate.MEMBER
+        elif member_id and confirmed:
+            fate = Fate.APPROVED
+        elif member_id:
+            fate = Fate.UNCONFIRMED
+        else:
+            fate = Fate.AGAIN if entry.address.key in invited else Fate.NEW
+        outcomes.append(Outcome(entry, fate, has if fate is Fate.MEMBER else given, member_id))
+    outcomes.sort(key=lambda outcome: outcome.fate is not Fate.WRONG)
+    return Plan(tuple(outcomes), listed.repeated)
+
+
+async def invite_within(
+    actor: Actor, listed: AddressList, role: Role, days: int, upload_id: int = 0
+) -> Batch:
+    """The same inside a write, for a list without wrong entries or whose wrong ones are left out."""
+    await lock(actor)
+    if upload_id:
+        await uploads.take(actor, upload_id)
+    plan = await _plan(listed, role)
+    if any(outcome.role not in policy.WORKING for outcome in plan.outcomes if outcome.fate in MAILED):
+        raise Refused("An invitation gives one of the roles Annotator, Reviewer, Manager, Administrator.")
+    batch_id = await _new_batch(actor)
+    invited = await _open([outcome.entry.address.key for outcome in plan.outcomes if outcome.entry.address])
+    mailed = [outcome for outcome in plan.outcomes if outcome.fate in MAILED]
+    new = [outcome for outcome in mailed if _key(outcome) not in invited]
+    again = [(invited[_key(outcome)], outcome) for outcome in mailed if _key(outcome) in invited]
+    expires_at = clock.now() + days * DAY_MS
+    await _insert(actor, new, batch_id, expires_at)
+    await _renew(again, batch_id, expires_at, actor)
+    await _mail(batch_id)
+    await request_ends.answer(batch_id)
+    approved = [outcome for outcome in plan.outcomes if outcome.fate is Fate.APPROVED]
+    await _approve(actor, approved)
+    counts = (len(mailed), len(approved), plan.count(Fate.MEMBER, Fate.DEACTIVATED))
+    await engine.execute(
+        "UPDATE batch SET invited = ?, approved = ?, left_alone = ? WHERE id = ?", *counts, batch_id
+    )
+    made = await engine.rows("SELECT id, role FROM invitation WHERE batch_id = ? ORDER BY id", batch_id)
+    await activity.record_many(
+        actor, "invitation_made", [(invitation_id, "", given) for invitation_id, given in made]
+    )
+    return Batch(batch_id, *counts)
+
+
+def _key(outcome: Outcome) -> str:
+    assert outcome.entry.address is not None, "wrong ones are sorted out"
+    return outcome.entry.address.key
+
+
+async def lock(actor: Actor) -> None:
+    """All inviting goes one after the other: the organization's row is the lock. Checks the actor's right."""
+    await engine.rows(f"SELECT id FROM organization{engine.for_update()}")
+    if actor.kind == "member":
+        # Locked until the end: whoever loses the right at this instant leaves no open invitation behind.
+        roles = await deactivation.lock_roles((actor.id,))
+        if not policy.administers(roles.get(actor.id, Role.DEACTIVATED)):
+            raise NotAllowed("Only the Owner and Administrators invite people.")
+
+
+async def _members(wanted: Sequence[str]) -> dict[str, tuple[int, Role, bool]]:
+    """Members by canonical address: id, role, whether the address is confirmed."""
+    found: dict[str, tuple[int, Role, bool]] = {}
+    for some in engine.chunks(wanted):
+        marks = ", ".join("?" * len(some))
+        for key, member_id, role, confirmed_at in await engine.rows(
+            f"SELECT m.email_key, m.id, {ROLE_NOW.format(t='m')}, m.confirmed_at FROM member AS m"
+            f" WHERE m.email_key IN ({marks})",
+            clock.now(),
+            *some,
+        ):
+            found[key] = (member_id, Role(role), confirmed_at > 0)
+    return found
+
+
+async def _open(wanted: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Open invitations by canonical address, expired ones too: invitation's and link's id."""
+    found: dict[str, tuple[int, int]] = {}
+    for some in engine.chunks(wanted):
+        marks = ", ".join("?" * len(some))
+        for key, invitation_id, link_id in await engine.rows(
+            f"SELECT email_key, id, link_id FROM invitation WHERE ended_at = 0 AND email_key IN ({marks})",
+            *some,
+        ):
+            found[key] = (invitation_id, link_id)
+    return found
+
+
+async def _new_batch(actor: Actor) -> int:
+    ((batch_id,),) = await engine.rows(
+        "INSERT INTO batch (made_at, made_by, invited, approved, left_alone)"
+        " VALUES (?, ?, 0, 0, 0) RETURNING id",
+        clock.now(),
+        actor.id,
+    )
+    return int(batch_id)
+
+
+async def _insert(actor: Actor, outcomes: Sequence[Outcome], batch_id: int, expires_at: int) -> None:
+    for some in engine.chunks(outcomes):
+        link_ids = await links.make_many(links.INVITATION, len(some), actor.id, expires_at)
+        now = clock.now()
+        values: list[object] = []
+        for outcome, link_id in zip(some, link_ids, strict=True):
+            entry, address = outcome.entry, outcome.entry.address
+            assert address is not None, "wrong ones are sorted out"
+            search_key = keys.search_key(entry.first_name, entry.last_name, address.email, address.key)
+            names = (entry.first_name, entry.last_name, search_key)
+            values += [
+                address.email,
+                address.key,
+                *names,
+                outcome.role.value,
+                actor.id,
+                batch_id,
+                link_id,
+                now,
+            ]
+        row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0, 0, 0, 0, '')"
+        await engine.execute(
+            "INSERT INTO invitation (email, email_key, first_name, last_name, search_key, role, invited_by,"
+            " batch_id, link_id, mail_id, made_at, shown_at, asked_at, reminded_at, member_id, ended_at,"
+            f" end_reason) VALUES {', '.join([row] * len(some))}",
+            *values,
+        )
+
+
+async def _renew(
+    again: Sequence[tuple[tuple[int, int], Outcome]], batch_id: int, expires_at: int, actor: Actor
+) -> None:
+    """Invites once more: role and end are today's, and who invites now vouches now. Earlier mails work on."""
+    for role in policy.WORKING:
+        wanted = sorted(ids for ids, outcome in again if outcome.role is role)
+        for some in engine.chunks(wanted):
+            marks = ", ".join("?" * len(some))
+            await engine.execute(
+                "UPDATE invitation SET role = ?, batch_id = ?, invited_by = ?, reminded_at = 0, asked_at = 0"
+                f" WHERE ended_at = 0 AND id IN ({marks})",
+                role.value,
+                batch_id,
+                actor.id,
+                *(invitation_id for invitation_id, _ in some),
+            )
+            await links.extend([link_id for _, link_id in some], expires_at)
+
+
+async def _mail(batch_id: int) -> None:
+    """Queues a mail for each invitation of the batch, if mail is set up."""
+    # A mail of an earlier sending that hasn't gone out is replaced by this one's.
+    await outbox.void_where_invited(batch_id)
+    found = await engine.rows(
+        "SELECT id, email, link_id FROM invitation WHERE batch_id = ? ORDER BY id", batch_id
+    )
+    if not outbox.set_up():
+        # The page that follows shows the links to copy: accepting them proves nothing about an address.
+        await engine.execute(
+            "UPDATE invitation SET shown_at = ? WHERE batch_id = ? AND shown_at = 0", clock.now(), batch_id
+        )
+        return
+    await outbox.queue_many("invitation", found, batch_id=batch_id)
+    await engine.execute(
+        "UPDATE invitation SET mail_id = newest.id"
+        " FROM (SELECT o.invitation_id, MAX(o.id) AS id FROM outbox AS o WHERE o.batch_id = ?"
+        " GROUP BY o.invitation_id) AS newest WHERE invitation.id = newest.invitation_id",
+        batch_id,
+    )
+
+
+async def _approve(actor: Actor, outcomes: Iterable[Outcome]) -> None:
+    """Gives confirmed Pending people their role at once."""
+    for outcome in outcomes:
+        changed = await engine.execute(
+            "UPDATE member SET role = ? WHERE id = ? AND role = 'NO' AND removed_at = 0",
+            outcome.role.value,
+            outcome.member_id,
+        )
+        if changed:
+            await activity.record(
+                actor, "role_changed", outcome.member_id, before=Role.PENDING.value, after=outcome.role.value
+            )
+            await outbox.queue_approved(outcome.member_id)

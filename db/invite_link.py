@@ -1,0 +1,52 @@
+"""The invite link: one at a time, made anew by Reset alone, within the limits that the Owner has settled."""
+
+from db import activity, clock, days, engine, link_limits, links, members
+from db.link_limits import Limits
+from db.links import Link
+from db.policy import Actor, Refused
+
+
+async def present() -> Link:
+    """The link that works now, or did until its time ran out."""
+    return await engine.read(newest)
+
+
+async def newest() -> Link:
+    """The same, inside a read or write."""
+    link = await links.newest(links.INVITE)
+    if link is None:
+        raise RuntimeError("an organization always has an invite link")
+    return link
+
+
+async def limits() -> Limits:
+    """What holds for the present link and for every later one."""
+    return await engine.read(link_limits.settled)
+
+
+async def find(link_id: int) -> Link | None:
+    """The invite link of this id, open or ended."""
+    return await engine.read(links.find, link_id, links.INVITE)
+
+
+async def reset(actor: Actor) -> Link:
+    """Ends the present link at once and makes a new one. Raises NotAllowed.
+
+    Refused when every link ends on a day that is over: the new one would be dead, like the present one.
+    """
+    return await engine.write(_reset, actor)
+
+
+async def _reset(actor: Actor) -> Link:
+    # The organization's row is the lock: two resets at once make two links, one after the other.
+    end = (await link_limits.settled(engine.for_update())).end
+    await members.lock(actor)
+    if end.ends == "on" and end.at <= clock.now():
+        raise Refused(
+            f"Invite links end on {days.words(end.at - 1)}, and that day is over."
+            " The Owner can choose another in Settings."
+        )
+    await links.end(links.INVITE, "reset")
+    link = await link_limits.make(actor.id)
+    await activity.record(actor, "invite_link_reset")
+    return link

@@ -1,0 +1,298 @@
+"""What a mail tells, read from the database at the moment it is written.
+
+A mail whose cause has ended meanwhile isn't written: the invitation was revoked, the link used, the person
+removed, nobody waits any more.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from db import addresses, clock, days, engine, links, notices, policy, request_list
+from db.delivery import Mail
+from db.links import Link
+from db.policy import Role
+
+# What somebody with a role may do, in a phrase after "you are …:".
+DOES: Final[Mapping[Role, str]] = {
+    Role.OWNER: "the organization is yours",
+    Role.ADMINISTRATOR: "you look after people and their roles",
+    Role.MANAGER: "you run projects in {app}",
+    Role.REVIEWER: "you label and check in {app}",
+    Role.ANNOTATOR: "you label in {app}",
+    Role.PENDING: "you wait for a role",
+    Role.DEACTIVATED: "you have no access",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """The facts of one mail.
+
+    title: of the organization. role: that of whom the mail is for. other: name or address of whoever it tells
+    of or comes from, other_email their address. invited: the address an invitation is for. link: what the
+    mail's button opens, and until when. waiting: how many wait, newest the id of the last of them. state: of
+    the invitation somebody asks about, for what answers them: open, ended, used, deactivated, removed. yours:
+    it tells of the person it is for. ends_at: of a membership, in ms. known: why a request to be let in is
+    needless, "member" or "asked", "" when it only has to be confirmed.
+    """
+
+    kind: str
+    title: str
+    role: Role = Role.PENDING
+    other: str = ""
+    other_email: str = ""
+    invited: str = ""
+    link: Link | None = None
+    waiting: int = 0
+    newest: int = 0
+    yours: bool = False
+    ends_at: int = 0
+    known: str = ""
+    state: str = "open"
+
+    def words(self, app_name: str) -> dict[str, str]:
+        """The facts in the words that templates use; none of them is fit for HTML yet."""
+        words = {
+            "title": self.title,
+            "role": self.role.label,
+            "does": DOES[self.role].format(app=app_name),
+            "app_name": app_name,
+            "other": self.other,
+            "other_email": self.other_email,
+            "invited": _shown(self.invited),
+            "yours": "yes" if self.yours else "",
+            "state": self.state,
+            "who": "1 person waits" if self.waiting == 1 else f"{self.waiting} people wait",
+            "askers": "1 person asks" if self.waiting == 1 else f"{self.waiting} people ask",
+            "known": self.known,
+        }
+        if self.link:
+            words["day"] = days.long_words(self.link.expires_at)
+            words["ends"] = f"{words['day']}, {days.hour(self.link.expires_at)}"
+        if self.ends_at:
+            words["day"] = days.long_words(self.ends_at - 1)
+        return words
+
+
+class LeaseLost(Exception):
+    """The mail isn't this process's any more: voided, put off, or its lease has ended."""
+
+
+class CauseEnded(Exception):
+    """There is nothing to tell any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    email: str
+    name: str
+    role: Role
+    confirmed: bool
+    ends_at: int
+
+    @property
+    def label(self) -> str:
+        return self.name or self.email
+
+
+async def read(mail: Mail) -> Letter:
+    """The letter for a claimed mail, all of one instant. Raises LeaseLost, CauseEnded and Unavailable."""
+    return await engine.read(_read, mail)
+
+
+async def _read(mail: Mail) -> Letter:
+    found = await engine.rows(
+        "SELECT g.title FROM outbox AS o CROSS JOIN organization AS g"
+        " WHERE o.id = ? AND o.lease = ? AND o.state = 'queued' AND o.leased_until > ?",
+        mail.id,
+        mail.lease,
+        clock.now(),
+    )
+    if not found:
+        raise LeaseLost
+    return await KINDS[mail.kind](mail, found[0][0])
+
+
+async def _invitation(mail: Mail, title: str) -> Letter:
+    found = await engine.rows(
+        "SELECT email, role, invited_by FROM invitation WHERE id = ? AND ended_at = 0", mail.invitation_id
+    )
+    if not found:
+        raise CauseEnded
+    email, role, invited_by = found[0]
+    # The command line invites in the organization's name.
+    inviter = await _person(invited_by) if invited_by else None
+    return Letter(
+        mail.kind,
+        title,
+        role=Role(role),
+        other=inviter.label if inviter else "",
+        other_email=inviter.email if inviter else "",
+        invited=email,
+        link=await _link(mail, links.INVITATION),
+    )
+
+
+async def _waiting(mail: Mail, title: str) -> Letter:
+    person = await _person(mail.member_id)
+    ((waiting, newest),) = await engine.rows(
+        "SELECT COUNT(*), MAX(id) FROM member WHERE role = 'NO' AND removed_at = 0"
+    )
+    if not waiting or not await notices.gets(mail.member_id, "waiting"):
+        raise CauseEnded
+    return Letter(mail.kind, title, role=person.role, waiting=waiting, newest=newest)
+
+
+async def _approved(mail: Mail, title: str) -> Letter:
+    person = await _person(mail.member_id)
+    if not policy.is_active(person.role):
+        raise CauseEnded
+    return Letter(mail.kind, title, role=person.role)
+
+
+async def _accepted(mail: Mail, title: str) -> Letter:
+    inviter, joined = await _person(mail.member_id), await _person(mail.subject_id)
+    if not policy.administers(inviter.role):
+        raise CauseEnded
+    return Letter(mail.kind, title, role=joined.role, other=joined.label, other_email=joined.email)
+
+
+async def _reset(mail: Mail, title: str) -> Letter:
+    person = await _person(mail.member_id)
+    return Letter(mail.kind, title, role=person.role, link=await _link(mail, links.RESET))
+
+
+async def _handed(mail: Mail, title: str) -> Letter:
+    person, link = await _person(mail.member_id), await _link(mail, links.RESET)
+    maker = await _person(mail.subject_id) if mail.subject_id else None
+    who, email = (maker.label, maker.email) if maker else ("Whoever runs the server", "")
+    return Letter(mail.kind, title, role=person.role, other=who, other_email=email, link=link)
+
+
+async def _password(mail: Mail, title: str) -> Letter:
+    return Letter(mail.kind, title, role=(await _person(mail.member_id)).role)
+
+
+async def _address(mail: Mail, title: str) -> Letter:
+    person = await _person(mail.member_id)
+    if person.confirmed:
+        raise CauseEnded
+    return Letter(mail.kind, title, role=person.role, link=await _link(mail, links.ADDRESS))
+
+
+async def _asked(mail: Mail, title: str) -> Letter:
+    person = await _person(mail.member_id)
+    # Sending it again, or a newer one, was the answer; so was being let in.
+    found = await engine.rows(
+        "SELECT i.email, i.ended_at, COALESCE(m.role, '') FROM invitation AS i"
+        " LEFT JOIN member AS m ON m.email_key = i.email_key"
+        " WHERE i.id = ? AND i.asked_at > 0 AND NOT (i.end_reason = 'accepted' AND i.ended_at > ?)"
+        " AND NOT EXISTS (SELECT 1 FROM invitation AS n WHERE n.email_key = i.email_key AND n.email_key <> ''"
+        " AND n.id > i.id)",
+        mail.invitation_id,
+        mail.made_at,
+    )
+    if not policy.administers(person.role) or not found:
+        raise CauseEnded
+    email, ended_at, has = found[0]
+    if not email:
+        state = "removed"
+    elif has in ("", Role.PENDING.value):
+        state = "ended" if ended_at else "open"
+    else:
+        state = "deactivated" if has == Role.DEACTIVATED.value else "used"
+    return Letter(mail.kind, title, role=person.role, invited=email, state=state)
+
+
+async def _ownership(mail: Mail, title: str) -> Letter:
+    person, other = await _person(mail.member_id), await _person(mail.subject_id)
+    # Whoever hands it on at once leaves nothing to tell; a mail of the last hand-over is queued then.
+    if Role.OWNER not in (person.role, other.role):
+        raise CauseEnded
+    yours = person.role is Role.OWNER
+    return Letter(mail.kind, title, role=person.role, other=other.label, other_email=other.email, yours=yours)
+
+
+async def _ending(mail: Mail, title: str) -> Letter:
+    # Whoever it is for may have left before.
+    await _person(mail.member_id)
+    ending, yours = await _person(mail.subject_id), mail.member_id == mail.subject_id
+    if not ending.ends_at or not (yours or await notices.gets(mail.member_id, "ending")):
+        raise CauseEnded
+    return Letter(
+        mail.kind,
+        title,
+        role=ending.role,
+        other=ending.label,
+        other_email=ending.email,
+        yours=yours,
+        ends_at=ending.ends_at,
+    )
+
+
+async def _request(mail: Mail, title: str) -> Letter:
+    if mail.link_id:
+        link = await _link(mail, links.REQUEST)
+        if not await engine.rows("SELECT 1 FROM request WHERE link_id = ? AND ended_at = 0", mail.link_id):
+            raise CauseEnded
+        return Letter(mail.kind, title, link=link)
+    if mail.member_id and not await engine.rows(
+        "SELECT 1 FROM member WHERE id = ? AND removed_at = 0", mail.member_id
+    ):
+        raise CauseEnded
+    # A deactivated member reads the same: signing in tells them, and nobody else.
+    return Letter(mail.kind, title, known="member" if mail.member_id else "asked")
+
+
+async def _requested(mail: Mail, title: str) -> Letter:
+    person, asking = await _person(mail.member_id), await request_list.count()
+    if not asking or not await notices.gets(mail.member_id, "asked"):
+        raise CauseEnded
+    return Letter(mail.kind, title, role=person.role, waiting=asking)
+
+
+KINDS: Final[Mapping[str, Callable[[Mail, str], Awaitable[Letter]]]] = {
+    "invitation": _invitation,
+    "reminder": _invitation,
+    "waiting": _waiting,
+    "approved": _approved,
+    "accepted": _accepted,
+    "reset": _reset,
+    "handed": _handed,
+    "password": _password,
+    "address": _address,
+    "asked": _asked,
+    "ownership": _ownership,
+    "ending": _ending,
+    "request": _request,
+    "requested": _requested,
+}
+
+
+async def _person(member_id: int) -> _Person:
+    """A member who is neither removed nor deactivated; for others there is nothing to tell."""
+    found = await engine.rows(
+        "SELECT email, first_name, last_name, role, confirmed_at, ends_at FROM member"
+        " WHERE id = ? AND removed_at = 0 AND role <> 'DI' AND (ends_at = 0 OR ends_at > ?)",
+        member_id,
+        clock.now(),
+    )
+    if not found:
+        raise CauseEnded
+    email, first_name, last_name, role, confirmed_at, ends_at = found[0]
+    name = f"{first_name} {last_name}".strip()
+    return _Person(email, name, Role(role), bool(confirmed_at), ends_at)
+
+
+async def _link(mail: Mail, purpose: str) -> Link:
+    link = await links.find(mail.link_id, purpose)
+    if link is None or link.dead_because(clock.now()):
+        raise CauseEnded
+    return link
+
+
+def _shown(email: str) -> str:
+    """An international domain as its readers know it stands beside the one that can't be mistaken."""
+    domain = addresses.unicode_domain(email)
+    return f"{email} ({domain})" if domain else email

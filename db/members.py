@@ -1,0 +1,273 @@
+"""Members: registration, roles, last days, removal. Every decision is made on rows that are locked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from db import (
+    activity,
+    clock,
+    confirmation,
+    deactivation,
+    directory,
+    engine,
+    invitation_ends,
+    keys,
+    last_day,
+    link_limits,
+    links,
+    outbox,
+    policy,
+    sessions,
+    sign_in,
+)
+from db.addresses import Address
+from db.directory import Row
+from db.policy import Actor, Invalid, NotAllowed, Refused, Role, Unknown
+from db.sessions import Ages
+from db.sign_in import Browser, SignedIn
+from db.tables import Member
+
+EMAIL_KEY = "member.email_key"
+TAKEN = "Somebody already has an account with this address. If it is yours, log in instead."
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What somebody says of themself when they register."""
+
+    address: Address
+    first_name: str
+    last_name: str
+    password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChange:
+    """row: the member as they are now. before: the role they had."""
+
+    row: Row
+    before: Role
+
+
+async def why_taken(address: Address) -> list[str]:
+    """The polite message before the constraint speaks; empty when the address is free."""
+    taken = await engine.read(engine.rows, "SELECT 1 FROM member WHERE email_key = ?", address.key)
+    return [TAKEN] if taken else []
+
+
+async def why_not_let_in(address: Address) -> list[str]:
+    """The same for the domains that may register; empty when this address may."""
+    return (await engine.read(link_limits.settled)).why_not(address)
+
+
+async def register(person: Person, *, link_id: int | None, ages: Ages, browser: Browser) -> SignedIn:
+    """Makes a Pending account and signs it in.
+
+    link_id: the invite link they came by, None for the open sign-up page. Raises Invalid when the address is
+    taken or of a domain that isn't let in, DeadLink when the link ended meanwhile; then nothing is made.
+    """
+    try:
+        signed_in = await engine.write(_register, person, link_id, ages, browser)
+    except engine.UniqueViolation as error:
+        if error.where != EMAIL_KEY:
+            raise
+        raise Invalid({"email": [TAKEN]}) from error
+    outbox.wake()
+    return signed_in
+
+
+async def _register(person: Person, link_id: int | None, ages: Ages, browser: Browser) -> SignedIn:
+    # Held until the end: who changes the limits waits for this, or this is decided by the new ones.
+    limits = await link_limits.held()
+    if link_id is not None:
+        await links.use(link_id)
+    if why := limits.why_not(person.address):
+        raise Invalid({"email": why})
+    came_by = "signup" if link_id is None else "link"
+    member_id = await insert(person, Role.PENDING, came_by=came_by, link_id=link_id or 0)
+    actor = Actor(member_id, Role.PENDING, address=browser.address)
+    await activity.record(actor, "registered", member_id, after=came_by)
+    token = await sessions.begin(
+        member_id, kept=False, ages=ages, address=browser.address, device=browser.device
+    )
+    await confirmation.ask(member_id, person.address.email)
+    await outbox.somebody_waits()
+    return SignedIn(token=token, member_id=member_id, generation=0, role=Role.PENDING)
+
+
+async def insert(person: Person, role: Role, *, came_by: str, link_id: int = 0, invited_by: int = 0) -> int:
+    """Inside a write: a new member's row; returns its id. Raises engine.UniqueViolation for a taken one."""
+    now = clock.now()
+    inserted = await Member.insert(
+        Member(
+            email=person.address.email,
+            email_key=person.address.key,
+            first_name=person.first_name,
+            last_name=person.last_name,
+            name_key=keys.name_key(person.first_name, person.last_name, person.address.key),
+            search_key=keys.search_key(
+                person.first_name, person.last_name, person.address.email, person.address.key
+            ),
+            password_hash=person.password_hash,
+            password_generation=0,
+            role=role.value,
+            came_by=came_by,
+            link_id=link_id,
+            invited_by=invited_by,
+            confirmed_at=0,
+            joined_at=now,
+            last_activity_at=now,
+            time_zone="",
+            theme="system",
+            removed_at=0,
+        )
+    )
+    member_id: int = inserted[0]["id"]
+    return member_id
+
+
+async def change_role(actor: Actor, *, member_id: int, role: Role) -> RoleChange:
+    """Gives a member a role; Deactivated ends their sessions and links in the same transaction.
+
+    Raises Unknown, NotAllowed (the actor lost the right meanwhile) and Refused (a rule forbids it).
+    """
+    (change,) = await change_roles(actor, member_ids=(member_id,), role=role)
+    return change
+
+
+async def change_roles(actor: Actor, *, member_ids: Sequence[int], role: Role) -> list[RoleChange]:
+    """The same for several members: all or nothing."""
+    if not member_ids:
+        raise Invalid({"member": ["Select somebody first."]})
+    changes = await engine.write(_change_roles, actor, tuple(sorted(set(member_ids))), role)
+    outbox.wake()
+    return changes
+
+
+async def _change_roles(actor: Actor, member_ids: Sequence[int], role: Role) -> list[RoleChange]:
+    acting, roles = await lock(actor, member_ids)
+    changed = []
+    for member_id in member_ids:
+        reason = policy.why_not_assigned(actor.id, acting, member_id, roles[member_id], role)
+        if reason is not None:
+            raise Refused(await _about(member_id, reason, alone=len(member_ids) == 1))
+        if roles[member_id] is not role:
+            changed.append(member_id)
+    await _give(role, changed)
+    await _follow_up(actor, role, {member_id: roles[member_id] for member_id in changed})
+    rows = {row.id: row for row in await directory.several(member_ids)}
+    return [RoleChange(row=rows[member_id], before=roles[member_id]) for member_id in member_ids]
+
+
+async def _follow_up(actor: Actor, role: Role, before: Mapping[int, Role]) -> None:
+    """What a new role brings with it, and the log. before: the roles that these members had."""
+    if role is Role.DEACTIVATED:
+        await deactivation.shut_out(actor, tuple(before), "deactivated")
+    for member_id, had in before.items():
+        if had is Role.DEACTIVATED:
+            await last_day.lift_passed(actor, member_id)
+    told = [(member_id, had.value, role.value) for member_id, had in before.items()]
+    await activity.record_many(actor, "role_changed", told)
+    for member_id, had in before.items():
+        # Who is deactivated is shut out above, invitations included.
+        if policy.administers(had) and not policy.administers(role) and policy.may_sign_in(role):
+            await invitation_ends.void_of_inviter(actor, member_id)
+        if role is Role.PENDING:
+            await invitation_ends.revoke_of_invited(actor, member_id)
+        if had is Role.PENDING and policy.is_active(role):
+            await outbox.queue_approved(member_id)
+
+
+async def _give(role: Role, member_ids: Sequence[int]) -> None:
+    if member_ids:
+        marks = ", ".join("?" * len(member_ids))
+        await engine.execute(f"UPDATE member SET role = ? WHERE id IN ({marks})", role.value, *member_ids)
+
+
+async def _about(member_id: int, reason: str, *, alone: bool) -> str:
+    """The reason, with the name of whom it concerns when several were asked for."""
+    row = None if alone else await directory.one(member_id)
+    return f"Nothing was changed, because of {row.label}: {reason}" if row else reason
+
+
+async def remove(actor: Actor, *, member_id: int) -> str:
+    """Removes a member: account, sessions and tokens go, the address may be invited again.
+
+    Returns the name they had. The row stays as a tombstone without name, address and password.
+    Raises Unknown, NotAllowed and Refused.
+    """
+    return await engine.write(_remove, actor, member_id)
+
+
+async def _remove(actor: Actor, member_id: int) -> str:
+    acting, roles = await lock(actor, (member_id,))
+    reason = policy.why_untouchable(actor.id, acting, member_id, roles[member_id])
+    if reason is not None:
+        raise Refused(reason)
+    row = await directory.one(member_id)
+    ((email_key,),) = await engine.rows("SELECT email_key FROM member WHERE id = ?", member_id)
+    await deactivation.shut_out(actor, (member_id,), "removed")
+    await engine.execute(
+        "UPDATE member SET email = '', email_key = NULL, first_name = '', last_name = '', name_key = '',"
+        " search_key = '', password_hash = '', role = 'DI', ends_at = 0, end_told_at = 0, handed_at = 0,"
+        " removed_at = ? WHERE id = ?",
+        clock.now(),
+        member_id,
+    )
+    await invitation_ends.forget(member_id, email_key)
+    await activity.record(actor, "removed", member_id, before=roles[member_id].value)
+    return row.label if row else ""
+
+
+async def set_last_day(actor: Actor, *, member_id: int, day: str) -> Row:
+    """Gives a membership its last day, or takes it away; afterwards it is deactivated by itself.
+
+    day: YYYY-MM-DD by UTC, "" for no end. Raises Invalid, Unknown, NotAllowed and Refused.
+    """
+    row = await engine.write(_set_last_day, actor, member_id, day)
+    outbox.wake()
+    return row
+
+
+async def _set_last_day(actor: Actor, member_id: int, day: str) -> Row:
+    acting, roles = await lock(actor, (member_id,))
+    reason = policy.why_no_last_day(actor.id, acting, member_id, roles[member_id])
+    if reason is not None:
+        raise Refused(reason)
+    await last_day.change(actor, member_id, last_day.ends_at_of(day))
+    row = await directory.one(member_id)
+    assert row is not None, "its row is locked"
+    return row
+
+
+async def id_of(email: str) -> int:
+    """The id of the member with this address. Raises Unknown."""
+    found = await engine.read(
+        engine.rows, "SELECT id FROM member WHERE email_key = ?", sign_in.account_key(email)
+    )
+    if not found:
+        raise Unknown(f"Nobody here has the address {email}.")
+    member_id: int = found[0][0]
+    return member_id
+
+
+async def lock(actor: Actor, member_ids: Sequence[int] = ()) -> tuple[Role, dict[int, Role]]:
+    """Inside a write: locks actor and members in id order; returns the actor's role as it is now, and theirs.
+
+    Who loses the right meanwhile can't finish: either this change is committed first, or it isn't allowed.
+    Raises NotAllowed when the actor may not manage (any more), Unknown when a member isn't there.
+    """
+    # Ids begin with 1: the 0 of an actor who is no member finds nobody.
+    roles = await deactivation.lock_roles((*member_ids, actor.id))
+    acting = roles.get(actor.id, Role.DEACTIVATED) if actor.kind == "member" else actor.role
+    if not policy.administers(acting):
+        raise NotAllowed("Only the Owner and Administrators manage members.")
+    if any(member_id not in roles for member_id in member_ids):
+        raise Unknown("There is no such member; perhaps somebody else removed them meanwhile.")
+    return acting, roles
+
+
+async def password_hints(email: str, *names: str) -> list[str]:
+    """What a password of this person should not be made of: address, names, the organization's title."""
+    titles = await engine.read(engine.rows, "SELECT title FROM organization")
+    return [email, *names, *(title for (title,) in titles)]

@@ -1,0 +1,255 @@
+"""The mail that is owed: queued in the transaction of its cause, so that neither exists without the other.
+
+What becomes of it afterwards is in db/delivery.py. Without a mail server nothing is queued: whoever wants to
+know asks `set_up()`. After a write that queued something, `wake()` lets this process deliver at once; other
+processes look every few seconds.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from db import clock, engine, notices
+from db.days import DAY_MS
+
+# Of one kind of notice each gets at most one mail in this time, however many people register or ask.
+PAUSE_MS: Final = 15 * 60 * 1000
+KEEP_MS: Final = 30 * DAY_MS
+
+
+@dataclass
+class _Mail:
+    """What app.py says of the installation, and who wants to be woken."""
+
+    set_up: bool
+    domain: str
+    sleepers: set[asyncio.Event]
+
+
+_mail: Final = _Mail(set_up=False, domain="localhost", sleepers=set())
+
+
+def use(set_up: bool, domain: str = "localhost") -> None:
+    """Says whether mail is set up, and the domain under which its Message-IDs are unique."""
+    _mail.set_up, _mail.domain = set_up, domain
+
+
+def set_up() -> bool:
+    """Whether mail is set up: if not, links are shown to copy."""
+    return _mail.set_up
+
+
+def wake() -> None:
+    """Lets this process look for mail now; called after the write that queued it."""
+    for event in _mail.sleepers:
+        event.set()
+
+
+@contextmanager
+def woken() -> Iterator[asyncio.Event]:
+    """An event that `wake()` sets, as long as somebody waits for it."""
+    event = asyncio.Event()
+    _mail.sleepers.add(event)
+    try:
+        yield event
+    finally:
+        _mail.sleepers.discard(event)
+
+
+async def queue(
+    kind: str,
+    *,
+    recipient: str,
+    member_id: int = 0,
+    subject_id: int = 0,
+    invitation_id: int = 0,
+    link_id: int = 0,
+    batch_id: int = 0,
+    due_at: int = 0,
+) -> int:
+    """Inside a write: owes somebody a mail. Returns its id, 0 when mail isn't set up and nothing is owed.
+
+    recipient: the address stored in a row, never one from a request. member_id: the member it is for, 0 for
+    somebody invited. subject_id: whom it tells of. due_at: in ms, 0 for at once.
+    """
+    if not set_up():
+        return 0
+    about = (member_id, subject_id, invitation_id, link_id, batch_id)
+    (mail_id,) = await _insert([(kind, recipient, *about, _message_id())], due_at or clock.now())
+    return mail_id
+
+
+async def queue_many(kind: str, found: Iterable[Sequence[Any]], *, batch_id: int = 0) -> int:
+    """Inside a write: a mail for each invitation, given as (id, address, link's id). Returns how many."""
+    if not set_up():
+        return 0
+    wanted = [
+        (kind, email, 0, 0, invitation_id, link_id, batch_id, _message_id())
+        for invitation_id, email, link_id in found
+    ]
+    for some in engine.chunks(wanted):
+        await _insert(some, clock.now())
+    return len(wanted)
+
+
+async def queue_approved(member_id: int) -> int:
+    """Inside the write that gives somebody who waited a role: "you're in"."""
+    return await _to_member("approved", member_id)
+
+
+async def queue_password_changed(member_id: int) -> int:
+    """Inside the write that sets a new password: tells its owner."""
+    return await _to_member("password", member_id)
+
+
+async def queue_handed(member_id: int, *, link_id: int, made_by: int) -> int:
+    """Inside the write that makes a password link to hand over: tells whose account it is (SECURITY.md)."""
+    return await _to_member("handed", member_id, link_id=link_id, subject_id=made_by)
+
+
+async def queue_ownership(member_id: int, other_id: int) -> int:
+    """Inside the write of a hand-over: tells one of the two, the old Owner and the new one."""
+    return await _to_member("ownership", member_id, subject_id=other_id)
+
+
+async def _to_member(kind: str, member_id: int, *, link_id: int = 0, subject_id: int = 0) -> int:
+    found = await engine.rows("SELECT email FROM member WHERE id = ? AND removed_at = 0", member_id)
+    for (email,) in found:
+        return await queue(kind, recipient=email, member_id=member_id, link_id=link_id, subject_id=subject_id)
+    return 0
+
+
+async def somebody_waits() -> None:
+    """Inside the write of a registration: tells those who get this notice (db/notices.py).
+
+    One mail for each of them is queued at a time, and 15 minutes lie between two; how many wait is counted
+    when it is written. Call it last in the change: on PostgreSQL it locks what is queued until COMMIT, so
+    that a mail that is being sent at this moment either counts this registration or is followed by another.
+    """
+    if not set_up():
+        return
+    told = await engine.rows(
+        "SELECT member_id FROM outbox WHERE kind = 'waiting' AND state = 'queued'"
+        f" ORDER BY member_id{engine.for_share()}"
+    )
+    await tell_who_waits(but={member_id for (member_id,) in told})
+
+
+async def tell_who_waits(*, only: int = 0, but: Iterable[int] = ()) -> None:
+    """Inside a write: queues "somebody waits" for all who get this notice, or for one of them."""
+    found = await engine.rows(
+        "SELECT m.id, m.email, (SELECT MAX(o.due_at) FROM outbox AS o"
+        " WHERE o.kind = 'waiting' AND o.member_id = m.id AND o.state <> 'void')"
+        f" FROM member AS m WHERE {notices.GETS['waiting']} ORDER BY m.id"
+    )
+    known = set(but)
+    for member_id, email, last in found:
+        if member_id in known or (only and member_id != only):
+            continue
+        await _insert(
+            [("waiting", email, member_id, 0, 0, 0, 0, _message_id())],
+            after_pause(last or 0),
+            # Somebody was faster: their row is locked, for the reason above.
+            " ON CONFLICT (member_id) WHERE kind = 'waiting' AND state = 'queued'"
+            " DO UPDATE SET due_at = outbox.due_at",
+        )
+
+
+def after_pause(last: int) -> int:
+    """When the next notice of a kind is due for somebody whose last one was due then, 0 for none. In ms."""
+    now = clock.now()
+    # Never later than that, also when the clock was set back since.
+    return min(max(now, last + PAUSE_MS), now + PAUSE_MS)
+
+
+def _message_id() -> str:
+    return f"<{secrets.token_hex(16)}@{_mail.domain}>"
+
+
+async def _insert(wanted: Sequence[tuple[Any, ...]], due_at: int, conflict: str = "") -> list[int]:
+    now = clock.now()
+    row = "(?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?, ?, 0, '', 0, '')"
+    found = await engine.rows(
+        "INSERT INTO outbox (kind, recipient, member_id, subject_id, invitation_id, link_id, batch_id,"
+        " message_id, state, tries, made_at, due_at, leased_until, lease, done_at, said)"
+        f" VALUES {', '.join([row] * len(wanted))}{conflict} RETURNING id",
+        *(value for mail in wanted for value in (*mail, now, due_at)),
+    )
+    return [mail_id for (mail_id,) in found]
+
+
+# What is no longer true isn't said: called inside the write that ends the cause.
+
+
+async def void_of_invitation(invitation_ids: Sequence[int]) -> int:
+    """Queued mails of these invitations are void. Returns how many."""
+    if not invitation_ids:
+        return 0
+    marks = ", ".join("?" * len(invitation_ids))
+    return await _void(f"invitation_id IN ({marks})", *invitation_ids)
+
+
+async def void_where_invited(batch_id: int) -> int:
+    """Queued mails of the invitations that belong to this batch now are void: new ones follow."""
+    return await _void("invitation_id IN (SELECT i.id FROM invitation AS i WHERE i.batch_id = ?)", batch_id)
+
+
+async def void_of_member(member_id: int) -> int:
+    """Queued mails to or about a member who was deactivated or removed are void."""
+    return await _void("(member_id = ? OR subject_id = ?)", member_id, member_id)
+
+
+async def void_of_kind(kind: str, subject_id: int = 0) -> int:
+    """Queued mails of a kind, about this member if one is given, are void: what they tell has changed."""
+    return await _void("kind = ? AND (subject_id = ? OR ? = 0)", kind, subject_id, subject_id)
+
+
+async def _void(condition: str, *args: int | str) -> int:
+    return await engine.execute(
+        "UPDATE outbox SET state = 'void', lease = '', leased_until = 0, done_at = ?"
+        f" WHERE state IN ('queued', 'held') AND {condition}",
+        clock.now(),
+        *args,
+    )
+
+
+async def hold_all() -> int:
+    """Inside the write of a restore: nothing that was queued when the backup was made goes out by itself."""
+    return await engine.execute(
+        "UPDATE outbox SET state = 'held', lease = '', leased_until = 0 WHERE state = 'queued'"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the mails of a batch are. trouble: what was said of those that wait, "" for nothing."""
+
+    sent: int
+    refused: int
+    waiting: int
+    trouble: str = ""
+
+
+async def progress(batch_id: int) -> Progress:
+    """Mails that are void count as none of these."""
+    found = await engine.read(
+        engine.rows,
+        "SELECT state, COUNT(*), MAX(said) FROM outbox WHERE batch_id = ? AND batch_id <> 0 GROUP BY state",
+        batch_id,
+    )
+    number = {state: count for state, count, _ in found}
+    said = {state: words for state, _, words in found}
+    waiting = number.get("queued", 0) + number.get("held", 0)
+    return Progress(number.get("sent", 0), number.get("failed", 0), waiting, said.get("queued", ""))
+
+
+async def sweep() -> int:
+    """Inside a write: what was done 30 days ago is forgotten, unless an open invitation shows it."""
+    return await engine.execute(
+        "DELETE FROM outbox WHERE done_at > 0 AND done_at <= ?"
+        " AND NOT EXISTS (SELECT 1 FROM invitation AS i WHERE i.mail_id = outbox.id AND i.ended_at = 0)",
+        clock.now() - KEEP_MS,
+    )

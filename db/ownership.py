@@ -1,0 +1,54 @@
+"""Handing the organization over: one Owner before, one afterwards, whoever else acts at the same instant."""
+
+from db import activity, directory, engine, last_day, members, outbox, policy, sign_in
+from db.directory import Row
+from db.policy import Actor, NotAllowed, Refused, Role
+from db.sign_in import Browser
+from db.throttle import Throttle
+
+
+async def hand_over(
+    actor: Actor, *, member_id: int, password: str, throttle: Throttle, browser: Browser
+) -> Row:
+    """Makes an active member the Owner; the old Owner becomes Administrator. Both are told by mail.
+
+    password: the Owner's own; a wrong one counts as a failed sign-in. Returns the new Owner's row.
+    Raises WrongPassword, TooManyTries, NotAllowed, Unknown and Refused.
+    """
+    if actor.role is not Role.OWNER:
+        raise NotAllowed("Only the Owner hands the organization over.")
+    await sign_in.check_password(actor, password, throttle=throttle, browser=browser)
+    row = await engine.write(_hand_over, actor, member_id)
+    outbox.wake()
+    return row
+
+
+async def _hand_over(actor: Actor, member_id: int) -> Row:
+    # The organization's row is the lock: of two hand-overs at once the second finds another Owner.
+    ((owner_id,),) = await engine.rows(f"SELECT owner_id FROM organization{engine.for_update()}")
+    if owner_id != actor.id:
+        raise NotAllowed("Somebody else is the Owner by now.")
+    _, roles = await members.lock(actor, (member_id,))
+    if member_id == actor.id:
+        raise Refused("You are the Owner already.")
+    if not policy.is_active(roles[member_id]):
+        raise Refused("Ownership goes to an active member: give them a role first.")
+    # An Owner without an end: there would be none afterwards.
+    await last_day.change(actor, member_id, 0)
+    # Demote, promote, point: the other order breaks the index that allows one Owner.
+    await engine.execute("UPDATE member SET role = 'AD' WHERE id = ?", actor.id)
+    await engine.execute("UPDATE member SET role = 'OW' WHERE id = ?", member_id)
+    await engine.execute("UPDATE organization SET owner_id = ?", member_id)
+    await activity.record(
+        actor, "ownership_handed_over", member_id, before=roles[member_id].value, after=Role.OWNER.value
+    )
+    await activity.record(
+        actor, "role_changed", actor.id, before=Role.OWNER.value, after=Role.ADMINISTRATOR.value
+    )
+    # Of two hand-overs one after the other only the last is worth a mail.
+    await outbox.void_of_kind("ownership")
+    await outbox.queue_ownership(actor.id, member_id)
+    await outbox.queue_ownership(member_id, actor.id)
+    row = await directory.one(member_id)
+    assert row is not None, "its row is locked"
+    return row

@@ -1,0 +1,118 @@
+"""Passwords: which are accepted, and argon2id in a thread of its own.
+
+Rules: SECURITY.md 'Accounts and passwords' (ASVS 5.0 6.2.1–6.2.11, NIST SP 800-63B-4): 12 to 256 characters
+counted as typed, any character, verified exactly after NFC, refused when zxcvbn scores 0 or 1.
+"""
+
+import asyncio
+import math
+import unicodedata
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
+from typing import Final, ParamSpec, TypeVar
+
+import argon2
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from db.policy import Busy
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MIN_CHARACTERS: Final = 12
+MAX_CHARACTERS: Final = 256
+QUEUE_LENGTH: Final = 100
+ZXCVBN_CHARACTERS: Final = 72
+MAX_HINTS: Final = 20
+# What zxcvbn reads as the same letter: a, c, g, i or l, s, t.
+LOOKALIKES: Final = ("4@", "({[<", "69", "1!|7", "$5", "+7")
+MAX_READINGS: Final = 16
+
+# 19 MiB, two passes, one lane: OWASP's first choice for argon2id; about 20 ms.
+_hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+# One thread: a burst of sign-ins waits here and doesn't slow other pages.
+_thread = ThreadPoolExecutor(1, "argon2")
+_waiting = 0
+_dummy = ""
+
+
+async def why_refused(password: str, about: Iterable[str]) -> list[str]:
+    """The sentences that say why this password isn't accepted; none when it is.
+
+    about: address, names, title and the app's name, which a password should not be made of.
+    """
+    if len(password) < MIN_CHARACTERS:
+        return [
+            f"Use at least {MIN_CHARACTERS} characters; this has {len(password)}."
+            if password
+            else "Enter a password."
+        ]
+    if len(password) > MAX_CHARACTERS:
+        return [f"Use at most {MAX_CHARACTERS} characters; this has {len(password)}."]
+    score = await _in_thread(_score, password, tuple(part for part in about if part))
+    if score < 2:
+        return ["This is one of the first that somebody would guess. Add a word or two that nobody expects."]
+    return []
+
+
+async def hash_of(password: str) -> str:
+    """The argon2id hash to store. Raises Busy when too many wait."""
+    return await _in_thread(_hasher.hash, _normal(password))
+
+
+async def matches(stored: str, password: str) -> bool:
+    """Whether the password is the stored one. "" stands for nobody and costs the same time."""
+    return await _in_thread(_verify, stored, _normal(password))
+
+
+def _normal(password: str) -> str:
+    return unicodedata.normalize("NFC", password)
+
+
+def _verify(stored: str, password: str) -> bool:
+    global _dummy
+    if not _dummy:
+        _dummy = _hasher.hash("nobody has this password")
+    try:
+        _hasher.verify(stored or _dummy, password)
+    except (VerificationError, InvalidHashError):
+        return False
+    return bool(stored)
+
+
+def _score(password: str, about: tuple[str, ...]) -> int:
+    # Imported at first use: its word lists take a third of a second and memory that a start needn't wait for.
+    from zxcvbn import zxcvbn
+
+    words = [word for part in about for word in part.replace("@", " ").replace(".", " ").split()]
+    # Two words run together, like adalovelace, are no better than one.
+    inputs = [*about, *words, *("".join(pair) for pair in permutations(words[:MAX_HINTS], 2))]
+    score: int = zxcvbn(_readable(password[:ZXCVBN_CHARACTERS]), user_inputs=inputs)["score"]
+    return score
+
+
+def _readable(password: str) -> str:
+    """The password with at most one sign for each letter (4 and @ for a), if there are too many kinds.
+
+    The estimate tries every reading of all signs: without this a password full of them takes 15 seconds.
+    """
+    signs = [[sign for sign in kinds if sign in password] for kinds in LOOKALIKES]
+    if math.prod(len(kinds) or 1 for kinds in signs) <= MAX_READINGS:
+        return password
+    return password.translate({ord(sign): kinds[0] for kinds in signs for sign in kinds[1:]})
+
+
+async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    global _waiting
+    if _waiting >= QUEUE_LENGTH:
+        raise Busy
+    _waiting += 1
+    done = asyncio.get_running_loop().run_in_executor(_thread, lambda: work(*args, **kwargs))
+    done.add_done_callback(_one_less)
+    return await asyncio.shield(done)
+
+
+def _one_less(_: object) -> None:
+    global _waiting
+    _waiting -= 1

@@ -1,0 +1,225 @@
+"""The rules of the house, pure: who may do what to whom, and the errors the domain answers with.
+
+Asked by the domain (on rows it has locked), by handlers and by templates, so that a button and the
+server never disagree. Imports nothing of ours.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """A member's role; the codes are those of Label Studio's API (CONTRACT.md §3)."""
+
+    OWNER = "OW"
+    ADMINISTRATOR = "AD"
+    MANAGER = "MA"
+    REVIEWER = "RE"
+    ANNOTATOR = "AN"
+    PENDING = "NO"
+    DEACTIVATED = "DI"
+
+    @property
+    def label(self) -> str:
+        """The word the interface uses."""
+        return LABELS[self]
+
+    @property
+    def plural(self) -> str:
+        """The word for several of them. Pending and Deactivated say how somebody is, and stay."""
+        return self.label if self in (Role.PENDING, Role.DEACTIVATED) else f"{self.label}s"
+
+
+LABELS: Mapping[Role, str] = {
+    Role.OWNER: "Owner",
+    Role.ADMINISTRATOR: "Administrator",
+    Role.MANAGER: "Manager",
+    Role.REVIEWER: "Reviewer",
+    Role.ANNOTATOR: "Annotator",
+    Role.PENDING: "Pending",
+    Role.DEACTIVATED: "Deactivated",
+}
+
+# The order of the drop-down. Ownership is handed over, never assigned.
+ASSIGNABLE = (
+    Role.PENDING,
+    Role.ADMINISTRATOR,
+    Role.MANAGER,
+    Role.REVIEWER,
+    Role.ANNOTATOR,
+    Role.DEACTIVATED,
+)
+# What an invitation, and the bar for several people, may give.
+WORKING = (Role.ANNOTATOR, Role.REVIEWER, Role.MANAGER, Role.ADMINISTRATOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a member, the command line, or the system itself.
+
+    id: the member's id, 0 for anybody who is none. kind: member, command, system or visitor.
+    address: the network address the action came from, "" when there is none.
+    """
+
+    id: int
+    role: Role
+    kind: str = "member"
+    address: str = ""
+
+
+# Whoever may run commands on the server may do what an Administrator may, to anybody but the Owner.
+COMMAND_LINE = Actor(id=0, role=Role.ADMINISTRATOR, kind="command")
+SYSTEM = Actor(id=0, role=Role.ADMINISTRATOR, kind="system")
+
+
+def visitor(address: str) -> Actor:
+    """Somebody who isn't signed in, at this network address."""
+    return Actor(id=0, role=Role.PENDING, kind="visitor", address=address)
+
+
+def is_active(role: Role) -> bool:
+    """Has access to the app behind the gate."""
+    return role not in (Role.PENDING, Role.DEACTIVATED)
+
+
+def may_sign_in(role: Role) -> bool:
+    return role is not Role.DEACTIVATED
+
+
+def administers(role: Role) -> bool:
+    """Manages members and invitations."""
+    return role in (Role.OWNER, Role.ADMINISTRATOR)
+
+
+def owns(role: Role) -> bool:
+    """Changes settings and hands the organization over."""
+    return role is Role.OWNER
+
+
+def has_ended(ends_at: int, now: int) -> bool:
+    """Whether a membership is over: from its very end on. Both in ms; ends_at 0 for no end."""
+    return 0 < ends_at <= now
+
+
+def waits(role: Role) -> bool:
+    """Can sign in, and sees only the waiting page and the own account."""
+    return may_sign_in(role) and not is_active(role)
+
+
+# What each role may do here, in words; the page of roles asks the same questions as everything else.
+RIGHTS: tuple[tuple[Callable[[Role], bool], str], ...] = (
+    (is_active, "Opens {app}"),
+    (administers, "Manages members and invitations"),
+    (owns, "Changes the settings, and hands the organization over"),
+    (waits, "Logs in, sees that they wait, and nothing else"),
+    (lambda role: not may_sign_in(role), "Can't log in, until somebody gives them another role"),
+)
+# What they usually do in the app, where the Owner hasn't said it in the app's own words.
+USUALLY: Mapping[Role, str] = {
+    Role.OWNER: "All of it",
+    Role.ADMINISTRATOR: "All of it",
+    Role.MANAGER: "Runs projects",
+    Role.REVIEWER: "Labels and checks",
+    Role.ANNOTATOR: "Labels",
+    Role.PENDING: "Nothing yet",
+    Role.DEACTIVATED: "Nothing",
+}
+
+
+def rights(role: Role, app_name: str) -> list[str]:
+    """What somebody with this role may do here, a phrase each."""
+    return [words.format(app=app_name) for asked, words in RIGHTS if asked(role)]
+
+
+def why_untouchable(actor_id: int, actor_role: Role, target_id: int, target_role: Role) -> str | None:
+    """Why this member can't be changed or removed by this actor; None when they can."""
+    if not administers(actor_role):
+        return "Only the Owner and Administrators manage members."
+    if actor_id == target_id:
+        return "Nobody changes their own role or removes themself. Ask another Administrator or the Owner."
+    if target_role is Role.OWNER:
+        return "There is always exactly one Owner: only the Owner can hand ownership over."
+    return None
+
+
+def why_not_assigned(
+    actor_id: int, actor_role: Role, target_id: int, target_role: Role, role: Role
+) -> str | None:
+    """Why this role can't be given to this member by this actor; None when it can."""
+    reason = why_untouchable(actor_id, actor_role, target_id, target_role)
+    if reason is None and role not in ASSIGNABLE:
+        reason = f"{role.label} is never assigned: the Owner hands ownership over."
+    return reason
+
+
+def why_no_last_day(actor_id: int, actor_role: Role, target_id: int, target_role: Role) -> str | None:
+    """Why this actor can't give this member a last day, or take it away; None when they can."""
+    reason = why_untouchable(actor_id, actor_role, target_id, target_role)
+    if reason is None and target_role is Role.DEACTIVATED:
+        reason = "Who is deactivated has no access that could end: give them a role first."
+    return reason
+
+
+def may_make_reset_link(actor_id: int, actor_role: Role, target_id: int, target_role: Role) -> bool:
+    """The Owner for anybody else; an Administrator for those below Administrators (SECURITY.md)."""
+    if actor_id == target_id or target_role is Role.DEACTIVATED:
+        return False
+    if owns(actor_role):
+        return True
+    return administers(actor_role) and not administers(target_role)
+
+
+class DomainError(Exception):
+    """A refusal of the domain; handlers/http/errors.py maps each kind to a status."""
+
+
+class NotAllowed(DomainError):
+    """The actor lacks the right (403)."""
+
+
+class Unknown(DomainError):
+    """There is no such thing (404)."""
+
+
+class Refused(DomainError):
+    """A rule forbids it; the message says why and what to do (409)."""
+
+
+class Invalid(DomainError):
+    """Fields that can't be accepted (422). errors: field -> sentences; "" is the whole form."""
+
+    def __init__(self, errors: Mapping[str, list[str]]) -> None:
+        super().__init__("; ".join(sentence for sentences in errors.values() for sentence in sentences))
+        self.errors = dict(errors)
+
+
+class DeadLink(DomainError):
+    """A link that no longer works (410). reason: reset, expired, used_up, used, revoked or unknown."""
+
+    def __init__(self, reason: str = "unknown") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class TooManyTries(DomainError):
+    """The throttle says wait (429). retry_after: whole seconds, at least 1."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Too many tries, wait {retry_after} s")
+        self.retry_after = max(1, retry_after)
+
+    @property
+    def sentence(self) -> str:
+        """What the form says."""
+        seconds = self.retry_after
+        number, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
+        return f"Too many tries. Wait {number} {unit}{'' if number == 1 else 's'}, then try again."
+
+
+class Busy(DomainError):
+    """More work than can be queued (503). retry_after: whole seconds."""
+
+    def __init__(self, retry_after: int = 5) -> None:
+        super().__init__("busy")
+        self.retry_after = retry_after

@@ -1,0 +1,135 @@
+"""One transaction on one connection of the pool, standing in Piccolo's context variable."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import asyncpg
+from asyncpg.exceptions import InvalidCachedStatementError, OutdatedSchemaCacheError
+from piccolo.engine.postgres import PostgresTransaction
+
+from db.driving import EndedForIt
+from db.failures import (
+    NO_TRANSACTION_LEFT,
+    DatabaseError,
+    Misuse,
+    TookTooLong,
+    Unavailable,
+    Unsupported,
+    translate,
+)
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+T = TypeVar("T")
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+LoneConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+# Everything that asyncpg raises when a connection, a query or an argument fails.
+DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    OverflowError,
+    ValueError,
+)
+# Serialization failure and deadlock: the function has done nothing wrong and may succeed next time. So
+# may one that used a statement prepared before another process migrated.
+_SQLSTATES_WORTH_A_RETRY = ("40001", "40P01")
+_ERRORS_WORTH_A_RETRY = (InvalidCachedStatementError, OutdatedSchemaCacheError)
+# A connection is had within this time; else Unavailable.
+PATIENCE_SECONDS = 10
+ROLLBACK_SECONDS = 5
+
+
+def from_driver(error: BaseException, connection: "Connection | LoneConnection") -> DatabaseError | Misuse:
+    """Our error for one that asyncpg raised for a query."""
+    return translate(error, gone=is_gone(connection))
+
+
+def is_gone(connection: "Connection | LoneConnection") -> bool:
+    """Whether the connection is closed, by whomever."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool has taken a lost connection back from under our hands.
+        return True
+
+
+def from_connecting(error: BaseException) -> DatabaseError | Misuse:
+    """Our error for one that asyncpg raised while it made a connection."""
+    if isinstance(error, ValueError):
+        return Unsupported("The URL of the database can't be understood.")
+    return translate(error, gone=True)
+
+
+class Session(EndedForIt, PostgresTransaction):
+    """A change or a look: from BEGIN to COMMIT, with its queries in the one task that began it."""
+
+    __slots__ = ("asking", "begun", "failure", "over", "slow", "stop_at", "task", "worth_a_retry", "writing")
+
+    def __init__(self, connection: Connection, *, writing: bool, seconds: float | None) -> None:
+        """`seconds` is the limit for a slow look as a whole; None sets none."""
+        self.connection = connection
+        self.task = asyncio.current_task()
+        self.writing = writing
+        self.slow = seconds is not None
+        self.stop_at = None if seconds is None else time.monotonic() + seconds
+        self.asking = self.begun = self.over = self.worth_a_retry = False
+        self.failure: DatabaseError | Misuse | None = None
+
+    def is_asking(self) -> bool:
+        """Whether a query is on its way at this moment."""
+        return bool(self.asking)
+
+    async def start(self, begin: str) -> None:
+        """BEGIN. One that fails because the connection was lost long ago is worth a retry on another."""
+        self.begun = True
+        try:
+            await self.ask(self.connection.execute, begin)
+        except Unavailable:
+            self.worth_a_retry = True
+            raise
+
+    async def finish(self) -> None:
+        """COMMIT; refused like every other query once one has failed, or it would be a silent ROLLBACK."""
+        if not self.connection.is_in_transaction():
+            raise Misuse(NO_TRANSACTION_LEFT)
+        await self.ask(self.connection.execute, "COMMIT")
+
+    async def leave(self) -> None:
+        """After a failure: the connection is out of the transaction, or closed."""
+        try:
+            if self.connection.is_in_transaction():
+                await self.connection.execute("ROLLBACK", timeout=ROLLBACK_SECONDS)
+        except DRIVER_ERRORS:
+            with contextlib.suppress(*DRIVER_ERRORS):
+                self.connection.terminate()
+
+    async def ask(self, method: Callable[..., Awaitable[T]], sql: str, args: Sequence[Any] = ()) -> T:
+        """Runs one statement. After one has failed the whole function fails, as PostgreSQL has it."""
+        if asyncio.current_task() is not self.task:
+            raise Misuse("a task made inside a change or a look can't take part in it")
+        if self.failure is not None:
+            raise self.failure
+        self.asking = True
+        try:
+            if self.stop_at is not None and time.monotonic() > self.stop_at:
+                raise TookTooLong("The look as a whole took too long.")
+            return await method(sql, *args)
+        except TookTooLong as failure:
+            self.failure = failure
+            raise
+        except DRIVER_ERRORS as error:
+            sqlstate = getattr(error, "sqlstate", None)
+            self.worth_a_retry = sqlstate in _SQLSTATES_WORTH_A_RETRY or isinstance(
+                error, _ERRORS_WORTH_A_RETRY
+            )
+            self.failure = from_driver(error, self.connection)
+            raise self.failure from error
+        finally:
+            self.asking = False

@@ -1,0 +1,177 @@
+"""Brings a backup back, on SQLite or PostgreSQL, in one transaction.
+
+What was given out after the backup was made must not work by chance, nor what was ended since: sessions and
+the cookies of known browsers end, and every link gets a new nonce (SECURITY.md 'Faults').
+"""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from db import activity, backup, clock, engine, ledger, migrate, outbox
+from db.backup import KEPT, LEFT_OUT, UNCOUNTED, BadBackup, Header
+from db.policy import COMMAND_LINE, Refused
+
+ROWS_PER_STATEMENT: Final = 500
+GUARDED: Final = ("activity", "activity_mark")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """replace: what is in the database may go. keep_…: people stay signed in, links given out work on.
+
+    send_mail: what was queued in the backup goes out; otherwise it is held.
+    """
+
+    replace: bool = False
+    keep_sessions: bool = False
+    keep_links: bool = False
+    send_mail: bool = False
+
+
+class _Database:
+    """The database in use, inside a write."""
+
+    async def rows(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
+        return await engine.rows(sql, *args)
+
+
+async def restore(file: Path, *, fingerprint: str, wish: Wish) -> Header:
+    """Puts a backup into the database in use, which is started and not served.
+
+    fingerprint: of this installation's secret key, which the database belongs to from then on. Returns the
+    backup's header. Raises BadBackup, TooNew, Refused (there is something in the database) and Unavailable;
+    then nothing has changed.
+    """
+    header = backup.read_header(file)
+    migrate.refuse_newer(set(header.migrations))
+    async with engine.exclusive():
+        await engine.write(_restore, file, header, fingerprint, wish)
+    await ledger.fold()
+    return header
+
+
+async def held() -> int:
+    """How many mails were queued in the backup and are held now."""
+    ((number,),) = await engine.rows("SELECT COUNT(*) FROM outbox WHERE state = 'held'")
+    return int(number)
+
+
+async def _restore(file: Path, header: Header, fingerprint: str, wish: Wish) -> None:
+    before = await migrate.ran()
+    migrate.refuse_newer(before)
+    if before:
+        await _empty(header, before, wish)
+    else:
+        # A backup of an older program goes into the tables it was made from; then they are migrated.
+        await migrate.forwards(max(header.migrations))
+    sequences = {table: await backup.highest_id(_Database(), table) for table in header.sequences}
+    await _load(file, wish)
+    if not wish.send_mail:
+        await outbox.hold_all()
+    for table, highest in sequences.items():
+        await _continue_after(table, max(highest, header.sequences[table]))
+    await engine.execute(
+        "INSERT INTO installation (id, key_fingerprint, made_at) VALUES (1, ?, ?)", fingerprint, clock.now()
+    )
+    await migrate.forwards()
+    await activity.record(COMMAND_LINE, "restored")
+
+
+async def _empty(header: Header, ran: set[str], wish: Wish) -> None:
+    if not wish.replace and await engine.rows("SELECT 1 FROM member LIMIT 1"):
+        raise Refused("There are members in this database; `--replace` puts the backup in their place.")
+    if ran != set(header.migrations):
+        raise Refused(
+            "The backup was made by another version of Gatehouse than the one this database belongs to: "
+            "restore it into an empty database, which is brought up to date afterwards."
+        )
+    # The log refuses to be emptied. To put another database in this one's place is the exception: its guards
+    # are off for as long as that takes, in this transaction, and the log then says that it was restored.
+    guards = await _take_guards_off()
+    for table in (*reversed(KEPT), *LEFT_OUT):
+        await engine.execute(f"DELETE FROM {table}")
+    for statement in guards:
+        await engine.execute(statement)
+    if engine.dialect() == "sqlite":
+        # Nothing deletes from the index of the search when rows go: members leave tombstones otherwise.
+        await engine.execute("INSERT INTO member_search (member_search) VALUES ('delete-all')")
+
+
+async def _take_guards_off() -> list[str]:
+    """Switches off what keeps the log append-only; returns the statements that switch it on again."""
+    if engine.dialect() == "postgres":
+        for table in GUARDED:
+            await engine.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        return [f"ALTER TABLE {table} ENABLE TRIGGER USER" for table in GUARDED]
+    marks = ", ".join("?" * len(GUARDED))
+    found = await engine.rows(
+        f"SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ({marks})", *GUARDED
+    )
+    for name, _ in found:
+        await engine.execute(f"DROP TRIGGER {name}")
+    return [sql for _, sql in found]
+
+
+async def _load(file: Path, wish: Wish) -> None:
+    lines = backup.read(file)
+    next(lines)
+    for table, columns, rows in _tables(lines):
+        present = await backup.columns_of(_Database(), table) if table in KEPT else []
+        if sorted(present) != sorted(columns):
+            raise BadBackup(f"The table {table!r} of the backup isn't one that this Gatehouse knows.")
+        if table == "session" and not wish.keep_sessions:
+            continue
+        await _insert(table, columns, [_changed(table, columns, row, wish) for row in rows])
+
+
+def _tables(lines: Iterator[Any]) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
+    """Name, columns and some hundred rows at a time; a table without rows is named, too."""
+    table, columns, rows = "", list[str](), list[list[Any]]()
+    for line in lines:
+        if isinstance(line, dict):
+            if table:
+                yield table, columns, rows
+            table, columns, rows = str(line.get("table")), list(line.get("columns", ())), []
+            continue
+        rows.append(line)
+        if len(rows) == ROWS_PER_STATEMENT:
+            yield table, columns, rows
+            rows = []
+    if table:
+        yield table, columns, rows
+
+
+def _changed(table: str, columns: list[str], row: list[Any], wish: Wish) -> list[Any]:
+    """A row as it goes back in."""
+    if len(row) != len(columns):
+        raise BadBackup(f"A row of the table {table!r} has not as many values as the table has columns.")
+    if table == "member" and not wish.keep_sessions:
+        # Cookies of known browsers carry the generation of the password, and are worth nothing with another.
+        row[columns.index("password_generation")] += 1
+    if table == "links" and not wish.keep_links:
+        row[columns.index("nonce")] = secrets.token_hex(16)
+    return row
+
+
+async def _insert(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    if not rows:
+        return
+    own_ids = " OVERRIDING SYSTEM VALUE" if engine.dialect() == "postgres" and table not in UNCOUNTED else ""
+    marks = f"({', '.join('?' * len(columns))})"
+    await engine.execute(
+        f"INSERT INTO {table} ({', '.join(columns)}){own_ids} VALUES {', '.join([marks] * len(rows))}",
+        *(value for row in rows for value in row),
+    )
+
+
+async def _continue_after(table: str, highest: int) -> None:
+    """The next id is above every one that was ever given out, here or where the backup comes from."""
+    if engine.dialect() == "sqlite":
+        await engine.execute("DELETE FROM sqlite_sequence WHERE name = ?", table)
+        await engine.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", table, highest)
+    elif highest:
+        # Not undone with the transaction, but it only ever goes up.
+        await engine.rows(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), ?)", highest)

@@ -1,0 +1,145 @@
+"""Signing in: the throttle, the password, the session; the same work for known and unknown addresses."""
+
+from dataclasses import dataclass
+
+from db import activity, addresses, deactivation, engine, passwords, sessions
+from db.policy import Actor, Busy, DomainError, Role, may_sign_in, visitor
+from db.sessions import Ages
+from db.throttle import Limit, Throttle, count, forgive, give_back
+
+
+class WrongPassword(DomainError):
+    """Address and password don't go together: one message whatever the reason (ASVS 6.3.8)."""
+
+
+class IsDeactivated(DomainError):
+    """The password was right, but the account is Deactivated (403)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """token: of the new session. generation: of the password, for the device cookie.
+
+    age: how long the cookie of a kept session lasts, in ms; 0 for as long as the environment allows.
+    """
+
+    token: str
+    member_id: int
+    generation: int
+    role: Role
+    age: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """Where a request comes from.
+
+    address: network address. network: what limits count by (the /64 of an IPv6 address). device: what the
+    browser says it is. known_*: member, password generation and id in its device cookie, if it is genuine.
+    """
+
+    address: str
+    network: str = ""
+    device: str = ""
+    known_member: int = 0
+    known_generation: int = 0
+    known_id: str = ""
+
+
+def account_key(email: str) -> str:
+    """The canonical address for the throttle and the look-up; what isn't an address stands for itself."""
+    try:
+        return addresses.parse(email).key
+    except addresses.NotAnAddress:
+        return email.strip().lower()[:320]
+
+
+async def sign_in(
+    email: str, password: str, *, kept: bool, throttle: Throttle, ages: Ages, browser: Browser
+) -> SignedIn:
+    """A new session for the right password.
+
+    Raises TooManyTries, WrongPassword, IsDeactivated and Busy.
+    """
+    key = account_key(email)
+    found = await engine.read(
+        engine.rows, "SELECT id, password_hash, password_generation FROM member WHERE email_key = ?", key
+    )
+    member_id, stored, generation = found[0] if found else (0, "", 0)
+    limits = _limits(throttle, key, member_id, generation, browser)
+    if not (looked := await _look(stored, password, limits)).right:
+        await engine.write(
+            activity.record, visitor(browser.address), "sign_in_refused", member_id, after=looked.next_one
+        )
+        raise WrongPassword
+    signed_in = await engine.write(_begin, member_id, stored, kept, limits, ages, browser)
+    if signed_in is None:
+        raise IsDeactivated
+    return signed_in
+
+
+def _limits(throttle: Throttle, key: str, member_id: int, generation: int, browser: Browser) -> list[Limit]:
+    """A browser that signed in to this account since its last new password has a count of its own."""
+    known = member_id and (browser.known_member, browser.known_generation) == (member_id, generation)
+    return throttle.sign_in(key, browser.network, browser.known_id if known else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """next_one: "throttled" when this try has used up a limit, so that the next one has to wait."""
+
+    right: bool
+    next_one: str
+
+
+async def _look(stored: str, password: str, limits: list[Limit]) -> _Looked:
+    """Counts the try, then looks at the password. One that nobody had time to look at isn't counted."""
+    # The tries that are made to wait write nothing; the one that brings that about says so in its own row.
+    next_one = "throttled" if await count(limits) else ""
+    try:
+        return _Looked(await passwords.matches(stored, password), next_one)
+    except Busy:
+        await engine.write(give_back, limits)
+        raise
+
+
+async def _begin(
+    member_id: int, stored: str, kept: bool, limits: list[Limit], ages: Ages, browser: Browser
+) -> SignedIn | None:
+    # The row is read again under its lock: a deactivation or a new password in between wins.
+    role = (await deactivation.lock_roles((member_id,))).get(member_id)
+    found = await engine.rows("SELECT password_hash, password_generation FROM member WHERE id = ?", member_id)
+    if role is None or found[0][0] != stored:
+        raise WrongPassword
+    await forgive(limits)
+    if not may_sign_in(role):
+        await activity.record(visitor(browser.address), "sign_in_refused", member_id, after="deactivated")
+        return None
+    token = await sessions.begin(
+        member_id, kept=kept, ages=ages, address=browser.address, device=browser.device
+    )
+    actor = Actor(member_id, role, address=browser.address)
+    await activity.record(actor, "signed_in", member_id)
+    age = (await sessions.in_force(ages)).kept if kept else 0
+    return SignedIn(token=token, member_id=member_id, generation=found[0][1], role=role, age=age)
+
+
+async def check_password(actor: Actor, password: str, *, throttle: Throttle, browser: Browser) -> str:
+    """The stored hash when `password` is the actor's own; a wrong one counts as a failed sign-in.
+
+    Raises TooManyTries, WrongPassword and Busy.
+    """
+    found = await engine.read(
+        engine.rows,
+        "SELECT email_key, password_hash, password_generation FROM member WHERE id = ? AND removed_at = 0",
+        actor.id,
+    )
+    if not found:
+        raise WrongPassword
+    key, stored, generation = found[0]
+    limits = _limits(throttle, key, actor.id, generation, browser)
+    if not (looked := await _look(stored, password, limits)).right:
+        await engine.write(activity.record, actor, "password_refused", actor.id, after=looked.next_one)
+        raise WrongPassword
+    await engine.write(forgive, limits)
+    return str(stored)

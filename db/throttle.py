@@ -1,0 +1,154 @@
+"""Counts tries in windows of 15 minutes, in the database, so that it holds over restarts and workers.
+
+The numbers stand in CONTRACT.md §4. A try is counted before a password is checked and given back on
+success, so 100 at once can't pass; a refused try writes nothing. Keys are HMACs: the table names nobody.
+"""
+
+import hmac
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from db import activity, clock, engine
+from db.policy import TooManyTries, visitor
+
+WINDOW_MS = 15 * 60 * 1000
+HOUR_MS = 60 * 60 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """allowed: tries in the window before waits begin, of 1 s, doubling, or until the window ends.
+
+    told: what of in the log once it is used up, "" for nothing; network: where from.
+    """
+
+    key: str
+    allowed: int
+    window_ms: int = WINDOW_MS
+    doubling: bool = False
+    told: str = ""
+    network: str = ""
+
+
+class Throttle:
+    """Makes the limits of CONTRACT.md §4. secret: the key of the HMAC over accounts and addresses."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def key(self, *parts: str) -> str:
+        return hmac.new(self._secret, "\0".join(parts).encode(), "sha256").hexdigest()
+
+    def sign_in(self, account: str, network: str, device: str) -> list[Limit]:
+        """account: email_key. network: address or /64. device: id of a valid device cookie, else ""."""
+        if device:
+            return [Limit(self.key("device", account, device), 5, doubling=True)]
+        return [
+            Limit(self.key("pair", account, network), 5, doubling=True),
+            Limit(self.key("network", network), 50, doubling=True),
+            Limit(self.key("account", account), 50, doubling=True),
+        ]
+
+    def sign_up(self, network: str, with_link: bool) -> list[Limit]:
+        name, allowed = ("signup-link", 300) if with_link else ("signup", 30)
+        return [Limit(self.key(name, network), allowed, told="sign-ups", network=network)]
+
+    def set_up(self, network: str) -> list[Limit]:
+        return [Limit(self.key("setup", network), 30, told="set-up codes", network=network)]
+
+    def request(self, account: str, network: str) -> list[Limit]:
+        """Asking to be let in: each may send a mail to somebody who never heard of us."""
+        return [
+            Limit(self.key("request", network), 30),
+            Limit(self.key("request-account", account), 5, window_ms=HOUR_MS),
+        ]
+
+    def forgot(self, account: str, network: str) -> list[Limit]:
+        return [
+            Limit(self.key("forgot", network), 30, told="forgotten passwords", network=network),
+            Limit(self.key("forgot-account", account), 5, window_ms=HOUR_MS),
+        ]
+
+
+async def count(limits: Sequence[Limit]) -> bool:
+    """Counts one try under each limit; raises TooManyTries, and writes nothing, when one says wait.
+
+    Returns whether this try has used one up: the next has to wait.
+    """
+    # A flood of refused tries only reads, so that it doesn't stand in the way of those who write.
+    by_key = {limit.key: limit for limit in limits}
+    marks = ", ".join("?" * len(by_key))
+    now = clock.now()
+    for key, *counted in await engine.read(
+        engine.rows,
+        f"SELECT key, tries, last_at, ends_at FROM throttle WHERE key IN ({marks}) AND ends_at > ?",
+        *by_key,
+        now,
+    ):
+        _refuse_early(by_key[key], *counted, now=now)
+    # Always in one order, also when a try is taken back: otherwise two of them could wait for each other.
+    return await engine.write(_count, [by_key[key] for key in sorted(by_key)])
+
+
+async def _count(limits: Sequence[Limit]) -> bool:
+    now = clock.now()
+    used_up = False
+    for limit in limits:
+        ends_at = now + limit.window_ms
+        # One statement that makes or renews the row also locks it: the checks below see the last word.
+        # A window that ends later than one that begins now is from before the clock was set back.
+        await engine.execute(
+            "INSERT INTO throttle (key, tries, last_at, ends_at) VALUES (?, 1, 0, ?)"
+            " ON CONFLICT (key) DO UPDATE SET"
+            " tries = CASE WHEN throttle.ends_at BETWEEN ? AND ? THEN throttle.tries + 1 ELSE 1 END,"
+            " ends_at = CASE WHEN throttle.ends_at BETWEEN ? AND ? THEN throttle.ends_at ELSE ? END",
+            limit.key,
+            ends_at,
+            *(now + 1, ends_at, now + 1, ends_at),
+            ends_at,
+        )
+        tries, last_at, ends_at = (
+            await engine.rows("SELECT tries, last_at, ends_at FROM throttle WHERE key = ?", limit.key)
+        )[0]
+        # Raising rolls the counting back: of many at the same instant the ones too many leave no trace.
+        _refuse_early(limit, tries - 1, last_at, ends_at, now=now)
+        await engine.execute("UPDATE throttle SET last_at = ? WHERE key = ?", now, limit.key)
+        used_up = used_up or tries >= limit.allowed
+        if limit.told and tries == limit.allowed:
+            await activity.record(visitor(limit.network), "limit_reached", after=limit.told)
+    return used_up
+
+
+def _refuse_early(limit: Limit, tries: int, last_at: int, ends_at: int, *, now: int) -> None:
+    """Raises TooManyTries before the instant from which the next try is allowed."""
+    if tries < limit.allowed or ends_at > now + limit.window_ms:
+        return
+    pause = min(WINDOW_MS, 1000 * 2 ** min(20, tries - limit.allowed))
+    free_at = min(ends_at, last_at + pause) if limit.doubling else ends_at
+    if free_at > now:
+        raise TooManyTries(math.ceil((free_at - now) / 1000))
+
+
+async def forgive(limits: Sequence[Limit]) -> None:
+    """Inside a write, after a success: clears the first limit's count, gives the others the try back."""
+    for key in sorted(limit.key for limit in limits):
+        if key == limits[0].key:
+            await engine.execute("DELETE FROM throttle WHERE key = ?", key)
+        else:
+            await _take_back(key)
+
+
+async def give_back(limits: Sequence[Limit]) -> None:
+    """Inside a write: takes back a try that was counted but not looked at."""
+    for key in sorted(limit.key for limit in limits):
+        await _take_back(key)
+
+
+async def _take_back(key: str) -> None:
+    await engine.execute("UPDATE throttle SET tries = tries - 1 WHERE key = ? AND tries > 0", key)
+
+
+async def sweep() -> int:
+    """Deletes rows whose window has ended. Returns how many."""
+    return await engine.execute("DELETE FROM throttle WHERE ends_at <= ?", clock.now())

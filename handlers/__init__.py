@@ -1,0 +1,50 @@
+"""The site map."""
+
+from handlers import health, home
+from handlers.organization import activity, invite
+from handlers.organization.activity import ActivityController
+from handlers.organization.imports import ImportController
+from handlers.organization.invitations import InvitationsController
+from handlers.organization.member import MemberController
+from handlers.organization.members import MembersController
+from handlers.organization.ownership import OwnershipController
+from handlers.organization.requests import RequestsController
+from handlers.organization.settings import SettingsController, show_roles
+from handlers.setup import SetupController
+from handlers.user import login, password
+from handlers.user.access_request import AccessRequestController
+from handlers.user.account import AccountController
+from handlers.user.confirmation import ConfirmationController
+from handlers.user.invitation import InvitationController
+from handlers.user.signup import SignupController
+
+ROUTES = (
+    home.home,  #                 /
+    SetupController,  #           /setup
+    SignupController,  #          /user/signup
+    AccessRequestController,  #   /user/access-request, …/confirmation
+    InvitationController,  #      /user/invitation, …/renewal
+    ConfirmationController,  #    /user/confirmation
+    login.show_login,  #          /user/login
+    login.log_in,
+    login.log_out,  #             /user/logout
+    password.show_forgot,  #      /user/password/forgot
+    password.ask,
+    password.show_reset,  #       /user/password/reset
+    password.reset,
+    AccountController,  #         /user/account, …/notices, …/password, …/sessions
+    MembersController,  #         /organization, …/members, …/members.csv, …/roles
+    MemberController,  #          /organization/members/{id}, …/end, …/removal, …/password-link
+    invite.show_invite,  #        /organization/invite
+    invite.reset_link,  #         /organization/invite-link/reset
+    InvitationsController,  #     /organization/invitations, …/preview, …/{id}/role, …/resend, …/revocation
+    ImportController,  #          /organization/invitations/import
+    RequestsController,  #        /organization/requests/{id}/invitation, …/dismissal
+    ActivityController,  #        /organization/activity, …/news
+    activity.export,  #           /organization/activity.csv
+    SettingsController,  #        /organization/settings
+    show_roles,  #                /organization/roles
+    OwnershipController,  #       /organization/ownership
+    health.health,  #             /health
+    health.static_file,  #        /static/…
+)

@@ -1,0 +1,35 @@
+"""Two addresses for machines: is the service fit, and the files."""
+
+from litestar import Response, get
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+
+from db import engine
+from handlers.http.access import nobody_yet
+from handlers.http.compression import takes_gzip
+from handlers.http.house import AnyRequest, house_of
+
+
+@get("/health", guards=[nobody_yet])
+async def health() -> Response[dict[str, str]]:
+    """200 only if the database answers, else 503."""
+    try:
+        await engine.read(engine.rows, "SELECT 1 FROM installation")
+    except engine.DatabaseError:
+        return Response({"status": "unavailable"}, status_code=503, headers={"Retry-After": "5"})
+    return Response({"status": "ok"})
+
+
+@get("/static/{name:path}", guards=[nobody_yet])
+async def static_file(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
+    """A file by its hashed name; compressed where the browser takes it."""
+    found = house_of(request).static.find(name.lstrip("/"))
+    if found is None:
+        raise NotFoundException
+    file, exact = found
+    compressed = takes_gzip(request.headers.get("accept-encoding", ""))
+    headers = file.headers(exact=exact)
+    if compressed:
+        headers["Content-Encoding"] = "gzip"
+    content = file.compressed if compressed else file.content
+    return Response(content, media_type=file.media_type, headers=headers)

@@ -1,0 +1,40 @@
+"""The start: home for whoever is in, the waiting page for whoever waits for a role."""
+
+from typing import Any, Final
+
+from litestar import Response, get
+
+from db import engine, last_day, ledger, policy
+from db.policy import Role
+from handlers.http import rendering
+from handlers.http.access import SignInFirst, anybody, identify
+from handlers.http.house import AnyRequest
+
+CAME: Final = {
+    "link": "an invite link",
+    "signup": "the sign-up page",
+    "invitation": "an invitation",
+    "setup": "the set-up of this organization",
+    "command": "the command line",
+}
+
+
+@get("/", guards=[anybody])
+async def home(request: AnyRequest) -> Response[bytes]:
+    """Signed out: to the login page. Pending: the waiting page, or its fragment. Active: home."""
+    current = await identify(request)
+    if current is None:
+        if rendering.is_htmx(request):
+            raise SignInFirst
+        return rendering.redirect(request, "/user/login")
+    ends_at = current.ends_at if last_day.near(current.ends_at) else 0
+    if current.role is not Role.PENDING:
+        # The waiting page polls this address: once there is a role, it leads inside.
+        if rendering.wants_fragment(request):
+            return rendering.redirect(request, "/")
+        waiting = (await engine.read(ledger.counts))[Role.PENDING] if policy.administers(current.role) else 0
+        return await rendering.page(request, "home/home.html", waiting=waiting, ends_at=ends_at)
+    context: dict[str, Any] = {"joined_at": current.joined_at, "came": CAME[current.came_by]}
+    if rendering.wants_fragment(request):
+        return rendering.fragment(request, "home/_waiting.html", **context)
+    return await rendering.page(request, "home/waiting.html", ends_at=ends_at, **context)

@@ -1,0 +1,260 @@
+"""Who is asking: the session behind the cookie, asked for once in a request, and the guards of the routes."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
+from litestar.handlers import BaseRouteHandler
+
+from db import clock, policy, sessions
+from db.policy import Actor, NotAllowed, Role
+from db.sessions import Current
+from db.sign_in import Browser, SignedIn
+from handlers.http import proxies
+from handlers.http.house import AnyRequest, House, house_of
+from links import DEVICE_SECONDS, Device
+
+SESSION_COOKIE: Final = "gatehouse_session"
+DEVICE_COOKIE: Final = "gatehouse_device"
+AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
+
+
+class SignInFirst(Exception):
+    """The address is for people who are signed in (303 to the login page, or 401 for htmx)."""
+
+
+class NotSetUp(Exception):
+    """Nobody owns the organization yet: everything but set-up, health and files answers 503."""
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """The person in front of the screen, for templates."""
+
+    id: int
+    email: str
+    name: str
+    first_name: str
+    last_name: str
+    role: Role
+    theme: str
+    time_zone: str
+
+    @property
+    def initials(self) -> str:
+        letters = [part[0] for part in (self.first_name.strip(), self.last_name.strip()) if part]
+        return "".join(letters or [self.email[0]]).upper()
+
+    @property
+    def administers(self) -> bool:
+        return policy.administers(self.role)
+
+    @property
+    def owns(self) -> bool:
+        return policy.owns(self.role)
+
+    @property
+    def pending(self) -> bool:
+        return self.role is Role.PENDING
+
+
+def me_of(current: Current | None) -> Me | None:
+    if current is None:
+        return None
+    return Me(
+        id=current.member_id,
+        email=current.email,
+        name=current.name,
+        first_name=current.first_name,
+        last_name=current.last_name,
+        role=current.role,
+        theme=current.theme,
+        time_zone=current.time_zone,
+    )
+
+
+async def identify(connection: AnyConnection) -> Current | None:
+    """The session of this request, None for nobody; one query, however often it is asked."""
+    state = connection.scope["state"]
+    if "current" not in state:
+        house: House = connection.app.state.house
+        if not await house.is_set_up():
+            raise NotSetUp
+        token = connection.cookies.get(cookie_name(house, SESSION_COOKIE), "")
+        current = await sessions.current(token, house.ages, house.presence) if token else None
+        # A session of somebody deactivated has ended with it; this holds even if one were left.
+        if current is not None and not policy.may_sign_in(current.role):
+            current = None
+        if current is not None and not is_poll(connection):
+            house.presence.seen(current.session_id, current.member_id)
+        state["current"] = current
+    found: Current | None = state["current"]
+    return found
+
+
+def is_poll(connection: AnyConnection) -> bool:
+    """A page looking for itself, waiting or watching: no activity, and it keeps no session alive."""
+    path = connection.scope["path"]
+    looks_again = path in ("/", "/organization/activity/news") or path.startswith(
+        "/organization/invitations/progress/"
+    )
+    return looks_again and connection.headers.get("hx-request") == "true"
+
+
+async def anybody(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Guard: everyone, signed in or not."""
+    await identify(connection)
+
+
+async def signed_in(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Guard: whoever has a session, Pending people too."""
+    if await identify(connection) is None:
+        raise SignInFirst
+
+
+async def administrators(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Guard: Owner and Administrators."""
+    current = await identify(connection)
+    if current is None:
+        raise SignInFirst
+    if not policy.administers(current.role):
+        raise NotAllowed("This part is for the Owner and Administrators.")
+
+
+async def owners(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Guard: the Owner."""
+    current = await identify(connection)
+    if current is None:
+        raise SignInFirst
+    if not policy.owns(current.role):
+        raise NotAllowed("This part is for the Owner alone.")
+
+
+def nobody_yet(_: AnyConnection, __: BaseRouteHandler) -> None:
+    """Guard: everyone, without asking who; for set-up, health and files."""
+
+
+# How a handler asks for it: `current: Asking`.
+Asking: TypeAlias = NamedDependency[Current]
+
+
+async def current_session(request: AnyRequest) -> Current:
+    """Dependency `current`: who is asking, on routes whose guard lets only signed-in people through."""
+    current = await identify(request)
+    if current is None:
+        raise SignInFirst
+    return current
+
+
+def actor_of(current: Current, request: AnyRequest) -> Actor:
+    return Actor(current.member_id, current.role, address=address_of(request))
+
+
+def address_of(request: AnyRequest) -> str:
+    """The client's network address; the defences have looked through trusted proxies already."""
+    client = request.scope["client"]
+    return client[0] if client else ""
+
+
+def network_of(request: AnyRequest) -> str:
+    """What limits count by: an IPv4 address, or the /64 of an IPv6 one."""
+    address = proxies.parse(address_of(request))
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((int(address), 64), strict=False))
+    return str(address or "")
+
+
+def browser_of(request: AnyRequest) -> Browser:
+    """Where the request comes from, with what its device cookie proves."""
+    known = device_of(request, house_of(request))
+    return Browser(
+        address=address_of(request),
+        network=network_of(request),
+        device=describe(request.headers.get("user-agent", "")),
+        known_member=known.member_id if known else 0,
+        known_generation=known.generation if known else 0,
+        known_id=known.id if known else "",
+    )
+
+
+_BROWSERS: Final = (
+    ("Edge", r"\bEdgA?/"),
+    ("Opera", r"\bOPR/"),
+    ("Firefox", r"\b(Firefox|FxiOS)/"),
+    ("Chrome", r"\b(Chrome|CriOS|Chromium)/"),
+    ("Safari", r"\bSafari/"),
+)
+_SYSTEMS: Final = (
+    ("iPhone", r"\biPhone\b"),
+    ("iPad", r"\biPad\b"),
+    ("Android", r"\bAndroid\b"),
+    ("Windows", r"\bWindows\b"),
+    ("Mac", r"\bMacintosh\b"),
+    ("ChromeOS", r"\bCrOS\b"),
+    ("Linux", r"\bLinux\b"),
+)
+
+
+def describe(user_agent: str) -> str:
+    """A browser in words, like "Firefox on Linux"; what isn't known is shown by its first word."""
+    browser = next((name for name, sign in _BROWSERS if re.search(sign, user_agent)), "")
+    system = next((name for name, sign in _SYSTEMS if re.search(sign, user_agent)), "")
+    if browser and system:
+        return f"{browser} on {system}"
+    first = "".join(sign for sign in user_agent.split(" ")[0] if sign.isprintable())
+    return browser or first[:40] or "An unnamed program"
+
+
+# Cookies: HttpOnly, SameSite=Lax, Path=/, and with https Secure and the prefix __Host- (CONTRACT.md §5).
+
+
+def cookie_name(house: House, name: str) -> str:
+    return f"__Host-{name}" if house.https else name
+
+
+def _cookie(house: House, name: str, value: str, max_age: int | None) -> Cookie:
+    return Cookie(
+        key=cookie_name(house, name),
+        value=value,
+        max_age=max_age,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=house.https,
+    )
+
+
+def session_cookie(house: House, token: str, *, kept: bool, age: int = 0) -> Cookie:
+    """A kept one lasts as long as the session may (age in ms); any other ends with the browser."""
+    return _cookie(house, SESSION_COOKIE, token, (age or house.ages.kept) // 1000 if kept else None)
+
+
+def no_session_cookie(house: House) -> Cookie:
+    return _cookie(house, SESSION_COOKIE, "", 0)
+
+
+def device_of(request: AnyRequest, house: House) -> Device | None:
+    """The device cookie of this browser when it is genuine. Whose it is, the caller compares."""
+    value = request.cookies.get(cookie_name(house, DEVICE_COOKIE), "")
+    return house.signer.device(value, clock.now() // 1000) if value else None
+
+
+def device_cookie(house: House, member_id: int, generation: int, known: Device | None = None) -> Cookie:
+    device_id = known.id if known and known.member_id == member_id else ""
+    token = house.signer.device_token(member_id, generation, clock.now() // 1000, device_id)
+    return _cookie(house, DEVICE_COOKIE, token, DEVICE_SECONDS)
+
+
+def sign_in_cookies(house: House, request: AnyRequest, signed_in: SignedIn, *, kept: bool) -> list[Cookie]:
+    """The session's cookie and, for later tries, the device's."""
+    device = device_of(request, house)
+    # For the line in the log: the request itself came from nobody.
+    request.scope["state"]["signed_in"] = signed_in.member_id
+    return [
+        session_cookie(house, signed_in.token, kept=kept, age=signed_in.age),
+        device_cookie(house, signed_in.member_id, signed_in.generation, device),
+    ]

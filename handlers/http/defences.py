@@ -1,0 +1,200 @@
+"""Around the whole application, 404 and 405 included: proxies, methods, cross-site protection, headers.
+
+An ASGI layer, since middleware of the framework does not run for addresses it doesn't know.
+"""
+
+import logging
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from handlers.http import compression
+from handlers.http.access import SESSION_COOKIE, cookie_name
+from handlers.http.forms import FORM_TYPE, MAX_BODY_BYTES
+from handlers.http.house import House
+from handlers.http.proxies import Headers, Proxies
+from handlers.http.uploads import MAX_UPLOAD_BYTES, UPLOAD_PATH, UPLOAD_TYPE
+
+METHODS: Final = ("GET", "HEAD", "POST")
+# Scripts and styles are files of ours; nothing inline, nothing from elsewhere (CONTRACT.md §5).
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+PERMISSIONS: Final = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+HSTS_SECONDS: Final = 365 * 24 * 3600
+
+log = logging.getLogger("gatehouse")
+
+
+class Defences:
+    """Wraps the application's ASGI handler. What a request says of itself is settled here, once."""
+
+    def __init__(self, app: ASGIApp, house: House) -> None:
+        self._app = app
+        self._house = house
+        self._proxies = Proxies(house.trusted_proxies, house.strangers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            return
+        headers: Headers = {}
+        for raw_name, raw_value in scope["headers"]:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            # A header sent twice means the same as one with both values (RFC 9110, 5.3).
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        self._proxies.look_through(scope, headers)
+        self._strip_root(scope)
+        answer = _Answer(send, self._headers(scope))
+        try:
+            await self._let_in(scope, receive, answer, headers)
+        except Exception:
+            # The pages for errors are behind us: this is what is left when one of them fails.
+            log.exception("the error page itself failed")
+            if answer.status == 0:
+                await _plain(
+                    answer, 500, "Something broke here. It is our fault, and it is noted in the log."
+                )
+        if scope["method"] == "POST" or answer.status in (403, 429):
+            _note(scope, answer.status)
+
+    async def _let_in(self, scope: HTTPScope, receive: Receive, send: Send, headers: Headers) -> None:
+        method = scope["method"]
+        if method not in METHODS:
+            await _plain(send, 405, "This address takes GET and POST.", {"Allow": ", ".join(METHODS)})
+        elif method == "POST" and not self._is_ours(scope, headers):
+            await _plain(send, 403, "This form was sent from another site, so nothing was done.")
+        elif method == "POST" and not _is_form(scope, headers):
+            await _plain(send, 415, "This address takes forms only.")
+        elif method == "POST" and _is_too_large(scope, headers):
+            await _plain(send, 413, "That is more than this address takes.")
+        else:
+            if method == "HEAD":
+                # A copy: the server looks at its own scope to know that no body follows.
+                scope, send = {**scope, "method": "GET"}, _without_body(send)
+            if compression.wanted(scope, headers, https=self._house.https):
+                send = compression.Compressing(send)
+            await self._app(scope, receive, send)
+
+    def _strip_root(self, scope: HTTPScope) -> None:
+        """With a sub-path in HOST, requests are understood with and without it."""
+        root = self._house.root
+        if root and (scope["path"] == root or scope["path"].startswith(root + "/")):
+            scope["path"] = scope["path"][len(root) :] or "/"
+            scope["raw_path"] = scope["path"].encode()
+
+    def _is_ours(self, scope: HTTPScope, headers: Headers) -> bool:
+        """Whether an unsafe request comes from our own pages, or from no browser at all.
+
+        The rule of Go's http.CrossOriginProtection: Sec-Fetch-Site decides where browsers send it; without it
+        (plain http on a LAN) Origin must be missing or name our host and port. On https, where every browser
+        sends one of them, both missing passes only without a session cookie.
+        """
+        site = headers.get("sec-fetch-site", "")
+        if site:
+            return site in ("same-origin", "none")
+        origin = headers.get("origin", "")
+        if not origin:
+            https = self._house.https or scope["scheme"] == "https"
+            signed_in = cookie_name(self._house, SESSION_COOKIE) in headers.get("cookie", "")
+            return not (https and signed_in)
+        sent = _host_and_port(origin)
+        own = {_host_and_port(f"{scope['scheme']}://{headers.get('host', '')}")}
+        if self._house.host:
+            own.add(_host_and_port(self._house.host))
+        # A proxy may end TLS, so that the scheme we see isn't the browser's: then the default port differs.
+        own |= {(host, {80: 443, 443: 80}.get(port, port)) for host, port in own}
+        return sent[0] != "" and sent in own
+
+    def _headers(self, scope: HTTPScope) -> Headers:
+        """The headers of every answer (CONTRACT.md §5); files say themselves how long they may be kept."""
+        query = scope["query_string"]
+        secret = any(pair.startswith((b"token=", b"code=")) for pair in query.split(b"&"))
+        headers = {
+            "Content-Security-Policy": POLICY,
+            "X-Content-Type-Options": "nosniff",
+            # With no-referrer browsers post `Origin: null`, and over plain http nothing else tells our forms.
+            "Referrer-Policy": "strict-origin" if secret else "same-origin",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Permissions-Policy": PERMISSIONS,
+            "Cache-Control": "no-store",
+            "Vary": "HX-Request, Accept-Encoding",
+        }
+        if self._house.https:
+            headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}"
+        return headers
+
+
+class _Answer:
+    """Sends an answer with the headers of every answer. status: 0 until it has begun."""
+
+    def __init__(self, send: Send, headers: Headers) -> None:
+        self._send = send
+        self._added = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            present = {name for name, _ in message["headers"]}
+            missing = (pair for pair in self._added if pair[0] not in present)
+            message["headers"] = [*message["headers"], *missing]
+        await self._send(message)
+
+
+def _note(scope: HTTPScope, status: int) -> None:
+    """One line for each sign-in, change and refusal (ASVS 16.3), without the query: it may hold a token."""
+    state = scope["state"]
+    member_id = state["signed_in"] if "signed_in" in state else getattr(state.get("current"), "member_id", 0)
+    client = scope["client"][0] if scope["client"] else "-"
+    log.info(
+        "%s %s status=%d member=%d from=%s", scope["method"], quote(scope["path"]), status, member_id, client
+    )
+
+
+def _is_form(scope: HTTPScope, headers: Headers) -> bool:
+    """Whether the body, if there is one, is a form; who sends none needs no type."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind in ("", UPLOAD_TYPE if scope["path"] == UPLOAD_PATH else FORM_TYPE)
+
+
+def _is_too_large(scope: HTTPScope, headers: Headers) -> bool:
+    """By what the request says of itself; bodies that say nothing are counted while they are read."""
+    length = headers.get("content-length", "")
+    most = MAX_UPLOAD_BYTES if scope["path"] == UPLOAD_PATH else MAX_BODY_BYTES
+    return length.isdecimal() and int(length[:20]) > most
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(url)
+        return (parts.hostname or "", parts.port or {"https": 443}.get(parts.scheme, 80))
+    except ValueError:
+        return ("", 0)
+
+
+def _without_body(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message["body"] = b""
+        await send(message)
+
+    return sending
+
+
+async def _plain(send: Send, status: int, text: str, headers: Headers | None = None) -> None:
+    """A short answer for those who aren't people in front of one of our pages.
+
+    The connection stays open: closed over a body that still comes, it would be reset and the answer lost.
+    """
+    body = f"{text}\n".encode()
+    all_headers = {
+        "Content-Type": "text/plain; charset=utf-8",
+        "Content-Length": str(len(body)),
+        **(headers or {}),
+    }
+    encoded = [(name.lower().encode(), value.encode()) for name, value in all_headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

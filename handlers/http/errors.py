@@ -1,0 +1,184 @@
+"""An error of the domain becomes a status and a page or toast: one table. Nothing of a driver gets out."""
+
+import contextlib
+import logging
+import secrets
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+from urllib.parse import quote
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, ExceptionHandlersMap, Receive, Scope, Send
+
+from db import engine
+from db.policy import Busy, DeadLink, Invalid, NotAllowed, Refused, TooManyTries, Unknown
+from handlers.http import rendering
+from handlers.http.access import NotSetUp, SignInFirst
+from handlers.http.house import AnyRequest, house_of
+
+log = logging.getLogger("gatehouse")
+
+# status: what happened, in a heading and a sentence; error.html adds whose turn it is and what to do next.
+WORDS: Final = {
+    400: ("That request can't be read", "The server did not understand what was sent."),
+    403: ("This is not open to you", "Your role does not reach this far."),
+    404: ("There is nothing here", "This address leads to no page."),
+    405: ("That isn't possible here", "This address does not take what was sent."),
+    409: ("That was not changed", "A rule of the house forbids it."),
+    410: ("This link no longer works", "It was used, replaced, or its time has run out."),
+    413: ("That is too much at once", "What was sent is larger than this address takes."),
+    415: ("That isn't a form", "This address takes forms only."),
+    422: ("Something in it isn't right", "One of the fields can't be accepted."),
+    429: ("Too many tries", "To keep guessers out, this has to wait a little."),
+    500: ("Something broke here", "It is our fault, and it is noted in the log."),
+    503: ("Just a moment", "The server can't answer right now; nothing was changed."),
+}
+RETRY_SECONDS: Final = 5
+
+
+async def _answer(
+    request: AnyRequest,
+    status: int,
+    text: str = "",
+    *,
+    retry_after: int | None = None,
+    error_id: str | None = None,
+    database: bool = True,
+) -> Response[bytes]:
+    """database: whether it may be asked for the organization's title; not after it has just failed us."""
+    heading, usual = WORDS.get(status, WORDS[500] if status >= 500 else WORDS[400])
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    if rendering.wants_fragment(request):
+        response = rendering.toast(request, text or f"{heading}. {usual}", status=status)
+        response.headers.update(headers)
+        return response
+    context: dict[str, Any] = {
+        "heading": heading,
+        "text": text or usual,
+        "retry_after": retry_after,
+        "error_id": error_id,
+    }
+    if database:
+        with contextlib.suppress(engine.DatabaseError):
+            return await rendering.page(request, "error.html", status=status, headers=headers, **context)
+    # The page does without the title.
+    site = rendering.Site(title="Gatehouse", closed=house_of(request).closed)
+    return rendering.fragment(
+        request, "error.html", status=status, headers=headers, site=site, toast=None, **context
+    )
+
+
+async def not_set_up(request: AnyRequest, _: NotSetUp) -> Response[bytes]:
+    return await rendering.page(request, "home/not_set_up.html", status=503, headers={"Retry-After": "60"})
+
+
+async def sign_in_first(request: AnyRequest, _: SignInFirst) -> Response[bytes]:
+    """303 to the login page that leads back here, or 401 with HX-Redirect."""
+    house = house_of(request)
+    if rendering.is_htmx(request):
+        return Response(
+            b"",
+            status_code=401,
+            media_type=rendering.HTML,
+            headers={"HX-Redirect": house.root + rendering.login_path(request)},
+        )
+    return rendering.redirect(request, rendering.login_path(request))
+
+
+async def refused(request: AnyRequest, error: Refused) -> Response[bytes]:
+    return await _answer(request, 409, str(error))
+
+
+async def not_allowed(request: AnyRequest, error: NotAllowed) -> Response[bytes]:
+    return await _answer(request, 403, str(error))
+
+
+async def unknown(request: AnyRequest, error: Unknown) -> Response[bytes]:
+    return await _answer(request, 404, str(error))
+
+
+async def invalid(request: AnyRequest, error: Invalid) -> Response[bytes]:
+    return await _answer(request, 422, str(error))
+
+
+async def dead_link(request: AnyRequest, _: DeadLink) -> Response[bytes]:
+    return await _answer(request, 410)
+
+
+async def too_many(request: AnyRequest, error: TooManyTries) -> Response[bytes]:
+    return await _answer(request, 429, retry_after=error.retry_after)
+
+
+async def unavailable(request: AnyRequest, error: Exception) -> Response[bytes]:
+    log.warning("unavailable path=%s reason=%r", quote(request.scope["path"]), str(error))
+    if isinstance(error, engine.TookTooLong):
+        return await _answer(
+            request, 503, "The search took too long. Try more letters.", retry_after=RETRY_SECONDS
+        )
+    # Asking the same database for a title could take another ten seconds.
+    return await _answer(request, 503, retry_after=RETRY_SECONDS, database=isinstance(error, Busy))
+
+
+async def http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    if error.status_code >= 500:
+        return await broken(request, error)
+    try:
+        if error.status_code in (404, 405) and not await house_of(request).is_set_up():
+            return await not_set_up(request, NotSetUp())
+    except engine.DatabaseError as gone:
+        return await unavailable(request, gone)
+    response = await _answer(request, error.status_code)
+    for name, value in (error.headers or {}).items():
+        if name.lower() == "allow":
+            # The framework counts OPTIONS in, which the defences refuse, and not HEAD, which they translate.
+            methods = [method for method in value.split(", ") if method != "OPTIONS"]
+            response.headers["Allow"] = ", ".join([*methods, *(["HEAD"] if "GET" in methods else [])])
+    return response
+
+
+async def broken(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Anything else: an id connects page and log; the page says nothing of the fault itself."""
+    error_id = secrets.token_hex(4)
+    log.error("error id=%s path=%s", error_id, quote(request.scope["path"]), exc_info=error)
+    return await _answer(request, 500, error_id=error_id)
+
+
+Handler = Callable[[AnyRequest, Any], Coroutine[Any, Any, Response[bytes]]]
+
+
+class _Later(Response[bytes]):
+    """An answer that still has to look something up: the framework takes only plain functions for errors."""
+
+    def __init__(self, answer: Coroutine[Any, Any, Response[bytes]]) -> None:
+        super().__init__(b"")
+        self._answer = answer
+
+    def to_asgi_response(self, *_: Any, request: Request[Any, Any, Any], **__: Any) -> ASGIApp:  # type: ignore[override]
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            response = await self._answer
+            await response.to_asgi_response(app=None, request=request)(scope, receive, send)
+
+        return answer
+
+
+def _later(handler: Handler) -> Callable[[AnyRequest, Any], Response[bytes]]:
+    return lambda request, error: _Later(handler(request, error))
+
+
+_ANSWERS: dict[type[Exception], Handler] = {
+    NotSetUp: not_set_up,
+    SignInFirst: sign_in_first,
+    Refused: refused,
+    NotAllowed: not_allowed,
+    Unknown: unknown,
+    Invalid: invalid,
+    DeadLink: dead_link,
+    TooManyTries: too_many,
+    Busy: unavailable,
+    engine.Unavailable: unavailable,
+    engine.TookTooLong: unavailable,
+    HTTPException: http_error,
+    Exception: broken,
+}
+HANDLERS: ExceptionHandlersMap = {kind: _later(handler) for kind, handler in _ANSWERS.items()}

@@ -1,0 +1,198 @@
+"""Reads bodies, with limits counted while reading, and parses them into values and every error.
+
+Limits: SECURITY.md 'Requests'. Unknown fields are ignored; a repeated single-valued field, NUL and other
+control characters are errors of that field; what was typed is kept, but for passwords.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from litestar.exceptions import HTTPException, InternalServerException
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import QuerystringParser
+
+from db import addresses
+from db.policy import Invalid, Role
+from handlers.http.house import AnyRequest
+
+MAX_BODY_BYTES: Final = 1_000_000
+MAX_FIELDS: Final = 1_000
+MAX_NAME_CHARACTERS: Final = 100
+# Long enough for any address or password, with room for the sentence that says how much is too much.
+MAX_VALUE_CHARACTERS: Final = 2_000
+FORM_TYPE: Final = "application/x-www-form-urlencoded"
+# Unicode's category Cc: C0, DEL and C1.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# A list of 500 addresses has lines, and is longer than anything else that is typed.
+_CONTROL_IN_LINES: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+MULTILINE_FIELDS: Final = {
+    "emails": (200_000, _CONTROL_IN_LINES),
+    "link_domains": (20_000, _CONTROL_IN_LINES),
+}
+SECRET_FIELDS: Final = frozenset({"password", "current_password"})
+
+
+UNREADABLE: Final = Invalid({"": ["The form couldn't be read. Send it again."]})
+
+
+class BodyTooLarge(HTTPException):
+    status_code = 413
+    detail = "That is more than this address takes."
+
+
+class WrongContentType(HTTPException):
+    status_code = 415
+    detail = "This address takes forms only."
+
+
+class Form:
+    """values: field -> text, to fill the form again (passwords are always ""). errors: field -> sentences.
+
+    autofocus: whether the first wrong field asks for the focus; in a fragment app.js gives it.
+    """
+
+    def __init__(self, names: Iterable[str], sent: Mapping[str, list[str]] | None = None) -> None:
+        self._sent = sent or {}
+        self.autofocus = True
+        self.errors: dict[str, list[str]] = {}
+        self.values = {name: self._value(name) for name in names}
+        self._secrets = {name: self.values[name] for name in self.values if name in SECRET_FIELDS}
+        self.values.update(dict.fromkeys(self._secrets, ""))
+
+    @classmethod
+    async def read(cls, request: AnyRequest, *names: str) -> "Form":
+        """The form with these single-valued fields; raises BodyTooLarge and WrongContentType."""
+        return cls(names, await read_fields(request))
+
+    def __getitem__(self, name: str) -> str:
+        """What was sent, passwords included."""
+        return self._secrets.get(name, self.values[name])
+
+    def several(self, name: str) -> list[str]:
+        """All values of a field that may be repeated."""
+        return self._sent.get(name, [])
+
+    def wrong(self, name: str, *sentences: str) -> None:
+        """Adds errors to a field; "" is the whole form."""
+        if sentences:
+            self.errors.setdefault(name, []).extend(sentences)
+
+    def check(self) -> None:
+        """Raises Invalid when there is any error."""
+        if self.errors:
+            raise Invalid(self.errors)
+
+    def person_name(self, name: str) -> str:
+        """A first or last name: trimmed, at most 100 characters."""
+        text = " ".join(self.values[name].split())
+        if len(text) > MAX_NAME_CHARACTERS:
+            self.wrong(name, f"Use at most {MAX_NAME_CHARACTERS} characters; this has {len(text)}.")
+        return text
+
+    def title(self, name: str = "title") -> str:
+        """The organization's name: trimmed, not empty, at most 100 characters."""
+        text = " ".join(self.values[name].split())
+        if not text:
+            self.wrong(name, "Enter the organization's name; it stands at the top of every page.")
+        elif len(text) > MAX_NAME_CHARACTERS:
+            self.wrong(name, f"Use at most {MAX_NAME_CHARACTERS} characters; this has {len(text)}.")
+        return text
+
+    def role(self, name: str = "role", among: Collection[Role] = tuple(Role)) -> Role | None:
+        """One of these roles by its code; None, with the error noted, for anything else."""
+        found = next((role for role in among if role.value == self.values[name]), None)
+        if found is None:
+            self.wrong(name, "Choose one of the roles in the list.")
+        return found
+
+    def email(self, name: str = "email") -> addresses.Address | None:
+        """An address; None, with the error noted, for anything else."""
+        try:
+            return addresses.parse(self.values[name])
+        except addresses.NotAnAddress as error:
+            self.wrong(name, str(error))
+            return None
+
+    def _value(self, name: str) -> str:
+        longest, forbidden = MULTILINE_FIELDS.get(name, (MAX_VALUE_CHARACTERS, _CONTROL))
+        sent = self._sent.get(name, [])
+        if len(sent) > 1:
+            self.wrong(name, "This field was sent more than once.")
+        text = sent[0] if sent else ""
+        if len(text) > longest:
+            self.wrong(name, "This is far too long.")
+            text = text[:longest]
+        if forbidden.search(text):
+            self.wrong(name, "There are characters in it that can't be typed (control characters).")
+            text = forbidden.sub("", text)
+        return text
+
+
+async def read_fields(request: AnyRequest) -> dict[str, list[str]]:
+    """All fields of an urlencoded body. An empty body is an empty form. Raises 413 and 415."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    reader = _Reader()
+    parser = QuerystringParser(reader.callbacks())  # type: ignore[arg-type]
+
+    def take(chunk: bytes) -> None:
+        if chunk and content_type != FORM_TYPE:
+            raise WrongContentType
+        parser.write(chunk)
+
+    await read_body(request, take, most=MAX_BODY_BYTES)
+    parser.finalize()
+    return reader.fields()
+
+
+async def read_body(request: AnyRequest, take: Callable[[bytes], None], *, most: int) -> None:
+    """Hands the body to a parser, a piece at a time. Raises 413 beyond `most` bytes, 422 for a broken one."""
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > most:
+                raise BodyTooLarge
+            take(chunk)
+    except FormParserError:
+        raise UNREADABLE from None
+    except InternalServerException:
+        # That is how the framework says that whoever sent it has hung up: nobody's fault.
+        raise HTTPException(status_code=400) from None
+
+
+class _Reader:
+    """Collects what the parser calls back; counts fields while reading."""
+
+    def __init__(self) -> None:
+        self._pairs: list[tuple[bytearray, bytearray]] = []
+
+    def callbacks(self) -> dict[str, object]:
+        return {"on_field_start": self._start, "on_field_name": self._name, "on_field_data": self._data}
+
+    def _start(self) -> None:
+        if len(self._pairs) >= MAX_FIELDS:
+            raise BodyTooLarge
+        self._pairs.append((bytearray(), bytearray()))
+
+    def _name(self, data: bytes, start: int, end: int) -> None:
+        self._pairs[-1][0].extend(data[start:end])
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        self._pairs[-1][1].extend(data[start:end])
+
+    def fields(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name, value in self._pairs:
+            found.setdefault(_text(name), []).append(_text(value))
+        return found
+
+
+def _text(raw: bytearray) -> str:
+    return text_of(unquote_to_bytes(bytes(raw).replace(b"+", b" ")))
+
+
+def text_of(raw: bytes) -> str:
+    """Decoded as UTF-8; broken bytes become NUL, which every field refuses by name."""
+    return raw.decode("utf-8", errors="replace").replace("\ufffd", "\0")

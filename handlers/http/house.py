@@ -1,0 +1,69 @@
+"""What every handler may use: signer, throttle, ages of sessions, templates. Made once by app.py."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from jinja2 import Environment
+from litestar import Litestar, Request
+
+from db import setup
+from db.activity_days import Days
+from db.sessions import Ages, Presence
+from db.throttle import Throttle
+from handlers.http.static import StaticFiles
+from links import Signer
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass
+class House:
+    """host: the public base URL or "". root: its sub-path. exists: whether the organization was seen.
+
+    environment: settings as the Owner may see them, by name. strangers: who sent this process forwarded
+    headers without being a trusted proxy.
+    """
+
+    signer: Signer
+    throttle: Throttle
+    ages: Ages
+    closed: bool
+    host: str
+    root: str
+    https: bool
+    app_name: str
+    app_url: str
+    mail: bool
+    invitation_days: int
+    activity_days: int
+    trusted_proxies: tuple[Network, ...]
+    templates: Environment
+    static: StaticFiles
+    environment: Mapping[str, str]
+    strangers: set[str] = field(default_factory=set)
+    presence: Presence = field(default_factory=Presence)
+    days: Days = field(default_factory=Days)
+    exists: bool = False
+
+    async def is_set_up(self) -> bool:
+        """Whether the organization exists; asked until it does, never again afterwards."""
+        if not self.exists:
+            self.exists = (await setup.site()).exists
+        return self.exists
+
+    def base_of(self, request: "AnyRequest") -> str:
+        """The base of links to copy: HOST, else the address in this very request."""
+        if self.host:
+            return self.host
+        return f"{request.scope['scheme']}://{request.headers.get('host', '')}"
+
+
+AnyRequest: TypeAlias = Request[Any, Any, Any]
+
+
+def house_of(request: AnyRequest) -> House:
+    app: Litestar = request.app
+    house: House = app.state.house
+    return house

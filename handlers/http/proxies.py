@@ -1,0 +1,72 @@
+"""Client, scheme and host of a request behind proxies: what trusted ones vouch for in forwarded headers."""
+
+import ipaddress
+import logging
+from typing import Final
+
+from litestar.types import HTTPScope
+
+from handlers.http.house import Network
+
+Headers = dict[str, str]
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+# So many strangers that send forwarded headers are named, in the log each once.
+MAX_STRANGERS: Final = 100
+
+log = logging.getLogger("gatehouse")
+
+
+class Proxies:
+    """networks: whose forwarded headers are believed (TRUSTED_PROXIES). strangers: who else sends them."""
+
+    def __init__(self, networks: tuple[Network, ...], strangers: set[str]) -> None:
+        self._networks = networks
+        self._strangers = strangers
+
+    def look_through(self, scope: HTTPScope, headers: Headers) -> None:
+        """Puts what trusted proxies forward into `scope` and `headers`, in place of what they said."""
+        peer = scope["client"][0] if scope["client"] else ""
+        client = parse(peer)
+        if client is None or not self._trusts(client):
+            if "x-forwarded-for" in headers:
+                self._name(peer)
+            return
+        # Counted from the right: the first address that isn't one of our proxies is the client.
+        for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
+            address = parse(hop.strip())
+            if address is None:
+                break
+            client = address
+            if not self._trusts(client):
+                break
+        scope["client"] = (str(client), 0)
+        scheme = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip()
+        if scheme in ("http", "https"):
+            scope["scheme"] = scheme
+        host = headers.get("x-forwarded-host", "").rpartition(",")[2].strip()
+        if host:
+            headers["host"] = host
+            others = [pair for pair in scope["headers"] if pair[0] != b"host"]
+            scope["headers"] = [*others, (b"host", host.encode("latin-1"))]
+
+    def _trusts(self, address: Address) -> bool:
+        return any(address in network for network in self._networks)
+
+    def _name(self, peer: str) -> None:
+        """All people behind a proxy that isn't trusted share one limit: whoever runs this should know."""
+        if peer not in self._strangers and len(self._strangers) < MAX_STRANGERS:
+            self._strangers.add(peer)
+            log.warning("forwarded headers from %s are ignored: it isn't in TRUSTED_PROXIES", peer)
+
+
+def parse(text: str) -> Address | None:
+    """The address in `text`, which may carry a port; an IPv4 address in IPv6 clothes is the IPv4 address."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

@@ -1,0 +1,216 @@
+"""Page or fragment, redirects, toasts: the only place that knows the headers of htmx."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Response
+from litestar.datastructures import Cookie
+
+from db import accounts, days, engine, invitation_list, ledger, policy, setup
+from handlers.http import access
+from handlers.http.house import AnyRequest, House, house_of
+from handlers.http.static import StaticFiles
+
+HTML: Final = "text/html"
+NOTICE_COOKIE: Final = "gatehouse_notice"
+NOTICE_SECONDS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a page says of the installation.
+
+    closed: nobody registers without a link or an invitation. may_ask: but they may ask to be let in, which
+    is offered to those who aren't signed in.
+    """
+
+    title: str
+    closed: bool
+    may_ask: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """The button in a toast that takes a change back: a form of its own."""
+
+    action: str
+    fields: Mapping[str, str]
+    target: str
+
+
+def make_environment(
+    folder: Path, *, root: str, static: StaticFiles, app_name: str, app_url: str, mail: bool
+) -> Environment:
+    """Our own Jinja environment: autoescape, and an undefined name is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        cache_size=-1,
+    )
+    environment.globals.update(
+        root=root,
+        static=static.address,
+        app_name=app_name,
+        app_url=app_url or None,
+        mail=mail,
+        policy=policy,
+        Role=policy.Role,
+    )
+    environment.filters.update(iso=iso, day=days.words, minute=minute, last_day=last_day)
+    return environment
+
+
+def iso(ms: int) -> str:
+    """2026-11-22T09:12:00+00:00, for <time datetime>."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")
+
+
+def minute(ms: int) -> str:
+    """22 Nov 2026, 09:12 UTC"""
+    return f"{days.words(ms)}, {days.hour(ms)}"
+
+
+def last_day(ends_at: int) -> str:
+    """6 Dec 2026, for the membership that ends with that day. By UTC everywhere: app.js leaves it alone."""
+    return days.words(ends_at - 1)
+
+
+def is_htmx(request: AnyRequest) -> bool:
+    return request.headers.get("hx-request") == "true"
+
+
+def wants_fragment(request: AnyRequest) -> bool:
+    """htmx asks for a piece; a boosted link or a restored history entry wants the page."""
+    return (
+        is_htmx(request)
+        and "hx-boosted" not in request.headers
+        and "hx-history-restore-request" not in request.headers
+    )
+
+
+def target_of(request: AnyRequest) -> str:
+    """The id of what htmx is going to replace on the page, or ""."""
+    return request.headers.get("hx-target", "")
+
+
+def fragment(
+    request: AnyRequest,
+    template: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **context: Any,
+) -> Response[bytes]:
+    """One template as it is, with who is asking as `me`."""
+    house = house_of(request)
+    me = access.me_of(request.scope["state"].get("current"))
+    text = house.templates.get_template(template).render({"me": me, "status": status, **context})
+    return Response(text.encode(), status_code=status, media_type=HTML, headers=dict(headers or {}))
+
+
+async def page(
+    request: AnyRequest,
+    template: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    cookies: Sequence[Cookie] = (),
+    **context: Any,
+) -> Response[bytes]:
+    """A whole page, with `site`, `me`, and the notice that the last change left behind as its toast."""
+    house = house_of(request)
+    current = request.scope["state"].get("current")
+    found = setup.Site(current.title, exists=True) if current else await setup.site()
+    site = Site(found.title or "Gatehouse", house.closed, may_ask=house.closed and found.may_ask)
+    notice = _notice(request, house)
+    about = {"site": site, "toast": notice, **context}
+    if current and current.handed_at:
+        about["handed"] = await accounts.handed(current.member_id, current.handed_at)
+    if current and policy.administers(current.role):
+        about["counts"] = await engine.read(_counts)
+    response = fragment(request, template, status=status, headers=headers, **about)
+    response.cookies = [*cookies, *([_notice_cookie(house, "")] if notice else [])]
+    return response
+
+
+async def _counts() -> dict[str, int]:
+    """What the navigation says: how many members there are, and how many invitations are open."""
+    members = sum((await ledger.counts()).values())
+    return {"members": members, "invitations": await invitation_list.count_open()}
+
+
+def redirect(
+    request: AnyRequest, path: str, *, notice: str = "", cookies: Sequence[Cookie] = ()
+) -> Response[bytes]:
+    """To another page of ours: 303, or 200 with HX-Redirect, since htmx would follow a 303 by itself.
+
+    path: local, checked by the caller when it came from outside. notice: a sentence the next page shows.
+    """
+    house = house_of(request)
+    address = house.root + path
+    set_cookies = [*cookies, *([_notice_cookie(house, notice)] if notice else [])]
+    if is_htmx(request):
+        return Response(
+            b"", status_code=200, media_type=HTML, headers={"HX-Redirect": address}, cookies=set_cookies
+        )
+    return Response(b"", status_code=303, media_type=HTML, headers={"Location": address}, cookies=set_cookies)
+
+
+def local_path(text: str) -> str:
+    """`text` when it is a path of ours, else "/": one slash first, no backslash, no control character."""
+    ok = text.startswith("/") and not text.startswith("//") and "\\" not in text
+    return text if ok and all(32 < ord(sign) < 127 for sign in text) else "/"
+
+
+def login_path(request: AnyRequest) -> str:
+    """The login page that leads back to where somebody was; for a POST, to the page that held the form."""
+    house = house_of(request)
+    if request.method == "GET" and not is_htmx(request):
+        path, query = request.scope["path"], request.scope["query_string"].decode("ascii", "ignore")
+    else:
+        try:
+            came_from = urlsplit(
+                request.headers.get("hx-current-url") or request.headers.get("referer") or ""
+            )
+        except ValueError:
+            came_from = urlsplit("")
+        path, query = came_from.path.removeprefix(house.root), came_from.query
+    wanted = local_path(path + ("?" + query if query else ""))
+    return f"/user/login?next={quote(wanted, safe='/')}"
+
+
+def toast(request: AnyRequest, sentence: str, *, status: int, refused: bool = True) -> Response[bytes]:
+    """Only a toast: what htmx was about to replace stays as it is."""
+    return fragment(
+        request, "_toast.html", status=status, headers={"HX-Reswap": "none"}, toast=sentence, refused=refused
+    )
+
+
+# A notice crosses the 303 after a plain POST in a signed cookie, so that nobody can put words on our pages.
+
+
+def _notice_cookie(house: House, sentence: str) -> Cookie:
+    value = house.signer.seal("notice", sentence) if sentence else ""
+    return Cookie(
+        key=access.cookie_name(house, NOTICE_COOKIE),
+        value=value,
+        max_age=NOTICE_SECONDS if sentence else 0,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=house.https,
+    )
+
+
+def _notice(request: AnyRequest, house: House) -> str | None:
+    value = request.cookies.get(access.cookie_name(house, NOTICE_COOKIE), "")
+    return house.signer.unseal("notice", value) if value else None

@@ -1,0 +1,38 @@
+"""Tokens of links, as somebody sends them: the row that each was made for."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from db import clock
+from db.policy import DeadLink
+from handlers.http.house import AnyRequest, house_of
+
+
+class Row(Protocol):
+    """What a token leads to: a link, or an invitation with its link."""
+
+    @property
+    def nonce(self) -> str: ...
+    def dead_because(self, now: int) -> str | None: ...
+
+
+R = TypeVar("R", bound=Row)
+Find = Callable[[int], Awaitable[R | None]]
+
+
+async def genuine(request: AnyRequest, purpose: str, token: str, find: Find[R]) -> R | None:
+    """The row behind a valid mac, alive or not; None for a forged token, and an unknown id takes as long."""
+    signer = house_of(request).signer
+    link_id = signer.id_in(token)
+    row = await find(link_id) if link_id else None
+    return row if signer.matches(purpose, token, row.nonce if row else None) else None
+
+
+async def living(request: AnyRequest, purpose: str, token: str, find: Find[R]) -> R:
+    """The row behind a token that works. Raises DeadLink, which says why only behind a valid mac."""
+    row = await genuine(request, purpose, token, find)
+    if row is None:
+        raise DeadLink
+    if reason := row.dead_because(clock.now()):
+        raise DeadLink(reason)
+    return row

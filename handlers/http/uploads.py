@@ -1,0 +1,91 @@
+"""Reads a multipart form with one file, as a stream with limits (SECURITY.md 'Requests')."""
+
+from typing import Final
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from handlers.http.forms import (
+    MAX_FIELDS,
+    UNREADABLE,
+    BodyTooLarge,
+    Form,
+    WrongContentType,
+    read_body,
+    text_of,
+)
+from handlers.http.house import AnyRequest
+
+MAX_UPLOAD_BYTES: Final = 10_000_000
+UPLOAD_TYPE: Final = "multipart/form-data"
+# The one address that takes a file.
+UPLOAD_PATH: Final = "/organization/invitations/import"
+
+
+async def read_upload(request: AnyRequest, file_field: str, *names: str) -> tuple[Form, bytes]:
+    """The form of these fields, and the content of the file in `file_field` (empty when none was chosen).
+
+    Raises BodyTooLarge (413), WrongContentType (415) and Invalid.
+    """
+    content_type, options = parse_options_header(request.headers.get("content-type", ""))
+    boundary = options.get(b"boundary")
+    if content_type != UPLOAD_TYPE.encode() or not boundary:
+        raise WrongContentType
+    parts = _Parts()
+    try:
+        parser = MultipartParser(boundary, parts.callbacks())  # type: ignore[arg-type]
+    except FormParserError:
+        raise UNREADABLE from None
+
+    def take(chunk: bytes) -> None:
+        parser.write(chunk)
+
+    await read_body(request, take, most=MAX_UPLOAD_BYTES)
+    files = [data for name, data in parts.found if name == file_field]
+    # A body that was cut off, or holds two files, isn't what somebody chose.
+    if not parts.complete or len(files) > 1:
+        raise UNREADABLE
+    fields: dict[str, list[str]] = {}
+    for name, data in parts.found:
+        if name != file_field:
+            fields.setdefault(name, []).append(text_of(bytes(data)))
+    return Form(names, fields), bytes(files[0]) if files else b""
+
+
+class _Parts:
+    """Collects what the parser calls back."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[str, bytearray]] = []
+        self.complete = False
+        self._header = (bytearray(), bytearray())
+        self._name = ""
+
+    def callbacks(self) -> dict[str, object]:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._headers_finished,
+            "on_end": self._end,
+            "on_part_data": lambda data, start, end: self.found[-1][1].extend(data[start:end]),
+        }
+
+    def _end(self) -> None:
+        self.complete = True
+
+    def _begin(self) -> None:
+        self._header, self._name = (bytearray(), bytearray()), ""
+
+    def _header_end(self) -> None:
+        name, value = self._header
+        if bytes(name).lower() == b"content-disposition":
+            _, options = parse_options_header(bytes(value))
+            self._name = text_of(options.get(b"name", b""))
+        self._header = (bytearray(), bytearray())
+
+    def _headers_finished(self) -> None:
+        if len(self.found) >= MAX_FIELDS:
+            raise BodyTooLarge
+        self.found.append((self._name, bytearray()))

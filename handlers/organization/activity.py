@@ -1,0 +1,176 @@
+"""/organization/activity: what happened, its filter, what has come since, and the CSV."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from litestar import Controller, Response, get
+from litestar.response import Stream
+from markupsafe import Markup
+
+from db import activity_list, clock, directory, engine, retention
+from db.activity import Event
+from db.activity_list import Filter
+from db.directory import Row
+from db.policy import Invalid
+from handlers.http import access, rendering
+from handlers.http.house import AnyRequest, house_of
+from handlers.organization import spreadsheet
+from handlers.organization.kinds import GROUPS, KINDS, label
+from handlers.organization.wording import event_sentence
+
+PATH: Final = "/organization/activity"
+GONE: Final = "somebody who is no longer here"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An event as the page shows it. at: ms; address: of the network."""
+
+    id: int
+    at: int
+    sentence: Markup
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody wants to see. typed: the fields as they were typed, errors: what is wrong with them.
+
+    people: whom they may mean, when it isn't one; person_name: whom they have chosen, "" for nobody.
+    """
+
+    filter: Filter
+    typed: Mapping[str, str]
+    errors: Mapping[str, list[str]] = field(default_factory=dict)
+    people: Sequence[Row] = ()
+    person_name: str = ""
+
+    @property
+    def unclear(self) -> bool:
+        """Whether a person was looked for and not found, or more than one was."""
+        return bool(self.typed["who"]) and not self.person_name and "who" not in self.errors
+
+
+class ActivityController(Controller):
+    path = PATH
+    guards = [access.administrators]
+
+    @get()
+    async def show(self, request: AnyRequest) -> Response[bytes]:
+        asked = await _asked(request)
+        status = 422 if asked.errors else 200
+        if not rendering.wants_fragment(request):
+            return await _page(request, asked, status)
+        headers = {} if asked.errors else {"HX-Push-Url": house_of(request).root + _path(asked.filter)}
+        context = await _listed(request, asked)
+        return rendering.fragment(
+            request, "organization/_activity.html", status=status, headers=headers, **context
+        )
+
+    @get("/news")
+    async def news(self, request: AnyRequest) -> Response[bytes]:
+        """Asked for by the page itself: how many events have come since; 204 while it shows that already."""
+        query = request.query_params.dict()
+        shown = Filter.parse(query, KINDS)
+        number = await activity_list.count_new(shown, query.get("top", ["0.0"])[0])
+        if str(number) == query.get("seen", ["0"])[0]:
+            return Response(b"", status_code=204, media_type=rendering.HTML)
+        most = number == activity_list.MOST_NEW
+        return rendering.fragment(
+            request, "organization/_news.html", number=number, most=most, address=_address(shown)
+        )
+
+
+@get(f"{PATH}.csv", guards=[access.administrators])
+async def export(request: AnyRequest) -> Stream:
+    """Everything the filter shows."""
+    batches = activity_list.export(Filter.parse(request.query_params.dict(), KINDS))
+    # The first batch is read before the answer begins, so that a fault still has a status.
+    first: list[Event] = await anext(batches, [])
+    headers = {"Content-Disposition": 'attachment; filename="activity.csv"'}
+    return Stream(spreadsheet.events(first, batches), media_type="text/csv", headers=headers)
+
+
+async def _asked(request: AnyRequest) -> Asked:
+    """What the address says. What is wrong in it counts for nothing, and is told by its field."""
+    query = request.query_params.dict()
+    typed = {name: _typed(query, name) for name in ("who", "kind", "from", "to")}
+    errors: dict[str, list[str]] = {}
+    try:
+        shown = Filter.parse(query, KINDS)
+    except Invalid as error:
+        errors = error.errors
+        right = {name: values for name, values in query.items() if name not in errors}
+        shown = Filter.parse({**right, "to": []} if "from" in errors else right, KINDS)
+    if len(query.get("who", [""])[0]) > activity_list.MAX_CHARACTERS:
+        errors = {**errors, "who": [f"Look for at most {activity_list.MAX_CHARACTERS} characters."]}
+        return Asked(shown, typed, errors)
+    return await _with_person(shown, typed, errors, looked_for="who" in query)
+
+
+async def _with_person(
+    shown: Filter, typed: dict[str, str], errors: Mapping[str, list[str]], *, looked_for: bool
+) -> Asked:
+    """The person in the filter. The search field holds their name; another one looks for somebody else."""
+    name = await _name_of(shown.person) if shown.person else ""
+    if name and (not looked_for or typed["who"] == name):
+        return Asked(shown, {**typed, "who": name}, errors, person_name=name)
+    people = await activity_list.people(typed["who"]) if typed["who"] else ()
+    if len(people) == 1:
+        one = people[0]
+        found = replace(shown, person=one.id, after=None, before=None)
+        return Asked(found, {**typed, "who": one.label}, errors, person_name=one.label)
+    return Asked(replace(shown, person=0), typed, errors, people=people)
+
+
+async def _name_of(member_id: int) -> str:
+    row = await engine.read(directory.one, member_id)
+    return row.label if row else GONE
+
+
+def _typed(query: Mapping[str, list[str]], name: str) -> str:
+    text = "".join(sign for sign in query.get(name, [""])[0] if sign.isprintable())
+    return text.strip()[: activity_list.MAX_CHARACTERS]
+
+
+async def _page(request: AnyRequest, asked: Asked, status: int) -> Response[bytes]:
+    house = house_of(request)
+    context = await _listed(request, asked) | {
+        "days": await house.days.last(),
+        "kept_days": house.activity_days,
+        "forgotten_before": await retention.mark(),
+    }
+    return await rendering.page(request, "organization/activity.html", status=status, **context)
+
+
+async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
+    """What the template of the list needs."""
+    shown = asked.filter
+    page = await activity_list.page(shown)
+    members = f"{house_of(request).root}/organization/members"
+    return {
+        "asked": asked,
+        "filter": shown,
+        "page": page,
+        "lines": [
+            Line(event.id, event.at, event_sentence(event, members), event.address) for event in page.events
+        ],
+        "live": bool(page.top) and not asked.unclear and (not shown.until or shown.until > clock.now()),
+        "groups": GROUPS,
+        "label": label,
+        "most_people": activity_list.MOST_PEOPLE,
+    }
+
+
+def _address(shown: Filter, **cursors: str) -> str:
+    """Where this filter's page is, below the sub-path: the newest, or the one at `after` or `before`."""
+    query = shown.address(**cursors)
+    return f"{PATH}?{query}" if query else PATH
+
+
+def _path(shown: Filter) -> str:
+    """The address of what is shown; with the place in the log."""
+    places = {name: getattr(shown, name) for name in ("after", "before")}
+    cursors = {name: f"{place.at}.{place.id}" for name, place in places.items() if place}
+    return _address(shown, **cursors)

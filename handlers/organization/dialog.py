@@ -1,0 +1,83 @@
+"""What the Invite Members dialog shows: the link, and the form for invitations by mail."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from db import clock, house_rules, invite_link, policy
+from db.invitations import Plan
+from db.links import Link
+from db.policy import Role
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+from handlers.organization.sharing import invite_address
+
+FIELDS: Final = ("emails", "role", "others")
+
+
+async def invite_context(
+    request: AnyRequest, *, form: Form | None = None, plan: Plan | None = None, chosen: str = "link"
+) -> dict[str, Any]:
+    """For organization/_invite.html. chosen: the tab in front, "link" or "email"."""
+    return {
+        **await link_context(request, await invite_link.present()),
+        "roles": await role_lines(request),
+        "form": form or Form(FIELDS, {"role": ["AN"]}),
+        "plan": plan,
+        "chosen": chosen,
+        "days": house_of(request).invitation_days,
+    }
+
+
+async def link_context(request: AnyRequest, link: Link) -> dict[str, Any]:
+    """For organization/_invite_link.html."""
+    address = invite_address(request, link)
+    return {
+        "address": address,
+        "link": link,
+        "dead": link.dead_because(clock.now()),
+        "where": (await invite_link.limits()).where,
+        "qr": _qr(address),
+        "chosen": "link",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class RoleLine:
+    """What a role may do here, and in the app: in the Owner's words, or what is usual."""
+
+    role: Role
+    rights: list[str]
+    in_app: str
+    field: str
+
+
+async def role_lines(request: AnyRequest) -> list[RoleLine]:
+    """For organization/_roles.html: every role, in the order of rank."""
+    notes, app_name = await house_rules.notes(), house_of(request).app_name
+    return [
+        RoleLine(
+            role, policy.rights(role, app_name), notes.get(role) or policy.USUALLY[role], f"note_{role.value}"
+        )
+        for role in Role
+    ]
+
+
+def _qr(address: str) -> Markup:
+    """The link as a QR code, inline SVG without styles; black on white in every colour scheme."""
+    # Imported at first use: a start needn't wait for it.
+    import segno
+
+    drawn = segno.make(address, error="m", micro=False)
+    svg = drawn.svg_inline(
+        scale=1,
+        border=2,
+        omitsize=True,
+        dark="#000",
+        light="#fff",
+        title="QR code of the invite link",
+        svgclass="qr__code",
+        lineclass=None,
+    )
+    return Markup(svg)

@@ -1,0 +1,94 @@
+"""/organization/invitations/import: many people from a CSV file, with the same preview."""
+
+import asyncio
+from typing import Final
+
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath
+from litestar.status_codes import HTTP_200_OK
+
+from db import csv_list, invitations, policy, uploads
+from db.policy import Invalid, Role
+from db.sessions import Current
+from handlers.http import access, rendering
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+from handlers.http.paths import row_id
+from handlers.http.uploads import read_upload
+from handlers.organization.wording import batch_sentence
+
+FIELDS: Final = ("role", "others")
+
+
+class ImportController(Controller):
+    path = "/organization/invitations/import"
+    guards = [access.administrators]
+
+    @get()
+    async def show(self, request: AnyRequest) -> Response[bytes]:
+        return await _page(request, Form(FIELDS, {"role": ["AN"]}))
+
+    @post(status_code=HTTP_200_OK)
+    async def upload(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        form, content = await read_upload(request, "file", "role")
+        role = form.role(among=policy.WORKING)
+        try:
+            if not content:
+                raise Invalid({"file": ["Choose a CSV file first."]})
+            # Ten thousand rows take a second: other people's pages don't wait for it.
+            listed = await asyncio.to_thread(csv_list.parse, content)
+            if not listed.entries:
+                raise Invalid({"file": ["There are no rows in this file below the names of the columns."]})
+            form.check()
+        except Invalid as error:
+            form.errors.update(error.errors)
+            return await _page(request, form, status=422)
+        assert role is not None, "checked"
+        upload_id = await uploads.keep(access.actor_of(current, request), listed, role)
+        return rendering.redirect(request, f"/organization/invitations/import/{upload_id}")
+
+    @get("/{upload_id:str}")
+    async def preview(
+        self, request: AnyRequest, current: access.Asking, upload_id: FromPath[str]
+    ) -> Response[bytes]:
+        return await _preview(request, current, row_id(upload_id))
+
+    @post("/{upload_id:str}", status_code=HTTP_200_OK)
+    async def send(
+        self, request: AnyRequest, current: access.Asking, upload_id: FromPath[str]
+    ) -> Response[bytes]:
+        form = await Form.read(request, "others")
+        actor, house, wanted = access.actor_of(current, request), house_of(request), row_id(upload_id)
+        listed, role = await uploads.find(actor, wanted)
+        try:
+            batch = await invitations.invite(
+                actor,
+                listed,
+                role=role,
+                days=house.invitation_days,
+                left_out=bool(form["others"]),
+                upload_id=wanted,
+            )
+        except Invalid:
+            return await _preview(request, current, wanted, status=422)
+        notice = batch_sentence(batch, mail=house.mail)
+        return rendering.redirect(request, f"/organization/invitations?batch={batch.id}", notice=notice)
+
+
+async def _preview(
+    request: AnyRequest, current: Current, upload_id: int, *, status: int = 200
+) -> Response[bytes]:
+    listed, role = await uploads.find(access.actor_of(current, request), upload_id)
+    plan = await invitations.preview(listed, role)
+    form = Form(FIELDS, {"role": [role.value]})
+    if listed.wrong:
+        # The preview offers to send the others only where something is wrong.
+        form.wrong("file", f"{len(listed.wrong)} of {len(listed.entries):,} rows can't be invited.")
+    return await rendering.page(
+        request, "organization/import_preview.html", status=status, form=form, plan=plan, upload_id=upload_id
+    )
+
+
+async def _page(request: AnyRequest, form: Form, *, status: int = 200) -> Response[bytes]:
+    roles = [(role.value, Role(role).label) for role in policy.WORKING]
+    return await rendering.page(request, "organization/import.html", status=status, form=form, roles=roles)

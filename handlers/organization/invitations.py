@@ -1,0 +1,279 @@
+"""/organization/invitations: inviting by mail, its preview, the list and what can be done in it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath
+from litestar.status_codes import HTTP_200_OK
+
+from db import (
+    address_list,
+    clock,
+    invitation_care,
+    invitation_list,
+    invitations,
+    outbox,
+    policy,
+)
+from db.address_list import AddressList
+from db.invitation_list import Filter
+from db.policy import Invalid, Refused, Role, Unknown
+from db.sessions import Current
+from handlers.http import access, rendering
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+from handlers.http.paths import row_id
+from handlers.organization.dialog import FIELDS, invite_context
+from handlers.organization.listing import filter_in, list_context, path_of
+from handlers.organization.sharing import invitation_address, invitation_mailto
+from handlers.organization.spreadsheet import invitation_links
+from handlers.organization.wording import batch_sentence
+
+
+class InvitationsController(Controller):
+    path = "/organization/invitations"
+    guards = [access.administrators]
+
+    @get()
+    async def show(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        query = request.query_params.dict()
+        try:
+            shown = Filter.parse(query)
+        except Invalid as error:
+            if rendering.wants_fragment(request):
+                raise
+            return await _wrong_filter(request, current, query, error.errors)
+        return await _page(request, current, shown)
+
+    @post("/preview", status_code=HTTP_200_OK)
+    async def preview(self, request: AnyRequest) -> Response[bytes]:
+        form = await Form.read(request, *FIELDS)
+        listed, role = _parse(form)
+        plan = await invitations.preview(listed, role) if listed.entries and not form.errors else None
+        if rendering.wants_fragment(request):
+            return rendering.fragment(
+                request,
+                "organization/_preview.html",
+                status=422 if form.errors else 200,
+                plan=plan,
+                form=form,
+                alone=True,
+            )
+        return await _dialog(request, form, plan, status=422 if form.errors else 200)
+
+    @post(status_code=HTTP_200_OK)
+    async def invite(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        form = await Form.read(request, *FIELDS)
+        listed, role = _parse(form)
+        actor, house = access.actor_of(current, request), house_of(request)
+        try:
+            form.check()
+            batch = await invitations.invite(
+                actor, listed, role=role, days=house.invitation_days, left_out=bool(form["others"])
+            )
+        except Invalid as error:
+            form.errors.update(error.errors)
+            plan = (
+                await invitations.preview(listed, role) if listed.entries and not _too_many(listed) else None
+            )
+            return await _dialog(request, form, plan, status=422)
+        notice = batch_sentence(batch, mail=house.mail)
+        return rendering.redirect(request, f"/organization/invitations?batch={batch.id}", notice=notice)
+
+    @get("/progress/{batch_id:str}")
+    async def progress(self, request: AnyRequest, batch_id: FromPath[str]) -> Response[bytes]:
+        """The progress of one sending, for the page that looks again by itself; as a page, the list."""
+        batch = row_id(batch_id)
+        if not rendering.wants_fragment(request):
+            return rendering.redirect(request, f"/organization/invitations?batch={batch}")
+        return rendering.fragment(
+            request,
+            "organization/_progress.html",
+            batch=batch,
+            progress=await outbox.progress(batch),
+            seen=request.query_params.get("seen", ""),
+        )
+
+    @post("/links/{batch_id:str}", status_code=HTTP_200_OK)
+    async def export(
+        self, request: AnyRequest, current: access.Asking, batch_id: FromPath[str]
+    ) -> Response[bytes]:
+        """The open links of one sending as CSV, to hand over by another way; that is noted."""
+        now, found = clock.now(), await invitation_list.of_batch(row_id(batch_id))
+        lines = [line for line in found if line.is_open(now)]
+        if not lines:
+            raise Unknown("There are no open invitations in this sending.")
+        await invitation_care.mark_shown(access.actor_of(current, request), [line.id for line in lines])
+        content = invitation_links(
+            (line.email, Role(line.role), invitation_address(request, line)) for line in lines
+        )
+        headers = {"Content-Disposition": 'attachment; filename="invitations.csv"'}
+        return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
+
+    @get("/{invitation_id:str}")
+    async def show_one(self, request: AnyRequest, invitation_id: FromPath[str]) -> Response[bytes]:
+        """The row that looks again by itself while its mail is queued; as a page, the list."""
+        wanted = row_id(invitation_id)
+        if not rendering.wants_fragment(request):
+            return rendering.redirect(request, "/organization/invitations")
+        return await _row(request, wanted, "")
+
+    @post("/{invitation_id:str}/role", status_code=HTTP_200_OK)
+    async def change_role(
+        self, request: AnyRequest, current: access.Asking, invitation_id: FromPath[str]
+    ) -> Response[bytes]:
+        form = await Form.read(request, "role")
+        role, wanted = form.role(), row_id(invitation_id)
+        try:
+            form.check()
+            assert role is not None, "checked"
+            await invitation_care.change_role(
+                access.actor_of(current, request), invitation_id=wanted, role=role
+            )
+        except (Invalid, Refused) as error:
+            return await _row(request, wanted, str(error), status=422 if isinstance(error, Invalid) else 409)
+        return await _row(request, wanted, f"They are invited as {role.label} now.")
+
+    @post("/{invitation_id:str}/resend", status_code=HTTP_200_OK)
+    async def resend(
+        self, request: AnyRequest, current: access.Asking, invitation_id: FromPath[str]
+    ) -> Response[bytes]:
+        wanted, house = row_id(invitation_id), house_of(request)
+        actor = access.actor_of(current, request)
+        try:
+            await invitation_care.resend(actor, invitation_ids=[wanted], days=house.invitation_days)
+        except Refused as error:
+            return await _row(request, wanted, str(error), status=409)
+        said = "The mail goes out again." if house.mail else "It lives on; hand the link over."
+        return await _row(request, wanted, said)
+
+    @post("/{invitation_id:str}/revocation", status_code=HTTP_200_OK)
+    async def revoke(
+        self, request: AnyRequest, current: access.Asking, invitation_id: FromPath[str]
+    ) -> Response[bytes]:
+        wanted = row_id(invitation_id)
+        try:
+            await invitation_care.revoke(access.actor_of(current, request), invitation_ids=[wanted])
+        except Refused as error:
+            return await _row(request, wanted, str(error), status=409)
+        return await _row(request, wanted, "The invitation is dead, in every mail where it stands.")
+
+    @post("/{invitation_id:str}/link", status_code=HTTP_200_OK)
+    async def show_link(
+        self, request: AnyRequest, current: access.Asking, invitation_id: FromPath[str]
+    ) -> Response[bytes]:
+        """Shows the link to copy; from then on accepting it proves nothing about the address."""
+        line = await invitation_list.one(row_id(invitation_id))
+        if line is None:
+            raise Unknown("There is no such invitation.")
+        if not line.is_open(clock.now()):
+            raise Refused("This invitation has ended, so its link no longer works. Nothing was changed.")
+        await invitation_care.mark_shown(access.actor_of(current, request), [line.id])
+        context: dict[str, Any] = {
+            "line": line,
+            "link": invitation_address(request, line),
+            "mailto": invitation_mailto(request, current.title, line),
+        }
+        if rendering.wants_fragment(request):
+            return rendering.fragment(request, "organization/_invitation_link.html", **context)
+        return await rendering.page(request, "organization/invitation_link.html", **context)
+
+    @post("/several", status_code=HTTP_200_OK)
+    async def several(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        """Resend or revoke several: all or nothing."""
+        form = await Form.read(request, "action", "filter")
+        wanted, actor = (
+            [row_id(value) for value in form.several("invitation")],
+            access.actor_of(current, request),
+        )
+        form.check()
+        if form["action"] == "revoke":
+            done = await invitation_care.revoke(actor, invitation_ids=wanted)
+            notice = f"{done} {'invitation is' if done == 1 else 'invitations are'} dead now."
+        elif form["action"] == "resend":
+            days = house_of(request).invitation_days
+            done = await invitation_care.resend(actor, invitation_ids=wanted, days=days)
+            notice = f"{done} {'invitation lives' if done == 1 else 'invitations live'} on for {days} days."
+        else:
+            raise Invalid({"action": ["Press Resend or Revoke."]})
+        return rendering.redirect(request, path_of(filter_in(form["filter"])), notice=notice)
+
+
+def _parse(form: Form) -> tuple[AddressList, Role]:
+    """The addresses and the role; errors are noted in the form."""
+    role = form.role(among=policy.WORKING) or Role.ANNOTATOR
+    listed = address_list.parse(form["emails"], most=invitations.MAX_TYPED)
+    if not listed.entries:
+        form.wrong("emails", "Enter at least one email address.")
+    if _too_many(listed):
+        form.wrong(
+            "emails",
+            f"These are more than {invitations.MAX_TYPED} addresses, and so many go at a time."
+            " Leave some out, or use a CSV file.",
+        )
+    return listed, role
+
+
+def _too_many(listed: AddressList) -> bool:
+    return len(listed.entries) > invitations.MAX_TYPED
+
+
+async def _dialog(
+    request: AnyRequest, form: Form, plan: invitations.Plan | None, *, status: int
+) -> Response[bytes]:
+    """The dialog with what was typed; the wrong ones stand first in its preview."""
+    context = await invite_context(request, form=form, plan=plan, chosen="email")
+    if rendering.wants_fragment(request):
+        return rendering.fragment(request, "organization/_invite_email.html", status=status, **context)
+    return await rendering.page(request, "organization/invite.html", status=status, **context)
+
+
+async def _wrong_filter(
+    request: AnyRequest, current: Current, query: Mapping[str, list[str]], errors: dict[str, list[str]]
+) -> Response[bytes]:
+    """The list with what of the filter could be understood; the form keeps what was typed."""
+    right = Filter.parse({name: values for name, values in query.items() if name not in errors})
+    typed = "".join(sign for sign in query.get("q", [""])[0] if sign.isprintable())
+    return await _page(request, current, right, status=422, errors=errors, typed=typed)
+
+
+async def _page(
+    request: AnyRequest,
+    current: Current,
+    shown: Filter,
+    *,
+    status: int = 200,
+    errors: dict[str, list[str]] | None = None,
+    typed: str | None = None,
+) -> Response[bytes]:
+    context = await list_context(request, current, shown)
+    context |= {"states": invitation_list.STATES, "errors": errors or {}}
+    if typed is not None:
+        context["typed"] = typed
+    if rendering.wants_fragment(request):
+        return rendering.fragment(request, "organization/_invitations.html", status=status, **context)
+    return await rendering.page(request, "organization/invitations.html", status=status, **context)
+
+
+async def _row(request: AnyRequest, invitation_id: int, said: str, *, status: int = 200) -> Response[bytes]:
+    line = await invitation_list.one(invitation_id)
+    if line is None:
+        raise Unknown("There is no such invitation.")
+    if not rendering.wants_fragment(request):
+        if status == 409:
+            raise Refused(said)
+        if status == 422:
+            raise Invalid({"role": [said]})
+        return rendering.redirect(request, "/organization/invitations", notice=said)
+    context: dict[str, Any] = {"line": line, "now": clock.now(), "links": {}, "mailtos": {}}
+    return rendering.fragment(
+        request,
+        "organization/_changed_invitation.html",
+        status=status,
+        counts=await invitation_list.counts(),
+        swap=True,
+        toast=said,
+        refused=status != 200,
+        **context,
+    )

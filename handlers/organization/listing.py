@@ -1,0 +1,55 @@
+"""What the page of invitations shows: the list, those who ask to be let in, and links to hand over."""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+from db import clock, invitation_list, outbox, request_list
+from db.invitation_list import ASKED, Filter
+from db.policy import Invalid
+from db.sessions import Current
+from handlers.http.house import AnyRequest, house_of
+from handlers.organization.sharing import invitation_address, invitation_mailto
+
+
+async def list_context(request: AnyRequest, current: Current, shown: Filter) -> dict[str, Any]:
+    """For organization/invitations.html and its fragment _invitations.html."""
+    page, house, now = await invitation_list.page(shown), house_of(request), clock.now()
+    context: dict[str, Any] = {
+        "page": page,
+        "asked": await _asked(shown),
+        "filter": shown,
+        "typed": shown.q,
+        "now": now,
+        "progress": await outbox.progress(shown.batch) if shown.batch and house.mail else None,
+        "links": {},
+        "mailtos": {},
+    }
+    if shown.batch and not house.mail:
+        # Without mail the links are what was asked for: they were made to be shown, and stand there to copy.
+        unsent = [line for line in page.lines if line.state(now) == "unsent" and line.shown_at]
+        context["links"] = {line.id: invitation_address(request, line) for line in unsent}
+        context["mailtos"] = {line.id: invitation_mailto(request, current.title, line) for line in unsent}
+    return context
+
+
+async def _asked(shown: Filter) -> request_list.Page:
+    """Who asks: by themselves in pages of their own, else above the first page of the invitations."""
+    if shown.state == ASKED:
+        return await request_list.page(shown.q, after=shown.after, before=shown.before)
+    if shown.state or shown.batch or shown.after or shown.before:
+        return request_list.Page()
+    return await request_list.page(shown.q)
+
+
+def filter_in(query: str) -> Filter:
+    """The filter that a form took along; everything, when it can't be read."""
+    try:
+        return Filter.parse(parse_qs(query, max_num_fields=20))
+    except (Invalid, ValueError):
+        return Filter()
+
+
+def path_of(shown: Filter) -> str:
+    """The address of the list with this filter, place included."""
+    address = shown.address(after=shown.after, before=shown.before)
+    return "/organization/invitations" + (f"?{address}" if address else "")

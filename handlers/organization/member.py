@@ -1,0 +1,133 @@
+"""/organization/members/{id}: details, the last day, a password link, and removal."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath
+from litestar.status_codes import HTTP_200_OK
+from markupsafe import Markup
+
+from db import accounts, activity, directory, engine, last_day, members, policy, sessions
+from db.activity import Event
+from db.directory import Row
+from db.policy import Invalid, Refused, Role, Unknown
+from db.sessions import Current
+from handlers.http import access, rendering
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest
+from handlers.http.paths import row_id
+from handlers.organization.sharing import reset_address
+from handlers.organization.wording import end_sentence, event_sentence, plain
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event as a sentence. at: ms."""
+
+    sentence: Markup
+    at: int
+
+
+class MemberController(Controller):
+    path = "/organization/members/{member_id:str}"
+    guards = [access.administrators]
+
+    @get()
+    async def show(
+        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
+    ) -> Response[bytes]:
+        return await _panel(request, current, await _row(member_id))
+
+    @post("/password-link", status_code=HTTP_200_OK)
+    async def make_link(
+        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
+    ) -> Response[bytes]:
+        row = await _row(member_id)
+        link = await accounts.make_reset_link(access.actor_of(current, request), member_id=row.id)
+        # The link is shown once, in the answer to this very POST: it stands in no address and in no list.
+        return await _panel(request, current, row, link=reset_address(request, link))
+
+    @post("/end", status_code=HTTP_200_OK)
+    async def set_end(
+        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
+    ) -> Response[bytes]:
+        form = await Form.read(request, "last_day")
+        actor, wanted = access.actor_of(current, request), row_id(member_id)
+        try:
+            form.check()
+            row = await members.set_last_day(actor, member_id=wanted, day=form["last_day"])
+        except Invalid as error:
+            form.errors.update(error.errors)
+            return await _panel(request, current, await _row(member_id), form=form, status=422)
+        sentence = end_sentence(row)
+        if not rendering.wants_fragment(request):
+            return rendering.redirect(request, "/organization/members", notice=sentence)
+        return await _panel(request, current, row, name="changed_member.html", toast=sentence)
+
+    @get("/removal")
+    async def ask(
+        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
+    ) -> Response[bytes]:
+        row = await _row(member_id)
+        role = Role(row.role)
+        why = policy.why_untouchable(current.member_id, current.role, row.id, role)
+        if why:
+            raise Refused(why)
+        return await _either(request, "removal.html", row=row, role=role)
+
+    @post("/removal", status_code=HTTP_200_OK)
+    async def remove(
+        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
+    ) -> Response[bytes]:
+        name = await members.remove(access.actor_of(current, request), member_id=row_id(member_id))
+        return rendering.redirect(request, "/organization/members", notice=f"{plain(name)} is removed.")
+
+
+async def _row(member_id: str) -> Row:
+    row = await engine.read(directory.one, row_id(member_id))
+    if row is None:
+        raise Unknown("There is no such member; perhaps they were removed.")
+    return row
+
+
+async def _panel(
+    request: AnyRequest,
+    current: Current,
+    row: Row,
+    *,
+    name: str = "member.html",
+    link: str | None = None,
+    form: Form | None = None,
+    **more: Any,
+) -> Response[bytes]:
+    role = Role(row.role)
+    why = policy.why_untouchable(current.member_id, current.role, row.id, role)
+    lines, events = await engine.read(_details, row.id)
+    return await _either(
+        request,
+        name,
+        row=row,
+        role=role,
+        why=why,
+        may_end=policy.why_no_last_day(current.member_id, current.role, row.id, role) is None,
+        form=form or Form(("last_day",), {"last_day": [last_day.iso(row.ends_at)]}),
+        days=(last_day.earliest(), last_day.latest()),
+        may_reset=policy.may_make_reset_link(current.member_id, current.role, row.id, role),
+        may_hand_over=policy.owns(current.role) and policy.is_active(role) and row.id != current.member_id,
+        sessions=lines,
+        events=[Told(event_sentence(event), event.at) for event in events],
+        link=link,
+        **more,
+    )
+
+
+async def _details(member_id: int) -> tuple[list[sessions.OpenSession], list[Event]]:
+    return await sessions.of_member(member_id), await activity.of_member(member_id)
+
+
+async def _either(request: AnyRequest, name: str, **context: Any) -> Response[bytes]:
+    """The page, or the fragment that it is made of."""
+    if rendering.wants_fragment(request):
+        return rendering.fragment(request, f"organization/_{name}", **context)
+    return await rendering.page(request, f"organization/{name}", **context)

@@ -1,0 +1,240 @@
+"""/organization/members: the table, its filter, roles for one and for several, and the CSV."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath
+from litestar.response import Stream
+from litestar.status_codes import HTTP_200_OK
+
+from db import directory, engine, invite_link, members
+from db.directory import Filter, Page, Row
+from db.filters import NO_LINK
+from db.members import RoleChange
+from db.policy import DomainError, Invalid, Refused, Unknown
+from handlers.http import access, rendering
+from handlers.http.access import Me
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+from handlers.http.paths import row_id
+from handlers.http.rendering import Undo
+from handlers.organization import rows as member_rows
+from handlers.organization import spreadsheet
+from handlers.organization.sharing import present_invite_address
+from handlers.organization.wording import bulk_sentence, change_sentence, count_sentence
+
+PATH = "/organization/members"
+# The id of the list in the pages.
+LIST = "directory"
+
+
+class MembersController(Controller):
+    path = "/organization"
+    guards = [access.administrators]
+
+    @get()
+    async def start(self, request: AnyRequest) -> Response[bytes]:
+        return rendering.redirect(request, PATH)
+
+    @get("/members")
+    async def show(self, request: AnyRequest) -> Response[bytes]:
+        query = request.query_params.dict()
+        try:
+            chosen = await _parse(query)
+        except Invalid as error:
+            if rendering.wants_fragment(request):
+                raise
+            return await _wrong_filter(request, query, error.errors)
+        if not rendering.wants_fragment(request):
+            return await _page(request, chosen)
+        headers = {"HX-Push-Url": house_of(request).root + _path(chosen)}
+        return await _list(request, chosen, headers=headers)
+
+    @get("/members.csv")
+    async def export(self, request: AnyRequest) -> Stream:
+        batches = directory.export(await _parse(request.query_params.dict()))
+        # The first batch is read before the answer begins, so that a fault still has a status.
+        first: list[Row] = await anext(batches, [])
+        headers = {"Content-Disposition": 'attachment; filename="members.csv"'}
+        lines = spreadsheet.lines(first, batches)
+        return Stream(lines, media_type="text/csv", headers=headers)
+
+    @post("/members/{member_id:str}/role", status_code=HTTP_200_OK)
+    async def change_role(
+        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
+    ) -> Response[bytes]:
+        form = await Form.read(request, "role")
+        role, actor, wanted = form.role(), access.actor_of(current, request), row_id(member_id)
+        try:
+            form.check()
+            assert role is not None, "checked"
+            change = await members.change_role(actor, member_id=wanted, role=role)
+        except (Invalid, Refused) as error:
+            return await _refused(request, wanted, error)
+        return await _changed(request, change)
+
+    @post("/members/roles", status_code=HTTP_200_OK)
+    async def change_roles(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        form = await Form.read(request, "role", "filter")
+        role, ids = form.role(), [row_id(value) for value in form.several("member")]
+        chosen = _filter_in(form["filter"])
+        try:
+            form.check()
+            assert role is not None, "checked"
+            changes = await members.change_roles(access.actor_of(current, request), member_ids=ids, role=role)
+        except (Invalid, Refused) as error:
+            if rendering.wants_fragment(request):
+                raise
+            return await _refused_page(request, chosen, error)
+        return await _changed_several(request, chosen, bulk_sentence(changes, role))
+
+
+async def _parse(query: Mapping[str, list[str]]) -> Filter:
+    """The filter in an address. Raises Invalid, also for a link that there never was."""
+    chosen = Filter.parse(query)
+    if chosen.link and await invite_link.find(chosen.link) is None:
+        raise Invalid({"link": [NO_LINK]})
+    return chosen
+
+
+async def _page(request: AnyRequest, chosen: Filter, *, status: int = 200, **context: Any) -> Response[bytes]:
+    found = {"errors": {}, "typed": chosen.q} | await _listed(request, chosen) | context
+    return await rendering.page(request, "organization/members.html", status=status, **found)
+
+
+async def _list(request: AnyRequest, chosen: Filter, **context: Any) -> Response[bytes]:
+    """The list alone, and what else on the page tells of it."""
+    found = await _listed(request, chosen) | context
+    return rendering.fragment(request, "organization/_list.html", swap=True, **found)
+
+
+async def _wrong_filter(
+    request: AnyRequest, query: Mapping[str, list[str]], errors: Mapping[str, list[str]]
+) -> Response[bytes]:
+    """The page with what of the filter could be understood; the form keeps what was typed."""
+    names = {"q", "role", "sort", "link"} - errors.keys()
+    right = Filter.parse({name: query.get(name, []) for name in names})
+    typed = "".join(sign for sign in query.get("q", [""])[0] if sign.isprintable())
+    return await _page(request, right, status=422, errors=errors, typed=typed)
+
+
+async def _listed(request: AnyRequest, chosen: Filter) -> dict[str, Any]:
+    """What the templates of the list need."""
+    current, me = request.scope["state"]["current"], _me(request)
+    page = await directory.page(chosen)
+    everybody = sum(page.counts.values())
+    alone = everybody == 1 and not chosen.q and not chosen.roles and not chosen.link
+    return _around(chosen, page, me) | {
+        "site": rendering.Site(title=current.title, closed=house_of(request).closed),
+        "rows": member_rows.rendered(house_of(request).templates, page.rows, me),
+        "came_by": await invite_link.find(chosen.link) if chosen.link else None,
+        "first_link": await present_invite_address(request) if alone else None,
+    }
+
+
+def _around(chosen: Filter, page: Page, me: Me) -> dict[str, Any]:
+    """What tells of the list around the rows: how many there are, in all and by role."""
+    return {
+        "page": page,
+        "filter": chosen,
+        "role_order": directory.ROLE_ORDER,
+        "sentence": count_sentence(chosen, page, me.id),
+    }
+
+
+def _me(request: AnyRequest) -> Me:
+    me = access.me_of(request.scope["state"]["current"])
+    assert me is not None, "the guard let only members through"
+    return me
+
+
+async def _changed(request: AnyRequest, change: RoleChange) -> Response[bytes]:
+    row, sentence, chosen = change.row, change_sentence(change), _present_filter(request)
+    if not rendering.wants_fragment(request):
+        return rendering.redirect(request, _path(chosen), notice=sentence)
+    undo = None
+    if change.before != row.role:
+        action = f"{PATH}/{row.id}/role"
+        # Not the row: by the time somebody thinks better of it, the page may show others.
+        undo = Undo(action=action, fields={"role": change.before.value}, target=f"#{LIST}")
+    if rendering.target_of(request) == LIST:
+        return await _changed_several(request, chosen, sentence, undo)
+    return await _row(request, row, chosen, toast=sentence, undo=undo)
+
+
+async def _changed_several(
+    request: AnyRequest, chosen: Filter, sentence: str, undo: Undo | None = None
+) -> Response[bytes]:
+    if not rendering.wants_fragment(request):
+        return rendering.redirect(request, _path(chosen), notice=sentence)
+    try:
+        return await _list(request, chosen, toast=sentence, undo=undo)
+    except (engine.TookTooLong, engine.Unavailable):
+        # The change is done, and "nothing was changed" would be a lie; the next look shows it.
+        return rendering.toast(request, sentence, status=200, refused=False)
+
+
+async def _refused(request: AnyRequest, member_id: int, error: DomainError) -> Response[bytes]:
+    """htmx gets the row in its true state, so that the drop-down snaps back, with the reason as a toast."""
+    row = await directory.one(member_id)
+    if row is None:
+        raise Unknown("There is no such member.")
+    chosen = _present_filter(request)
+    if not rendering.wants_fragment(request):
+        return await _refused_page(request, chosen, error)
+    if rendering.target_of(request) == LIST:
+        return rendering.toast(request, str(error), status=_status(error))
+    return await _row(request, row, chosen, toast=str(error), refused=True, status=_status(error))
+
+
+async def _refused_page(request: AnyRequest, chosen: Filter, error: DomainError) -> Response[bytes]:
+    """The members as they are, and why nothing was changed."""
+    return await _page(request, chosen, status=_status(error), toast=str(error), refused=True)
+
+
+def _status(error: DomainError) -> int:
+    return 422 if isinstance(error, Invalid) else 409
+
+
+async def _row(
+    request: AnyRequest, row: Row, chosen: Filter, *, status: int = 200, **context: Any
+) -> Response[bytes]:
+    me = _me(request)
+    rows = member_rows.rendered(house_of(request).templates, (row,), me)
+    found: dict[str, Any] = {
+        "rows": rows,
+        "page": None,
+        "swap": True,
+        "undo": None,
+        "refused": False,
+    } | context
+    try:
+        found |= _around(chosen, await directory.page(chosen), me)
+    except (engine.TookTooLong, engine.Unavailable):
+        # What was decided is told all the same; the counts around the row wait for the next look.
+        pass
+    return rendering.fragment(request, "organization/_changed_row.html", status=status, **found)
+
+
+def _present_filter(request: AnyRequest) -> Filter:
+    """The filter of the page a request came from, for what else on that page changes."""
+    address = request.headers.get("hx-current-url") or request.headers.get("referer") or ""
+    try:
+        came_from = urlsplit(address)
+    except ValueError:
+        return Filter()
+    return _filter_in(came_from.query) if came_from.path.endswith(PATH) else Filter()
+
+
+def _filter_in(query: str) -> Filter:
+    try:
+        return Filter.parse(parse_qs(query, max_num_fields=100))
+    except (Invalid, ValueError):
+        return Filter()
+
+
+def _path(chosen: Filter) -> str:
+    query = chosen.address()
+    return f"{PATH}?{query}" if query else PATH

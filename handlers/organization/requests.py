@@ -1,0 +1,82 @@
+"""/organization/requests: inviting those who ask to be let in, and dismissing; they stand in Invitations."""
+
+from litestar import Controller, Response, post
+from litestar.params import FromPath
+from litestar.status_codes import HTTP_200_OK
+
+from db import policy, requests
+from db.policy import Invalid, Refused
+from db.sessions import Current
+from handlers.http import access, rendering
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+from handlers.http.paths import row_id
+from handlers.organization.listing import filter_in, list_context, path_of
+from handlers.organization.wording import plain
+
+
+class RequestsController(Controller):
+    path = "/organization/requests"
+    guards = [access.administrators]
+
+    @post("/{request_id:str}/invitation", status_code=HTTP_200_OK)
+    async def invite(
+        self, request: AnyRequest, current: access.Asking, request_id: FromPath[str]
+    ) -> Response[bytes]:
+        form, house = await Form.read(request, "role", "filter"), house_of(request)
+        role, wanted = form.role(), row_id(request_id)
+        if role not in policy.WORKING:
+            form.errors["role"] = ["Choose one of the roles in the list."]
+        try:
+            form.check()
+            assert role is not None, "checked"
+            invited = await requests.invite(
+                access.actor_of(current, request), request_id=wanted, role=role, days=house.invitation_days
+            )
+        except (Invalid, Refused) as error:
+            return await _refused(request, current, form, error)
+        if not house.mail:
+            # There the link stands to copy, as after every sending without mail.
+            said = f"{plain(invited.name)} is invited as {role.label}; hand the link over."
+            path = f"/organization/invitations?batch={invited.batch_id}"
+            return rendering.redirect(request, path, notice=said)
+        said = f"{plain(invited.name)} is invited as {role.label}; the mail is on its way."
+        return await _list(request, current, form, said)
+
+    @post("/{request_id:str}/dismissal", status_code=HTTP_200_OK)
+    async def dismiss(
+        self, request: AnyRequest, current: access.Asking, request_id: FromPath[str]
+    ) -> Response[bytes]:
+        form = await Form.read(request, "filter")
+        try:
+            name = await requests.dismiss(access.actor_of(current, request), request_id=row_id(request_id))
+        except Refused as error:
+            return await _refused(request, current, form, error)
+        return await _list(request, current, form, f"The request of {plain(name)} is dismissed.")
+
+
+async def _refused(
+    request: AnyRequest, current: Current, form: Form, error: Invalid | Refused
+) -> Response[bytes]:
+    """The list as it is now, with the reason; as a page, the reason alone."""
+    if not rendering.wants_fragment(request):
+        raise error
+    status = 422 if isinstance(error, Invalid) else 409
+    return await _list(request, current, form, str(error), status=status)
+
+
+async def _list(
+    request: AnyRequest, current: Current, form: Form, said: str, *, status: int = 200
+) -> Response[bytes]:
+    shown = filter_in(form["filter"])
+    if not rendering.wants_fragment(request):
+        return rendering.redirect(request, path_of(shown), notice=said)
+    context = await list_context(request, current, shown)
+    return rendering.fragment(
+        request,
+        "organization/_answered_request.html",
+        status=status,
+        toast=said,
+        refused=status != 200,
+        **context,
+    )

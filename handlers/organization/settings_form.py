@@ -1,0 +1,180 @@
+"""The settings form: its fields, what is settled as text, and what was typed as a wish.
+
+A field that wasn't sent stays as it is, and so does one that still says what the page had said (`seen`): two
+Owners' tabs don't take each other's changes back.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from db import addresses, days, link_limits
+from db.days import DAY_MS
+from db.house_rules import MAX_NOTE_CHARACTERS, NOTED, Rules, Wish
+from db.link_limits import BELOW, MAX_DOMAINS, End, NotADomain
+from db.policy import Role
+from db.sessions import Ages
+from handlers.http.forms import Form
+
+NOTICES: Final = ("notice_waiting", "notice_asked", "notice_ending")
+NOTES: Final[Mapping[str, Role]] = {f"note_{role.value}": role for role in NOTED}
+END: Final = ("link_ends", "link_days", "link_ends_on")
+# What is compared with what the page had said.
+COMPARED: Final = (
+    "title",
+    *END,
+    "link_max_uses",
+    "link_domains",
+    *NOTICES,
+    "session_age",
+    "session_idle",
+    "may_ask",
+    *NOTES,
+)
+FIELDS: Final = (*COMPARED, "seen")
+AGES: Final = {"session_age": "MAX_SESSION_AGE", "session_idle": "MAX_TIME_BETWEEN_ACTIVITY"}
+OFFERED_DAYS: Final = 14
+MOST_DAYS: Final = 3_650
+MOST_USES: Final = 1_000_000
+# Its end is the next day, which must be one, too.
+_LAST_DAY: Final = "9999-12-31"
+
+
+def filled(rules: Rules) -> Form:
+    """The form as it is settled."""
+    end = rules.link_end
+    values = {
+        "title": rules.title,
+        "link_ends": end.ends,
+        "link_days": str(end.days or OFFERED_DAYS),
+        "link_ends_on": days.iso(end.at - 1) if end.at else "",
+        "link_max_uses": _number(rules.link_max_uses),
+        "link_domains": "\n".join(rules.link_domains),
+        **{name: getattr(rules, name) for name in NOTICES},
+        **{name: _number(getattr(rules, name) // DAY_MS) for name in AGES},
+        "may_ask": "true" if rules.may_ask else "",
+        **{name: rules.notes[role] for name, role in NOTES.items()},
+    }
+    seen = ".".join(_stamp(values[name]) for name in COMPARED)
+    return Form(FIELDS, {name: [value] for name, value in {**values, "seen": seen}.items()})
+
+
+def _number(number: int) -> str:
+    return str(number) if number else ""
+
+
+def _stamp(text: str) -> str:
+    """So much of a value that another one is told from it."""
+    return hashlib.sha256("\n".join(text.split()).encode()).hexdigest()[:8]
+
+
+def most_days(ages: Ages) -> dict[str, int]:
+    """How many whole days the environment allows, by field; 0 for less than one."""
+    return {"session_age": ages.kept // DAY_MS, "session_idle": ages.idle // DAY_MS}
+
+
+def international(form: Form) -> list[str]:
+    """The international domains of the form as their owners write them, A-labels beside them."""
+    found = [name.removeprefix(BELOW) for name in form.values["link_domains"].split() if "xn--" in name]
+    return [addresses.shown_domain(name) for name in found]
+
+
+def wish(form: Form, ages: Ages) -> Wish:
+    """What is to change; every error of the form is noted in it."""
+    changed = _changed(form)
+    found: dict[str, Any] = {}
+    if "title" in changed:
+        found["title"] = form.title()
+    if changed & set(END):
+        found["link_end"] = _end(form)
+    if "link_max_uses" in changed:
+        wrong = f"Enter a whole number from 1 to {MOST_USES:,}, or nothing for no limit."
+        found["link_max_uses"] = _whole(form, "link_max_uses", MOST_USES, wrong)
+    if "link_domains" in changed:
+        found["link_domains"] = _domains(form)
+    for name in changed & set(NOTICES):
+        found[name] = form.values[name]
+        if form.values[name] not in ("administrators", "owner", "nobody"):
+            form.wrong(name, "Choose one of the three.")
+    for name in changed & set(AGES):
+        most = most_days(ages)[name]
+        found[name] = _whole(form, name, most, _too_long(name, most)) * DAY_MS
+    if "may_ask" in changed:
+        found["may_ask"] = bool(form.values["may_ask"])
+    notes = {role: _note(form, name) for name, role in NOTES.items() if name in changed}
+    return Wish(**{name: value for name, value in found.items() if name not in form.errors}, notes=notes)
+
+
+def _changed(form: Form) -> set[str]:
+    seen = form.values["seen"].split(".")
+    if len(seen) != len(COMPARED):
+        return {name for name in COMPARED if form.several(name)}
+    return {
+        name
+        for name, stamp in zip(COMPARED, seen, strict=True)
+        # A box that isn't ticked isn't sent.
+        if (form.several(name) or name == "may_ask") and _stamp(form.values[name]) != stamp
+    }
+
+
+def _end(form: Form) -> End | None:
+    ends = form.values["link_ends"]
+    if ends == "never":
+        return End()
+    if ends == "after":
+        wrong = f"Enter a whole number of days from 1 to {MOST_DAYS:,}."
+        return End("after", days=_whole(form, "link_days", MOST_DAYS, wrong, least=1))
+    if ends != "on":
+        form.wrong("link_ends", "Choose one of the three.")
+        return None
+    typed = form.values["link_ends_on"].strip()
+    start = days.start_of(typed)
+    if start is None or typed == _LAST_DAY:
+        form.wrong("link_ends_on", "Choose a day, like 2026-12-06.")
+        return None
+    # The whole of that day counts.
+    return End("on", at=start + DAY_MS)
+
+
+def _whole(form: Form, name: str, most: int, wrong: str, least: int = 0) -> int:
+    """A whole number from 1 to `most`; nothing typed is 0, unless there must be something."""
+    text = form.values[name].strip()
+    if not text and not least:
+        return 0
+    if text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most:
+        return int(text)
+    form.wrong(name, wrong)
+    return 0
+
+
+def _too_long(name: str, most: int) -> str:
+    if most == 0:
+        return f"{AGES[name]} allows less than a day, so nothing can be chosen here."
+    return f"Enter whole days from 1 to {most}, which is all that {AGES[name]} allows, or nothing."
+
+
+def _domains(form: Form) -> tuple[str, ...]:
+    typed = [text for text in re.split(r"[\s,;]+", form.values["link_domains"]) if text]
+    found: dict[str, None] = {}
+    wrong: list[str] = []
+    for text in typed:
+        try:
+            found[link_limits.parse_domain(text)] = None
+        except NotADomain:
+            wrong.append(text)
+    if wrong:
+        named = ", ".join(f"“{text[:60]}”" for text in wrong[:5])
+        named += f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        verb = "is no domain" if len(wrong) == 1 else "are no domains"
+        form.wrong("link_domains", f"{named} {verb}. Write example.org, or *.example.org for all below it.")
+    if len(found) > MAX_DOMAINS:
+        form.wrong("link_domains", f"Use at most {MAX_DOMAINS} domains; these are {len(found)}.")
+    return tuple(found)
+
+
+def _note(form: Form, name: str) -> str:
+    text = " ".join(form.values[name].split())
+    if len(text) > MAX_NOTE_CHARACTERS:
+        form.wrong(name, f"Use at most {MAX_NOTE_CHARACTERS} characters; this has {len(text)}.")
+    return text

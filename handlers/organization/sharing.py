@@ -1,0 +1,41 @@
+"""Addresses of links that somebody copies and hands on."""
+
+from urllib.parse import quote
+
+from db import invite_link, links
+from db.invitation_list import Line
+from db.links import Link
+from handlers.http.house import AnyRequest, house_of
+
+
+def invite_address(request: AnyRequest, link: Link) -> str:
+    """Where whoever has the invite link registers."""
+    return _address(request, "/user/signup", link.purpose, link.id, link.nonce)
+
+
+def reset_address(request: AnyRequest, link: Link) -> str:
+    """Where a member sets a new password."""
+    return _address(request, "/user/password/reset", link.purpose, link.id, link.nonce)
+
+
+def invitation_address(request: AnyRequest, line: Line) -> str:
+    """Where the invited person accepts."""
+    return _address(request, "/user/invitation", links.INVITATION, line.link_id, line.nonce)
+
+
+def invitation_mailto(request: AnyRequest, title: str, line: Line) -> str:
+    """A mail in the administrator's own program, with the link in it. title: of the organization."""
+    subject = f"Invitation to {title}"
+    link = invitation_address(request, line)
+    body = f"You are invited to {title}. Open this link to set a password:\n\n{link}\n"
+    return f"mailto:{quote(line.email)}?subject={quote(subject)}&body={quote(body)}"
+
+
+async def present_invite_address(request: AnyRequest) -> str:
+    """The address of the invite link that works now."""
+    return invite_address(request, await invite_link.present())
+
+
+def _address(request: AnyRequest, path: str, purpose: str, link_id: int, nonce: str) -> str:
+    house = house_of(request)
+    return f"{house.base_of(request)}{path}?token={house.signer.token(purpose, link_id, nonce)}"

@@ -1,0 +1,91 @@
+"""Members, links of invitations, and what happened, as CSV for spreadsheets."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
+
+from db import last_day
+from db.activity import Event
+from db.directory import Row
+from db.policy import Role
+from handlers.http import rendering
+from handlers.organization.wording import event_sentence
+
+COLUMNS: Final = (
+    "email",
+    "first_name",
+    "last_name",
+    "role",
+    "came_by",
+    "invited_by",
+    "joined",
+    "last_activity",
+    "last_day",
+)
+# At the beginning of a file it says that this is UTF-8.
+BYTE_ORDER_MARK: Final = "\ufeff".encode()
+EVENT_COLUMNS: Final = (
+    "time",
+    "event",
+    "kind",
+    "actor_kind",
+    "actor",
+    "actor_id",
+    "about",
+    "subject",
+    "subject_id",
+    "before",
+    "after",
+    "network_address",
+)
+
+
+async def lines(first: list[Row], batches: AsyncIterator[list[Row]]) -> AsyncIterator[bytes]:
+    """The head and the rows, a batch at a time, so that no number of members fills the memory.
+
+    first: the batch that was read before the answer began.
+    """
+    yield BYTE_ORDER_MARK + _csv([COLUMNS])
+    yield _csv(_cells(row) for row in first)
+    async for batch in batches:
+        yield _csv(_cells(row) for row in batch)
+
+
+def invitation_links(open_ones: Iterable[tuple[str, Role, str]]) -> bytes:
+    """A whole file of addresses, roles and links."""
+    rows = ((harmless(email), role.label, link) for email, role, link in open_ones)
+    return BYTE_ORDER_MARK + _csv([("email", "role", "link"), *rows])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    typed = (row.email, row.first_name, row.last_name)
+    times = (rendering.iso(at) if at else "" for at in (row.joined_at, row.last_activity_at))
+    came = (Role(row.role).label, row.came_by, harmless(row.inviter_name))
+    return (*map(harmless, typed), *came, *times, last_day.iso(row.ends_at))
+
+
+async def events(first: list[Event], batches: AsyncIterator[list[Event]]) -> AsyncIterator[bytes]:
+    """The same for the activity log."""
+    yield BYTE_ORDER_MARK + _csv([EVENT_COLUMNS])
+    yield _csv(_event_cells(event) for event in first)
+    async for batch in batches:
+        yield _csv(_event_cells(event) for event in batch)
+
+
+def _event_cells(event: Event) -> tuple[str, ...]:
+    who, whom = (str(number) if number else "" for number in (event.actor_id, event.subject_id))
+    done_by = (event.kind, event.actor_kind, event.actor_name, who)
+    done_to = (event.about, event.subject_name, whom, event.before, event.after, event.address)
+    return (rendering.iso(event.at), *map(harmless, (event_sentence(event).striptags(), *done_by, *done_to)))
+
+
+def harmless(cell: str) -> str:
+    """Spreadsheets take some first signs for formulas (ASVS 1.2.10)."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+def _csv(rows: Iterable[Iterable[str]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out).writerows(rows)
+    return out.getvalue().encode()

@@ -1,0 +1,81 @@
+"""The first run: somebody with the one-time code from the log becomes the Owner."""
+
+from typing import Final
+
+from litestar import Controller, Response, get, post
+from litestar.exceptions import NotFoundException
+from litestar.status_codes import HTTP_200_OK
+
+from db import links, passwords, setup, throttle
+from db.links import Link
+from db.members import Person
+from db.policy import DeadLink, Invalid, NotAllowed
+from handlers.http import access, rendering, tokens
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+
+FIELDS: Final = ("title", "first_name", "last_name", "email", "password", "code")
+
+
+class SetupController(Controller):
+    path = "/setup"
+    guards = [access.nobody_yet]
+
+    @get()
+    async def show(self, request: AnyRequest) -> Response[bytes]:
+        await _not_yet(request)
+        form = Form(FIELDS, {"code": [request.query_params.get("code", "")]})
+        await _link(request, form["code"])
+        return await _page(request, form)
+
+    @post(status_code=HTTP_200_OK)
+    async def found(self, request: AnyRequest) -> Response[bytes]:
+        await _not_yet(request)
+        form = await Form.read(request, *FIELDS)
+        # The code may also stand in the address that the form was sent to.
+        form.values["code"] = form["code"] or request.query_params.get("code", "")
+        link = await _link(request, form["code"])
+        try:
+            title, owner = await _parse(request, form)
+        except Invalid:
+            return await _page(request, form, status=422)
+        house = house_of(request)
+        signed_in = await setup.found(
+            title, owner, link_id=link.id, ages=house.ages, browser=access.browser_of(request)
+        )
+        cookies = access.sign_in_cookies(house, request, signed_in, kept=False)
+        return rendering.redirect(request, "/organization/members", cookies=cookies)
+
+
+async def _not_yet(request: AnyRequest) -> None:
+    """After set-up 404 for ever."""
+    if await house_of(request).is_set_up():
+        raise NotFoundException
+
+
+async def _link(request: AnyRequest, code: str) -> Link:
+    """The set-up link of this code; a wrong one is counted and refused."""
+    try:
+        return await tokens.living(request, links.SETUP, code, setup.find_link)
+    except DeadLink:
+        await _not_yet(request)  # Somebody else's set-up may have used the link just now.
+        await throttle.count(house_of(request).throttle.set_up(access.network_of(request)))
+        raise NotAllowed(
+            "Open the set-up link that the server printed when it started; this code isn't the one."
+        ) from None
+
+
+async def _parse(request: AnyRequest, form: Form) -> tuple[str, Person]:
+    title = form.title()
+    first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
+    address = form.email()
+    about = (form["email"], first_name, last_name, title, house_of(request).app_name)
+    form.wrong("password", *await passwords.why_refused(form["password"], about))
+    form.check()
+    assert address is not None, "checked"
+    password_hash = await passwords.hash_of(form["password"])
+    return title, Person(address, first_name, last_name, password_hash)
+
+
+async def _page(request: AnyRequest, form: Form, *, status: int = 200) -> Response[bytes]:
+    return await rendering.page(request, "home/setup.html", status=status, form=form)

@@ -1,0 +1,73 @@
+"""/styleguide: each component in each state, made of the macros the pages use; only with `serve --debug`."""
+
+from typing import Final
+
+from litestar import Response, get
+
+from db import clock
+from db.directory import Row
+from db.policy import Role
+from handlers.http import access, rendering
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest
+from handlers.http.rendering import Undo
+
+HOUR_MS: Final = 3600_000
+LONG: Final = f"a-very-long-local-part-without-any-end{'x' * 25}@{'herbarium-of-the-north.' * 7}example.org"
+
+
+@get("/styleguide", guards=[access.anybody])
+async def show_styleguide(request: AnyRequest) -> Response[bytes]:
+    """Looks at nobody: the people on it are made up."""
+    return await rendering.page(
+        request,
+        "styleguide.html",
+        rows=_rows(),
+        empty=Form(("email", "first_name", "role", "persist_session", "password")),
+        wrong=_wrong(),
+        undo=Undo(action="/styleguide", fields={}, target="#main"),
+        now=clock.now(),
+    )
+
+
+def _rows() -> list[tuple[Row, Role, str | None]]:
+    """Members in each state, with the reason where the role can't be changed."""
+    people = (
+        (Role.OWNER, "Olga", "Lund", "olga@example.org", "Only the Owner can hand this over."),
+        (Role.PENDING, "Ben", "Oyelaran", "ben@example.org", None),
+        (Role.ANNOTATOR, "فاطمة", "الحسن", "fatima@example.org", None),
+        (Role.REVIEWER, "", "", LONG, None),
+        (Role.MANAGER, "Wolfeschlegelsteinhausenbergerdorff", "Ekwueme-Oluwaseun", LONG, None),
+        (Role.DEACTIVATED, "Dora", "Iyer", "dora@example.org", None),
+    )
+    now = clock.now()
+    return [
+        (
+            Row(
+                id=number,
+                email=email,
+                domain_shown="",
+                first_name=first,
+                last_name=last,
+                role=role.value,
+                came_by="link",
+                inviter_name="",
+                confirmed_at=now,
+                joined_at=now - number * 400 * HOUR_MS,
+                last_activity_at=now - number**4 * HOUR_MS,
+                ends_at=0,
+            ),
+            role,
+            why,
+        )
+        for number, (role, first, last, email, why) in enumerate(people, 1)
+    ]
+
+
+def _wrong() -> Form:
+    form = Form(("email", "password", "role"), {"email": ["ben@@example"], "role": ["AN"]})
+    form.wrong("email", "Write one address, like name@example.org.")
+    form.wrong("password", "This is one of the first that anybody would try.")
+    form.wrong("role", "Choose one of the roles in the list.")
+    form.wrong("", "Address and password don't go together.")
+    return form

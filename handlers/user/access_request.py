@@ -1,0 +1,117 @@
+"""/user/access-request: asking to be let in, where registration is closed and the Owner takes requests.
+
+Whatever is known of the address, the visitor gets the same answer; the rest is told by mail.
+"""
+
+from typing import Final
+
+from litestar import Controller, Response, get, post
+from litestar.status_codes import HTTP_200_OK
+
+from db import clock, links, requests, setup, throttle
+from db.links import Link
+from db.policy import DeadLink, Invalid, Refused, TooManyTries, Unknown
+from db.requests import MAX_WORDS, Wish
+from handlers.http import access, rendering
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+
+FIELDS: Final = ("name", "email", "words")
+
+
+class AccessRequestController(Controller):
+    path = "/user/access-request"
+    guards = [access.anybody]
+
+    @get()
+    async def show(self, request: AnyRequest) -> Response[bytes]:
+        await _check_offered(request)
+        if await access.identify(request):
+            return await rendering.page(request, "user/already_signed_in.html")
+        return await _page(request, Form(FIELDS))
+
+    @post(status_code=HTTP_200_OK)
+    async def ask(self, request: AnyRequest) -> Response[bytes]:
+        await _check_offered(request)
+        if await access.identify(request):
+            return await rendering.page(request, "user/already_signed_in.html", status=409)
+        form, house = await Form.read(request, *FIELDS), house_of(request)
+        try:
+            wish = _wish(form)
+            await throttle.count(house.throttle.request(wish.address.key, access.network_of(request)))
+            await requests.ask(wish, access.address_of(request))
+        except Invalid:
+            return await _page(request, form, status=422)
+        except Refused as error:
+            form.wrong("", str(error))
+            return await _page(request, form, status=409)
+        except TooManyTries as error:
+            form.wrong("", error.sentence)
+            return await _page(request, form, status=429, headers={"Retry-After": str(error.retry_after)})
+        return await rendering.page(request, "user/access_request_made.html", wish=wish)
+
+    @get("/confirmation")
+    async def show_confirmation(self, request: AnyRequest) -> Response[bytes]:
+        """GET and HEAD consume nothing: mail scanners open every link."""
+        token = request.query_params.get("token", "")
+        try:
+            wish = await requests.of_link(await _link(request, token))
+        except DeadLink:
+            return await _dead(request)
+        return await rendering.page(
+            request, "user/access_request_confirmation.html", wish=wish, token=token, done=False
+        )
+
+    @post("/confirmation", status_code=HTTP_200_OK)
+    async def confirm(self, request: AnyRequest) -> Response[bytes]:
+        form = await Form.read(request, "token")
+        try:
+            link = await _link(request, form["token"])
+            wish = await requests.of_link(link)
+            await requests.confirm(link, access.address_of(request))
+        except DeadLink:
+            return await _dead(request)
+        return await rendering.page(
+            request, "user/access_request_confirmation.html", wish=wish, token="", done=True
+        )
+
+
+async def _check_offered(request: AnyRequest) -> None:
+    """Raises Unknown (404) where registration is open, or the Owner takes no requests."""
+    if not house_of(request).closed or not (await setup.site()).may_ask:
+        raise Unknown("This address leads to no page.")
+
+
+def _wish(form: Form) -> Wish:
+    """What was typed, checked; every error of the form at once."""
+    name, address = form.person_name("name"), form.email()
+    if not name and "name" not in form.errors:
+        form.wrong("name", "Enter your name, so that they know who asks.")
+    words = " ".join(form["words"].split())
+    if len(words) > MAX_WORDS:
+        form.wrong("words", f"Use at most {MAX_WORDS} characters; this has {len(words)}.")
+    form.check()
+    assert address is not None, "checked"
+    return Wish(address, name, words)
+
+
+async def _link(request: AnyRequest, token: str) -> Link:
+    signer = house_of(request).signer
+    link_id = signer.id_in(token)
+    link = await requests.find_link(link_id) if link_id else None
+    genuine = signer.matches(links.REQUEST, token, link.nonce if link else None)
+    if link is None or not genuine or link.dead_because(clock.now()):
+        raise DeadLink
+    return link
+
+
+async def _page(
+    request: AnyRequest, form: Form, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response[bytes]:
+    return await rendering.page(
+        request, "user/access_request.html", status=status, headers=headers, form=form
+    )
+
+
+async def _dead(request: AnyRequest) -> Response[bytes]:
+    return await rendering.page(request, "user/dead_access_request.html", status=410)

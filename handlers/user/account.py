@@ -1,0 +1,176 @@
+"""/user/account: one's own name, password and sessions."""
+
+import re
+import zoneinfo
+from dataclasses import replace
+from functools import cache
+from typing import Final
+
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath
+from litestar.status_codes import HTTP_200_OK
+
+from db import (
+    accounts,
+    clock,
+    confirmation,
+    engine,
+    ids,
+    last_day,
+    passwords,
+    sessions,
+    sign_in,
+    throttle,
+)
+from db.policy import Invalid, TooManyTries
+from db.sessions import Current
+from db.sign_in import WrongPassword
+from handlers.http import access, rendering
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+from handlers.http.paths import row_id
+
+NAME_FIELDS: Final = ("first_name", "last_name", "time_zone", "theme")
+_ZONE: Final = re.compile(r"[A-Za-z_]{1,30}(/[A-Za-z0-9_+-]{1,30}){0,2}", re.ASCII)
+PASSWORD_FIELDS: Final = ("current_password", "password")
+
+
+class AccountController(Controller):
+    path = "/user/account"
+    guards = [access.signed_in]
+
+    @get()
+    async def show(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        return await _page(request, current)
+
+    @post(status_code=HTTP_200_OK)
+    async def change(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        form = await Form.read(request, *NAME_FIELDS)
+        first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
+        if form["time_zone"] and not _is_zone(form["time_zone"]):
+            form.wrong("time_zone", "Choose a time zone of the list, like Europe/Prague.")
+        if form["theme"] not in ("system", "light", "dark"):
+            form.wrong("theme", "Choose one of the three.")
+        if form.errors:
+            return await _page(request, current, form=form, status=422)
+        await accounts.change(
+            access.actor_of(current, request),
+            first_name=first_name,
+            last_name=last_name,
+            time_zone=form["time_zone"],
+            theme=form["theme"],
+        )
+        return rendering.redirect(request, "/user/account", notice="Saved.")
+
+    @post("/notices", status_code=HTTP_200_OK)
+    async def change_notices(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        form = await Form.read(request, "wants_notices")
+        form.check()
+        await accounts.change_notices(access.actor_of(current, request), wanted=bool(form["wants_notices"]))
+        return rendering.redirect(request, "/user/account", notice="Saved.")
+
+    @post("/confirmation", status_code=HTTP_200_OK)
+    async def confirm_again(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        house = house_of(request)
+        await throttle.count(house.throttle.forgot(current.email.lower(), access.network_of(request)))
+        await confirmation.ask_again(access.actor_of(current, request))
+        return rendering.redirect(request, "/user/account", notice="The mail is on its way.")
+
+    @post("/acknowledgement", status_code=HTTP_200_OK)
+    async def acknowledge(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        """They have read that a password link was made for them. By htmx a newer one's line comes back."""
+        form = await Form.read(request, "at")
+        at = ids.read(form["at"])
+        await accounts.acknowledge(access.actor_of(current, request), at)
+        if not rendering.wants_fragment(request):
+            return rendering.redirect(request, "/")
+        if current.handed_at in (0, at):
+            return Response(b"", status_code=HTTP_200_OK, media_type=rendering.HTML)
+        newer = await accounts.handed(current.member_id, current.handed_at)
+        return rendering.fragment(request, "_handed.html", handed=newer)
+
+    @post("/password", status_code=HTTP_200_OK)
+    async def change_password(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        form = await Form.read(request, *PASSWORD_FIELDS)
+        house = house_of(request)
+        about = (current.email, current.first_name, current.last_name, current.title, house.app_name)
+        form.wrong("password", *await passwords.why_refused(form["password"], about))
+        if not form["current_password"]:
+            form.wrong("current_password", "Enter your current password.")
+        actor, browser = access.actor_of(current, request), access.browser_of(request)
+        try:
+            # The present password is checked even when the new one is refused: every error at once.
+            if form.errors and form["current_password"]:
+                await sign_in.check_password(
+                    actor, form["current_password"], throttle=house.throttle, browser=browser
+                )
+            form.check()
+            signed_in = await accounts.change_password(
+                actor,
+                session_id=current.session_id,
+                current_password=form["current_password"],
+                password=form["password"],
+                throttle=house.throttle,
+                browser=browser,
+            )
+        except WrongPassword:
+            form.wrong("current_password", "That isn't your present password.")
+            return await _page(request, current, password_form=form, status=422)
+        except Invalid:
+            return await _page(request, current, password_form=form, status=422)
+        except TooManyTries as error:
+            form.wrong("current_password", error.sentence)
+            headers = {"Retry-After": str(error.retry_after)}
+            return await _page(request, current, password_form=form, status=429, headers=headers)
+        # The session goes on under its new token, and ends when it would have.
+        signed_in = replace(signed_in, age=current.expires_at - clock.now())
+        cookies = access.sign_in_cookies(house, request, signed_in, kept=current.kept)
+        notice = "Your password is changed, and every other session has ended."
+        return rendering.redirect(request, "/user/account", notice=notice, cookies=cookies)
+
+    @post("/sessions/{session_id:str}/end", status_code=HTTP_200_OK)
+    async def end_session(
+        self, request: AnyRequest, current: access.Asking, session_id: FromPath[str]
+    ) -> Response[bytes]:
+        await sessions.end_own(access.actor_of(current, request), row_id(session_id))
+        return rendering.redirect(request, "/user/account", notice="That session has ended.")
+
+    @post("/sessions/end-others", status_code=HTTP_200_OK)
+    async def end_others(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        await sessions.end_others(access.actor_of(current, request), current.session_id)
+        return rendering.redirect(request, "/user/account", notice="Every other session has ended.")
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+def _is_zone(text: str) -> bool:
+    """In the machine's list, or where it has none, shaped like one: browsers have lists of their own."""
+    zones = _zones()
+    return text in zones if zones else bool(_ZONE.fullmatch(text))
+
+
+async def _page(
+    request: AnyRequest,
+    current: Current,
+    *,
+    form: Form | None = None,
+    password_form: Form | None = None,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> Response[bytes]:
+    own = {name: [getattr(current, name)] for name in NAME_FIELDS}
+    return await rendering.page(
+        request,
+        "user/account.html",
+        own=await accounts.own(current.member_id),
+        ends_at=current.ends_at if last_day.near(current.ends_at) else 0,
+        status=status,
+        headers=headers,
+        form=form or Form(NAME_FIELDS, own),
+        password_form=password_form or Form(PASSWORD_FIELDS),
+        sessions=await engine.read(sessions.of_member, current.member_id),
+        session_id=current.session_id,
+    )

@@ -1,0 +1,60 @@
+"""/user/confirmation: the link in the mail "check your address". Opening it changes nothing; the button does.
+
+Only whoever is signed in to the account confirms it: otherwise somebody who registers under a colleague's
+address would need nothing but that colleague's kind "yes", and an invitation to it would be theirs.
+"""
+
+from litestar import Controller, Response, get, post
+from litestar.status_codes import HTTP_200_OK
+
+from db import accounts, confirmation, links
+from db.links import Link
+from db.policy import DeadLink
+from handlers.http import access, rendering, tokens
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest
+
+CONFIRMED = "Your address is confirmed."
+
+
+class ConfirmationController(Controller):
+    path = "/user/confirmation"
+    guards = [access.anybody]
+
+    @get()
+    async def show(self, request: AnyRequest) -> Response[bytes]:
+        token = request.query_params.get("token", "")
+        try:
+            return await _page(request, token, await _link(request, token))
+        except DeadLink:
+            return await _dead(request)
+
+    @post(status_code=HTTP_200_OK)
+    async def confirm(self, request: AnyRequest) -> Response[bytes]:
+        form = await Form.read(request, "token")
+        current = await access.identify(request)
+        try:
+            link = await _link(request, form["token"])
+            if current is None or current.member_id != link.subject:
+                return await _page(request, form["token"], link, status=403)
+            await confirmation.confirm(link, access.address_of(request))
+        except DeadLink:
+            return await _dead(request)
+        return rendering.redirect(request, "/", notice=CONFIRMED)
+
+
+async def _page(request: AnyRequest, token: str, link: Link, *, status: int = 200) -> Response[bytes]:
+    current = await access.identify(request)
+    mine = current is not None and current.member_id == link.subject
+    email, _ = await accounts.whose(link)
+    return await rendering.page(
+        request, "user/confirmation.html", status=status, token=token, email=email, mine=mine
+    )
+
+
+async def _link(request: AnyRequest, token: str) -> Link:
+    return await tokens.living(request, links.ADDRESS, token, confirmation.find)
+
+
+async def _dead(request: AnyRequest) -> Response[bytes]:
+    return await rendering.page(request, "user/dead_confirmation.html", status=410)

@@ -1,0 +1,138 @@
+"""/user/invitation: who invites to what in which role; a name and a password, and the person is in."""
+
+from typing import Any, Final
+
+from litestar import Controller, Response, get, post
+from litestar.status_codes import HTTP_200_OK
+
+from db import acceptance, clock, invitation_care, links, members, passwords, throttle
+from db.acceptance import Invited
+from db.addresses import Address
+from db.members import Person
+from db.policy import DeadLink, Invalid, Refused, TooManyTries
+from db.sessions import Current
+from handlers.http import access, rendering, tokens
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+
+FIELDS: Final = ("token", "password", "first_name", "last_name")
+ASKED: Final = "Whoever invited you is told. If they agree, you get a new invitation."
+
+
+class InvitationController(Controller):
+    path = "/user/invitation"
+    guards = [access.anybody]
+
+    @get()
+    async def show(self, request: AnyRequest) -> Response[bytes]:
+        """GET and HEAD consume nothing: mail scanners open every link."""
+        token = request.query_params.get("token", "")
+        try:
+            invited = await _find(request, token)
+        except DeadLink:
+            return await _dead(request, token, None)
+        names = {"first_name": [invited.first_name], "last_name": [invited.last_name]}
+        return await _page(request, Form(FIELDS, {"token": [token], **names}), invited)
+
+    @post(status_code=HTTP_200_OK)
+    async def accept(self, request: AnyRequest) -> Response[bytes]:
+        form = await Form.read(request, *FIELDS)
+        current = await access.identify(request)
+        house = house_of(request)
+        try:
+            invited = await _find(request, form["token"])
+        except DeadLink:
+            return await _dead(request, form["token"], None)
+        try:
+            await throttle.count(house.throttle.sign_up(access.network_of(request), with_link=True))
+            if current is not None:
+                if not _is_for(current, invited):
+                    return await _page(request, form, invited, status=409)
+                await acceptance.accept_as(access.actor_of(current, request), invited)
+                return rendering.redirect(request, "/")
+            signed_in = await acceptance.accept(
+                invited,
+                await _person(request, form, invited),
+                ages=house.ages,
+                browser=access.browser_of(request),
+            )
+        except Invalid:
+            return await _page(request, form, invited, status=422)
+        except Refused as error:
+            form.wrong("", str(error))
+            return await _page(request, form, invited, status=409)
+        except TooManyTries as error:
+            form.wrong("", error.sentence)
+            headers = {"Retry-After": str(error.retry_after)}
+            return await _page(request, form, invited, status=429, headers=headers)
+        except DeadLink:
+            return await _dead(request, form["token"], None)
+        cookies = access.sign_in_cookies(house, request, signed_in, kept=False)
+        return rendering.redirect(request, "/", cookies=cookies)
+
+    @post("/renewal", status_code=HTTP_200_OK)
+    async def ask_again(self, request: AnyRequest) -> Response[bytes]:
+        """Asks for a new invitation; the same answer whatever the token."""
+        form = await Form.read(request, "token")
+        house = house_of(request)
+        await throttle.count(house.throttle.sign_up(access.network_of(request), with_link=False))
+        invited = await _genuine(request, form["token"])
+        if invited is not None:
+            await invitation_care.ask_again(invited, address=access.address_of(request))
+        return await _dead(request, form["token"], ASKED, status=200)
+
+
+async def _genuine(request: AnyRequest, token: str) -> Invited | None:
+    """The invitation of this token, alive or not."""
+    return await tokens.genuine(request, links.INVITATION, token, acceptance.find)
+
+
+def _is_for(current: Current, invited: Invited) -> bool:
+    return current.email.lower() == invited.email_key
+
+
+async def _find(request: AnyRequest, token: str) -> Invited:
+    return await tokens.living(request, links.INVITATION, token, acceptance.find)
+
+
+async def _person(request: AnyRequest, form: Form, invited: Invited) -> Person:
+    first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
+    hints = await members.password_hints(invited.email, first_name, last_name, house_of(request).app_name)
+    form.wrong("password", *await passwords.why_refused(form["password"], hints))
+    form.check()
+    address = Address(invited.email, invited.email_key)
+    return Person(address, first_name, last_name, await passwords.hash_of(form["password"]))
+
+
+async def _page(
+    request: AnyRequest,
+    form: Form,
+    invited: Invited,
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> Response[bytes]:
+    current = await access.identify(request)
+    context: dict[str, Any] = {"form": form, "invited": invited, "token": form.values["token"]}
+    if current is None:
+        name = "user/invitation.html"
+    elif _is_for(current, invited):
+        name = "user/invitation_mine.html"
+    else:
+        name = "user/invitation_other.html"
+    return await rendering.page(request, name, status=status, headers=headers, **context)
+
+
+async def _dead(request: AnyRequest, token: str, done: str | None, *, status: int = 410) -> Response[bytes]:
+    """Used, revoked or expired: what happened, and a button that asks for a new one."""
+    invited, current = await _genuine(request, token), await access.identify(request)
+    reason = invited.dead_because(clock.now()) or "used" if invited else "unknown"
+    return await rendering.page(
+        request,
+        "user/dead_invitation.html",
+        status=status,
+        reason=reason,
+        token=token if invited else "",
+        is_mine=bool(current and invited and _is_for(current, invited)),
+        done=done,
+    )

@@ -1,0 +1,80 @@
+"""/user/login and /user/logout."""
+
+from typing import Final
+
+from litestar import Response, get, post
+from litestar.datastructures import Cookie
+from litestar.status_codes import HTTP_200_OK
+
+from db import sessions, sign_in
+from db.policy import TooManyTries
+from db.sign_in import IsDeactivated, WrongPassword
+from handlers.http import access, rendering
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+
+FIELDS: Final = ("email", "password", "persist_session", "next")
+WRONG: Final = "That address and password don't go together. Check both."
+WAIT: Final = "Too many tries. Wait a moment, then try again; no password is checked before that."
+
+
+@get("/user/login", guards=[access.anybody])
+async def show_login(request: AnyRequest) -> Response[bytes]:
+    wanted = rendering.local_path(request.query_params.get("next", ""))
+    if await access.identify(request):
+        return rendering.redirect(request, wanted)
+    return await _page(request, Form(FIELDS, {"next": [wanted]}))
+
+
+@post("/user/login", guards=[access.anybody], status_code=HTTP_200_OK)
+async def log_in(request: AnyRequest) -> Response[bytes]:
+    form = await Form.read(request, *FIELDS)
+    house = house_of(request)
+    kept = form["persist_session"].lower() in ("true", "on", "1", "yes")
+    if form.errors:
+        return await _page(request, form, status=422)
+    try:
+        signed_in = await sign_in.sign_in(
+            form["email"],
+            form["password"],
+            kept=kept,
+            throttle=house.throttle,
+            ages=house.ages,
+            browser=access.browser_of(request),
+        )
+    except WrongPassword:
+        form.wrong("", WRONG)
+        return await _page(request, form, status=422)
+    except TooManyTries as error:
+        form.wrong("", WAIT)
+        return await _page(request, form, status=429, retry_after=error.retry_after)
+    except IsDeactivated:
+        return await rendering.page(request, "user/deactivated.html", status=403)
+    # Whoever signs in over an old session ends that one: its cookie is about to be replaced.
+    await _end_present(request)
+    cookies = access.sign_in_cookies(house, request, signed_in, kept=kept)
+    return rendering.redirect(request, rendering.local_path(form["next"]), cookies=cookies)
+
+
+@post("/user/logout", guards=[access.anybody], status_code=HTTP_200_OK)
+async def log_out(request: AnyRequest) -> Response[bytes]:
+    """Ends the session; also for somebody whose session has ended already, who then is where they wanted."""
+    await _end_present(request)
+    house = house_of(request)
+    cookies: list[Cookie] = [access.no_session_cookie(house)]
+    return rendering.redirect(request, "/user/login", cookies=cookies)
+
+
+async def _end_present(request: AnyRequest) -> None:
+    current = await access.identify(request)
+    if current is not None:
+        await sessions.sign_out(access.actor_of(current, request), current.session_id)
+
+
+async def _page(
+    request: AnyRequest, form: Form, *, status: int = 200, retry_after: int | None = None
+) -> Response[bytes]:
+    headers = {"Retry-After": str(retry_after)} if retry_after else {}
+    return await rendering.page(
+        request, "user/login.html", status=status, headers=headers, form=form, retry_after=retry_after
+    )

@@ -1,0 +1,88 @@
+"""/user/password/…: a new password by a link, which an Administrator or the command line has made."""
+
+from typing import Final
+
+from litestar import Response, get, post
+from litestar.status_codes import HTTP_200_OK
+
+from db import accounts, links, members, passwords, sessions, sign_in, throttle
+from db.links import Link
+from db.policy import DeadLink, Invalid
+from handlers.http import access, rendering, tokens
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+
+FIELDS: Final = ("token", "password")
+CHANGED: Final = "Your password is changed. Log in with the new one."
+
+
+@get("/user/password/forgot", guards=[access.anybody])
+async def show_forgot(request: AnyRequest) -> Response[bytes]:
+    return await rendering.page(request, "user/forgot.html", form=Form(("email",)), done=False)
+
+
+@post("/user/password/forgot", guards=[access.anybody], status_code=HTTP_200_OK)
+async def ask(request: AnyRequest) -> Response[bytes]:
+    """Always the same answer, whether the address is known or not."""
+    form = await Form.read(request, "email")
+    form.email()
+    house = house_of(request)
+    if form.errors or not house.mail:
+        return await rendering.page(
+            request, "user/forgot.html", status=422 if form.errors else 200, form=form, done=False
+        )
+    account = sign_in.account_key(form["email"])
+    await throttle.count(house.throttle.forgot(account, access.network_of(request)))
+    await accounts.ask_reset(form["email"], access.address_of(request))
+    return await rendering.page(request, "user/forgot.html", form=form, done=True)
+
+
+@get("/user/password/reset", guards=[access.anybody])
+async def show_reset(request: AnyRequest) -> Response[bytes]:
+    """GET and HEAD consume nothing: mail scanners open every link."""
+    token = request.query_params.get("token", "")
+    try:
+        email, _ = await accounts.whose(await _link(request, token))
+    except DeadLink:
+        return await _dead(request)
+    return await _page(request, Form(FIELDS, {"token": [token]}), email)
+
+
+@post("/user/password/reset", guards=[access.anybody], status_code=HTTP_200_OK)
+async def reset(request: AnyRequest) -> Response[bytes]:
+    form = await Form.read(request, *FIELDS)
+    try:
+        link = await _link(request, form["token"])
+        email, name = await accounts.whose(link)
+    except DeadLink:
+        return await _dead(request)
+    try:
+        about = await members.password_hints(email, name, house_of(request).app_name)
+        form.wrong("password", *await passwords.why_refused(form["password"], about))
+        form.check()
+        await accounts.reset_password(link, password=form["password"], address=access.address_of(request))
+    except DeadLink:
+        return await _dead(request)
+    except Invalid:
+        return await _page(request, form, email, status=422)
+    # Nobody is signed in by a reset, and whoever was is no longer.
+    current = await access.identify(request)
+    if current is not None:
+        await sessions.sign_out(access.actor_of(current, request), current.session_id)
+    cookies = [access.no_session_cookie(house_of(request))]
+    return rendering.redirect(request, "/user/login", notice=CHANGED, cookies=cookies)
+
+
+async def _link(request: AnyRequest, token: str) -> Link:
+    return await tokens.living(request, links.RESET, token, accounts.find_reset_link)
+
+
+async def _page(request: AnyRequest, form: Form, email: str, *, status: int = 200) -> Response[bytes]:
+    token = form.values["token"]
+    return await rendering.page(
+        request, "user/reset.html", status=status, form=form, token=token, email=email
+    )
+
+
+async def _dead(request: AnyRequest) -> Response[bytes]:
+    return await rendering.page(request, "user/dead_reset.html", status=410)

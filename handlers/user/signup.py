@@ -1,0 +1,108 @@
+"""/user/signup: registration by the invite link or, while it is open, without one."""
+
+from typing import Any, Final
+
+from litestar import Controller, Response, get, post
+from litestar.status_codes import HTTP_200_OK
+
+from db import invite_link, links, members, passwords, throttle
+from db.links import Link
+from db.members import Person
+from db.policy import DeadLink, Invalid, TooManyTries
+from handlers.http import access, rendering, tokens
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+
+FIELDS: Final = ("email", "password", "first_name", "last_name", "token")
+
+
+class SignupController(Controller):
+    path = "/user/signup"
+    guards = [access.anybody]
+
+    @get()
+    async def show(self, request: AnyRequest) -> Response[bytes]:
+        if await access.identify(request):
+            return await rendering.page(request, "user/already_signed_in.html")
+        form = Form(FIELDS, {"token": request.query_params.getall("token", [])[:1]})
+        try:
+            link = await _link(request, form["token"])
+        except DeadLink as error:
+            return await _dead(request, error)
+        if link is None and house_of(request).closed:
+            return await _closed(request)
+        return await _page(request, form)
+
+    @post(status_code=HTTP_200_OK)
+    async def register(self, request: AnyRequest) -> Response[bytes]:
+        if await access.identify(request):
+            return await rendering.page(request, "user/already_signed_in.html", status=409)
+        form = await Form.read(request, *FIELDS)
+        house = house_of(request)
+        try:
+            link = await _link(request, form["token"])
+            if link is None and house.closed:
+                return await _closed(request)
+            await throttle.count(house.throttle.sign_up(access.network_of(request), link is not None))
+            signed_in = await members.register(
+                await _person(request, form),
+                link_id=link.id if link else None,
+                ages=house.ages,
+                browser=access.browser_of(request),
+            )
+        except Invalid as error:
+            form.errors.update(error.errors)
+            return await _page(request, form, status=422)
+        except TooManyTries as error:
+            form.wrong("", error.sentence)
+            return await _page(request, form, status=429, headers={"Retry-After": str(error.retry_after)})
+        except DeadLink as error:
+            return await _dead(request, error, form)
+        cookies = access.sign_in_cookies(house, request, signed_in, kept=False)
+        return rendering.redirect(request, "/", cookies=cookies)
+
+
+async def _link(request: AnyRequest, token: str) -> Link | None:
+    """The invite link of this token, None without a token. Raises DeadLink unless it is the current one."""
+    return await tokens.living(request, links.INVITE, token, invite_link.find) if token else None
+
+
+async def _person(request: AnyRequest, form: Form) -> Person:
+    """What was typed, checked; every error of the form at once."""
+    first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
+    address = form.email()
+    if address is not None:
+        # Whoever may not register here needn't know who has.
+        why = await members.why_not_let_in(address)
+        form.wrong("email", *(why or await members.why_taken(address)))
+    hints = await members.password_hints(form["email"], first_name, last_name, house_of(request).app_name)
+    form.wrong("password", *await passwords.why_refused(form["password"], hints))
+    form.check()
+    assert address is not None, "checked"
+    return Person(address, first_name, last_name, await passwords.hash_of(form["password"]))
+
+
+async def _page(
+    request: AnyRequest, form: Form, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response[bytes]:
+    context: dict[str, Any] = {
+        "form": form,
+        "token": form.values["token"],
+        "where": (await invite_link.limits()).where,
+    }
+    return await rendering.page(request, "user/signup.html", status=status, headers=headers, **context)
+
+
+async def _closed(request: AnyRequest) -> Response[bytes]:
+    return await rendering.page(request, "user/signup_closed.html", status=403)
+
+
+async def _dead(request: AnyRequest, error: DeadLink, form: Form | None = None) -> Response[bytes]:
+    """Whoever was faster: what was typed stays, as long as the link may come to work again."""
+    again = form if form and error.reason in ("used_up", "expired") else None
+    context: dict[str, Any] = {
+        "reason": error.reason,
+        "form": again,
+        "token": again.values["token"] if again else "",
+    }
+    return await rendering.page(request, "user/dead_link.html", status=410, **context)

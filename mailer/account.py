@@ -1,0 +1,50 @@
+"""The account that mail is sent from, and the names that this machine and its sender bear."""
+
+import ipaddress
+from email.headerregistry import Address
+from email.utils import parseaddr
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from db import addresses
+from mailer.text import one_line
+
+
+class Account(Protocol):
+    """How mail is sent: settings.Mail. timeout: seconds for each step. sender: FROM_EMAIL, or ""."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def user(self) -> str: ...
+    @property
+    def password(self) -> str: ...
+    @property
+    def use_tls(self) -> bool: ...
+    @property
+    def use_ssl(self) -> bool: ...
+    @property
+    def timeout(self) -> float: ...
+    @property
+    def sender(self) -> str: ...
+
+
+def sender_of(account: Account, host: str) -> Address:
+    """FROM_EMAIL; without it the address that signs in, or gatehouse@ the public one. Raises ValueError."""
+    name, email = parseaddr(account.sender or (account.user if "@" in account.user else ""))
+    local, _, domain = (email or f"gatehouse@{hello(host)}").rpartition("@")
+    if not domain.isascii():
+        domain = addresses.parse(f"a@{domain}").key.rpartition("@")[2]
+    return Address(display_name=one_line(name), addr_spec=f"{local}@{domain}")
+
+
+def hello(host: str) -> str:
+    """The name this machine gives itself, and of its Message-IDs: that of the public address, in ASCII."""
+    name = urlsplit(host).hostname or "localhost"
+    try:
+        version = ipaddress.ip_address(name).version
+    except ValueError:
+        return name if name.isascii() else addresses.parse(f"a@{name}").key.rpartition("@")[2]
+    return f"[IPv6:{name}]" if version == 6 else f"[{name}]"

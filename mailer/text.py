@@ -1,0 +1,22 @@
+"""Text as it may stand in a mail or in a line about one."""
+
+import re
+import unicodedata
+from typing import Final
+
+_TURNS: Final = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
+
+
+def one_line(text: str) -> str:
+    """One line without control characters and without what turns the direction of the text around it."""
+    return " ".join(
+        "".join(sign for sign in text if sign.isspace() or unicodedata.category(sign) != "Cc")
+        .translate(_TURNS)
+        .split()
+    )
+
+
+def tidy(text: str) -> str:
+    """Text as a person would send it: no blanks at the ends of lines, one blank line between paragraphs."""
+    lines = "\n".join(line.rstrip() for line in text.splitlines())
+    return re.sub(r"\n{3,}", "\n\n", lines).strip() + "\n"

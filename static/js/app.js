@@ -1,0 +1,300 @@
+// Gatehouse in the browser. Every page works without this file; it only makes things feel instant.
+// Listeners stand on the document and ask what was meant, so that pieces swapped in later need no setting up.
+
+const root = document.documentElement;
+const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
+const one = (selector, within = document) => within.querySelector(selector);
+const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+const on = (type, handle, options) => document.addEventListener(type, handle, options);
+const click = (selector, handle) => on("click", (event) => {
+  const found = event.target.closest(selector);
+  if (found) handle(found, event);
+});
+
+/* Toasts. The box is a live region on every inside page; while a dialog is open it lives in the dialog,
+   since what lies behind a dialog can be neither reached nor read. */
+const toasts = one("#toasts");
+
+// A toast goes after the time it takes to read it, longer if there is something to press. A refusal stays until it is closed.
+function keep(toast) {
+  if (toast.matches(".toast--refused")) return toast.append(make("button", { type: "button", className: "btn btn--quiet", textContent: "Close" }));
+  const leave = () => {
+    if (document.hidden || toast.matches(":hover, :focus-within")) return setTimeout(leave, 2000);
+    toast.classList.add("leaving");
+    return setTimeout(() => toast.remove(), 400);
+  };
+  return setTimeout(leave, (one("form", toast) ? 10000 : 4000) + 70 * toast.textContent.length);
+}
+
+if (toasts) {
+  all(".toast", toasts).forEach(keep);
+  new MutationObserver((changes) => {
+    for (const node of changes.flatMap((change) => [...change.addedNodes])) if (node.matches?.(".toast")) keep(node);
+    for (const old of all(".toast", toasts).slice(0, -3)) old.remove();
+  }).observe(toasts, { childList: true });
+  click(".toast > button", (button) => button.parentElement.remove());
+  // Undo done: its toast goes, and the focus moves on to what it changed, if the page still shows that.
+  on("htmx:afterRequest", ({ target, detail }) => {
+    const toast = detail.successful ? target.closest(".toast") : null;
+    if (toast?.contains(document.activeElement)) (one(`select[hx-post="${CSS.escape(detail.pathInfo.requestPath)}"]`) ?? one("main")).focus();
+    toast?.remove();
+  });
+}
+
+/* Dialogs. What is swapped into #dialog opens as a modal and has an address of its own; closing gives address and focus back.
+   The same address, opened afresh, is a whole page: reloading it or sending it to somebody works. */
+const slot = one("#dialog");
+const here = () => location.pathname + location.search;
+const slotDialog = () => slot && one(":scope > dialog", slot);
+let [shown, pushed, opener] = [here(), false, null];
+
+function present(swapped, path) {
+  const dialog = slotDialog();
+  if (dialog && !dialog.matches(":modal")) {
+    dialog.removeAttribute("open");
+    dialog.showModal();
+    dialog.append(toasts);
+  }
+  if (!dialog && swapped === slot) left();
+  if (!dialog || !path) return;
+  history[pushed ? "replaceState" : "pushState"]({}, "", path);
+  pushed = true;
+}
+
+function left() {
+  document.body.append(toasts);
+  slot.replaceChildren();
+  if (pushed) history.back();
+  pushed = false;
+  if (!opener) return;
+  const link = opener.element.isConnected ? opener.element : document.getElementById(opener.id) ?? one(`a[href="${CSS.escape(opener.href)}"]`);
+  opener = null;
+  link?.focus();
+}
+
+on("close", (event) => event.target === slotDialog() && left(), true);
+click("#dialog .close, #dialog .close-text", (link, event) => { event.preventDefault(); slotDialog().close(); });
+// The side panel holds nothing that could be lost, so a press beside it closes it.
+on("pointerdown", (event) => event.target.matches("dialog.sheet--side:modal") && event.offsetX < 0 && event.target.close());
+
+// Back closes the dialog; else it shows the page of the address. This runs before htmx's own listener and takes its place.
+addEventListener("popstate", (event) => {
+  event.stopImmediatePropagation();
+  pushed = false;
+  if (slotDialog()) slotDialog().close();
+  else if (here() !== shown) location.reload();
+});
+on("htmx:pushedIntoHistory", () => { shown = here(); });
+
+// A link that htmx would open here still opens in a new tab when that is what was meant.
+on("click", (event) => {
+  if (event.target.closest?.("a[href]") && (event.ctrlKey || event.metaKey || event.shiftKey)) event.stopPropagation();
+}, true);
+
+/* Around a swap: where the focus was and what was ticked come back, by id and name. */
+let before = null;
+on("htmx:beforeRequest", ({ target, detail }) => {
+  if (detail.target === slot && !slotDialog()) opener = { element: target, id: target.id, href: target.getAttribute("href") ?? "" };
+});
+
+on("htmx:beforeSwap", ({ detail }) => {
+  const { xhr, target, elt } = detail;
+  const page = /^\s*<!doctype/i.test(xhr.responseText);
+  if (xhr.status >= 400) back(elt);
+  if (xhr.status >= 500 || (xhr.status >= 400 && page)) {
+    detail.shouldSwap = false;
+    const answer = new DOMParser().parseFromString(page ? xhr.responseText : "", "text/html");
+    const words = ["h1", "h1 + p"].map((part) => one(part, answer)?.textContent.trim()).filter(Boolean);
+    failed(elt, words.join(". ") || "Something went wrong on the server. Reload the page to see what was saved.");
+    return;
+  }
+  const active = document.activeElement;
+  before = { home: active?.closest("[id]")?.id, id: active?.id, name: active?.name, picked: target.matches("tr") || target.closest("#progress") || detail.requestConfig.elt.closest(".toast") ? picked(target) : [] };
+  if (target.contains(toasts)) document.body.append(toasts);
+});
+
+on("htmx:afterSwap", ({ target, detail }) => {
+  const lost = document.activeElement === document.body || !slotDialog()?.matches(":modal");
+  for (const box of boxes()) if (before?.picked.includes(box.value)) box.checked = true;
+  refresh();
+  count();
+  present(detail.target, detail.requestConfig?.verb === "get" && detail.target === slot ? detail.pathInfo.finalRequestPath : null);
+  const wrong = one('[aria-invalid="true"]', target);
+  const home = document.getElementById(before?.home) ?? document;
+  if (wrong) wrong.focus();
+  else if (lost && before?.name) (document.getElementById(before.id) ?? one(`[name="${CSS.escape(before.name)}"]`, home))?.focus();
+  before = null;
+});
+
+/* When no good answer comes, drop-downs go back to what is true; what isn't saved yet (data-draft) stays. */
+function back(element) {
+  const options = all("select:has(option[selected]):not([data-draft]) option", element.closest("form") ?? element.parentElement);
+  for (const option of options) option.selected = option.defaultSelected;
+}
+
+// A page that only looks again by itself says nothing: it looks once more.
+function failed(element, text) {
+  back(element);
+  const toast = make("div", { className: "toast toast--refused" });
+  toast.append(make("p", { textContent: text }));
+  if (!element.matches('[hx-trigger*="every"]')) toasts?.append(toast);
+}
+
+on("htmx:sendError", ({ detail }) => failed(detail.elt, navigator.onLine
+  ? "No connection to the server. Reload the page to see whether anything was saved."
+  : "No connection: nothing was saved."));
+
+// A second press while the first is on its way would only earn an error for what is already done.
+on("submit", (event) => {
+  const form = event.target;
+  for (const button of all("[data-show]", form)) show(button, false);
+  if (form.method !== "post" || form.hasAttribute("hx-post")) return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+  setTimeout(() => delete form.dataset.sent, 5000);
+});
+
+/* Copy, and say truthfully what happened. Over plain http there is no clipboard to write to: then the field is selected and the
+   browser asked; only if it took the text (its copy event came, and it says so) is that called copied. */
+async function copied(field) {
+  try {
+    await navigator.clipboard.writeText(field.value);
+    return true;
+  } catch {
+    let taken = false;
+    field.focus();
+    field.select();
+    field.addEventListener("copy", () => { taken = true; }, { once: true });
+    return document.execCommand("copy") && taken;
+  }
+}
+
+click("[data-copy]", async (button) => {
+  const done = await copied(document.getElementById(button.dataset.copy));
+  const keys = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘C" : "Ctrl+C";
+  const line = one(".copy__said", button.parentElement);
+  line.textContent = done ? "Copied" : `Press ${keys} to copy: the link is selected`;
+  line.classList.toggle("copy__said--done", done);
+});
+
+// Who turns away in the device's own sheet has shared nothing, and knows it.
+click("[data-share]", ({ dataset }) => navigator.share({ title: dataset.title, url: document.getElementById(dataset.share).value }).catch(() => {}));
+
+/* Tabs. Arrow keys move between them, as in every tab list. */
+function choose(tab) {
+  for (const each of all("[role=tab]", tab.parentElement)) {
+    each.ariaSelected = String(each === tab);
+    each.tabIndex = each === tab ? 0 : -1;
+    document.getElementById(each.getAttribute("aria-controls"))?.toggleAttribute("data-away", each !== tab);
+  }
+}
+
+click("[role=tab]", choose);
+on("keydown", (event) => {
+  const tab = event.target.closest?.("[role=tab]");
+  const tabs = tab ? all("[role=tab]", tab.parentElement) : [];
+  const index = tabs.indexOf(tab);
+  const next = { ArrowRight: tabs[(index + 1) % tabs.length], ArrowLeft: tabs.at(index - 1), Home: tabs[0], End: tabs.at(-1) }[event.key];
+  if (!next) return;
+  event.preventDefault();
+  choose(next);
+  next.focus();
+});
+
+/* Times: the server writes them in UTC; here they become the reader's own, near ones in words, exact ones on hover. */
+const shape = { hourCycle: "h23", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+let clock = new Intl.DateTimeFormat("en-US", shape);
+try {
+  clock = new Intl.DateTimeFormat("en-US", { ...shape, timeZone: root.dataset.zone });
+} catch { /* A zone of the account that this browser doesn't know: its own will do. */ }
+const parts = (date) => Object.fromEntries(clock.formatToParts(date).map(({ type, value }) => [type, value]));
+const dayOf = (date) => { const { day, month, year } = parts(date); return Date.parse(`${day} ${month} ${year} UTC`) / 86400000; };
+
+function ago(date) {
+  const minutes = Math.trunc((date - Date.now()) / 60000);
+  const days = dayOf(date) - dayOf(Date.now());
+  const units = [[60, minutes, "minute"], [24, minutes / 60, "hour"], [14, days, "day"], [9, days / 7, "week"], [24, days / 30.4, "month"], [Infinity, days / 365.25, "year"]];
+  const [, amount, unit] = units.find(([below, value]) => Math.abs(value) < below);
+  return minutes === 0 ? "just now" : relative.format(Math.trunc(amount), unit);
+}
+
+function refresh() {
+  for (const time of all("time[data-time]")) {
+    const date = new Date(time.dateTime);
+    const part = parts(date);
+    const day = `${part.day} ${part.month} ${part.year}`;
+    const minute = `${day}, ${part.hour}:${part.minute}`;
+    time.textContent = { ago: ago(date), day, minute }[time.dataset.time];
+    time.title = `${minute} ${part.timeZoneName}`;
+  }
+}
+
+/* Selection in a table: everyone, a range with Shift, and how many. */
+let last = null;
+const boxes = (within) => all(".pick [name]", within);
+const picked = (within) => boxes(within).filter((box) => box.checked).map((box) => box.value);
+
+function count() {
+  const [ticked, total] = [picked().length, boxes().length];
+  const [top, line] = [one("#select-all"), one("#bulk strong")];
+  if (line) line.textContent = `${ticked} ${ticked === 1 ? line.dataset.single : line.dataset.plural} selected`;
+  if (top) Object.assign(top, { checked: ticked > 0 && ticked === total, indeterminate: ticked > 0 && ticked < total });
+}
+
+click(".pick [name]", (box, event) => {
+  const every = boxes();
+  const range = event.shiftKey && last?.isConnected ? [every.indexOf(last), every.indexOf(box)].sort((a, b) => a - b) : [0, -1];
+  for (const each of every.slice(range[0], range[1] + 1)) each.checked = box.checked;
+  last = box;
+  count();
+});
+click("#select-all", (top) => { for (const box of boxes()) box.checked = top.checked; count(); });
+on("reset", () => setTimeout(count));
+
+/* Passwords: shown and hidden, and what of the rules is met so far. They are sent hidden, so that the browser can keep them. */
+function show(button, visible) {
+  document.getElementById(button.dataset.show).type = visible ? "text" : "password";
+  button.ariaPressed = String(visible);
+  one("[data-show-text]", button).textContent = visible ? "Hide" : "Show";
+}
+
+click("[data-show]", (button) => show(button, button.ariaPressed !== "true"));
+on("input", ({ target }) => {
+  for (const rule of all(`[data-rules="${CSS.escape(target.id)}"] [data-least]`)) {
+    rule.classList.toggle("met", [...target.value].length >= Number(rule.dataset.least));
+  }
+});
+
+/* Keys, menus, colours, zones. */
+on("keydown", (event) => {
+  const menu = event.key === "Escape" && event.target.closest?.("details.menu[open]");
+  const search = event.key === "/" && !event.ctrlKey && !event.metaKey && !event.target.closest("input, select, textarea, dialog") && one("#filters [type=search]");
+  if (menu) menu.open = false;
+  if (search) event.preventDefault();
+  (search || (menu && one("summary", menu)))?.focus?.();
+});
+on("click", ({ target }) => { for (const menu of all("details.menu[open]")) if (!menu.contains(target)) menu.open = false; });
+on("change", ({ target }) => { if (target.matches("select[name=theme]")) root.dataset.theme = target.value; });
+on("focusin", ({ target }) => {
+  const list = target.matches("[list=zones]") && one("#zones");
+  if (list && !list.options.length) list.append(...Intl.supportedValuesOf("timeZone").map((name) => new Option(name, name)));
+});
+
+/* A token stays in the form, not in the address bar; early.js brings it back if the page is loaded again. */
+if (document.body.dataset.secret) {
+  const address = new URL(location.href);
+  for (const name of document.body.dataset.secret.split(" ")) address.searchParams.delete(name);
+  if (address.search !== location.search) history.replaceState({ kept: location.search }, "", address.pathname + address.search);
+  shown = here();
+}
+
+// What was chosen while the scripts were still on their way counts as well; htmx is ready before this is called.
+on("DOMContentLoaded", () => {
+  const early = ({ options }) => [...options].some((option) => option.selected !== option.defaultSelected);
+  for (const select of all("select[hx-post], #filters select").filter(early)) select.dispatchEvent(new Event("change", { bubbles: true }));
+});
+
+refresh();
+count();
+setInterval(refresh, 60000);

@@ -1,0 +1,284 @@
+"""Every page there is, errors included, and how a browser comes to it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from playwright.async_api import Browser
+
+from db import accounts, addresses, clock, directory, engine, links, members, setup, throttle
+from db.directory import Filter
+from db.members import Person
+from db.policy import COMMAND_LINE, Role
+from settings import Settings
+from tests import smtp
+from tests.browser import inviting
+from tests.browser.acts import Stop, be_refused, dialog, give_role, menu, select_everyone, show_password
+from tests.browser.desk import Desk
+from tests.browser.inviting import INVITATIONS
+from tests.db import requests_house
+from tests.site import PASSWORD, SECRET, Site, password_hash
+from tests.smtp import Server
+
+# What tries a layout most: no place to break, and two directions of writing.
+LONG_NAME = ("Wolfeschlegelsteinhausenbergerdorff", "Ekwueme-Oluwaseun-Adebayo")
+LONG_ADDRESS = (
+    f"a-very-long-local-part-without-any-end{'x' * 25}@{'herbarium-of-the-north.' * 7}{'x' * 14}.example.org"
+)
+ARABIC_NAME = ("فاطمة", "الحسن")
+MEMBERS = "/organization/members"
+ASK = "/user/access-request"
+ASKED = f"{ASK}/confirmation"
+ACTIVITY = "/organization/activity"
+
+
+async def founded(site: Site) -> list[Stop]:
+    """All pages of a site with people."""
+    await _people(site)
+    ada, ben = site.ids["ada"], site.ids["ben"]
+    reset = await _reset_token(site, ada)
+    invite = await site.invite_token()
+    return [
+        Stop("log in", "", "/user/login"),
+        Stop("log in, wrong", "", "/user/login", 422, {"email": "olga@example.org", "password": "no"}),
+        Stop("deactivated", "", "/user/login", 403, {"email": "dora@example.org", "password": PASSWORD}),
+        Stop("sign up", "", "/user/signup"),
+        Stop("sign up by link", "", f"/user/signup?token={invite}"),
+        Stop("sign up, wrong", "", "/user/signup", 422, {"email": "x", "password": "x", "token": invite}),
+        Stop("dead link", "", "/user/signup?token=forged", 410),
+        Stop("forgot", "", "/user/password/forgot"),
+        Stop("reset", "", f"/user/password/reset?token={reset}"),
+        Stop("reset, wrong", "", "/user/password/reset", 422, {"token": reset, "password": "short"}),
+        Stop("dead reset", "", "/user/password/reset?token=forged", 410),
+        Stop("nowhere", "", "/nowhere", 404),
+        Stop("not that way", "", "/user/logout", 405),
+        Stop("waiting", "ben", "/"),
+        Stop("waiting, account", "ben", "/user/account"),
+        Stop("waiting, shut", "ben", MEMBERS, 403),
+        Stop("signed in already", "ben", "/user/signup"),
+        Stop("home", "ada", "/"),
+        Stop("home of an owner", "olga", "/"),
+        Stop("account", "olga", "/user/account"),
+        Stop("account, wrong", "olga", "/user/account", 422, {"time_zone": "Moon", "theme": "red"}),
+        Stop("password, wrong", "olga", "/user/account/password", 422, {"password": "x"}),
+        Stop("members", "olga", MEMBERS),
+        Stop("members by role", "olga", f"{MEMBERS}?role=NO&role=DI&sort=name"),
+        Stop("nobody found", "olga", f"{MEMBERS}?q=nobody-of-this-name-is-here&role=AN"),
+        Stop("filter, wrong", "olga", f"{MEMBERS}?sort=shoe-size&role=KING", 422),
+        Stop("member", "olga", f"{MEMBERS}/{ada}"),
+        Stop("member with a long name", "olga", f"{MEMBERS}/{site.ids['long']}"),
+        Stop("member, password link", "olga", f"{MEMBERS}/{ben}/password-link", 200, {}),
+        Stop("no such member", "olga", f"{MEMBERS}/999999", 404),
+        Stop("removal", "olga", f"{MEMBERS}/{site.ids['long']}/removal"),
+        Stop("role refused", "olga", f"{MEMBERS}/{site.ids['olga']}/role", 409, {"role": "AN"}),
+        Stop("invite", "olga", "/organization/invite"),
+        Stop("ownership", "olga", "/organization/ownership"),
+        Stop("ownership, wrong", "olga", "/organization/ownership", 422, {"member": "", "password": ""}),
+        Stop("activity", "olga", ACTIVITY),
+        Stop("activity of a long name", "olga", f"{ACTIVITY}?person={site.ids['long']}"),
+        Stop("activity, of whom", "olga", f"{ACTIVITY}?who=e&kind=roles"),
+        Stop("activity, nothing", "olga", f"{ACTIVITY}?kind=key_rotated"),
+        Stop("activity, wrong", "olga", f"{ACTIVITY}?from=yesterday&to=tomorrow&kind=shoe", 422),
+        Stop("log in, password shown", "", "/user/login", act=show_password),
+        Stop("sign up, password shown", "", "/user/signup", act=show_password),
+        Stop("account menu", "olga", "/user/account", act=menu(".letterhead .menu")),
+        Stop("roles to choose from", "olga", MEMBERS, act=menu("#filters .menu")),
+        Stop("everyone selected", "olga", MEMBERS, act=select_everyone),
+        Stop("invite dialog", "olga", MEMBERS, act=dialog("Invite Members")),
+        Stop("invite dialog, by mail", "olga", MEMBERS, act=dialog("Invite Members", "Invite via email")),
+        Stop("invite dialog, reset", "olga", MEMBERS, act=dialog("Invite Members", "Reset Link")),
+        Stop("member's panel", "olga", MEMBERS, act=dialog("Ada")),
+        Stop("member's panel, long name", "olga", MEMBERS, act=dialog(" ".join(LONG_NAME))),
+        Stop("refused in a toast", "olga", MEMBERS, act=be_refused),
+        Stop("given, with Undo", "olga", MEMBERS, act=give_role("Ben", "Reviewer")),
+    ]
+
+
+async def crowded(site: Site) -> list[Stop]:
+    """A list of more than one page."""
+    for number in range(51):
+        await site.person(f"person{number}", Role.ANNOTATOR if number % 3 else Role.PENDING)
+    older = (await directory.page(Filter())).older
+    return [
+        Stop("members, many", "olga", MEMBERS),
+        Stop("members, the last of many", "olga", f"{MEMBERS}?after={older}"),
+    ]
+
+
+async def debugging(_: Site) -> list[Stop]:
+    """What only `gatehouse serve --debug` shows: each component in each state."""
+    return [Stop("style guide", "olga", "/styleguide")]
+
+
+async def broken(site: Site) -> list[Stop]:
+    """Errors of the server: nothing of a page of ours may be needed to tell them."""
+    await engine.write(engine.execute, "DROP TABLE organization")
+    return [
+        Stop("broken", "", "/", 500),
+        Stop("no answer from the database", "", "/no/such/page", 503),
+    ]
+
+
+async def unfounded(site: Site) -> list[Stop]:
+    """The pages before there is an organization."""
+    link = await setup.open_link()
+    assert link is not None
+    code = site.house.signer.token(links.SETUP, link.id, link.nonce)
+    return [
+        Stop("not set up", "", "/", 503),
+        Stop("set up", "", f"/setup?code={code}"),
+        Stop("set up, wrong", "", "/setup", 422, {"code": code, "email": "olga", "password": "short"}),
+        Stop("set up, wrong code", "", "/setup?code=forged", 403),
+    ]
+
+
+async def lonely(_: Site) -> list[Stop]:
+    """Pages that look different while the Owner is alone, and sign-up is closed but takes requests."""
+    await requests_house.switch_on()
+    await requests_house.ask("ada", "x" * 200)
+    return [
+        Stop("sign up, closed", "", "/user/signup", 403),
+        Stop("dead link, closed", "", "/user/signup?token=forged", 410),
+        Stop("ask for access", "", ASK),
+        Stop("ask for access, wrong", "", ASK, 422, {"name": "", "email": "x", "words": "x" * 300}),
+        Stop("ask for access, thanks", "", ASK, 200, {"name": "x" * 100, "email": LONG_ADDRESS}),
+        Stop("requests", "olga", f"{INVITATIONS}?state=asked"),
+        Stop("log in, closed", "", "/user/login"),
+        Stop("members, alone", "olga", MEMBERS),
+        Stop("ownership, alone", "olga", "/organization/ownership"),
+    ]
+
+
+async def invited(site: Site, server: Server) -> list[Stop]:
+    """All pages of inviting by mail, with invitations in every state."""
+    await inviting.every_state(site, server)
+    await site.person("ana", Role.ANNOTATOR)
+    sending = await inviting.invite(site, "olga", "zed@example.org", "yan@example.org", role=Role.REVIEWER)
+    await site.person("zed")
+    path, zed = (
+        await inviting.path_for(site, "yan@example.org"),
+        await inviting.path_for(site, "zed@example.org"),
+    )
+    typed = f"{LONG_ADDRESS} maria@@museo.example ana@example.org zed@example.org yan@example.org"
+    reused = await inviting.path_for(site, "l.hartmann@botanik-graz.example")
+    expired = await inviting.path_for(site, "late@fenwick.example")
+    link = await engine.write(confirmation_link, site.ids["zed"])
+    shown = await inviting.id_of("s.iyer@fenwick.example")
+    await requests_house.switch_on()
+    for words in ("I press ferns, and know labels in Kazakh", ""):
+        await requests_house.asked(f"guest{len(words)}", words)
+    await requests_house.ask("pia", "x" * 200)
+    asking = await requests_house.link_of("pia")
+    asking_token = site.house.signer.token(links.REQUEST, asking.id, asking.nonce)
+    for _ in range(5):
+        await throttle.count(site.house.throttle.forgot("busy@example.org", "192.0.2.7"))
+    return [
+        Stop("invitations", "olga", INVITATIONS),
+        Stop("requests alone", "olga", f"{INVITATIONS}?state=asked"),
+        Stop("requests, none", "olga", f"{INVITATIONS}?state=asked&q=nobody-of-this-name"),
+        Stop("request, to confirm", "", f"{ASKED}?token={asking_token}"),
+        Stop("request, confirmed", "", ASKED, 200, {"token": asking_token}),
+        Stop("request, dead", "", f"{ASKED}?token=forged", 410),
+        Stop("invitations, none", "olga", f"{INVITATIONS}?q=nobody-of-this-name&state=open"),
+        Stop("invitations, wrong filter", "olga", f"{INVITATIONS}?state=shoe&after=x", 422),
+        Stop("sending", "olga", f"{INVITATIONS}?batch={sending}"),
+        Stop("invite via email", "olga", "/organization/invite?way=email"),
+        Stop("preview", "olga", f"{INVITATIONS}/preview", 200, {"emails": typed, "role": "AN"}),
+        Stop("invite, wrong", "olga", INVITATIONS, 422, {"emails": typed, "role": "AN"}),
+        Stop("invitation's link", "olga", f"{INVITATIONS}/{shown}/link", 200, {}),
+        Stop("import", "olga", f"{INVITATIONS}/import"),
+        Stop("members beside invitations", "olga", MEMBERS),
+        Stop("account with mail", "olga", "/user/account"),
+        Stop("invitation", "", path),
+        Stop(
+            "invitation, wrong",
+            "",
+            "/user/invitation",
+            422,
+            {"token": path.partition("=")[2], "password": "x"},
+        ),
+        Stop("invitation, takes over", "", zed),
+        Stop("invitation, mine", "zed", zed),
+        Stop("invitation, another's", "ana", zed),
+        Stop("invitation, used", "", reused, 410),
+        Stop("invitation, expired", "", expired, 410),
+        Stop(
+            "invitation, asked for", "", "/user/invitation/renewal", 200, {"token": expired.partition("=")[2]}
+        ),
+        Stop("invitation, forged", "", "/user/invitation?token=forged", 410),
+        Stop("forgot with mail", "", "/user/password/forgot"),
+        Stop("too many tries", "", "/user/password/forgot", 429, {"email": "busy@example.org"}),
+        Stop("forgot, sent", "", "/user/password/forgot", 200, {"email": LONG_ADDRESS}),
+        Stop("confirmation", "", f"/user/confirmation?token={site.house.signer.token(links.ADDRESS, *link)}"),
+        Stop("confirmation, dead", "", "/user/confirmation?token=forged", 410),
+    ]
+
+
+async def confirmation_link(member_id: int) -> tuple[int, str]:
+    link = await links.make(links.ADDRESS, subject=member_id, expires_at=clock.now() + 3600_000, max_uses=1)
+    return link.id, link.nonce
+
+
+# What each kind of site is set up with, and its pages; "inviting" also needs a mail server.
+PREPARATIONS: Mapping[str, Callable[[Site], Awaitable[list[Stop]]]] = {
+    "founded": founded,
+    "crowded": crowded,
+    "debugging": debugging,
+    "lonely": lonely,
+    "unfounded": unfounded,
+    "broken": broken,
+}
+KINDS = (*PREPARATIONS, "inviting")
+
+
+@asynccontextmanager
+async def prepared(kind: str) -> AsyncIterator[tuple[Site, list[Stop]]]:
+    """A site of this kind on the database in use, with the list of its pages."""
+    async with smtp.serving() as server:
+        settings = Settings(
+            secret_key=SECRET,
+            closed=kind == "lonely",
+            debug=kind == "debugging",
+            app_url="https://label.example.org/",
+            mail=server.account() if kind == "inviting" else None,
+        )
+        async with Site.opened(settings, founded=kind not in ("unfounded", "broken")) as site:
+            if kind == "inviting":
+                yield site, await invited(site, server)
+            else:
+                yield site, await PREPARATIONS[kind](site)
+
+
+@asynccontextmanager
+async def opened(kind: str, browser: Browser) -> AsyncIterator[tuple[Desk, list[Stop]]]:
+    """The same in front of the browser."""
+    async with prepared(kind) as (site, stops), Desk.of(site, browser) as desk:
+        yield desk, stops
+        for status in {stop.status for stop in stops if stop.status >= 500}:
+            desk.forgive(f"the server responded with a status of {status}")
+
+
+async def _people(site: Site) -> None:
+    for name, role in (
+        ("ada", Role.ANNOTATOR),
+        ("ben", Role.PENDING),
+        ("cleo", Role.ADMINISTRATOR),
+        ("dora", Role.DEACTIVATED),
+    ):
+        await site.person(name, role)
+    site.ids["long"] = await _unusual(LONG_ADDRESS, LONG_NAME)
+    await _unusual("fatima@xn--mnchen-3ya.example", ARABIC_NAME)
+    await _unusual("nameless@example.org", ("", ""))
+
+
+async def _unusual(address: str, name: tuple[str, str]) -> int:
+    person = Person(addresses.parse(address), *name, password_hash())
+
+    async def change() -> int:
+        return await members.insert(person, Role.PENDING, came_by="link")
+
+    return await engine.write(change)
+
+
+async def _reset_token(site: Site, member_id: int) -> str:
+    link = await accounts.make_reset_link(COMMAND_LINE, member_id=member_id)
+    return site.house.signer.token(links.RESET, link.id, link.nonce)

@@ -1,0 +1,175 @@
+"""Confirming an address by a link that was mailed to it, and the mails around a registration and a role."""
+
+from types import ModuleType
+
+import pytest
+
+from db import accounts, activity, confirmation, engine, links, members
+from db.days import DAY_MS
+from db.links import Link
+from db.policy import COMMAND_LINE, Actor, DeadLink, Refused, Role
+from tests.db.invitations_house import confirmed, mails
+from tests.db.members_house import BROWSER, olga, register
+from tests.site import PASSWORD, Site
+from tests.together import at_once
+
+
+async def link_of(member_id: int) -> Link:
+    link = await engine.read(links.open_one, links.ADDRESS, member_id)
+    assert link is not None, "no link was mailed"
+    return link
+
+
+async def test_who_registers_is_asked_and_the_administrators_are_told(posting: Site) -> None:
+    await posting.person("alma", Role.ADMINISTRATOR)
+
+    ada = (await register(posting, "ada")).member_id
+
+    assert await mails("address") == ["ada@example.org"]
+    assert await mails("waiting") == ["olga@example.org", "alma@example.org"]
+    await confirmation.confirm(await link_of(ada), "192.0.2.1")
+    assert await confirmed(ada)
+    assert [event.kind for event in await activity.of_member(ada)] == ["address_confirmed", "registered"]
+
+
+async def test_without_mail_nothing_is_asked_and_nothing_queued(site: Site) -> None:
+    ada = (await register(site, "ada")).member_id
+
+    assert await engine.rows("SELECT 1 FROM outbox") == []
+    assert await engine.read(links.open_one, links.ADDRESS, ada) is None
+    with pytest.raises(Refused, match="Mail isn't set up"):
+        await confirmation.ask_again(acting_as(ada))
+
+
+def acting_as(member_id: int) -> Actor:
+    return Actor(member_id, Role.PENDING)
+
+
+async def test_the_link_confirms_once_and_for_a_week(posting: Site, clock: ModuleType) -> None:
+    ada = (await register(posting, "ada")).member_id
+    link = await link_of(ada)
+    clock.move(7 * DAY_MS)
+    with pytest.raises(DeadLink):
+        await confirmation.confirm(link, "192.0.2.1")
+    assert not await confirmed(ada)
+
+    await confirmation.ask_again(acting_as(ada))
+    new = await link_of(ada)
+    ended = await at_once(*(confirmation.confirm(new, "192.0.2.1") for _ in range(3)))
+
+    assert sorted(type(each).__name__ for each in ended) == ["DeadLink", "DeadLink", "NoneType"]
+    assert await confirmed(ada)
+    with pytest.raises(Refused, match="confirmed already"):
+        await confirmation.ask_again(acting_as(ada))
+
+
+async def test_a_newer_link_ends_the_older(posting: Site) -> None:
+    ada = (await register(posting, "ada")).member_id
+    old = await link_of(ada)
+
+    await confirmation.ask_again(acting_as(ada))
+
+    with pytest.raises(DeadLink):
+        await confirmation.confirm(old, "192.0.2.1")
+    await confirmation.confirm(await link_of(ada), "192.0.2.1")
+
+
+@pytest.mark.parametrize("end", ["deactivated", "removed"])
+async def test_it_is_dead_with_its_member(posting: Site, end: str) -> None:
+    ada = (await register(posting, "ada")).member_id
+    link = await link_of(ada)
+
+    if end == "removed":
+        await members.remove(olga(posting), member_id=ada)
+    else:
+        await members.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
+
+    with pytest.raises(DeadLink):
+        await confirmation.confirm(link, "192.0.2.1")
+    assert await mails("address") == []
+
+
+async def test_who_gets_a_role_is_told_once(posting: Site) -> None:
+    ada, bob = await posting.person("ada"), await posting.person("bob", Role.REVIEWER)
+
+    await members.change_roles(olga(posting), member_ids=[ada, bob], role=Role.ANNOTATOR)
+    await members.change_role(olga(posting), member_id=ada, role=Role.MANAGER)
+    await members.change_role(COMMAND_LINE, member_id=bob, role=Role.PENDING)
+
+    assert await mails("approved") == ["ada@example.org"]
+
+
+async def test_notices_can_be_switched_off(posting: Site) -> None:
+    await accounts.change_notices(olga(posting), wanted=False)
+    await register(posting, "ada")
+    assert await mails("waiting") == []
+    assert not (await accounts.own(posting.ids["olga"])).wants_notices
+
+    await accounts.change_notices(olga(posting), wanted=True)
+    await register(posting, "bob")
+    assert await mails("waiting") == ["olga@example.org"]
+
+
+# Passwords
+
+
+async def test_a_new_password_is_told_to_its_owner(posting: Site) -> None:
+    await posting.sign_in("olga")
+    ((session_id,),) = await engine.rows("SELECT id FROM session")
+
+    await accounts.change_password(
+        olga(posting),
+        session_id=session_id,
+        current_password=PASSWORD,
+        password="seven silver herons on the ice",
+        throttle=posting.house.throttle,
+        browser=BROWSER,
+    )
+
+    assert await mails("password") == ["olga@example.org"]
+
+
+async def test_a_forgotten_one_is_set_by_the_newest_link_once_within_an_hour(
+    posting: Site, clock: ModuleType
+) -> None:
+    ada = await posting.person("ada")
+    await accounts.ask_reset("ADA@example.org", "192.0.2.1")
+    old = await engine.read(links.open_one, links.RESET, ada)
+    await accounts.ask_reset("ada@example.org", "192.0.2.1")
+    new = await engine.read(links.open_one, links.RESET, ada)
+    assert old is not None
+    assert new is not None
+    assert new.expires_at - new.made_at == 3600 * 1000
+
+    with pytest.raises(DeadLink):
+        await accounts.reset_password(old, password="seven silver herons", address="192.0.2.1")
+    await accounts.reset_password(new, password="seven silver herons", address="192.0.2.1")
+    with pytest.raises(DeadLink):
+        await accounts.reset_password(new, password="eight silver herons", address="192.0.2.1")
+    assert await mails("password") == ["ada@example.org"]
+
+    await accounts.ask_reset("ada@example.org", "192.0.2.1")
+    late = await engine.read(links.open_one, links.RESET, ada)
+    assert late is not None
+    clock.move(3600 * 1000)
+    with pytest.raises(DeadLink):
+        await accounts.reset_password(late, password="nine silver herons", address="192.0.2.1")
+
+
+async def test_nobody_else_gets_a_mail(posting: Site) -> None:
+    await posting.person("ada", Role.DEACTIVATED)
+
+    for email in ("ada@example.org", "nobody@example.org", "no address"):
+        await accounts.ask_reset(email, "192.0.2.1")
+
+    assert await mails("reset") == []
+    # Each leaves a row, and each row is alike for whoever times it.
+    assert await engine.rows("SELECT COUNT(*) FROM activity WHERE kind = 'reset_asked_for'") == [(3,)]
+
+
+async def test_whose_link_was_handed_over_is_told(posting: Site) -> None:
+    ada = await posting.person("ada")
+
+    await accounts.make_reset_link(olga(posting), member_id=ada)
+
+    assert await mails("handed") == ["ada@example.org"]

@@ -1,0 +1,129 @@
+"""The list of invitations: states, filter, search, pages and counts."""
+
+from types import ModuleType
+
+import pytest
+
+from db import engine, invitation_care, invitation_list, members
+from db.days import DAY_MS
+from db.invitation_list import PAGE_SIZE, Filter
+from db.policy import Invalid, Role
+from tests.db.invitations_house import accept, invite, invited, listed, mailed, one, state
+from tests.db.members_house import acting, olga
+from tests.site import ON_SQLITE, Site
+
+
+async def test_each_state_is_told_filtered_and_counted(posting: Site, clock: ModuleType) -> None:
+    await posting.person("alma", Role.ADMINISTRATOR)
+    old = await invited(posting, "expired")
+    clock.move(8 * DAY_MS)
+    for name in ("queued", "sent", "refused", "accepted", "revoked"):
+        line = await invited(posting, name)
+        if name != "queued":
+            await mailed(line)
+    await invited(posting, "void", by=acting(posting, "alma"))
+    await engine.write(
+        engine.execute,
+        "UPDATE outbox SET state = 'failed', said = '550 5.1.1 No such user' WHERE recipient LIKE 'refused%'",
+    )
+    await accept(posting, await one("accepted@example.org"))
+    await invitation_care.revoke(olga(posting), invitation_ids=[(await one("revoked@example.org")).id])
+    await members.change_role(olga(posting), member_id=posting.ids["alma"], role=Role.MANAGER)
+
+    for name in ("expired", "queued", "sent", "refused", "accepted", "revoked", "void"):
+        assert await state(f"{name}@example.org") == name
+    assert (await one("refused@example.org")).said == "550 5.1.1 No such user"
+    assert await invitation_list.counts() == {
+        "asked": 0,
+        "open": 3,
+        "refused": 1,
+        "accepted": 1,
+        "expired": 1,
+        "revoked": 2,
+    }
+    assert await listed(state="open") == [f"{name}@example.org" for name in ("refused", "sent", "queued")]
+    assert await listed(state="revoked") == ["void@example.org", "revoked@example.org"]
+    assert await listed(state="expired") == [old.email]
+    assert await listed(state="refused") == ["refused@example.org"]
+    assert await listed(state="accepted") == ["accepted@example.org"]
+    assert len(await listed()) == 7
+
+
+async def test_it_is_searched_by_address_name_and_inviter(site: Site) -> None:
+    await site.person("alma", Role.ADMINISTRATOR)
+    await invite(site, "Zoë Müller <zoe@example.org>, 100%_sure@example.org, 100xysure@example.org")
+    await invite(site, "ben@example.org", by=acting(site, "alma"))
+
+    assert await listed(q="MULLER") == ["zoe@example.org"]
+    assert await listed(q="müller zoe") == ["zoe@example.org"]
+    assert await listed(q="%_s") == ["100%_sure@example.org"]
+    assert await listed(q="alma") == ["ben@example.org"]
+    assert len(await listed(q="olga")) == 3
+    assert await listed(q="\\") == []
+    assert await listed(q="ben olga") == []
+
+
+async def test_pages_lead_to_each_other(site: Site) -> None:
+    count = 2 * PAGE_SIZE + 1
+    await invite(site, " ".join(f"guest{n:03}@example.org" for n in range(count)))
+
+    first = await invitation_list.page(Filter())
+    second = await invitation_list.page(Filter(after=first.older))
+    third = await invitation_list.page(Filter(after=second.older))
+    back = await invitation_list.page(Filter(before=third.newer))
+
+    shown = [line.email for page in (first, second, third) for line in page.lines]
+    assert shown == [f"guest{n:03}@example.org" for n in reversed(range(count))]
+    assert (first.newer, third.older, len(third.lines)) == (0, 0, 1)
+    assert back.lines == second.lines
+    assert {page.total for page in (first, second, third)} == {count}
+
+
+async def test_a_sending_is_listed_by_itself(site: Site) -> None:
+    first = await invite(site, "ada@example.org ben@example.org")
+    second = await invite(site, "cleo@example.org ben@example.org")
+
+    assert await listed(batch=first.id) == ["ada@example.org"]
+    assert await listed(batch=second.id) == ["cleo@example.org", "ben@example.org"]
+    assert [line.email for line in await invitation_list.of_batch(second.id)] == [
+        "ben@example.org",
+        "cleo@example.org",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "wrong"),
+    [
+        ({"q": ["x" * 201]}, {"q"}),
+        ({"q": ["a\tb"]}, {"q"}),
+        ({"q": ["a", "b"]}, {"q"}),
+        ({"state": ["open", "open"], "after": ["x"]}, {"state", "after"}),
+        ({"state": ["asleep"]}, {"state"}),
+        ({"batch": ["0"]}, {"batch"}),
+        ({"after": ["-1"]}, {"after"}),
+        ({"before": ["9" * 19]}, {"before"}),
+        ({"before": ["１"]}, {"before"}),
+    ],
+)
+def test_wrong_parameters_are_errors_of_their_fields(query: dict[str, list[str]], wrong: set[str]) -> None:
+    with pytest.raises(Invalid) as refusal:
+        Filter.parse(query)
+
+    assert set(refusal.value.errors) == wrong
+
+
+def test_a_filter_stands_in_its_address() -> None:
+    chosen = Filter(q="a&b", state="open", batch=3)
+
+    assert chosen.address(after=7) == "q=a%26b&state=open&batch=3&after=7"
+    assert Filter.parse({"q": ["a&b"], "state": ["open"], "batch": ["3"]}) == chosen
+
+
+@ON_SQLITE
+async def test_an_inviter_who_is_gone_is_no_empty_name(site: Site) -> None:
+    alma = await site.person("alma", Role.ADMINISTRATOR)
+    await invited(site, "ada", by=acting(site, "alma"))
+
+    await members.remove(olga(site), member_id=alma)
+
+    assert (await one("ada@example.org")).inviter == "a removed member"

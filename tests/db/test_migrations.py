@@ -1,0 +1,247 @@
+"""The schema is the same on both databases, and is made once, whoever starts at the same time."""
+
+import asyncio
+import re
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from piccolo.table import Table
+
+from db import engine, links, migrate, tables
+from tests import postgres
+
+ROOT = Path(__file__).parent.parent.parent
+ABOUT = ("columns", "keys", "checks", "references", "indexes")
+# What one database has alone: its search, and the log of the migrations themselves.
+OWN = re.compile(r"migration|sqlite_.*|member_search.*")
+FAMILIES = {"integer": "number", "bigint": "number", "text": "text"}
+
+
+@asynccontextmanager
+async def in_use(url: str) -> AsyncIterator[None]:
+    engine.use(url)
+    await engine.start()
+    try:
+        yield
+    finally:
+        await engine.stop()
+
+
+@pytest.fixture
+def both(postgres_server: str, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """The urls of an empty SQLite and an empty PostgreSQL database."""
+    name = f"gatehouse_test_{uuid4().hex}"
+    yield f"sqlite:///{tmp_path / 'gatehouse.db'}", postgres.create_database(postgres_server, name)
+    postgres.drop_database(postgres_server, name)
+
+
+async def test_both_databases_have_the_same_schema(both: tuple[str, str]) -> None:
+    found = []
+    for url in both:
+        await migrate.migrate(url)
+        async with in_use(url):
+            found.append(await engine.read(schema))
+
+    for about in ABOUT:
+        assert found[0][about] == found[1][about], about
+    # Something is found at all: of each at least what the first migration makes.
+    assert all(len(found[0][about]) >= least for about, least in zip(ABOUT, (66, 8, 14, 2, 17), strict=True))
+
+
+async def test_the_tables_name_just_the_columns_of_the_database(database: str) -> None:
+    columns = {line.rsplit(" ", 2)[0] for line in (await engine.read(schema))["columns"]}
+
+    named = [
+        f"{table._meta.tablename}.{column._meta.name}"
+        for table in vars(tables).values()
+        if isinstance(table, type) and issubclass(table, Table) and table is not Table
+        for column in table._meta.columns
+    ]
+
+    assert columns == set(named)
+
+
+async def schema() -> dict[str, set[str]]:
+    """What the database in use says of itself, one line a thing, in words that are the same on both."""
+    return await (_sqlite() if engine.dialect() == "sqlite" else _postgres())
+
+
+async def _sqlite() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {about: set() for about in ABOUT}
+    for table, sql in await engine.rows("SELECT name, sql FROM sqlite_master WHERE type = 'table'"):
+        if not OWN.fullmatch(table):
+            found["columns"] |= {line async for line in _columns_on_sqlite(table, sql)}
+            found["keys"] |= {line async for line in _keys_on_sqlite(table)}
+            found["checks"] |= {f"{table}: {plain(check)}" for check in checks_in(sql)}
+            found["references"] |= {line async for line in _references_on_sqlite(table, sql)}
+            found["indexes"] |= {line async for line in _indexes_on_sqlite(table)}
+    return found
+
+
+async def _columns_on_sqlite(table: str, sql: str) -> AsyncIterator[str]:
+    for _, name, kind, not_null, _, _ in await engine.rows(f"PRAGMA table_info({table})"):
+        counted = "counted" if "AUTOINCREMENT" in sql and name == "id" else "given"
+        yield f"{table}.{name} {FAMILIES[kind.lower()]}{'!' * not_null} {counted}"
+
+
+async def _keys_on_sqlite(table: str) -> AsyncIterator[str]:
+    columns = await engine.rows(f"PRAGMA table_info({table})")
+    yield f"{table} {[name for _, name, *_, place in columns if place]}"
+
+
+async def _references_on_sqlite(table: str, sql: str) -> AsyncIterator[str]:
+    columns = await engine.rows(f"PRAGMA foreign_key_list({table})")
+    for number in {column[0] for column in columns}:
+        own = [(other, name, key) for which, _, other, name, key, *_ in columns if which == number]
+        late = "DEFERRABLE INITIALLY DEFERRED" in sql
+        yield f"{table} {[name for _, name, _ in own]} -> {own[0][0]} {[key for _, _, key in own]} {late}"
+
+
+async def _indexes_on_sqlite(table: str) -> AsyncIterator[str]:
+    for _, name, unique, origin, _ in await engine.rows(f"PRAGMA index_list({table})"):
+        if origin == "pk":
+            continue
+        columns = [column for _, _, column in await engine.rows(f"PRAGMA index_info({name})")]
+        sql = await engine.rows("SELECT sql FROM sqlite_master WHERE name = ? AND sql <> ''", name)
+        yield index(table, columns, unique, sql[0][0] if sql else "")
+
+
+async def _postgres() -> dict[str, set[str]]:
+    columns = await engine.rows(
+        "SELECT table_name, column_name, data_type, is_nullable = 'NO', is_identity = 'YES'"
+        " FROM information_schema.columns"
+        " WHERE table_schema = current_schema()"
+    )
+    constraints = await engine.rows(
+        "SELECT c.contype::text, t.relname, pg_get_constraintdef(c.oid), o.relname, c.condeferred,"
+        " ARRAY(SELECT attname::text FROM unnest(c.conkey) WITH ORDINALITY AS k (n, i)"
+        "  JOIN pg_attribute ON attrelid = c.conrelid AND attnum = n ORDER BY i),"
+        " ARRAY(SELECT attname::text FROM unnest(c.confkey) WITH ORDINALITY AS k (n, i)"
+        "  JOIN pg_attribute ON attrelid = c.confrelid AND attnum = n ORDER BY i)"
+        " FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid"
+        " LEFT JOIN pg_class AS o ON o.oid = c.confrelid"
+        " WHERE c.connamespace = current_schema()::regnamespace"
+    )
+    indexes = await engine.rows(
+        "SELECT t.relname, i.indisunique, pg_get_indexdef(i.indexrelid),"
+        " ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, true) FROM generate_series(1, i.indnkeyatts) AS k),"
+        " i.indisprimary FROM pg_index AS i JOIN pg_class AS t ON t.oid = i.indrelid"
+        " WHERE t.relnamespace = current_schema()::regnamespace"
+    )
+    return {
+        "columns": {
+            f"{table}.{name} {FAMILIES[kind]}{'!' * not_null} {'counted' if counted else 'given'}"
+            for table, name, kind, not_null, counted in columns
+            if not OWN.fullmatch(table)
+        },
+        "checks": {
+            f"{table}: {plain(text.removeprefix('CHECK '))}"
+            for kind, table, text, *_ in constraints
+            if kind == "c"
+        },
+        "references": {
+            f"{table} {own} -> {other} {there} {late}"
+            for kind, table, _, other, late, own, there in constraints
+            if kind == "f"
+        },
+        "keys": {f"{table} {own}" for kind, table, _, _, _, own, _ in constraints if kind == "p"}
+        - {"migration ['id']"},
+        # The trigrams have another form on SQLite.
+        "indexes": {
+            index(table, names, unique, text)
+            for table, unique, text, names, primary in indexes
+            if not OWN.fullmatch(table) and " gin " not in text and not primary
+        },
+    }
+
+
+def index(table: str, columns: list[str], unique: object, sql: str) -> str:
+    condition = re.search(r"WHERE (.*)", sql)
+    kind = "unique" if unique else "index"
+    return f"{kind} on {table} {columns} {plain(condition[1]) if condition else 'all'}"
+
+
+def plain(condition: str) -> str:
+    """A condition without casts, parentheses and the way PostgreSQL writes IN."""
+    text = re.sub(r"::\w+", "", condition)
+    text = re.sub(r"= ANY \(ARRAY\[(.*?)\]\)", r"IN \1", text)
+    return " ".join(re.sub(r"[()]", "", text).split())
+
+
+def checks_in(sql: str) -> Iterator[str]:
+    """What stands in the parentheses after each CHECK."""
+    for start in re.finditer(r"CHECK \(", sql):
+        depth, end = 1, start.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(sql[end], 0)
+            end += 1
+        yield sql[start.end() : end - 1]
+
+
+async def test_to_migrate_twice_changes_nothing(empty_database_url: str) -> None:
+    changed = [await migrate.migrate(empty_database_url) for _ in range(2)]
+
+    async with in_use(empty_database_url):
+        assert await migrate.is_current()
+    assert changed == [True, False]
+
+
+async def test_a_database_without_tables_is_not_current(empty_database_url: str) -> None:
+    async with in_use(empty_database_url):
+        assert not await migrate.is_current()
+
+
+async def test_a_newer_database_is_refused_in_one_line(database: str) -> None:
+    await engine.write(
+        engine.execute,
+        "INSERT INTO migration (name, app_name, ran_on)"
+        " VALUES ('2099-01-01', 'gatehouse', CURRENT_TIMESTAMP)",
+    )
+
+    for call in (migrate.migrate, migrate.is_current):
+        with pytest.raises(migrate.TooNew, match="newer Gatehouse") as refusal:
+            await call()
+        assert "2099-01-01" in str(refusal.value)
+        assert "\n" not in str(refusal.value)
+
+
+MIGRATE = (
+    "import asyncio, os, sys; os.environ['PICCOLO_CONF'] = 'db.piccolo_conf';"
+    " from db.migrate import migrate; print(asyncio.run(migrate(sys.argv[1])))"
+)
+
+
+async def test_of_three_processes_at_once_one_migrates_and_all_come_up(empty_database_url: str) -> None:
+    async def start() -> tuple[int | None, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", MIGRATE, empty_database_url, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate()
+        return process.returncode, out.decode().strip()
+
+    ended = await asyncio.gather(*(start() for _ in range(3)))
+
+    assert sorted(ended) == [(0, "False"), (0, "False"), (0, "True")]
+
+
+async def test_ids_are_counted(database: str) -> None:
+    columns = (await engine.read(schema))["columns"]
+
+    counted = {line.partition(".")[0] for line in columns if line.endswith("id number! counted")}
+
+    # The other tables have one row, or a key that says what it is.
+    mail = {"batch", "invitation", "request", "upload", "outbox"}
+    assert counted == {"member", "role_note", "session", "links", "activity", "role_ledger"} | mail
+
+
+async def test_an_id_is_never_used_again(database: str) -> None:
+    first = await engine.write(links.make, links.RESET)
+    await engine.write(engine.execute, "DELETE FROM links")
+
+    second = await engine.write(links.make, links.RESET)
+
+    assert second.id > first.id

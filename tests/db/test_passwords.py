@@ -1,0 +1,140 @@
+"""Which passwords are accepted, and what a burst of them costs others."""
+
+import asyncio
+import time
+
+import argon2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from db import passwords
+from db.policy import Busy
+
+ABOUT = ("ada@fenwick.example", "Ada", "Lovelace", "Fenwick Herbarium", "Label Studio")
+GOOD = "four purple lanterns by the sea"
+
+
+async def test_twelve_to_256_characters_are_accepted() -> None:
+    long = (GOOD * 10)[:256]
+
+    assert await passwords.why_refused("tri€dlor mub", ABOUT) == []
+    assert await passwords.why_refused(long, ABOUT) == []
+    assert "this has 11" in (await passwords.why_refused("tri€dlor mu", ABOUT))[0]
+    assert "this has 257" in (await passwords.why_refused(long + "x", ABOUT))[0]
+    assert await passwords.why_refused("", ABOUT) == ["Enter a password."]
+
+
+async def test_characters_are_counted_as_typed() -> None:
+    # Eleven letters, five of them with an accent of its own: sixteen characters before normalization.
+    typed = "e\u0301" * 5 + "vwkzqj"
+
+    assert await passwords.why_refused(typed, ABOUT) == []
+
+
+@pytest.mark.parametrize(
+    "weak",
+    [
+        "passwordpassword",
+        "123456789012",
+        "aaaaaaaaaaaaaaaa",
+        "adalovelace1",
+        "fenwickherbarium",
+        "ada@fenwick.example",
+        "labelstudio1",
+        "qwertyuiop[]",
+    ],
+)
+async def test_what_others_would_guess_first_is_refused(weak: str) -> None:
+    (reason,) = await passwords.why_refused(weak, ABOUT)
+
+    assert "guess" in reason
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [" " * 3 + GOOD + " ", "пурпурный фонарь у моря", "紫色のランタンが海辺に四つ", "🏮🌊🟣4️⃣🏮🌊🟣4️⃣x!y"],
+)
+async def test_any_character_is_accepted_spaces_included(strange: str) -> None:
+    assert await passwords.why_refused(strange, ABOUT) == []
+
+
+async def test_a_password_is_verified_exactly_spaces_and_case_included() -> None:
+    stored = await passwords.hash_of(f" {GOOD} ")
+
+    assert await passwords.matches(stored, f" {GOOD} ")
+    assert not await passwords.matches(stored, GOOD)
+    assert not await passwords.matches(stored, f" {GOOD.upper()} ")
+    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+async def test_all_characters_of_a_long_password_count() -> None:
+    long = (GOOD * 10)[:256]
+    stored = await passwords.hash_of(long)
+
+    assert await passwords.matches(stored, long)
+    assert not await passwords.matches(stored, long[:255] + "?")
+
+
+async def test_composed_and_decomposed_letters_are_one_password() -> None:
+    stored = await passwords.hash_of("cafe\u0301 by the purple sea")
+
+    assert await passwords.matches(stored, "caf\u00e9 by the purple sea")
+
+
+async def test_nobodys_password_never_matches() -> None:
+    assert not await passwords.matches("", "nobody has this password")
+    assert not await passwords.matches("no hash at all", GOOD)
+
+
+@given(st.text(min_size=12, max_size=80), st.text(max_size=40))
+def test_no_text_breaks_the_estimate(password: str, name: str) -> None:
+    assert 0 <= passwords._score(password[:256], (name,)) <= 4
+
+
+@pytest.mark.parametrize("signs", ["4@8({[<369!1|075$+%2", "!|$970{{2%@%99%6%47{8|935718", "71|l!+t"])
+def test_no_password_keeps_the_estimate_busy(signs: str) -> None:
+    """A password full of signs that stand for letters took it fifteen seconds, and everybody waited."""
+    begun = time.process_time()
+
+    passwords._score((signs * 72)[:72], ABOUT)
+
+    assert time.process_time() - begun < 1
+
+
+async def test_beyond_a_hundred_that_wait_the_next_is_told_to_come_again() -> None:
+    stored = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(GOOD)
+
+    answers = await asyncio.gather(
+        *(passwords.matches(stored, GOOD) for _ in range(130)), return_exceptions=True
+    )
+
+    assert answers.count(True) == 100
+    assert sum(isinstance(answer, Busy) for answer in answers) == 30
+    assert await passwords.matches(stored, GOOD), "afterwards there is room again"
+
+
+async def test_who_gives_up_leaves_no_place_taken() -> None:
+    waiting = [asyncio.create_task(passwords.matches("", GOOD)) for _ in range(3)]
+    await asyncio.sleep(0)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+    # The thread is done with the three when it is done with one more.
+    await passwords.hash_of(GOOD)
+    await asyncio.sleep(0)
+
+    assert passwords._waiting == 0
+
+
+async def test_hashing_leaves_the_other_pages_alone() -> None:
+    hashing, turns = asyncio.gather(*(passwords.hash_of(GOOD) for _ in range(10))), 0
+
+    while not hashing.done():
+        await asyncio.sleep(0.001)
+        turns += 1
+
+    # Ten in one go would leave no turn to others; each takes about twenty.
+    assert turns >= 10
+    await hashing

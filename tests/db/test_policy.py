@@ -1,0 +1,126 @@
+"""The rules as truth tables: columns are the target's roles OW AD MA RE AN NO DI, + is allowed."""
+
+import pytest
+
+from db import policy
+from db.policy import Role
+
+ROLES = "OW AD MA RE AN NO DI".split()
+
+# Whether an actor (row) may change or remove somebody else (column).
+TOUCHES = """
+    OW . + + + + + +
+    AD . + + + + + +
+    MA . . . . . . .
+    RE . . . . . . .
+    AN . . . . . . .
+    NO . . . . . . .
+    DI . . . . . . .
+"""
+# Whether an actor (row) may make a password link for somebody else (column).
+LINKS = """
+    OW + + + + + + .
+    AD . . + + + + .
+    MA . . . . . . .
+    RE . . . . . . .
+    AN . . . . . . .
+    NO . . . . . . .
+    DI . . . . . . .
+"""
+# A role that may be given (column), to whoever may be touched.
+GIVEN = "   . + + + + + +"
+# What a role (column) means.
+ACTIVE = "  + + + + + . ."
+SIGNS_IN = "+ + + + + + ."
+MANAGES = " + + . . . . ."
+OWNS = "    + . . . . . ."
+
+
+def row(line: str) -> dict[str, bool]:
+    return dict(zip(ROLES, (sign == "+" for sign in line.split()), strict=True))
+
+
+def table(text: str) -> dict[str, dict[str, bool]]:
+    lines = [line.split(maxsplit=1) for line in text.strip().splitlines()]
+    return {actor: row(line) for actor, line in lines}
+
+
+@pytest.mark.parametrize("actor", ROLES)
+@pytest.mark.parametrize("target", ROLES)
+def test_who_may_change_or_remove_whom(actor: str, target: str) -> None:
+    reason = policy.why_untouchable(1, Role(actor), 2, Role(target))
+
+    assert (reason is None) is table(TOUCHES)[actor][target]
+    assert reason is None or reason.endswith(".")
+
+
+@pytest.mark.parametrize("actor", ROLES)
+@pytest.mark.parametrize("target", ROLES)
+def test_who_may_give_which_roles_to_whom(actor: str, target: str) -> None:
+    reasons = {to: policy.why_not_assigned(1, Role(actor), 2, Role(target), Role(to)) for to in ROLES}
+
+    allowed = {to for to in ROLES if reasons[to] is None}
+
+    assert allowed == {to for to in ROLES if table(TOUCHES)[actor][target] and row(GIVEN)[to]}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_nobody_acts_on_themself(role: str) -> None:
+    given = [policy.why_not_assigned(1, Role(role), 1, Role(role), Role(to)) for to in ROLES]
+
+    assert policy.why_untouchable(1, Role(role), 1, Role(role)) is not None
+    assert None not in given
+    assert not policy.may_make_reset_link(1, Role(role), 1, Role(role))
+
+
+@pytest.mark.parametrize("actor", ROLES)
+@pytest.mark.parametrize("target", ROLES)
+def test_who_may_make_a_password_link_for_whom(actor: str, target: str) -> None:
+    assert policy.may_make_reset_link(1, Role(actor), 2, Role(target)) is table(LINKS)[actor][target]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_a_role_means(role: str) -> None:
+    assert policy.is_active(Role(role)) is row(ACTIVE)[role]
+    assert policy.may_sign_in(Role(role)) is row(SIGNS_IN)[role]
+    assert policy.administers(Role(role)) is row(MANAGES)[role]
+    assert policy.owns(Role(role)) is row(OWNS)[role]
+
+
+def test_what_is_offered_is_what_may_be_given() -> None:
+    assert {role.value for role in policy.ASSIGNABLE} == {role for role in ROLES if row(GIVEN)[role]}
+    assert {*policy.WORKING, Role.OWNER} == {Role(role) for role in ROLES if row(ACTIVE)[role]}
+
+
+def test_the_command_line_manages_everybody_but_the_owner() -> None:
+    actor = policy.COMMAND_LINE
+
+    touched = [policy.why_untouchable(actor.id, actor.role, 1, Role(role)) is None for role in ROLES]
+
+    assert touched == [role != "OW" for role in ROLES]
+
+
+def test_a_visitor_manages_nobody() -> None:
+    actor = policy.visitor("192.0.2.1")
+
+    assert all(policy.why_untouchable(actor.id, actor.role, 1, Role(role)) for role in ROLES)
+
+
+def test_roles_have_the_words_of_the_interface() -> None:
+    words = [(role.value, role.label, role.plural) for role in Role]
+
+    assert words[-2:] == [("NO", "Pending", "Pending"), ("DI", "Deactivated", "Deactivated")]
+    assert words[3] == ("RE", "Reviewer", "Reviewers")
+
+
+def test_what_is_said_of_a_role_is_what_the_rules_let_it_do() -> None:
+    said = {role: " ".join(policy.rights(role, "Label Studio")) for role in Role}
+
+    for words, asked in (
+        ("Opens Label Studio", policy.is_active),
+        ("Manages members", policy.administers),
+        ("Changes the settings", policy.owns),
+    ):
+        assert {role for role in Role if words in said[role]} == {role for role in Role if asked(role)}
+    assert all(said.values())
+    assert {role for role in Role if "log in" in said[role]} == {Role.DEACTIVATED}

@@ -1,0 +1,248 @@
+"""Sessions: what is stored of them, when they end, and that nothing brings them back."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from db import engine, house_rules, sessions
+from db.house_rules import Wish
+from db.policy import Actor, Role, Unknown
+from db.sessions import Ages, Presence
+from tests.site import Site
+
+SECOND, HOUR, DAY = 1_000, 3_600_000, 86_400_000
+AGES = Ages(kept=14 * DAY, idle=5 * DAY)
+
+
+async def begin(site: Site, *, kept: bool = False, name: str = "olga") -> str:
+    return await engine.write(
+        sessions.begin, site.ids[name], kept=kept, ages=AGES, address="192.0.2.1", device="Firefox on Linux"
+    )
+
+
+async def works(token: str, presence: Presence | None = None) -> bool:
+    return await sessions.current(token, AGES, presence or Presence()) is not None
+
+
+async def reason(token: str) -> str:
+    ((found,),) = await engine.rows(
+        "SELECT end_reason FROM session WHERE token_hash = ?", sessions.token_hash(token)
+    )
+    return str(found)
+
+
+async def test_only_the_hash_of_a_token_is_stored(site: Site) -> None:
+    token = await begin(site)
+
+    stored = str(await engine.rows("SELECT * FROM session"))
+
+    assert hashlib.sha256(token.encode()).hexdigest() in stored
+    assert token not in stored
+    assert len(token) >= 43, "256 random bits"
+
+
+async def test_an_unkept_session_ends_after_twelve_hours(site: Site, clock: ModuleType) -> None:
+    token, presence = await begin(site), Presence()
+    session = await sessions.current(token, AGES, presence)
+    assert session is not None
+    clock.move(12 * HOUR - 1)
+    presence.seen(session.session_id, session.member_id)
+    assert await works(token, presence)
+
+    clock.move(1)
+
+    assert not await works(token, presence)
+
+
+async def test_a_kept_session_ends_after_its_days_however_busy_it_is(site: Site, clock: ModuleType) -> None:
+    token, presence = await begin(site, kept=True), Presence()
+    session = await sessions.current(token, AGES, presence)
+    assert session is not None
+    for _ in range(13):
+        clock.move(DAY)
+        presence.seen(session.session_id, session.member_id)
+        assert await works(token, presence)
+
+    clock.move(DAY)
+
+    assert not await works(token, presence)
+
+
+async def test_an_idle_session_ends(site: Site, clock: ModuleType) -> None:
+    token = await begin(site, kept=True)
+    clock.move(5 * DAY - 1)
+    assert await works(token)
+
+    clock.move(1)
+
+    assert not await works(token)
+
+
+async def test_a_session_seen_ended_is_marked_and_no_clock_revives_it(site: Site, clock: ModuleType) -> None:
+    token = await begin(site)
+    clock.move(12 * HOUR)
+    assert not await works(token)
+
+    clock.move(-12 * HOUR)
+
+    assert not await works(token)
+    assert await reason(token) == "expired"
+
+
+async def test_a_shorter_setting_ends_sessions_made_under_a_longer_one(site: Site, clock: ModuleType) -> None:
+    token = await begin(site, kept=True)
+    clock.move(DAY)
+
+    shorter = await sessions.current(token, Ages(kept=DAY, idle=5 * DAY), Presence())
+
+    assert shorter is None
+
+
+async def settle(site: Site, **days: int) -> None:
+    ages = {name: number * DAY for name, number in days.items()}
+    await house_rules.change(Actor(site.ids["olga"], Role.OWNER), Wish(**ages))  # type: ignore[arg-type]
+
+
+async def test_what_the_owner_settles_holds_at_once_for_sessions_there_are(
+    site: Site, clock: ModuleType
+) -> None:
+    kept = await begin(site, kept=True)
+    clock.move(DAY)
+    assert await works(kept)
+
+    await settle(site, session_age=1)
+
+    assert not await works(kept)
+    assert await reason(kept) == "expired"
+
+
+async def test_an_idle_session_ends_by_what_the_owner_settled(site: Site, clock: ModuleType) -> None:
+    await settle(site, session_idle=2)
+    token = await begin(site, kept=True)
+    clock.move(2 * DAY - 1)
+    assert await works(token)
+
+    clock.move(1)
+
+    assert not await works(token)
+
+
+async def test_the_owner_makes_no_session_longer_than_the_environment_allows(
+    site: Site, clock: ModuleType
+) -> None:
+    await settle(site, session_age=400, session_idle=400)
+    token = await begin(site, kept=True)
+
+    clock.move(5 * DAY)
+
+    assert not await works(token)
+    ((made_at, expires_at),) = await engine.rows("SELECT made_at, expires_at FROM session")
+    assert expires_at == made_at + 14 * DAY
+
+
+async def test_a_session_begun_under_a_shorter_age_ends_with_it(site: Site, clock: ModuleType) -> None:
+    await settle(site, session_age=3)
+
+    token = await begin(site, kept=True)
+
+    ((made_at, expires_at),) = await engine.rows("SELECT made_at, expires_at FROM session")
+    assert expires_at == made_at + 3 * DAY
+    assert await works(token)
+
+
+async def test_the_sweeper_knows_what_the_owner_settled(site: Site, clock: ModuleType) -> None:
+    old, idle = await begin(site, kept=True), await begin(site, kept=True)
+    clock.move(2 * DAY)
+    alive = await begin(site, kept=True)
+    await settle(site, session_age=2)
+
+    assert await engine.write(sessions.sweep, AGES) == 2
+
+    assert [await works(token) for token in (old, idle, alive)] == [False, False, True]
+
+
+async def test_the_sweeper_deletes_what_has_ended_and_nothing_else(site: Site, clock: ModuleType) -> None:
+    ended, idle = await begin(site), await begin(site, kept=True)
+    clock.move(5 * DAY)
+    alive = await begin(site, kept=True)
+    await works(ended)
+
+    assert await engine.write(sessions.sweep, AGES) == 2
+
+    assert await works(alive)
+    assert not await works(idle)
+
+
+async def test_a_look_writes_nothing_and_presence_is_written_later(site: Site, clock: ModuleType) -> None:
+    token, presence = await begin(site), Presence()
+    session = await sessions.current(token, AGES, presence)
+    assert session is not None
+    begun = clock.now()
+    clock.move(HOUR)
+
+    presence.seen(session.session_id, session.member_id)
+    assert await engine.rows("SELECT used_at FROM session") == [(begun,)]
+    await presence.flush()
+
+    assert await engine.rows("SELECT used_at FROM session") == [(begun + HOUR,)]
+    assert await engine.rows("SELECT last_activity_at FROM member") == [(begun + HOUR,)]
+    assert presence.of_session(session.session_id) == 0
+
+
+async def test_presence_never_moves_back(site: Site, clock: ModuleType) -> None:
+    await begin(site)
+    ((session_id, used_at),) = await engine.rows("SELECT id, used_at FROM session")
+    presence = Presence()
+    clock.move(-HOUR)
+
+    presence.seen(session_id, site.ids["olga"])
+    await presence.flush()
+
+    assert await engine.rows("SELECT used_at FROM session") == [(used_at,)]
+
+
+async def test_a_new_token_replaces_the_old_one(site: Site) -> None:
+    token = await begin(site)
+    ((session_id,),) = await engine.rows("SELECT id FROM session")
+
+    newer = await engine.write(sessions.rotate, session_id)
+
+    assert not await works(token)
+    assert await works(newer)
+
+
+async def test_nobody_ends_the_session_of_somebody_else(site: Site) -> None:
+    await site.person("ada")
+    token = await begin(site)
+    ((session_id,),) = await engine.rows("SELECT id FROM session")
+
+    with pytest.raises(Unknown):
+        await sessions.end_own(Actor(site.ids["ada"], Role.PENDING), session_id)
+
+    assert await works(token)
+
+
+async def test_all_but_the_present_session_end(site: Site) -> None:
+    await site.person("ada")
+    here, there, hers = await begin(site), await begin(site), await begin(site, name="ada")
+    present = await sessions.current(here, AGES, Presence())
+    assert present is not None
+
+    ended = await sessions.end_others(Actor(site.ids["olga"], Role.OWNER), present.session_id)
+
+    assert ended == 1
+    assert [await works(token) for token in (here, there, hers)] == [True, False, True]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+async def test_the_file_of_the_database_holds_no_token(site: Site, database: str) -> None:
+    token = await begin(site)
+    await engine.stop()
+
+    content = await asyncio.to_thread(Path(database.removeprefix("sqlite:///")).read_bytes)
+
+    assert sessions.token_hash(token).encode() in content
+    assert token.encode() not in content

@@ -1,0 +1,176 @@
+"""The numbers of CONTRACT.md §4, counted on a clock that stands still."""
+
+import asyncio
+from collections.abc import Sequence
+from types import ModuleType
+
+import pytest
+
+from db import engine, throttle
+from db.policy import TooManyTries
+from db.throttle import Limit, Throttle
+
+SECOND, MINUTE = 1_000, 60_000
+limits = Throttle(b"a key for tests")
+
+
+async def waits(tried: Sequence[Limit]) -> int:
+    """Tries once; the seconds it has to wait, 0 when it was counted."""
+    try:
+        await throttle.count(tried)
+    except TooManyTries as error:
+        return error.retry_after
+    return 0
+
+
+async def tries(key: str) -> int:
+    found = await engine.rows("SELECT tries FROM throttle WHERE key = ?", key)
+    return int(found[0][0]) if found else 0
+
+
+def pair(account: str = "ada", network: str = "192.0.2.1") -> list[Limit]:
+    return limits.sign_in(account, network, "")
+
+
+async def test_five_failures_for_one_account_from_one_address_are_free(
+    database: str, clock: ModuleType
+) -> None:
+    asked = [await waits(pair()) for _ in range(6)]
+
+    assert asked == [0, 0, 0, 0, 0, 1]
+    assert await waits(pair(account="eve")) == 0
+    assert await waits(pair(network="192.0.2.2")) == 0
+
+
+async def test_each_further_try_waits_twice_as_long_until_the_window_ends(
+    database: str, clock: ModuleType
+) -> None:
+    for _ in range(5):
+        await throttle.count(pair())
+
+    waited: list[int] = []
+    while (seconds := await waits(pair())) and len(waited) < 20:
+        waited.append(seconds)
+        clock.move(seconds * SECOND)
+        if await waits(pair()):
+            raise AssertionError("the time it was told to wait is over")
+
+    # 1 + 2 + … + 256 are 511 of the 900 seconds; the next wait would be longer than the window.
+    assert waited == [1, 2, 4, 8, 16, 32, 64, 128, 256, 900 - 511]
+
+
+async def test_a_try_too_early_changes_nothing(database: str, clock: ModuleType) -> None:
+    for _ in range(5):
+        await throttle.count(pair())
+    before = await engine.rows("SELECT key, tries, last_at, ends_at FROM throttle ORDER BY key")
+    clock.move(SECOND - 1)
+
+    assert await waits(pair()) == 1
+    assert await engine.rows("SELECT key, tries, last_at, ends_at FROM throttle ORDER BY key") == before
+
+
+async def test_after_fifteen_minutes_the_count_begins_anew(database: str, clock: ModuleType) -> None:
+    for _ in range(5):
+        await throttle.count(pair())
+    clock.move(15 * MINUTE)
+
+    asked = [await waits(pair()) for _ in range(6)]
+
+    assert asked == [0, 0, 0, 0, 0, 1]
+
+
+async def test_one_address_has_fifty_failures_in_all(database: str, clock: ModuleType) -> None:
+    asked = [await waits(pair(account=f"account {number}")) for number in range(51)]
+
+    assert asked == [0] * 50 + [1]
+    assert await waits(pair(account="account 60", network="192.0.2.2")) == 0
+
+
+async def test_one_account_has_fifty_failures_in_all(database: str, clock: ModuleType) -> None:
+    asked = [await waits(pair(network=f"192.0.2.{number}")) for number in range(51)]
+
+    assert asked == [0] * 50 + [1]
+
+
+async def test_a_known_browser_has_its_own_count_and_no_other_limit(database: str, clock: ModuleType) -> None:
+    for number in range(50):
+        await throttle.count(pair(network=f"192.0.2.{number + 100}"))
+        await throttle.count(pair(account=f"account {number}"))
+    known = limits.sign_in("ada", "192.0.2.1", "a device")
+
+    asked = [await waits(known) for _ in range(6)]
+
+    assert asked == [0, 0, 0, 0, 0, 1]
+    assert await waits(limits.sign_in("ada", "192.0.2.1", "another device")) == 0
+
+
+async def test_a_success_clears_its_own_count_and_nobody_elses(database: str, clock: ModuleType) -> None:
+    own, of_network, of_account = pair()
+    await throttle.count(pair(account="eve"))
+    for _ in range(4):
+        await throttle.count(pair())
+
+    await engine.write(throttle.forgive, pair())
+
+    assert await tries(own.key) == 0
+    assert (await tries(of_network.key), await tries(of_account.key)) == (4, 3)
+
+
+async def test_of_a_hundred_at_the_same_instant_five_pass(database: str, clock: ModuleType) -> None:
+    asked = await asyncio.gather(*(waits(pair()) for _ in range(100)))
+
+    assert sorted(asked) == [0] * 5 + [1] * 95
+
+
+@pytest.mark.parametrize(
+    ("asked", "allowed", "window"),
+    [
+        (limits.sign_up("192.0.2.1", with_link=False), 30, 15 * MINUTE),
+        (limits.sign_up("192.0.2.1", with_link=True), 300, 15 * MINUTE),
+        (limits.set_up("192.0.2.1"), 30, 15 * MINUTE),
+        (limits.forgot("ada", "192.0.2.1")[:1], 30, 15 * MINUTE),
+        (limits.forgot("ada", "192.0.2.1")[1:], 5, 60 * MINUTE),
+    ],
+    ids=["sign-up", "sign-up by link", "set-up code", "forgot", "forgot, one account"],
+)
+async def test_other_limits_close_until_their_window_ends(
+    database: str, clock: ModuleType, asked: list[Limit], allowed: int, window: int
+) -> None:
+    assert await waits(asked) == 0
+    await engine.write(engine.execute, "UPDATE throttle SET tries = ?", allowed - 1)
+    assert await waits(asked) == 0
+    clock.move(MINUTE)
+    assert await waits(asked) == (window - MINUTE) / SECOND
+
+    clock.move(window - MINUTE)
+
+    assert await waits(asked) == 0
+
+
+async def test_a_clock_set_back_keeps_nobody_waiting_longer_than_the_window(
+    database: str, clock: ModuleType
+) -> None:
+    clock.move(24 * 60 * MINUTE)
+    for _ in range(5):
+        await throttle.count(pair())
+    clock.move(-24 * 60 * MINUTE)
+
+    assert await waits(pair()) == 0
+    assert await tries(pair()[0].key) == 1
+
+
+async def test_rows_die_with_their_window(database: str, clock: ModuleType) -> None:
+    await throttle.count(pair())
+    clock.move(15 * MINUTE)
+
+    assert await engine.write(throttle.sweep) == 3
+    assert await engine.rows("SELECT 1 FROM throttle") == []
+
+
+async def test_the_table_names_nobody(database: str) -> None:
+    await throttle.count(pair())
+
+    keys = str(await engine.rows("SELECT key FROM throttle"))
+
+    assert "ada" not in keys
+    assert "192.0.2" not in keys

@@ -1,0 +1,146 @@
+"""Bodies: what is read, how much of it, and what is said about the rest."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from db import engine
+from tests.reading import read, wrong_fields
+from tests.site import ON_SQLITE, PASSWORD, Site, Visitor
+
+pytestmark = ON_SQLITE
+
+FORM = "application/x-www-form-urlencoded"
+
+
+async def send(
+    visitor: Visitor, body: bytes | str, kind: str = FORM, path: str = "/user/signup"
+) -> httpx.Response:
+    """A body as it is."""
+    return await visitor.post(path, content=body, headers={"Content-Type": kind, "Sec-Fetch-Site": "none"})
+
+
+async def in_pieces(size: int) -> AsyncIterator[bytes]:
+    """A body that doesn't say how long it is."""
+    for _ in range(size // 1000):
+        yield b"a" * 1000
+
+
+async def test_a_body_of_one_megabyte_is_read_and_one_byte_more_is_not(site: Site) -> None:
+    visitor = site.visitor()
+
+    just = await send(visitor, b"x=" + b"a" * 999_998)
+    more = await send(visitor, b"x=" + b"a" * 999_999)
+
+    assert (just.status_code, more.status_code) == (422, 413)
+
+
+async def test_a_body_that_does_not_say_its_size_is_counted_while_it_is_read(site: Site) -> None:
+    answer = await site.visitor().post(
+        "/user/signup", content=in_pieces(1_001_000), headers={"Content-Type": FORM, "Sec-Fetch-Site": "none"}
+    )
+
+    assert answer.status_code == 413
+    assert "too much at once" in answer.text
+
+
+async def test_a_thousand_fields_are_read_and_one_more_is_not(site: Site) -> None:
+    visitor = site.visitor()
+
+    just = await send(visitor, "&".join(f"f{number}=x" for number in range(1000)))
+    more = await send(visitor, "&".join(f"f{number}=x" for number in range(1001)))
+    empty = await send(visitor, "&" * 500_000)
+
+    assert (just.status_code, more.status_code, empty.status_code) == (422, 413, 422)
+
+
+@pytest.mark.parametrize(
+    "path", ["/user/login", "/user/logout", "/user/account", "/user/account/sessions/end-others"]
+)
+async def test_what_is_no_form_is_refused_everywhere(site: Site, path: str) -> None:
+    olga = await site.sign_in("olga")
+
+    for kind in ("application/json", "text/plain", "multipart/form-data; boundary=x", "application/xml"):
+        assert (await send(olga, b"{}", kind, path)).status_code == 415, kind
+
+    assert (await olga.get("/user/account")).status_code == 200, "nothing was done"
+
+
+async def test_the_type_of_a_form_may_carry_a_character_set(site: Site) -> None:
+    body = httpx.QueryParams({"email": "olga@example.org", "password": PASSWORD})
+
+    answer = await send(site.visitor(), str(body), f"{FORM.upper()}; charset=UTF-8", "/user/login")
+
+    assert answer.status_code == 303
+
+
+async def test_a_repeated_field_is_told_by_name(site: Site) -> None:
+    answer = await send(
+        site.visitor(), "email=a%40example.org&email=b%40example.org&first_name=A&first_name=B"
+    )
+
+    assert answer.status_code == 422
+    assert wrong_fields(answer) == {"email", "first_name", "password"}
+    assert "more than once" in read(answer).error_of("email")
+
+
+async def test_a_repeated_token_is_told_too(site: Site) -> None:
+    token = await site.invite_token()
+
+    answer = await send(site.visitor(), f"token={token}&token=x&email=a%40example.org")
+
+    assert answer.status_code == 422
+    assert "more than once" in answer.text
+
+
+async def test_a_repeated_field_that_is_not_ours_is_ignored(site: Site) -> None:
+    body = httpx.QueryParams([("email", "olga@example.org"), ("password", PASSWORD), ("x", "1"), ("x", "2")])
+
+    answer = await send(site.visitor(), str(body), path="/user/login")
+
+    assert answer.status_code == 303
+
+
+@pytest.mark.parametrize("sign", ["%00", "%0A", "%0D", "%1B", "%7F", "%C2%85", "%09"])
+async def test_a_control_character_is_told_by_field(site: Site, sign: str) -> None:
+    answer = await send(site.visitor(), f"email=ada%40example.org&first_name=A{sign}da&password={PASSWORD}")
+
+    assert answer.status_code == 422
+    assert wrong_fields(answer) == {"first_name"}
+    assert read(answer).controls["first_name"]["value"] == "Ada"
+
+
+@pytest.mark.parametrize("broken", ["%FF", "%C3", "%ED%A0%80", "\xff"])
+async def test_broken_utf8_is_told_by_field(site: Site, broken: str) -> None:
+    body = f"email=ada%40example.org&first_name=A{broken}da&password={PASSWORD}".encode("latin-1")
+
+    answer = await send(site.visitor(), body)
+
+    assert answer.status_code == 422
+    assert wrong_fields(answer) == {"first_name"}
+
+
+@pytest.mark.parametrize("body", ["", "=", "&", "%", "%zz=%zz", "email", "====", "+=+", "a;b;c", "\x00"])
+async def test_a_strange_body_is_a_form_with_errors(site: Site, body: str) -> None:
+    answer = await send(site.visitor(), body)
+
+    assert answer.status_code == 422
+    assert await engine.rows("SELECT COUNT(*) FROM member") == [(1,)]
+
+
+async def test_a_value_far_too_long_is_told_and_not_repeated_whole(site: Site) -> None:
+    answer = await send(
+        site.visitor(), f"email=ada%40example.org&password={PASSWORD}&first_name={'A' * 900_000}"
+    )
+
+    assert answer.status_code == 422
+    assert "far too long" in read(answer).error_of("first_name")
+    assert len(answer.content) < 20_000
+
+
+async def test_signs_of_markup_come_back_as_text(site: Site) -> None:
+    answer = await site.visitor().submit("/user/signup", first_name='"><script>alert(1)</script>', email="x")
+
+    assert "<script>alert" not in answer.text
+    assert read(answer).controls["first_name"]["value"] == '"><script>alert(1)</script>'

@@ -1,0 +1,75 @@
+"""The log: one line for each sign-in, change and refusal, and no secret in any, nor in the database."""
+
+import logging
+import re
+
+import pytest
+
+from db import engine
+from tests.site import ON_SQLITE, PASSWORD, Site
+
+pytestmark = ON_SQLITE
+
+TABLES = ("installation", "member", "organization", "session", "links", "throttle", "activity")
+
+
+async def test_each_form_leaves_one_line(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gatehouse")
+    token, visitor = await site.invite_token(), site.visitor()
+
+    await visitor.submit(f"/user/login?token={token}", email="olga@example.org", password="guess")
+    await visitor.submit("/user/login", email="olga@example.org", password=PASSWORD)
+    await visitor.submit("/no%0Asuch%7Fpage")
+    await visitor.get("/user/account")
+
+    lines = [record.getMessage() for record in caplog.records if record.name == "gatehouse"]
+    assert lines == [
+        "POST /user/login status=422 member=0 from=192.0.2.1",
+        f"POST /user/login status=303 member={site.ids['olga']} from=192.0.2.1",
+        "POST /no%0Asuch%7Fpage status=404 member=0 from=192.0.2.1",
+    ]
+
+
+async def test_a_refusal_leaves_one_line_too(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gatehouse")
+    ada_id = await site.person("ada")
+
+    await (await site.sign_in("ada")).get("/organization/members?q=olga")
+
+    lines = [record.getMessage() for record in caplog.records if record.name == "gatehouse"]
+    assert lines == [f"GET /organization/members status=403 member={ada_id} from=192.0.2.1"]
+
+
+async def a_day(site: Site) -> list[str]:
+    """Set-up, registration, sign-ins and new passwords; returns every secret that was in use."""
+    code, olga, ada = await site.setup_code(), site.visitor(), site.visitor("192.0.2.2")
+    form = {"title": "Fenwick", "email": "olga@example.org", "password": "a first secret of olga"}
+    await olga.submit(f"/setup?code={code}", form)
+    token = await site.invite_token()
+    await ada.get(f"/user/signup/?token={token}")
+    await ada.submit("/user/signup", email="ada@example.org", password="a first secret of ada", token=token)
+    secrets = [cookie.value or "" for browser in (olga, ada) for cookie in browser.cookies.jar]
+    await ada.submit("/user/logout")
+    for password in ("a wrong secret of ada", "a first secret of ada"):
+        await ada.submit("/user/login", email="ada@example.org", password=password)
+    change = {"current_password": "a first secret of ada", "password": "a second secret of ada"}
+    await ada.submit("/user/account/password", change)
+    made = await olga.submit("/organization/members/2/password-link")
+    (link,) = re.findall(r"http://testserver/user/password/reset\?token=[\w.-]+", made.text)
+    await ada.get(link)
+    await ada.submit("/user/password/reset", token=link.partition("=")[2], password="a third secret of ada")
+    secrets += [cookie.value or "" for browser in (olga, ada) for cookie in browser.cookies.jar]
+    return [code, token, link.partition("=")[2], "secret of", *secrets]
+
+
+async def test_no_secret_is_written_down(database: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with Site.opened(founded=False) as site:
+        secrets = await a_day(site)
+        stored = str([await engine.rows(f"SELECT * FROM {table}") for table in TABLES])
+
+    # The tests' own client tells where it goes.
+    logged = "\n".join(record.getMessage() for record in caplog.records if record.name != "httpx")
+    assert len(secrets) >= 8
+    assert "password_reset" in stored, "the whole day took place"
+    assert not re.findall("|".join(map(re.escape, filter(None, secrets))), stored + logged)

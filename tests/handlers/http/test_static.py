@@ -1,0 +1,75 @@
+"""Files: hashed names that never change, compressed once."""
+
+import gzip
+import re
+
+from tests.reading import read
+from tests.site import ON_SQLITE, Site
+
+pytestmark = ON_SQLITE
+
+
+async def test_a_page_names_its_files_by_their_hash_and_all_are_there(site: Site) -> None:
+    visitor = site.visitor()
+    page = await visitor.get("/user/login")
+
+    names = [address for address in read(page).addresses if "/static/" in address]
+
+    assert len(names) >= 3
+    for name in names:
+        assert re.fullmatch(r"/static/[a-z]+/[a-z.]+\.[0-9a-f]{12}\.[a-z.]+", name)
+        answer = await visitor.get(name)
+        assert (answer.status_code, answer.headers["cache-control"]) == (
+            200,
+            "public, max-age=31536000, immutable",
+        )
+
+
+async def test_a_file_is_sent_compressed_to_who_takes_it(site: Site) -> None:
+    visitor, address = site.visitor(), site.house.static.address("css/app.css")
+
+    plain = await visitor.get(address, headers={"Accept-Encoding": "identity"})
+    async with visitor.stream("GET", address, headers={"Accept-Encoding": "gzip, br"}) as packed:
+        raw = b"".join([piece async for piece in packed.aiter_raw()])
+
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(raw) == plain.content
+    assert plain.headers["vary"] == packed.headers["vary"] == "Accept-Encoding"
+    assert plain.headers["content-type"] == "text/css; charset=utf-8"
+
+
+async def test_an_older_hash_gets_todays_file_but_no_cache_keeps_it(site: Site) -> None:
+    visitor = site.visitor()
+
+    today = await visitor.get(site.house.static.address("css/app.css"))
+    older = await visitor.get("/static/css/app.0123456789ab.css")
+    plain = await visitor.get("/static/css/app.css")
+
+    assert older.content == plain.content == today.content
+    assert older.headers["cache-control"] == plain.headers["cache-control"] == "no-cache"
+
+
+async def test_nothing_but_the_files_can_be_had(site: Site) -> None:
+    visitor = site.visitor()
+
+    for path in (
+        "/static/",
+        "/static/css",
+        "/static/css/",
+        "/static/../app.py",
+        "/static/%2e%2e/app.py",
+        "/static/css/..%2f..%2fapp.py",
+        "/static/%2fetc/passwd",
+        "/static/css/app.css%00",
+        "/static/.gitignore",
+    ):
+        answer = await visitor.get(path)
+        assert answer.status_code == 404, path
+        assert answer.headers["cache-control"] == "no-store", path
+
+
+async def test_a_script_is_a_script(site: Site) -> None:
+    answer = await site.visitor().get(site.house.static.address("js/app.js"))
+
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"

@@ -1,0 +1,120 @@
+"""On a real connection: what a server and a client make of our answers."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+
+from tests.site import ON_SQLITE, Site
+
+pytestmark = ON_SQLITE
+
+HEAD = b"Host: members.example.org\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+
+
+@pytest.fixture
+async def port(site: Site) -> AsyncIterator[int]:
+    """The port on which the site is served as `gatehouse serve` does it."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(
+            site.app,
+            lifespan="off",
+            proxy_headers=False,
+            access_log=False,
+            server_header=False,
+            log_config=None,
+            timeout_graceful_shutdown=1,
+        )
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve([listening]))
+        while not server.started:  # noqa: ASYNC110 - the server has no event to wait for
+            await asyncio.sleep(0.01)
+        yield listening.getsockname()[1]
+        server.should_exit = True
+        await serving
+
+
+async def talk(port: int, said: bytes) -> str:
+    """Everything the server says until it hangs up."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(said)
+    heard = await asyncio.wait_for(reader.read(), 30)
+    writer.close()
+    return heard.decode("latin-1")
+
+
+LAST = b"GET /health HTTP/1.1\r\nConnection: close\r\n" + HEAD + b"\r\n"
+
+
+async def test_a_connection_goes_on_after_head(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    heard = await talk(port, b"HEAD /user/login HTTP/1.1\r\n" + HEAD + b"\r\n" + LAST)
+
+    assert heard.count("HTTP/1.1 200 OK") == 2
+    assert heard.endswith('{"status":"ok"}')
+    assert "<!doctype" not in heard
+    assert caplog.records == []
+
+
+async def test_a_body_without_a_length_is_refused_while_it_comes(port: int) -> None:
+    piece = b"10000\r\n" + b"a" * 65536 + b"\r\n"
+    begun = b"POST /user/login HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HEAD + b"\r\n"
+
+    heard = await talk(port, begun + piece * 20 + b"0\r\n\r\n" + LAST)
+
+    assert heard.startswith("HTTP/1.1 413 ")
+    assert heard.endswith('{"status":"ok"}'), "the rest of it is thrown away, and the connection goes on"
+
+
+async def test_a_body_too_long_by_its_own_account_is_refused_at_once(port: int) -> None:
+    begun = b"POST /user/login HTTP/1.1\r\nContent-Length: 3000000\r\n" + HEAD + b"\r\n"
+
+    heard = await talk(port, begun + b"a" * 3_000_000 + LAST)
+
+    assert heard.startswith("HTTP/1.1 413 ")
+    assert heard.endswith('{"status":"ok"}')
+
+
+async def test_who_hangs_up_in_the_middle_is_no_fault_of_ours(
+    port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gatehouse")
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /user/login HTTP/1.1\r\nContent-Length: 2000\r\n" + HEAD + b"\r\nemail=")
+    await writer.drain()
+
+    writer.close()
+    async with asyncio.timeout(30):
+        while not caplog.records:  # noqa: ASYNC110 - a log has no event to wait for
+            await asyncio.sleep(0.01)
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "POST /user/login status=400 member=0 from=127.0.0.1"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "header", "status"),
+    [
+        (b"GET /%ff", b"", "404"),
+        (b"GET //evil.example/", b"", "404"),
+        (b"GET http://evil.example/user/account", b"", "303"),
+        (b"OPTIONS *", b"", "405"),
+        (b"GET /user/signup?token=%ff%00", b"", "410"),
+        (b"GET /user/account", b"Cookie: gatehouse_session=\xff%00;;=; gatehouse_notice=\xff.\xff", "303"),
+        (b"GET /user/account", b'Cookie: gatehouse_device="; gatehouse_session=\xc4\x8d', "303"),
+        (b"GET /user/login", b"User-Agent: \xff\xfe\r\nAccept-Encoding: \xff", "200"),
+        (b"GET /user/account", b"HX-Request: true\r\nHX-Current-URL: http://[", "401"),
+        (b"POST /user/login", b"Origin: http://\xff", "403"),
+        (b"GET /" + b"a" * 50_000, b"", "404"),
+    ],
+)
+async def test_no_strange_request_breaks_anything(port: int, line: bytes, header: bytes, status: str) -> None:
+    heard = await talk(port, line + b" HTTP/1.1\r\nConnection: close\r\n" + HEAD + header + b"\r\n\r\n")
+
+    assert heard.startswith(f"HTTP/1.1 {status} ")
+    assert "content-security-policy: default-src 'none'" in heard
+    assert "evil.example" not in heard

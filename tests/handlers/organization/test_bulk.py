@@ -1,0 +1,174 @@
+"""A role for several people, and what changes by several people at once."""
+
+import httpx
+import pytest
+
+from db import engine, members
+from db.policy import Role
+from tests.db.members_house import add
+from tests.db.members_house import olga as the_owner
+from tests.handlers.organization.asking import PATH, out_of_band, select, toast
+from tests.markup import tree
+from tests.site import ON_SQLITE, Site, Visitor
+from tests.together import at_once
+
+# Several
+
+
+async def bulk(visitor: Visitor, ids: list[int], role: str, *, htmx: bool, shown: str = "") -> httpx.Response:
+    send = visitor.press if htmx else visitor.submit
+    return await send(f"{PATH}/roles", {"member": [str(id) for id in ids], "role": role, "filter": shown})
+
+
+async def test_several_get_a_role_as_a_page(site: Site) -> None:
+    ids = [await site.person(name) for name in ("ada", "bob", "cyd")]
+    olga = await site.sign_in("olga")
+
+    answer = await bulk(olga, [*ids, ids[0]], "RE", htmx=False, shown="role=NO&sort=name")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{PATH}?role=NO&sort=name")
+    assert toast(await olga.get(PATH)) == "3 people are Reviewers now."
+    assert {await site.role_of(name) for name in site.ids} == {Role.OWNER, Role.REVIEWER}
+
+
+async def test_several_get_a_role_as_a_fragment(site: Site) -> None:
+    ids = [await site.person(name) for name in ("ada", "bob", "cyd")]
+    olga = await site.sign_in("olga")
+
+    answer = await bulk(olga, ids[:2], "DI", htmx=True, shown="role=NO")
+    pieces = tree(answer)
+
+    assert answer.status_code == 200
+    assert pieces.roots[0]["id"] == "directory"
+    assert len(out_of_band(answer)) <= 4
+    assert pieces.one(id="members-count").text == "1 of 4 members"
+    assert toast(answer) == "2 people are Deactivated now."
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("before", "role", "sentence"),
+    [
+        (["NO", "NO"], "AN", "2 people are Annotators now."),
+        (["NO", "AN"], "AN", "1 person is Annotator now."),
+        (["AN", "AN"], "AN", "All of them were Annotators already."),
+        (["AN", "MA"], "NO", "2 people are Pending now."),
+        (["NO"], "AD", "P0 is Administrator now."),
+        (["AD"], "AD", "P0 was Administrator already."),
+    ],
+)
+async def test_the_sentence_for_several(site: Site, before: list[str], role: str, sentence: str) -> None:
+    ids = [await site.person(f"p{number}", Role(code)) for number, code in enumerate(before)]
+    olga = await site.sign_in("olga")
+
+    assert toast(await bulk(olga, ids, role, htmx=True)) == sentence
+
+
+@pytest.mark.parametrize("case", ["the Owner", "themself", "ownership", "nobody", "no role"])
+async def test_several_are_changed_all_or_not_at_all(site: Site, case: str) -> None:
+    ids = {
+        name: await site.person(name, Role(code))
+        for name, code in (("ada", "AD"), ("bob", "NO"), ("cyd", "MA"))
+    }
+    administrator = await site.sign_in("ada")
+    others = {"the Owner": [site.ids["olga"]], "themself": [ids["ada"]]}.get(case, [])
+    wanted = [] if case == "nobody" else [ids["bob"], *others, ids["cyd"]]
+    role = {"ownership": "OW", "no role": "ZZ"}.get(case, "RE")
+    status = 422 if case in ("nobody", "no role") else 409
+
+    page = await bulk(administrator, wanted, role, htmx=False)
+    fragment = await bulk(administrator, wanted, role, htmx=True)
+
+    assert (page.status_code, fragment.status_code) == (status, status)
+    assert fragment.headers["hx-reswap"] == "none"
+    assert toast(page) == toast(fragment)
+    assert select(page, ids["cyd"]) == ["MA"]
+    assert [await site.role_of(name) for name in ("bob", "cyd")] == [Role.PENDING, Role.MANAGER]
+
+
+@ON_SQLITE
+async def test_an_unknown_id_among_several_changes_nobody(site: Site) -> None:
+    ada = await site.person("ada")
+    olga = await site.sign_in("olga")
+
+    for strange in ("999", "x", "-1", "１"):
+        answer = await olga.press(f"{PATH}/roles", {"member": [str(ada), strange], "role": "AN"})
+        assert answer.status_code == 404
+    assert await site.role_of("ada") is Role.PENDING
+
+
+async def test_as_many_as_a_form_may_hold_are_changed_at_once(site: Site) -> None:
+    ids = await add([f"p{number}" for number in range(990)])
+    olga = await site.sign_in("olga")
+
+    answer = await bulk(olga, ids, "DI", htmx=True)
+
+    assert toast(answer) == "990 people are Deactivated now."
+    assert await engine.rows("SELECT COUNT(*) FROM member WHERE role = 'DI'") == [(990,)]
+
+
+# At once, over HTTP
+
+
+async def test_two_administrators_who_act_at_the_same_instant_get_an_answer_each(site: Site) -> None:
+    for name in ("ada", "bob"):
+        await site.person(name, Role.ADMINISTRATOR)
+    ada, bob = await site.sign_in("ada"), await site.sign_in("bob")
+
+    answers = await at_once(
+        ada.press(f"{PATH}/{site.ids['bob']}/role", role="DI"),
+        bob.press(f"{PATH}/{site.ids['ada']}/role", role="DI"),
+        ada.press(f"{PATH}/{site.ids['olga']}/role", role="DI"),
+        bob.press(f"{PATH}/{site.ids['olga']}/removal"),
+    )
+
+    codes = [answer.status_code for answer in answers if isinstance(answer, httpx.Response)]
+    assert codes.count(200) == 1
+    assert sorted({await site.role_of("ada"), await site.role_of("bob")}) == [
+        Role.ADMINISTRATOR,
+        Role.DEACTIVATED,
+    ]
+    assert set(codes) <= {200, 401, 403, 409}
+    assert await site.role_of("olga") is Role.OWNER
+
+
+@pytest.mark.parametrize("end", ["role", "removal"])
+async def test_who_is_deactivated_or_removed_is_out_with_the_next_request(site: Site, end: str) -> None:
+    ada = await site.person("ada", Role.ADMINISTRATOR)
+    olga, hers = await site.sign_in("olga"), await site.sign_in("ada")
+    assert (await hers.get(PATH)).status_code == 200
+
+    await olga.submit(f"{PATH}/{ada}/{end}", role="DI")
+    page, fragment = await hers.get(f"{PATH}?role=NO"), await hers.press(f"{PATH}/{ada}/role", role="AD")
+
+    assert (page.status_code, page.headers["location"]) == (
+        303,
+        "/user/login?next=/organization/members%3Frole%3DNO",
+    )
+    assert fragment.status_code == 401
+    assert fragment.headers["hx-redirect"].startswith("/user/login")
+
+
+async def test_who_loses_the_role_of_administrator_is_refused_with_the_next_request(site: Site) -> None:
+    ada = await site.person("ada", Role.ADMINISTRATOR)
+    olga, hers = await site.sign_in("olga"), await site.sign_in("ada")
+    await olga.submit(f"{PATH}/{ada}/role", role="MA")
+
+    answers = [await hers.get(PATH), await hers.press(f"{PATH}/{site.ids['olga']}/role", role="AN")]
+
+    assert [answer.status_code for answer in answers] == [403, 403]
+
+
+async def test_counts_are_right_after_every_kind_of_change(site: Site) -> None:
+    ids = [await site.person(f"p{number}") for number in range(6)]
+    olga = await site.sign_in("olga")
+
+    await bulk(olga, ids[:4], "AN", htmx=True)
+    await olga.press(f"{PATH}/{ids[0]}/role", role="DI")
+    await olga.press(f"{PATH}/{ids[1]}/removal")
+    await olga.press(f"{PATH}/{ids[4]}/removal")
+    boxes = tree(await olga.get(PATH)).one(id="role-counts").all("label")
+
+    assert " ".join(box.one("data").text for box in boxes) == "1 1 0 0 0 2 1"
+    await members.change_role(the_owner(site), member_id=ids[0], role=Role.PENDING)
+    assert tree(await olga.get(PATH)).one(id="waiting-note").text.startswith("2 people")

@@ -1,0 +1,334 @@
+"""What mails say: every kind, as text and as HTML, with the headers of both; no server and no database."""
+
+import re
+from dataclasses import replace
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from email.utils import parsedate_to_datetime
+from html.parser import HTMLParser
+
+import pytest
+from playwright.async_api import Browser
+
+import mailer
+from db import clock, letters
+from db.delivery import Mail
+from db.letters import Letter
+from db.links import Link
+from db.policy import Role
+from settings import CHECKOUT
+from tests import post
+from tests.smtp import Server, Taken
+
+# The end of 6 December 2026, UTC.
+ENDS_AT = 1_796_601_600_000
+LINK = Link(7, "invitation", 1, "ab" * 16, 0, 1, 1_795_953_600_000, 0, "", 0, 1)
+
+
+def by_hana(kind: str, role: Role, invited: str = "", link: Link | None = None) -> Letter:
+    return Letter(kind, post.TITLE, role, "Hana Vodičková", "hana@fenwick.example", invited, link)
+
+
+LETTERS = {
+    "invitation": by_hana("invitation", Role.ANNOTATOR, "l@graz.example", LINK),
+    "reminder": by_hana("reminder", Role.MANAGER, "l@graz.example", LINK),
+    "waiting": Letter("waiting", post.TITLE, Role.OWNER, waiting=3, newest=9),
+    "approved": Letter("approved", post.TITLE, Role.REVIEWER),
+    "accepted": by_hana("accepted", Role.ANNOTATOR),
+    "reset": Letter("reset", post.TITLE, Role.ANNOTATOR, link=replace(LINK, purpose="reset")),
+    "handed": by_hana("handed", Role.ANNOTATOR, link=replace(LINK, purpose="reset")),
+    "password": Letter("password", post.TITLE, Role.ANNOTATOR),
+    "address": Letter("address", post.TITLE, Role.PENDING, link=replace(LINK, purpose="address")),
+    "asked": Letter("asked", post.TITLE, Role.ADMINISTRATOR, invited="l@graz.example"),
+    "asked, used": Letter("asked", post.TITLE, Role.OWNER, invited="l@graz.example", state="used"),
+    "asked, removed": Letter("asked", post.TITLE, Role.OWNER, state="removed"),
+    "ownership": replace(by_hana("ownership", Role.OWNER), yours=True),
+    "ending": replace(by_hana("ending", Role.ANNOTATOR), yours=True, ends_at=ENDS_AT),
+    "request": Letter("request", post.TITLE, link=replace(LINK, purpose="request")),
+    "requested": Letter("requested", post.TITLE, Role.ADMINISTRATOR, waiting=2),
+}
+# What the same kinds say to others than the one they tell of.
+OTHERS = {
+    "ownership": by_hana("ownership", Role.ADMINISTRATOR),
+    "ending": replace(by_hana("ending", Role.ANNOTATOR), ends_at=ENDS_AT),
+}
+MAIL = Mail(1, "", "l@graz.example", 0, 0, 0, 0, "<1@fenwick.example>", 0, 0, 0, 0, "")
+
+
+def written(letter: Letter, recipient: str = "l@graz.example", app_name: str = "Label Studio") -> Taken:
+    """The mail as a server would take it."""
+    writer = mailer.LetterWriter(
+        Server(25).account(),
+        signer=post.SIGNER,
+        host=post.HOST,
+        app_name=app_name,
+        app_url="https://label.fenwick.example",
+        templates=post.TEMPLATES,
+    )
+    return Taken(recipient, writer.write(replace(MAIL, kind=letter.kind, recipient=recipient), letter))
+
+
+class Words(HTMLParser):
+    """The words a reader of the HTML part sees, in order; links and what would be loaded."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.tags: set[str] = set()
+        self._hidden = 0
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self._hidden += tag in ("style", "title")
+        for name, value in attrs:
+            if name == "href":
+                self.links.append(value or "")
+            if name in ("src", "srcset", "background") or "url(" in (value or ""):
+                self.loads.append(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden -= tag in ("style", "title")
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.words.append(data)
+
+
+def readable(text: str) -> list[str]:
+    return [word.rstrip(":") for word in text.split()]
+
+
+def test_there_is_a_letter_for_every_kind_of_mail() -> None:
+    kinds = {file.stem for file in (CHECKOUT / "templates" / "mail").glob("*.jinja")} - {"test"}
+
+    assert kinds == {letter.kind for letter in LETTERS.values()} == set(letters.KINDS)
+
+
+@pytest.mark.parametrize("letter", [*LETTERS.values(), *OTHERS.values()], ids=lambda letter: letter.kind)
+def test_both_parts_say_the_same_in_the_same_order(letter: Letter) -> None:
+    mail = written(letter)
+
+    html = Words(mail.html)
+
+    assert readable("".join(html.words)) == readable(mail.text)
+    assert set(html.links) == set(re.findall(r"https://\S+", mail.text))
+    assert len(readable(mail.text)) > 20
+
+
+@pytest.mark.parametrize("kind", LETTERS)
+def test_a_mail_has_the_headers_that_every_mail_needs(kind: str) -> None:
+    clock.stop_at(1_795_348_800_000)
+    message = written(LETTERS[kind]).message
+    clock.go_on()
+
+    assert str(message["From"]) == "Fenwick Herbarium <members@fenwick.example>"
+    assert str(message["To"]) == "l@graz.example"
+    assert (message["Message-ID"], message["Auto-Submitted"]) == ("<1@fenwick.example>", "auto-generated")
+    assert parsedate_to_datetime(message["Date"]).timestamp() == 1_795_348_800
+    assert message["Reply-To"] == ("hana@fenwick.example" if kind in ("invitation", "reminder") else None)
+    assert message.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+
+
+SUBJECTS = {
+    "invitation": "Hana Vodičková invites you to Fenwick Herbarium",
+    "reminder": "Your invitation to Fenwick Herbarium ends on 29 November 2026",
+    "waiting": "3 people wait for a role in Fenwick Herbarium",
+    "approved": "You're in: Reviewer at Fenwick Herbarium",
+    "accepted": "Hana Vodičková accepted your invitation to Fenwick Herbarium",
+    "reset": "Set a new password for Fenwick Herbarium",
+    "handed": "Hana Vodičková made a password link for your account at Fenwick Herbarium",
+    "password": "Your password for Fenwick Herbarium was changed",
+    "address": "Confirm your address for Fenwick Herbarium",
+    "asked": "l@graz.example asks for a new invitation to Fenwick Herbarium",
+    "ownership": "You are the Owner of Fenwick Herbarium now",
+    "ending": "Your access to Fenwick Herbarium ends on 6 December 2026",
+    "request": "Confirm that you ask for access to Fenwick Herbarium",
+    "requested": "2 people ask to be let in to Fenwick Herbarium",
+    "asked, used": "l@graz.example asks for a new invitation to Fenwick Herbarium",
+    "asked, removed": "Somebody asks for a new invitation to Fenwick Herbarium",
+}
+
+
+@pytest.mark.parametrize("kind", LETTERS)
+def test_a_subject_says_who_and_what(kind: str) -> None:
+    assert written(LETTERS[kind]).message["Subject"] == SUBJECTS[kind]
+
+
+def test_the_one_who_hands_over_and_those_who_look_after_people_are_told_of_the_other() -> None:
+    subjects = [written(letter).message["Subject"] for letter in OTHERS.values()]
+
+    assert subjects == [
+        "Hana Vodičková is the Owner of Fenwick Herbarium now",
+        "The access of Hana Vodičková to Fenwick Herbarium ends on 6 December 2026",
+    ]
+
+
+def test_one_person_who_waits_is_no_people() -> None:
+    assert written(replace(LETTERS["waiting"], waiting=1)).message["Subject"].startswith("1 person waits for")
+
+
+def test_one_person_who_asks_is_no_people() -> None:
+    subject = written(replace(LETTERS["requested"], waiting=1)).message["Subject"]
+
+    assert subject == "1 person asks to be let in to Fenwick Herbarium"
+
+
+@pytest.mark.parametrize(
+    ("known", "subject", "link"),
+    [
+        ("member", "You have an account at Fenwick Herbarium", f"{post.HOST}/user/login"),
+        ("asked", "You asked for access to Fenwick Herbarium already", None),
+    ],
+)
+def test_who_needs_no_request_is_told_so_without_a_token(known: str, subject: str, link: str | None) -> None:
+    mail = written(Letter("request", post.TITLE, known=known))
+
+    assert mail.message["Subject"] == subject
+    assert re.findall(r"https://\S+", mail.text) == ([link] if link else [])
+    assert readable("".join(Words(mail.html).words)) == readable(mail.text)
+
+
+def test_who_is_invited_by_the_command_line_is_invited_all_the_same() -> None:
+    mail = written(replace(LETTERS["invitation"], other="", other_email=""))
+
+    assert mail.message["Subject"] == "You are invited to Fenwick Herbarium"
+    assert "You are invited\n" in mail.text
+    assert "Answers go to" not in mail.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("invitation", "/user/invitation"),
+        ("reminder", "/user/invitation"),
+        ("reset", "/user/password/reset"),
+        ("address", "/user/confirmation"),
+        ("request", "/user/access-request/confirmation"),
+    ],
+)
+def test_a_link_is_built_from_the_public_address_and_opens(kind: str, path: str) -> None:
+    link = LETTERS[kind].link
+    assert link is not None
+
+    (url,) = set(re.findall(r"https://\S+", written(LETTERS[kind]).text))
+
+    base, _, token = url.partition("?token=")
+    assert base == post.HOST + path
+    assert post.SIGNER.matches(link.purpose, token, link.nonce)
+
+
+def test_a_link_that_was_handed_over_is_not_in_the_mail_that_tells_of_it() -> None:
+    assert "token" not in written(LETTERS["handed"]).raw.decode()
+
+
+@pytest.mark.parametrize("kind", LETTERS)
+def test_html_loads_nothing_and_runs_nothing(kind: str) -> None:
+    html = Words(written(LETTERS[kind]).html)
+
+    assert html.loads == []
+    assert not html.tags & {"script", "img", "link", "iframe", "form", "object"}
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "Hana\r\nBcc: everybody@example.org",
+    'Hana" <x@y.example>',
+    "=?utf-8?q?Hana=0D=0ABcc:_everybody@example.org?=",
+    "\u202eanaH\u2066",
+    "هنا الكتاب",
+    "Ha\x00na\x1b[31m\x85",
+    "{{ 7 * 7 }}{% endif %}",
+    "W" * 100,
+    "花" * 100,
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("kind", ["invitation", "accepted", "handed", "ownership", "ending"])
+def test_no_name_or_title_gets_out_of_its_place(kind: str, name: str) -> None:
+    usual_letter = {**LETTERS, **OTHERS}[kind]
+    mail = written(replace(usual_letter, other=name, title=name), app_name=name)
+
+    message, html = mail.message, Words(mail.html)
+
+    usual = written(usual_letter)
+    assert message.keys() == usual.message.keys()
+    assert len(mail.raw.split(b"\r\n\r\n")[0]) < 2_000
+    assert html.tags == Words(usual.html).tags
+    assert html.links == Words(usual.html).links
+    assert readable("".join(html.words)) == readable(mail.text)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]", mail.text + message["Subject"])
+    assert all(len(line) <= 998 for line in mail.raw.split(b"\r\n"))
+
+
+def test_the_longest_address_arrives_whole() -> None:
+    address = "l" * 64 + "@" + ".".join(["graz" * 15] * 3)[:180] + ".example"
+    assert len(address) == 253
+
+    mail = written(replace(LETTERS["invitation"], invited=address, other_email=address), address)
+
+    assert (str(mail.message["To"]), str(mail.message["Reply-To"])) == (address, address)
+    assert address in mail.text
+
+
+def test_an_international_domain_stands_beside_its_punycode() -> None:
+    mail = written(replace(LETTERS["invitation"], invited="l@xn--strae-oqa.de"), "l@xn--strae-oqa.de")
+
+    assert str(mail.message["To"]) == "l@xn--strae-oqa.de"
+    assert "l@xn--strae-oqa.de (straße.de)" in mail.text
+
+
+@pytest.mark.parametrize(
+    ("sender", "user", "is_from"),
+    [
+        ("Büro <post@büro.example>", "", "Büro <post@xn--bro-hoa.example>"),
+        ("post@fenwick.example", "", "post@fenwick.example"),
+        ("", "hana@fenwick.example", "hana@fenwick.example"),
+        ("", "hana", "gatehouse@members.fenwick.example"),
+    ],
+)
+def test_the_sender_is_from_email_or_something_that_can_be_answered(
+    sender: str, user: str, is_from: str
+) -> None:
+    account = Server(25).account(sender=sender, user=user)
+    writer = mailer.Writer(account, host=post.HOST, templates=post.TEMPLATES)
+
+    message = writer.message("test", "ada@example.org", "<1@x>", {"title": "Gatehouse", "host": post.HOST})
+
+    parsed = message_from_bytes(message.as_bytes(), policy=policy.default)
+    assert isinstance(parsed, EmailMessage)
+    assert str(parsed["From"]) == is_from
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("https://members.fenwick.example/door", "members.fenwick.example"),
+        ("http://192.0.2.7:8080", "[192.0.2.7]"),
+        ("http://[2001:db8::7]:8080", "[IPv6:2001:db8::7]"),
+        ("https://büro.example", "xn--bro-hoa.example"),
+        ("", "localhost"),
+    ],
+)
+def test_the_name_this_machine_gives_itself(host: str, name: str) -> None:
+    assert mailer.hello(host) == name
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_a_mail_is_readable_on_a_narrow_screen(theme: str, browser: Browser) -> None:
+    context = await browser.new_context(viewport={"width": 320, "height": 600}, color_scheme=theme)  # type: ignore[arg-type]
+    page = await context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    long = {"other": "W" * 100, "title": "Wörterbuchredaktion" * 5, "invited": "l" * 64 + "@graz.example"}
+
+    for letter in [*LETTERS.values(), *(replace(letter, **long) for letter in LETTERS.values())]:  # type: ignore[arg-type]
+        await page.set_content(written(letter).html)
+
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 320, letter.kind
+    assert asked == []
+    await context.close()

@@ -1,0 +1,137 @@
+"""Holds the arrows of the house, and proves that one running the wrong way is found."""
+
+import pytest
+
+from tests.arrows import (
+    MAY_IMPORT,
+    ROOT,
+    circle,
+    graph_of,
+    graph_of_the_house,
+    is_page,
+    modules_of,
+    reached,
+    violations,
+)
+
+# The pages of the examples below.
+PAGES = {"handlers.home", "handlers.user.login", "handlers.user.account", "handlers.organization.members"}
+
+
+def test_no_module_imports_itself_by_a_detour() -> None:
+    assert circle(graph_of_the_house()) == []
+
+
+def test_the_engine_knows_nothing_of_what_it_keeps() -> None:
+    graph = graph_of_the_house()
+
+    keeps = {module for module in reached(graph, "db.engine") if "db.tables" in reached(graph, module)}
+
+    assert keeps == set()
+
+
+def test_a_circle_is_found() -> None:
+    sources = {
+        "db": "",
+        "db.a": "from db import b",
+        "db.b": "def late():\n    from .c import x",
+        "db.c": "import db.a",
+    }
+
+    graph = graph_of(sources, packages={"db"})
+
+    assert sorted(set(circle(graph))) == ["db.a", "db.b", "db.c"]
+    assert reached(graph, "db.a") == {"db.a", "db.b", "db.c"}
+
+
+def test_a_package_that_lists_its_modules_is_no_circle() -> None:
+    sources = {"handlers": "from handlers import home", "handlers.home": "from handlers.http import forms"}
+    shared = {"handlers.http": "", "handlers.http.forms": ""}
+
+    graph = graph_of(sources | shared, packages={"handlers", "handlers.http"})
+
+    assert circle(graph) == []
+
+
+def test_every_module_keeps_to_the_arrows() -> None:
+    files = modules_of(ROOT)
+    sources = {module: file.read_text(encoding="utf-8") for module, file in files.items()}
+    pages = {module for module, source in sources.items() if is_page(source)}
+
+    found = [
+        line
+        for module, source in sources.items()
+        for line in violations(module, source, pages, files[module].name == "__init__.py")
+    ]
+
+    assert len(pages) >= 1
+    assert found == []
+
+
+def test_the_house_has_the_parts_that_the_arrows_speak_of() -> None:
+    parts = {module.partition(".")[0] for module in modules_of(ROOT)}
+
+    assert parts == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("db.members", "import litestar"),
+        ("db.members", "from jinja2 import Environment"),
+        ("db.members", "def late():\n    import links"),
+        ("db.members", "from settings import Settings"),
+        ("db.members", "import handlers.http.forms"),
+        ("db.policy", "from db import tables"),
+        ("db.policy", "from . import members"),
+        ("db.policy", "from .clock import now"),
+        ("db.tables", "from db.members import list_members"),
+        ("db.tables", "import db.sessions"),
+        ("handlers.home", "from db.tables import Member"),
+        ("handlers.home", "from db import tables"),
+        ("handlers.home", "import piccolo.query"),
+        ("handlers.home", "from settings import Settings"),
+        ("handlers.home", "import mailer"),
+        ("handlers.home", "from handlers.user.login import LoginForm"),
+        ("handlers.user.login", "from handlers.user import account"),
+        ("handlers.user.login", "from . import account"),
+        ("handlers.user.login", "from ..organization.members import MembersPage"),
+        ("handlers.user.login", "from handlers.organization import rows"),
+        ("handlers.organization.rows", "from handlers.organization.members import Filter"),
+        ("handlers.http.forms", "from handlers import home"),
+        ("links", "from db import policy"),
+        ("settings", "import links"),
+        ("mailer", "import settings"),
+        ("mailer", "import app"),
+        ("app", "import cli"),
+        ("app", "import importlib\nimportlib.import_module('cli')"),
+        ("app", "import importlib\nimportlib.import_module(some_name)"),
+        ("app", "import os\nos.environ['HOST']"),
+        ("app", "import os\nprint(os.environ['PICCOLO_CONF'])"),
+        ("links", "import os\nos.environ['PICCOLO_CONF'] = 'db.piccolo_conf'"),
+        ("mailer", "from os import getenv"),
+        ("db.members", "import os as system\nsystem.getenv('HOST')"),
+    ],
+)
+def test_an_arrow_that_runs_the_wrong_way_is_found(module: str, source: str) -> None:
+    assert len(violations(module, source, PAGES)) >= 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("cli", "import app\nfrom settings import Settings\nfrom db import members"),
+        ("app", "import os\nos.environ['PICCOLO_CONF'] = 'db.piccolo_conf'"),
+        ("cli", "import os\nos.environ.setdefault('PICCOLO_CONF', 'db.piccolo_conf')"),
+        ("settings", "import os\nos.environ.get('HOST')"),
+        ("handlers", "from handlers import home\nfrom handlers.user import login"),
+        ("handlers.user.login", "from handlers.http import forms\nfrom handlers.http.access import guard"),
+        ("handlers.user.login", "from ..http import forms\nfrom db import members\nimport links"),
+        ("handlers.organization.members", "from handlers.organization import rows\nfrom . import rows"),
+        ("db.members", "from db.tables import Member\nfrom db import activity, policy\nimport piccolo"),
+        ("db.tables", "from db.policy import Role\nfrom piccolo.table import Table"),
+        ("db.engine", "from db import piccolo_conf\nfrom db.clock import now"),
+    ],
+)
+def test_an_arrow_that_runs_the_right_way_is_let_pass(module: str, source: str) -> None:
+    assert violations(module, source, PAGES) == []

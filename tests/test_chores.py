@@ -1,0 +1,31 @@
+"""What a running server does by itself."""
+
+import asyncio
+from types import ModuleType
+
+import pytest
+
+import app
+from db import activity, engine
+from db.policy import SYSTEM
+from settings import Settings
+from tests.site import SECRET, Site
+
+DAY = 24 * 3600 * 1000
+
+
+async def test_a_running_server_forgets_old_activity_by_itself(
+    database: str, clock: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "CHORE_SECONDS", 0.01)
+    await engine.write(activity.record, SYSTEM, "restored")
+    clock.move(3 * DAY)
+
+    async with Site.opened(Settings(secret_key=SECRET, activity_days=2)):
+        async with asyncio.timeout(60):
+            # Nobody tells when a chore is done.
+            while (await activity.walk(limit=9))[-1].kind == "restored":  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        left = [event.kind for event in await activity.walk(limit=9)]
+
+    assert left == ["organization_made"]

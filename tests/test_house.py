@@ -1,0 +1,136 @@
+"""Holds what the house promises of its top level and its locks."""
+
+import fnmatch
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+
+TOP_LEVEL = {
+    ".ci",
+    ".git",
+    ".gitignore",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "app.py",
+    "cli",
+    "db",
+    "docs",
+    "handlers",
+    "links.py",
+    "mailer",
+    "pyproject.toml",
+    "requirements-build.txt",
+    "requirements-dev.txt",
+    "requirements.txt",
+    "settings.py",
+    "static",
+    "templates",
+    "tests",
+}
+
+# A lock holds nothing else: no address, no folder, no option that says where files come from.
+LOCK_LINE = re.compile(
+    r"""
+      (?P<name>[a-z0-9-]+) == (?P<version>[\w.]+) (\ ;\ [^\\]+)? \ \\
+    | \ {4} --hash=sha256: [0-9a-f]{64} (\ \\)?
+    | \ {4} \# .*
+    | \# .*
+    """,
+    re.VERBOSE,
+)
+ADDRESS = re.compile(r"://|\w/\w")
+
+
+def faults_of_lock(text: str) -> list[str]:
+    """The lines of a lock that are none of a pinned version, a hash, or a comment without an address."""
+    return [
+        line
+        for line in text.splitlines()
+        if not LOCK_LINE.fullmatch(line) or (line.lstrip().startswith("#") and ADDRESS.search(line))
+    ]
+
+
+def pins_of_lock(text: str) -> dict[str, str]:
+    return {found["name"]: found["version"] for found in LOCK_LINE.finditer(text) if found["name"]}
+
+
+def read_lock(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_the_top_level_holds_only_what_is_listed() -> None:
+    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines() if line[:1] != "#"]
+
+    found = {entry.name for entry in ROOT.iterdir()}
+
+    assert {name for name in found if not any(fnmatch.fnmatch(name, one) for one in ignored)} <= TOP_LEVEL
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-build.txt"])
+def test_a_lock_holds_versions_with_hashes_and_no_address(name: str) -> None:
+    lock = read_lock(name)
+
+    assert faults_of_lock(lock) == []
+    assert len(pins_of_lock(lock)) >= 1
+    assert not re.search(r"\\\n(?!    --hash=)", lock), "a version without a hash"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--index-url https://packages.example/simple",
+        "--extra-index-url https://packages.example/simple",
+        "--find-links wheels",
+        "segno @ file:///home/ada/segno.whl",
+        "segno>=1.6",
+        "segno==1.6.6",
+        "    # from https://packages.example/simple",
+        "    # via -r /home/ada/requirements.in",
+        "-r other.txt",
+    ],
+)
+def test_a_line_that_says_where_files_come_from_or_pins_nothing_is_found(line: str) -> None:
+    assert faults_of_lock(line) == [line]
+
+
+def test_the_tests_run_on_the_versions_that_people_run() -> None:
+    runtime, tests = (
+        pins_of_lock(read_lock("requirements.txt")),
+        pins_of_lock(read_lock("requirements-dev.txt")),
+    )
+
+    assert runtime.items() <= tests.items()
+
+
+def test_the_locks_fulfil_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = {
+        "requirements.txt": project["project"]["dependencies"],
+        "requirements-dev.txt": project["dependency-groups"]["dev"],
+        "requirements-build.txt": project["dependency-groups"]["build"],
+    }
+
+    for lock, lines in wanted.items():
+        pins = pins_of_lock(read_lock(lock))
+        for requirement in map(Requirement, lines):
+            assert pins[canonicalize_name(requirement.name)] in requirement.specifier, (
+                f"{requirement}: make lock"
+            )
+
+
+def test_the_map_for_newcomers_names_every_module_of_the_domain_once() -> None:
+    rows = re.findall(r"^\| [^|]+ \| (`.+) \|$", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE)
+
+    named = re.findall(r"`(\w+)`", " ".join(rows))
+
+    assert sorted(named) == sorted(
+        path.stem for path in (ROOT / "db").glob("*.py") if path.stem != "__init__"
+    )
