@@ -21,6 +21,7 @@ async def test_an_owner_sets_up_and_lets_a_second_person_in(database: str, brows
         await expect(ada.get_by_role("heading", name="Almost in, Ada")).to_be_visible()
 
         await olga.get_by_role("link", name="Close").click()
+        await expect(olga.locator("#invite-link")).to_have_count(0)
         await olga.reload()
         await olga.get_by_role("link", name="Show only them").click()
         await expect(olga.locator("#members-count")).to_have_text("1 of 2 members")
