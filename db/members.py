@@ -28,6 +28,7 @@ from db.sign_in import Browser, SignedIn
 from db.tables import Member
 
 EMAIL_KEY = "member.email_key"
+NOT_TAKEN_BACK = "Their role was changed once more meanwhile, so this wasn't taken back."
 TAKEN = "Somebody already has an account with this address. If it is yours, log in instead."
 
 
@@ -137,26 +138,42 @@ async def change_role(actor: Actor, *, member_id: int, role: Role) -> RoleChange
 
 async def change_roles(actor: Actor, *, member_ids: Sequence[int], role: Role) -> list[RoleChange]:
     """The same for several members: all or nothing."""
-    if not member_ids:
+    return await _written(actor, dict.fromkeys(member_ids, role))
+
+
+async def take_back(actor: Actor, *, given: Role, before: Mapping[int, Role]) -> list[RoleChange]:
+    """Takes a change back in which these members got the role `given`: each has the role before again.
+
+    All or nothing. Raises as change_roles, and Refused when somebody's role isn't the one given any more:
+    what was decided later stands.
+    """
+    return await _written(actor, before, given)
+
+
+async def _written(actor: Actor, wanted: Mapping[int, Role], given: Role | None = None) -> list[RoleChange]:
+    if not wanted:
         raise Invalid({"member": ["Select somebody first."]})
-    changes = await engine.write(_change_roles, actor, tuple(sorted(set(member_ids))), role)
+    changes = await engine.write(_change_roles, actor, dict(sorted(wanted.items())), given)
     outbox.wake()
     return changes
 
 
-async def _change_roles(actor: Actor, member_ids: Sequence[int], role: Role) -> list[RoleChange]:
-    acting, roles = await lock(actor, member_ids)
-    changed = []
-    for member_id in member_ids:
-        reason = policy.why_not_assigned(actor.id, acting, member_id, roles[member_id], role)
+async def _change_roles(actor: Actor, wanted: Mapping[int, Role], given: Role | None) -> list[RoleChange]:
+    acting, had = await lock(actor, tuple(wanted))
+    changed: dict[Role, dict[int, Role]] = {}
+    for member_id, role in wanted.items():
+        reason = policy.why_not_assigned(actor.id, acting, member_id, had[member_id], role)
+        if reason is None and given not in (None, had[member_id]):
+            reason = NOT_TAKEN_BACK
         if reason is not None:
-            raise Refused(await _about(member_id, reason, alone=len(member_ids) == 1))
-        if roles[member_id] is not role:
-            changed.append(member_id)
-    await _give(role, changed)
-    await _follow_up(actor, role, {member_id: roles[member_id] for member_id in changed})
-    rows = {row.id: row for row in await directory.several(member_ids)}
-    return [RoleChange(row=rows[member_id], before=roles[member_id]) for member_id in member_ids]
+            raise Refused(await _about(member_id, reason, alone=len(wanted) == 1))
+        if had[member_id] is not role:
+            changed.setdefault(role, {})[member_id] = had[member_id]
+    for role, before in changed.items():
+        await _give(role, tuple(before))
+        await _follow_up(actor, role, before)
+    rows = {row.id: row for row in await directory.several(tuple(wanted))}
+    return [RoleChange(row=rows[member_id], before=had[member_id]) for member_id in wanted]
 
 
 async def _follow_up(actor: Actor, role: Role, before: Mapping[int, Role]) -> None:
@@ -179,9 +196,8 @@ async def _follow_up(actor: Actor, role: Role, before: Mapping[int, Role]) -> No
 
 
 async def _give(role: Role, member_ids: Sequence[int]) -> None:
-    if member_ids:
-        marks = ", ".join("?" * len(member_ids))
-        await engine.execute(f"UPDATE member SET role = ? WHERE id IN ({marks})", role.value, *member_ids)
+    marks = ", ".join("?" * len(member_ids))
+    await engine.execute(f"UPDATE member SET role = ? WHERE id IN ({marks})", role.value, *member_ids)
 
 
 async def _about(member_id: int, reason: str, *, alone: bool) -> str:

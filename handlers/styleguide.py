@@ -25,7 +25,7 @@ async def show_styleguide(request: AnyRequest) -> Response[bytes]:
         rows=_rows(),
         empty=Form(("email", "first_name", "role", "persist_session", "password")),
         wrong=_wrong(),
-        undo=Undo(action="/styleguide", fields={}, target="#main"),
+        undo=Undo(action="/styleguide", fields=(), target="#main"),
         now=clock.now(),
     )
 

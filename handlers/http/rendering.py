@@ -39,7 +39,7 @@ class Undo:
     """The button in a toast that takes a change back: a form of its own."""
 
     action: str
-    fields: Mapping[str, str]
+    fields: Sequence[tuple[str, str]]
     target: str
 
 
@@ -95,11 +95,6 @@ def wants_fragment(request: AnyRequest) -> bool:
         and "hx-boosted" not in request.headers
         and "hx-history-restore-request" not in request.headers
     )
-
-
-def target_of(request: AnyRequest) -> str:
-    """The id of what htmx is going to replace on the page, or ""."""
-    return request.headers.get("hx-target", "")
 
 
 def fragment(

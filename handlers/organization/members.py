@@ -1,6 +1,6 @@
 """/organization/members: the table, its filter, roles for one and for several, and the CSV."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,7 +13,7 @@ from db import directory, engine, invite_link, members
 from db.directory import Filter, Page, Row
 from db.filters import NO_LINK
 from db.members import RoleChange
-from db.policy import DomainError, Invalid, Refused, Unknown
+from db.policy import DomainError, Invalid, Refused, Role, Unknown
 from handlers.http import access, rendering
 from handlers.http.access import Me
 from handlers.http.forms import Form
@@ -23,7 +23,7 @@ from handlers.http.rendering import Undo
 from handlers.organization import rows as member_rows
 from handlers.organization import spreadsheet
 from handlers.organization.sharing import present_invite_address
-from handlers.organization.wording import bulk_sentence, change_sentence, count_sentence
+from handlers.organization.wording import back_sentence, bulk_sentence, change_sentence, count_sentence
 
 PATH = "/organization/members"
 # The id of the list in the pages.
@@ -88,7 +88,22 @@ class MembersController(Controller):
             if rendering.wants_fragment(request):
                 raise
             return await _refused_page(request, chosen, error)
-        return await _changed_several(request, chosen, bulk_sentence(changes, role))
+        return await _changed_several(request, chosen, bulk_sentence(changes, role), changes)
+
+    @post("/members/reversal", status_code=HTTP_200_OK)
+    async def take_back(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        form = await Form.read(request, "role")
+        given, before = form.role(), _before(form)
+        chosen = _present_filter(request)
+        try:
+            form.check()
+            assert given is not None, "checked"
+            changes = await members.take_back(access.actor_of(current, request), given=given, before=before)
+        except (Invalid, Refused) as error:
+            if rendering.wants_fragment(request):
+                raise
+            return await _refused_page(request, chosen, error)
+        return await _changed_several(request, chosen, back_sentence(changes))
 
 
 async def _parse(query: Mapping[str, list[str]]) -> Filter:
@@ -154,23 +169,35 @@ async def _changed(request: AnyRequest, change: RoleChange) -> Response[bytes]:
     row, sentence, chosen = change.row, change_sentence(change), _present_filter(request)
     if not rendering.wants_fragment(request):
         return rendering.redirect(request, _path(chosen), notice=sentence)
-    undo = None
-    if change.before != row.role:
-        action = f"{PATH}/{row.id}/role"
-        # Not the row: by the time somebody thinks better of it, the page may show others.
-        undo = Undo(action=action, fields={"role": change.before.value}, target=f"#{LIST}")
-    if rendering.target_of(request) == LIST:
-        return await _changed_several(request, chosen, sentence, undo)
-    return await _row(request, row, chosen, toast=sentence, undo=undo)
+    return await _row(request, row, chosen, toast=sentence, undo=_undo([change]))
+
+
+def _undo(changes: Sequence[RoleChange]) -> Undo | None:
+    """What takes these changes to one role back. Its target isn't the row: by the time somebody thinks
+    better of it, the page may show others."""
+    changed = [change for change in changes if change.before != change.row.role]
+    if not changed:
+        return None
+    before = [("before", f"{change.row.id}:{change.before.value}") for change in changed]
+    return Undo(f"{PATH}/reversal", [*before, ("role", changed[0].row.role)], target=f"#{LIST}")
+
+
+def _before(form: Form) -> dict[int, Role]:
+    """Who had which role, from fields like before=17:RE."""
+    pairs = [value.partition(":") for value in form.several("before")]
+    roles = {role.value: role for role in Role}
+    if not all(code in roles for _, _, code in pairs):
+        form.wrong("before", "Write who had which role as number and code, like 17:RE.")
+    return {row_id(number): roles[code] for number, _, code in pairs if code in roles}
 
 
 async def _changed_several(
-    request: AnyRequest, chosen: Filter, sentence: str, undo: Undo | None = None
+    request: AnyRequest, chosen: Filter, sentence: str, changes: Sequence[RoleChange] = ()
 ) -> Response[bytes]:
     if not rendering.wants_fragment(request):
         return rendering.redirect(request, _path(chosen), notice=sentence)
     try:
-        return await _list(request, chosen, toast=sentence, undo=undo)
+        return await _list(request, chosen, toast=sentence, undo=_undo(changes))
     except (engine.TookTooLong, engine.Unavailable):
         # The change is done, and "nothing was changed" would be a lie; the next look shows it.
         return rendering.toast(request, sentence, status=200, refused=False)
@@ -184,8 +211,6 @@ async def _refused(request: AnyRequest, member_id: int, error: DomainError) -> R
     chosen = _present_filter(request)
     if not rendering.wants_fragment(request):
         return await _refused_page(request, chosen, error)
-    if rendering.target_of(request) == LIST:
-        return rendering.toast(request, str(error), status=_status(error))
     return await _row(request, row, chosen, toast=str(error), refused=True, status=_status(error))
 
 

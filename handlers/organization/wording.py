@@ -164,6 +164,13 @@ def bulk_sentence(changes: Sequence[RoleChange], role: Role) -> str:
     return f"{changed:,} people are {role.plural} now."
 
 
+def back_sentence(changes: Sequence[RoleChange]) -> str:
+    """What the toast says after a change was taken back."""
+    if len(changes) == 1:
+        return change_sentence(changes[0])
+    return f"{len(changes):,} people have the role back that they had before."
+
+
 def count_sentence(chosen: Filter, page: Page, me_id: int) -> str:
     """What #members-count says; it begins with the number of people the filter shows."""
     everybody = sum(page.counts.values())

@@ -36,7 +36,7 @@ if (toasts) {
   // Undo done: its toast goes, and the focus moves on to what it changed, if the page still shows that.
   on("htmx:afterRequest", ({ target, detail }) => {
     const toast = detail.successful ? target.closest(".toast") : null;
-    if (toast?.contains(document.activeElement)) (one(`select[hx-post="${CSS.escape(detail.pathInfo.requestPath)}"]`) ?? one("main")).focus();
+    if (toast?.contains(document.activeElement)) (one(`#member-${parseInt(one("[name=before]", toast)?.value)} select`) ?? one("main")).focus();
     toast?.remove();
   });
 }

@@ -59,6 +59,7 @@ TABLE: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "/organization/members": (ADMINISTRATORS, NEVER),
     "/organization/members.csv": (ADMINISTRATORS, NEVER),
     "/organization/members/roles": (NEVER, let_in(ADMINISTRATORS)),
+    "/organization/members/reversal": (NEVER, let_in(ADMINISTRATORS)),
     "/organization/members/{member_id}": (ADMINISTRATORS, NEVER),
     "/organization/members/{member_id}/role": (NEVER, let_in(ADMINISTRATORS)),
     "/organization/members/{member_id}/end": (NEVER, let_in(ADMINISTRATORS)),
