@@ -9,6 +9,7 @@ from db.members import Person
 from db.policy import Actor, DeadLink, NotAllowed, Refused, Role, administers, is_active, may_sign_in
 from db.sessions import Ages
 from db.sign_in import Browser, SignedIn
+from messages import refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ async def _accept(link_id: int, person: Person, ages: Ages, browser: Browser) ->
     if roles:
         ((member_id, has),) = roles.items()
         if has is not Role.PENDING:
-            raise Refused("There is an account with this address already. Log in with it.")
+            raise Refused(refusals.ACCOUNT_EXISTS)
         generation = await _take_over(member_id, person, invited)
     else:
         member_id, generation = await _new(person, invited), 0
@@ -191,10 +192,10 @@ async def _accept_as(actor: Actor, link_id: int) -> Role:
     has = (await deactivation.lock_roles((actor.id,))).get(actor.id, Role.DEACTIVATED)
     found = await engine.rows("SELECT email_key FROM member WHERE id = ?", actor.id)
     if not found or found[0][0] != invited.email_key:
-        raise NotAllowed("This invitation is for somebody else's address.")
+        raise NotAllowed(refusals.INVITATION_OF_ANOTHER)
     # Deactivated, or past their last day, since this request began.
     if not may_sign_in(has):
-        raise NotAllowed("This account is deactivated.")
+        raise NotAllowed(refusals.ACCOUNT_DEACTIVATED)
     role = has if is_active(has) else invited.role
     if role is not has:
         await engine.execute("UPDATE member SET role = ? WHERE id = ?", role.value, actor.id)

@@ -22,6 +22,7 @@ from db.links import Link
 from db.policy import Actor, DeadLink, NotAllowed, Role, Unknown
 from db.sign_in import Browser, SignedIn
 from db.throttle import Throttle
+from messages import refusals
 
 HOUR_MS: Final = 60 * 60 * 1000
 # A link that a person asked for by mail, and one that somebody hands over (CONTRACT.md §4).
@@ -126,11 +127,11 @@ async def make_reset_link(actor: Actor, *, member_id: int, life_ms: int = HANDED
     async def write() -> Link:
         roles = await deactivation.lock_roles((member_id, actor.id))
         if member_id not in roles:
-            raise Unknown("There is no such member.")
+            raise Unknown(refusals.NO_SUCH_MEMBER)
         # Who runs commands on the server owns the data anyway, so may help even the Owner back in.
         acting = roles.get(actor.id, Role.DEACTIVATED) if actor.kind == "member" else Role.OWNER
         if not policy.may_make_reset_link(actor.id, acting, member_id, roles[member_id]):
-            raise NotAllowed("You may not make a password link for this member.")
+            raise NotAllowed(refusals.NO_PASSWORD_LINK)
         await links.end(links.RESET, "replaced", subject=member_id)
         link = await links.make(
             links.RESET, subject=member_id, made_by=actor.id, expires_at=clock.now() + life_ms, max_uses=1
@@ -149,7 +150,7 @@ async def make_reset_link(actor: Actor, *, member_id: int, life_ms: int = HANDED
 class Handed:
     """A password link that somebody made for a member who wasn't told in the browser yet.
 
-    at: ms. by: who made it, in words that name nobody.
+    at: ms. by: who made it, naming nobody: "command", "owner" or "administrator".
     """
 
     at: int
@@ -166,8 +167,8 @@ async def handed(member_id: int, at: int) -> Handed:
     )
     kind, role = found[0] if found else ("", "")
     if kind == "command":
-        return Handed(at, "whoever runs this server")
-    return Handed(at, "the Owner" if role == Role.OWNER else "an Administrator")
+        return Handed(at, "command")
+    return Handed(at, "owner" if role == Role.OWNER else "administrator")
 
 
 async def acknowledge(actor: Actor, at: int) -> None:

@@ -13,6 +13,7 @@ from db import activity, days, directory, engine
 from db.activity import Event, Place
 from db.directory import Row
 from db.policy import Invalid
+from messages import by_field
 
 PAGE_SIZE: Final = 50
 EXPORT_BATCH: Final = 1_000
@@ -50,20 +51,20 @@ class Filter:
         errors: dict[str, list[str]] = {}
         typed = {name: _single(query, name, errors) for name in FIELDS}
         if typed["person"] and not _ID.fullmatch(typed["person"]):
-            errors["person"] = ["There is no such person: choose one by name or address."]
+            errors["person"] = [by_field.NO_SUCH_PERSON]
         if typed["kind"] and typed["kind"] not in kinds:
-            errors["kind"] = ["There is no such kind of event: choose one from the list."]
+            errors["kind"] = [by_field.NO_SUCH_EVENT]
         for name in ("from", "to"):
             if typed[name] and days.start_of(typed[name]) is None:
-                errors[name] = ["Write a day as 2026-11-22: year, month and day."]
+                errors[name] = [by_field.WRITE_A_DAY]
         if not errors.keys() & {"from", "to"} and typed["to"] and typed["from"] > typed["to"]:
-            errors["to"] = ["The last day is before the first. Choose a later one, or leave it empty."]
+            errors["to"] = [by_field.LAST_BEFORE_FIRST]
         places = {name: _place(typed[name]) for name in ("after", "before")}
         for name, place in places.items():
             if typed[name] and place is None:
-                errors[name] = ["This place in the log isn't one: start from the first page."]
+                errors[name] = [by_field.NO_PLACE_IN_LOG]
         if places["after"] and places["before"]:
-            errors["before"] = ["Give either after or before, not both."]
+            errors["before"] = [by_field.AFTER_OR_BEFORE]
         if errors:
             raise Invalid(errors)
         who, kind = int(typed["person"] or 0), typed["kind"]
@@ -118,7 +119,7 @@ async def count_new(shown: Filter, top: str) -> int:
     """How many events the filter shows that have come after that cursor, up to MOST_NEW. Raises Invalid."""
     place = _place(top)
     if place is None:
-        raise Invalid({"top": ["This place in the log isn't one."]})
+        raise Invalid({"top": [by_field.NO_TOP_OF_LOG]})
     return await engine.read(
         activity.count_newer,
         place,
@@ -195,10 +196,10 @@ def _single(query: Mapping[str, list[str]], name: str, errors: dict[str, list[st
     values = query.get(name) or [""]
     text = values[0].strip()
     if len(values) > 1:
-        errors[name] = ["Give this once."]
+        errors[name] = [by_field.GIVE_ONCE]
         return ""
     if len(text) > MAX_CHARACTERS or not text.isprintable():
-        errors[name] = [f"Use at most {MAX_CHARACTERS} characters, none of them a control character."]
+        errors[name] = [by_field.PLAIN_AT_MOST.format(most=MAX_CHARACTERS)]
         return ""
     return text
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+from messages import by_field
+
 MAX_BYTES: Final = 254
 MAX_LOCAL_CHARACTERS: Final = 64
 # As typed, before anything is computed: a domain of thousands of signs would cost seconds.
 MAX_TYPED_CHARACTERS: Final = 1_000
-TOO_LONG: Final = f"An email address has at most {MAX_BYTES} characters."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +32,18 @@ def parse(text: str) -> Address:
     """The address in `text`. Raises NotAnAddress with the reason as a sentence."""
     typed = text.strip()
     if not typed:
-        raise NotAnAddress("Enter an email address.")
+        raise NotAnAddress(by_field.ENTER_ADDRESS)
     if len(typed) > MAX_TYPED_CHARACTERS:
-        raise NotAnAddress(TOO_LONG)
+        raise NotAnAddress(by_field.ADDRESS_TOO_LONG.format(most=MAX_BYTES))
     local, at, domain = typed.rpartition("@")
     if not at or not local or not domain:
-        raise NotAnAddress("An email address has a name, an @ sign and a domain, like name@example.org.")
+        raise NotAnAddress(by_field.ADDRESS_PARTS)
     if not local.isascii():
-        raise NotAnAddress(
-            "The part before the @ sign may hold only plain letters, digits and signs (ASCII)."
-        )
+        raise NotAnAddress(by_field.ADDRESS_ASCII)
     if len(local) > MAX_LOCAL_CHARACTERS:
-        raise NotAnAddress(f"The part before the @ sign has at most {MAX_LOCAL_CHARACTERS} characters.")
+        raise NotAnAddress(by_field.ADDRESS_NAME_TOO_LONG.format(most=MAX_LOCAL_CHARACTERS))
     if "@" in local:
-        raise NotAnAddress("There are two @ signs in it.")
+        raise NotAnAddress(by_field.ADDRESS_TWO_AT)
     email_validator = _email_validator()
     try:
         checked = email_validator.validate_email(typed, check_deliverability=False, allow_smtputf8=False)
@@ -53,7 +52,7 @@ def parse(text: str) -> Address:
     host = (checked.ascii_domain or checked.domain).lower()
     email = f"{local}@{host}"
     if len(email.encode()) > MAX_BYTES:
-        raise NotAnAddress(TOO_LONG)
+        raise NotAnAddress(by_field.ADDRESS_TOO_LONG.format(most=MAX_BYTES))
     return Address(email=email, key=email.lower())
 
 

@@ -6,6 +6,7 @@ from db import activity, clock, engine, links, outbox
 from db.days import DAY_MS
 from db.links import Link
 from db.policy import Actor, Refused
+from messages import refusals
 
 LIFE_MS: Final = 7 * DAY_MS
 
@@ -22,7 +23,7 @@ async def ask(member_id: int, email: str) -> None:
 async def ask_again(actor: Actor) -> None:
     """Mails it once more to whoever asks for their own address. Raises Refused if there is none to do."""
     if not outbox.set_up():
-        raise Refused("Mail isn't set up on this server, so nothing can be sent.")
+        raise Refused(refusals.NO_MAIL)
 
     async def write() -> None:
         found = await engine.rows(
@@ -30,7 +31,7 @@ async def ask_again(actor: Actor) -> None:
             actor.id,
         )
         if not found or found[0][1]:
-            raise Refused("Your address is confirmed already.")
+            raise Refused(refusals.CONFIRMED_ALREADY)
         await ask(actor.id, found[0][0])
         await activity.record(actor, "confirmation_asked_for", actor.id)
 

@@ -9,11 +9,12 @@ from typing import Final
 
 from db import address_list
 from db.address_list import AddressList, Entry
-from db.policy import LABELS, WORKING, Invalid, Role
+from db.policy import WORKING, Invalid, Role
+from messages import by_field
 
 MAX_ROWS: Final = 10_000
 _COLUMNS: Final = ("email", "role", "first_name", "last_name")
-_ROLES: Final = {word.lower(): role for role in WORKING for word in (role.value, LABELS[role])}
+_ROLES: Final = {word.lower(): role for role in WORKING for word in (role.value, role.label)}
 
 
 def parse(content: bytes) -> AddressList:
@@ -22,22 +23,21 @@ def parse(content: bytes) -> AddressList:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise Invalid({"file": [f"Line {line} isn't UTF-8. Save the file as CSV in UTF-8."]}) from error
+        raise Invalid({"file": [by_field.FILE_NOT_UTF8.format(line=line)]}) from error
     if "\0" in text:
-        raise Invalid({"file": ["This is no text file. Save the table as CSV."]})
+        raise Invalid({"file": [by_field.FILE_NO_TEXT]})
     first_line = text.partition("\n")[0]
     delimiter = max(",;\t", key=first_line.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         header = [cell.strip().lower().replace(" ", "_") for cell in next(reader, [])]
         if "email" not in header:
-            raise Invalid(
-                {"file": ['The first line has to name the columns, and one of them has to be "email".']}
-            )
+            raise Invalid({"file": [by_field.FILE_NO_EMAIL]})
         places: dict[str, int] = {name: header.index(name) for name in _COLUMNS if name in header}
         return address_list.once(_entries(reader, places))
     except csv.Error as error:
-        raise Invalid({"file": [f"Line {reader.line_num} can't be read: {error}."]}) from error
+        unreadable = by_field.FILE_LINE_UNREADABLE.format(line=reader.line_num, fault=error)
+        raise Invalid({"file": [unreadable]}) from error
 
 
 def _entries(reader: "csv.reader", places: dict[str, int]) -> Iterator[Entry]:  # type: ignore[valid-type]
@@ -47,7 +47,7 @@ def _entries(reader: "csv.reader", places: dict[str, int]) -> Iterator[Entry]:  
             continue
         count += 1
         if count > MAX_ROWS:
-            raise Invalid({"file": [f"The file has more than {MAX_ROWS:,} rows. Split it."]})
+            raise Invalid({"file": [by_field.FILE_TOO_LONG.format(most=MAX_ROWS)]})
         yield _entry(cells, places, reader.line_num)  # type: ignore[attr-defined]
 
 
@@ -63,13 +63,12 @@ def _entry(cells: list[str], places: dict[str, int], line: int) -> Entry:
         line=line,
     )
     if any(unicodedata.category(sign) == "Cc" for text in found.values() for sign in text):
-        why = "There are characters in it that can't be typed (control characters)."
-        return replace(entry, address=None, why=why)
+        return replace(entry, address=None, why=by_field.CONTROL_CHARACTERS)
     word = found.get("role", "")
     if not word:
         return entry
     role: Role | None = _ROLES.get(word.lower())
     if role is None:
-        why = f"“{word[:40]}” is no role to invite to; use Annotator, Reviewer, Manager or Administrator."
+        why = by_field.FILE_NO_ROLE.format(word=word[:40])
         return replace(entry, address=None, why=f"{entry.why} {why}".strip())
     return replace(entry, role=role)

@@ -122,6 +122,11 @@ def for_share() -> str:
     return "" if dialect() == "sqlite" else " FOR SHARE"
 
 
+def literal(text: str) -> str:
+    """Words of our own as they stand in a statement. What people typed is an argument of it instead."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """Pieces of a list, each for one statement: SQLite and PostgreSQL take some 32,766 values in it."""
     return (items[start : start + ROWS_PER_STATEMENT] for start in range(0, len(items), ROWS_PER_STATEMENT))

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from db.keys import search_terms
 from db.policy import Invalid, Role
+from messages import by_field
 
 MAX_SEARCH_CHARACTERS: Final = 200
 # Who waits comes first, then by rank; who left comes last.
@@ -40,7 +41,6 @@ SORT_COLUMNS: Final = {
 SORTS: Final = tuple(f"{sign}{name}" for name in SORT_COLUMNS for sign in ("", "-"))
 _NUMERIC: Final = frozenset({"joined", "activity"})
 _ID: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
-NO_LINK: Final = "There is no such invite link: open the list from the dialog that shows the link."
 _MAX_CURSOR_CHARACTERS: Final = 2_000
 _MAX_INTEGER: Final = 2**63 - 1
 _write_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -115,23 +115,23 @@ class Filter:
         errors: dict[str, list[str]] = {}
         single = {name: _single(query, name, errors) for name in ("q", "sort", "link", "after", "before")}
         if len(single["q"]) > MAX_SEARCH_CHARACTERS:
-            errors["q"] = [f"Search for at most {MAX_SEARCH_CHARACTERS} characters."]
+            errors["q"] = [by_field.SEARCH_AT_MOST.format(most=MAX_SEARCH_CHARACTERS)]
         elif _has_control_characters(single["q"]):
-            errors["q"] = ["A search can't hold control characters such as tabs or line breaks."]
+            errors["q"] = [by_field.SEARCH_CONTROL_CHARACTERS]
         roles = _roles([code for code in query.get("role", []) if code], errors)
         sort = single["sort"] or DEFAULT_SORT
         if sort not in SORTS:
-            errors["sort"] = [f"Sort by one of {', '.join(SORT_COLUMNS)}, with a minus in front to reverse."]
+            errors["sort"] = [by_field.SORT_BY.format(columns=", ".join(SORT_COLUMNS))]
         if single["link"] and not _ID.fullmatch(single["link"]):
-            errors["link"] = [NO_LINK]
+            errors["link"] = [by_field.NO_SUCH_LINK]
         if single["after"] and single["before"]:
-            errors["before"] = ["Give either after or before, not both."]
+            errors["before"] = [by_field.AFTER_OR_BEFORE]
         link = int(single["link"] or 0) if "link" not in errors else 0
         found = cls(single["q"].strip(), roles, sort, link, single["after"], single["before"])
         if "sort" not in errors:
             for name in ("after", "before"):
                 if not found._knows(single[name]):
-                    errors.setdefault(name, ["This place in the list isn't one: start from the first page."])
+                    errors.setdefault(name, [by_field.NO_PLACE_IN_LIST])
         if errors:
             raise Invalid(errors)
         return found
@@ -191,7 +191,7 @@ class Filter:
 def _single(query: Mapping[str, list[str]], name: str, errors: dict[str, list[str]]) -> str:
     values = query.get(name) or [""]
     if len(values) > 1:
-        errors[name] = ["Give this once."]
+        errors[name] = [by_field.GIVE_ONCE]
         return ""
     return values[0]
 
@@ -199,7 +199,8 @@ def _single(query: Mapping[str, list[str]], name: str, errors: dict[str, list[st
 def _roles(codes: list[str], errors: dict[str, list[str]]) -> tuple[Role, ...]:
     known = {role.value: role for role in Role}
     if any(code not in known for code in codes):
-        errors["role"] = [f"A role is one of {', '.join(role.value for role in ROLE_ORDER)}."]
+        codes = [role.value for role in ROLE_ORDER]
+        errors["role"] = [by_field.ROLE_IS_ONE_OF.format(roles=", ".join(codes))]
         return ()
     return _in_order(known[code] for code in codes)
 

@@ -12,6 +12,7 @@ from db.days import DAY_MS
 from db.link_limits import End
 from db.links import Link
 from db.policy import Actor, Invalid, NotAllowed, Role
+from messages import by_field, logbook, refusals
 
 MAX_NOTE_CHARACTERS: Final = 200
 # The log's `before` and `after` stand in an index, where PostgreSQL takes 2,704 bytes for all of a row.
@@ -111,20 +112,13 @@ def _faults(changed: Mapping[str, Any], link: Link) -> dict[str, list[str]]:
     faults: dict[str, list[str]] = {}
     end, most = changed.get("link_end"), changed.get("link_max_uses")
     if end and end.ends == "on" and end.at <= clock.now():
-        faults["link_ends_on"] = ["That day is over. Choose today or a later one."]
+        faults["link_ends_on"] = [by_field.DAY_OVER]
     now = clock.now()
     if end and end.days and end.of(link.made_at) <= now and not link.dead_because(now):
         old = (now - link.made_at) // DAY_MS
-        faults["link_days"] = [
-            f"The present link is {old} day{'' if old == 1 else 's'} old, so it would stop working at once."
-            " Allow more, or reset the link first: its days begin anew."
-        ]
+        faults["link_days"] = [by_field.LINK_TOO_OLD.format(old)]
     if most and link.uses >= most:
-        people = "1 person has" if link.uses == 1 else f"{link.uses:,} people have"
-        faults["link_max_uses"] = [
-            f"{people} registered by the present link, so it would stop working at once."
-            " Allow more, or reset the link first: the new one counts from 0."
-        ]
+        faults["link_max_uses"] = [by_field.LINK_TOO_USED.format(link.uses)]
     return faults
 
 
@@ -142,7 +136,7 @@ async def _change(actor: Actor, wish: Wish) -> Rules:
     before = await _rules(engine.for_update())
     found = await engine.rows("SELECT role FROM member WHERE id = ?", actor.id)
     if not any(policy.owns(Role(role)) for (role,) in found):
-        raise NotAllowed("Only the Owner changes the settings.")
+        raise NotAllowed(refusals.CHANGE_SETTINGS)
     link, changed = await invite_link.newest(), _differing(wish, before)
     if faults := _faults(changed, link):
         raise Invalid(faults)
@@ -211,25 +205,34 @@ async def _tell(actor: Actor, before: Rules, after: Rules) -> None:
 
 
 def _words(rules: Rules, other: Rules) -> dict[str, str]:
-    who = {"administrators": "Owner and Administrators", "owner": "the Owner", "nobody": "nobody"}
-    end = rules.link_end
+    uses, age, idle = rules.link_max_uses, rules.session_age // DAY_MS, rules.session_idle // DAY_MS
     return {
         "title": rules.title,
-        "link_end": {
-            "never": "no end",
-            "after": f"{_days(end.days * DAY_MS)} after each reset",
-            "on": f"until {days.words(max(end.at - 1, 0))}",
-        }[end.ends],
-        "link_max_uses": f"{rules.link_max_uses:,} uses" if rules.link_max_uses else "any number of uses",
+        "link_end": _end(rules.link_end),
+        "link_max_uses": logbook.LINK_USES.format(uses) if uses else logbook.LINK_USED_BY_ANY_NUMBER,
         "link_domains": _domains(rules.link_domains, other.link_domains),
-        "notice_waiting": f"somebody waits: {who[rules.notice_waiting]}",
-        "notice_asked": f"somebody asks for access: {who[rules.notice_asked]}",
-        "notice_ending": f"a membership is about to end: {who[rules.notice_ending]}",
-        "session_age": f"{_days(rules.session_age)} in all",
-        "session_idle": f"{_days(rules.session_idle)} unused",
+        **{
+            name: words.format(who=logbook.TOLD[getattr(rules, name)])
+            for name, words in logbook.NOTICES.items()
+        },
+        "session_age": logbook.SESSION_AGE.format(age) if age else logbook.SESSION_AGE_ALLOWED,
+        "session_idle": logbook.SESSION_IDLE.format(idle) if idle else logbook.SESSION_IDLE_ALLOWED,
         "may_ask": "on" if rules.may_ask else "off",
-        **{role: f"{role.label}: {text or 'nothing'}" for role, text in rules.notes.items()},
+        **{role: _note(role, text) for role, text in rules.notes.items()},
     }
+
+
+def _end(end: End) -> str:
+    if end.ends == "never":
+        return logbook.LINK_NEVER_ENDS
+    if end.ends == "after":
+        return logbook.LINK_ENDS_AFTER.format(end.days)
+    return logbook.LINK_ENDS_ON.format(day=days.words(end.at - 1))
+
+
+def _note(role: Role, text: str) -> str:
+    words = logbook.ROLE_NOTE if text else logbook.NO_ROLE_NOTE
+    return words.format(role=role.label, text=text)
 
 
 def _domains(domains: tuple[str, ...], others: tuple[str, ...]) -> str:
@@ -239,12 +242,6 @@ def _domains(domains: tuple[str, ...], others: tuple[str, ...]) -> str:
     named = list[str]()
     for domain in domains:
         if sum(map(len, named)) + len(domain) > MAX_DOMAIN_CHARACTERS:
-            return f"{', '.join(named)} and {len(domains) - len(named)} more"
+            return logbook.DOMAINS_AND_MORE.format(domains=", ".join(named), count=len(domains) - len(named))
         named.append(domain)
-    return ", ".join(named) or "any domain"
-
-
-def _days(ms: int) -> str:
-    """A length of time in days; 0 is what the environment allows."""
-    number = ms // DAY_MS
-    return ("1 day" if number == 1 else f"{number:,} days") if ms else "as long as the environment allows"
+    return ", ".join(named) or logbook.ANY_DOMAIN

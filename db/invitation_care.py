@@ -7,6 +7,7 @@ from db import acceptance, activity, clock, engine, invitation_ends, links, memb
 from db.acceptance import Invited
 from db.days import DAY_MS
 from db.policy import Actor, Refused, Role, Unknown
+from messages import refusals
 
 REMIND_BEFORE_MS: Final = 2 * DAY_MS
 # Asking for a new one tells the inviter at most so often.
@@ -16,7 +17,7 @@ ASK_AGAIN_MS: Final = 3600 * 1000
 async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> None:
     """Another role for an open invitation; read at acceptance. Raises NotAllowed, Unknown and Refused."""
     if role not in policy.WORKING:
-        raise Refused("An invitation gives one of the roles Annotator, Reviewer, Manager, Administrator.")
+        raise Refused(refusals.NO_ROLE_TO_INVITE_TO)
 
     async def write() -> None:
         ((_, before, _),) = await _lock_open(actor, (invitation_id,))
@@ -174,7 +175,7 @@ async def _lock_open(actor: Actor, invitation_ids: Sequence[int]) -> list[tuple[
     """Locks open invitations in id order: address, role code and link of each. Checks the actor's right."""
     wanted = sorted(set(invitation_ids))
     if not wanted:
-        raise Refused("Select an invitation first.")
+        raise Refused(refusals.SELECT_AN_INVITATION)
     # Whoever loses the right at this instant can't finish, and vouches for nobody afterwards.
     await members.lock(actor)
     marks = ", ".join("?" * len(wanted))
@@ -184,9 +185,8 @@ async def _lock_open(actor: Actor, invitation_ids: Sequence[int]) -> list[tuple[
         *wanted,
     )
     if len(found) < len(wanted):
-        raise Unknown("There is no such invitation.")
-    words = {"accepted": "was accepted", "revoked": "was revoked", "void": "is void"}
+        raise Unknown(refusals.NO_SUCH_INVITATION)
     for email, _, _, end_reason in found:
         if end_reason:
-            raise Refused(f"The invitation of {email} {words[end_reason]} already. Nothing was changed.")
+            raise Refused(refusals.INVITATION_ENDED_BY[end_reason].format(email=email))
     return [(email, role, link_id) for email, role, link_id, _ in found]

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from db import clock, engine, ids, keys, request_list
 from db.policy import Invalid, Role
+from messages import by_field, logbook
 
 PAGE_SIZE: Final = 50
 MAX_SEARCH_CHARACTERS: Final = 200
@@ -90,18 +91,16 @@ class Filter:
             values = query.get(name) or [""]
             single[name] = values[0]
             if len(values) > 1:
-                errors[name] = ["Give this once."]
+                errors[name] = [by_field.GIVE_ONCE]
         if len(single["q"]) > MAX_SEARCH_CHARACTERS or any(ord(sign) < 32 for sign in single["q"]):
-            errors["q"] = [
-                f"Search for at most {MAX_SEARCH_CHARACTERS} characters, none of them a control character."
-            ]
+            errors["q"] = [by_field.SEARCH_PLAIN.format(most=MAX_SEARCH_CHARACTERS)]
         if single["state"] not in ("", *STATES):
-            errors["state"] = [f"A state is one of {', '.join(STATES)}."]
+            errors["state"] = [by_field.STATE_IS_ONE_OF.format(states=", ".join(STATES))]
         numbers = {}
         for name in ("batch", "after", "before"):
             numbers[name] = ids.read(single[name])
             if single[name] and not numbers[name]:
-                errors[name] = ["This is no number of ours: start from the first page."]
+                errors[name] = [by_field.NO_NUMBER]
         if errors:
             raise Invalid(errors)
         return cls(single["q"].strip(), single["state"], **numbers)
@@ -129,8 +128,9 @@ class Page:
     counts: Mapping[str, int]
 
 
-_COLUMNS: Final = """i.id, i.email, i.first_name, i.last_name, i.role,
-    COALESCE(NULLIF(TRIM(b.first_name || ' ' || b.last_name), ''), NULLIF(b.email, ''), 'a removed member'),
+_COLUMNS: Final = f"""i.id, i.email, i.first_name, i.last_name, i.role,
+    COALESCE(NULLIF(TRIM(b.first_name || ' ' || b.last_name), ''), NULLIF(b.email, ''),
+        {engine.literal(logbook.REMOVED)}),
     i.made_at, i.asked_at, i.shown_at, i.link_id, l.nonce, l.expires_at, l.end_reason, i.ended_at,
     i.end_reason,
     COALESCE(o.state, ''), COALESCE(o.said, ''), COALESCE(o.tries, 0),

@@ -10,6 +10,7 @@ from db.address_list import AddressList, Entry
 from db.days import DAY_MS
 from db.deactivation import ROLE_NOW
 from db.policy import Actor, Invalid, NotAllowed, Refused, Role
+from messages import by_field, refusals
 
 MAX_TYPED: Final = 500
 
@@ -79,11 +80,11 @@ async def invite(
     it is taken in the same transaction. Raises NotAllowed, and Unknown when the upload was sent already.
     """
     if not listed.entries:
-        raise Invalid({"emails": ["Enter at least one email address."]})
+        raise Invalid({"emails": [by_field.ENTER_ADDRESSES]})
     if listed.wrong and not left_out:
-        raise Invalid({"emails": ["Some of these are no addresses. Nothing was sent."]})
+        raise Invalid({"emails": [by_field.SOME_NO_ADDRESSES]})
     if not listed.good:
-        raise Invalid({"emails": ["None of these is an address. Nothing was sent."]})
+        raise Invalid({"emails": [by_field.ALL_NO_ADDRESSES]})
     batch = await engine.write(invite_within, actor, listed, role, days, upload_id)
     outbox.wake()
     return batch
@@ -123,7 +124,7 @@ async def invite_within(
         await uploads.take(actor, upload_id)
     plan = await _plan(listed, role)
     if any(outcome.role not in policy.WORKING for outcome in plan.outcomes if outcome.fate in MAILED):
-        raise Refused("An invitation gives one of the roles Annotator, Reviewer, Manager, Administrator.")
+        raise Refused(refusals.NO_ROLE_TO_INVITE_TO)
     batch_id = await _new_batch(actor)
     invited = await _open([outcome.entry.address.key for outcome in plan.outcomes if outcome.entry.address])
     mailed = [outcome for outcome in plan.outcomes if outcome.fate in MAILED]
@@ -159,7 +160,7 @@ async def lock(actor: Actor) -> None:
         # Locked until the end: whoever loses the right at this instant leaves no open invitation behind.
         roles = await deactivation.lock_roles((actor.id,))
         if not policy.administers(roles.get(actor.id, Role.DEACTIVATED)):
-            raise NotAllowed("Only the Owner and Administrators invite people.")
+            raise NotAllowed(refusals.INVITE_PEOPLE)
 
 
 async def _members(wanted: Sequence[str]) -> dict[str, tuple[int, Role, bool]]:

@@ -4,6 +4,7 @@ from db import activity, clock, days, engine, link_limits, links, members
 from db.link_limits import Limits
 from db.links import Link
 from db.policy import Actor, Refused
+from messages import refusals
 
 
 async def present() -> Link:
@@ -42,10 +43,7 @@ async def _reset(actor: Actor) -> Link:
     end = (await link_limits.settled(engine.for_update())).end
     await members.lock(actor)
     if end.ends == "on" and end.at <= clock.now():
-        raise Refused(
-            f"Invite links end on {days.words(end.at - 1)}, and that day is over."
-            " The Owner can choose another in Settings."
-        )
+        raise Refused(refusals.LINKS_ENDED.format(day=days.words(end.at - 1)))
     await links.end(links.INVITE, "reset")
     link = await link_limits.make(actor.id)
     await activity.record(actor, "invite_link_reset")

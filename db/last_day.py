@@ -9,6 +9,7 @@ from typing import Final
 from db import activity, clock, days, engine, notices, outbox
 from db.days import DAY_MS
 from db.policy import Actor, Invalid, has_ended
+from messages import by_field
 
 # How long before the end it is told by mail, and from when on the person's own pages show it.
 TOLD_BEFORE_MS: Final = 3 * DAY_MS
@@ -41,12 +42,12 @@ def ends_at_of(text: str) -> int:
         return 0
     start = days.start_of(text)
     if start is None:
-        raise Invalid({"last_day": ["Enter a day as year, month and day, like 2026-12-06."]})
+        raise Invalid({"last_day": [by_field.ENTER_A_DAY]})
     # Days of this shape come in the order of their letters.
     if text < earliest():
-        raise Invalid({"last_day": [f"That day is over. Choose today ({earliest()}) or a later day."]})
+        raise Invalid({"last_day": [by_field.LAST_DAY_OVER.format(today=earliest())]})
     if text > latest():
-        raise Invalid({"last_day": [f"Choose a day of the next {MOST_YEARS} years, or none at all."]})
+        raise Invalid({"last_day": [by_field.LAST_DAY_TOO_FAR.format(years=MOST_YEARS)]})
     return start + DAY_MS
 
 

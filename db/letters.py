@@ -12,17 +12,7 @@ from db import addresses, clock, days, engine, links, notices, policy, request_l
 from db.delivery import Mail
 from db.links import Link
 from db.policy import Role
-
-# What somebody with a role may do, in a phrase after "you are …:".
-DOES: Final[Mapping[Role, str]] = {
-    Role.OWNER: "the organization is yours",
-    Role.ADMINISTRATOR: "you look after people and their roles",
-    Role.MANAGER: "you run projects in {app}",
-    Role.REVIEWER: "you label and check in {app}",
-    Role.ANNOTATOR: "you label in {app}",
-    Role.PENDING: "you wait for a role",
-    Role.DEACTIVATED: "you have no access",
-}
+from messages import phrases
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +46,14 @@ class Letter:
         words = {
             "title": self.title,
             "role": self.role.label,
-            "does": DOES[self.role].format(app=app_name),
+            "does": phrases.DOES[self.role].format(app=app_name),
             "app_name": app_name,
             "other": self.other,
             "other_email": self.other_email,
             "invited": _shown(self.invited),
             "yours": "yes" if self.yours else "",
             "state": self.state,
-            "who": "1 person waits" if self.waiting == 1 else f"{self.waiting} people wait",
-            "askers": "1 person asks" if self.waiting == 1 else f"{self.waiting} people ask",
+            "waiting": str(self.waiting),
             "known": self.known,
         }
         if self.link:
@@ -166,7 +155,7 @@ async def _reset(mail: Mail, title: str) -> Letter:
 async def _handed(mail: Mail, title: str) -> Letter:
     person, link = await _person(mail.member_id), await _link(mail, links.RESET)
     maker = await _person(mail.subject_id) if mail.subject_id else None
-    who, email = (maker.label, maker.email) if maker else ("Whoever runs the server", "")
+    who, email = (maker.label, maker.email) if maker else (phrases.SERVER_KEEPER, "")
     return Letter(mail.kind, title, role=person.role, other=who, other_email=email, link=link)
 
 

@@ -12,6 +12,7 @@ from db import addresses, clock, engine, links
 from db.addresses import Address
 from db.days import DAY_MS
 from db.links import Link
+from messages import by_field, phrases
 
 MAX_DOMAINS: Final = 50
 DOMAINS_NAMED: Final = 12
@@ -54,20 +55,22 @@ class Limits:
 
     def why_not(self, address: Address) -> list[str]:
         """The sentence for the person in front of the form; empty when they may register."""
-        return [] if self.lets_in(address) else [f"Here you register with an address {self.where}."]
+        return [] if self.lets_in(address) else [by_field.OTHER_DOMAIN.format(where=self.where)]
 
     @property
     def where(self) -> str:
         """The domains in words: "at example.org or below example.net"; "" when all may register."""
         named = [
-            f"below {addresses.shown_domain(domain.removeprefix(BELOW))}"
-            if domain.startswith(BELOW)
-            else f"at {addresses.shown_domain(domain)}"
+            (phrases.BELOW_DOMAIN if domain.startswith(BELOW) else phrases.AT_DOMAIN).format(
+                domain=addresses.shown_domain(domain.removeprefix(BELOW))
+            )
             for domain in self.domains[:DOMAINS_NAMED]
         ]
         rest = len(self.domains) - len(named)
-        named += [f"at one of {rest} more domains"] if rest else []
-        return " or ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
+        named += [phrases.AT_MORE_DOMAINS.format(rest)] if rest else []
+        if len(named) < 2:
+            return "".join(named)
+        return phrases.ONE_OR_THE_LAST.format(others=", ".join(named[:-1]), last=named[-1])
 
 
 async def settled(lock: str = "") -> Limits:

@@ -26,10 +26,9 @@ from db.policy import Actor, Invalid, NotAllowed, Refused, Role, Unknown
 from db.sessions import Ages
 from db.sign_in import Browser, SignedIn
 from db.tables import Member
+from messages import by_field, refusals
 
 EMAIL_KEY = "member.email_key"
-NOT_TAKEN_BACK = "Their role was changed once more meanwhile, so this wasn't taken back."
-TAKEN = "Somebody already has an account with this address. If it is yours, log in instead."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class RoleChange:
 async def why_taken(address: Address) -> list[str]:
     """The polite message before the constraint speaks; empty when the address is free."""
     taken = await engine.read(engine.rows, "SELECT 1 FROM member WHERE email_key = ?", address.key)
-    return [TAKEN] if taken else []
+    return [by_field.ADDRESS_TAKEN] if taken else []
 
 
 async def why_not_let_in(address: Address) -> list[str]:
@@ -72,7 +71,7 @@ async def register(person: Person, *, link_id: int | None, ages: Ages, browser: 
     except engine.UniqueViolation as error:
         if error.where != EMAIL_KEY:
             raise
-        raise Invalid({"email": [TAKEN]}) from error
+        raise Invalid({"email": [by_field.ADDRESS_TAKEN]}) from error
     outbox.wake()
     return signed_in
 
@@ -152,7 +151,7 @@ async def take_back(actor: Actor, *, given: Role, before: Mapping[int, Role]) ->
 
 async def _written(actor: Actor, wanted: Mapping[int, Role], given: Role | None = None) -> list[RoleChange]:
     if not wanted:
-        raise Invalid({"member": ["Select somebody first."]})
+        raise Invalid({"member": [by_field.SELECT_SOMEBODY]})
     changes = await engine.write(_change_roles, actor, dict(sorted(wanted.items())), given)
     outbox.wake()
     return changes
@@ -164,7 +163,7 @@ async def _change_roles(actor: Actor, wanted: Mapping[int, Role], given: Role | 
     for member_id, role in wanted.items():
         reason = policy.why_not_assigned(actor.id, acting, member_id, had[member_id], role)
         if reason is None and given not in (None, had[member_id]):
-            reason = NOT_TAKEN_BACK
+            reason = refusals.NOT_TAKEN_BACK
         if reason is not None:
             raise Refused(await _about(member_id, reason, alone=len(wanted) == 1))
         if had[member_id] is not role:
@@ -203,7 +202,7 @@ async def _give(role: Role, member_ids: Sequence[int]) -> None:
 async def _about(member_id: int, reason: str, *, alone: bool) -> str:
     """The reason, with the name of whom it concerns when several were asked for."""
     row = None if alone else await directory.one(member_id)
-    return f"Nothing was changed, because of {row.label}: {reason}" if row else reason
+    return refusals.BECAUSE_OF.format(name=row.label, reason=reason) if row else reason
 
 
 async def remove(actor: Actor, *, member_id: int) -> str:
@@ -262,7 +261,7 @@ async def id_of(email: str) -> int:
         engine.rows, "SELECT id FROM member WHERE email_key = ?", sign_in.account_key(email)
     )
     if not found:
-        raise Unknown(f"Nobody here has the address {email}.")
+        raise Unknown(refusals.NO_MEMBER_WITH_ADDRESS.format(email=email))
     member_id: int = found[0][0]
     return member_id
 
@@ -277,9 +276,9 @@ async def lock(actor: Actor, member_ids: Sequence[int] = ()) -> tuple[Role, dict
     roles = await deactivation.lock_roles((*member_ids, actor.id))
     acting = roles.get(actor.id, Role.DEACTIVATED) if actor.kind == "member" else actor.role
     if not policy.administers(acting):
-        raise NotAllowed("Only the Owner and Administrators manage members.")
+        raise NotAllowed(refusals.MANAGE_MEMBERS)
     if any(member_id not in roles for member_id in member_ids):
-        raise Unknown("There is no such member; perhaps somebody else removed them meanwhile.")
+        raise Unknown(refusals.MEMBER_REMOVED_MEANWHILE)
     return acting, roles
 
 

@@ -5,6 +5,7 @@ from db.directory import Row
 from db.policy import Actor, NotAllowed, Refused, Role
 from db.sign_in import Browser
 from db.throttle import Throttle
+from messages import refusals
 
 
 async def hand_over(
@@ -16,7 +17,7 @@ async def hand_over(
     Raises WrongPassword, TooManyTries, NotAllowed, Unknown and Refused.
     """
     if actor.role is not Role.OWNER:
-        raise NotAllowed("Only the Owner hands the organization over.")
+        raise NotAllowed(refusals.HAND_OVER)
     await sign_in.check_password(actor, password, throttle=throttle, browser=browser)
     row = await engine.write(_hand_over, actor, member_id)
     outbox.wake()
@@ -27,12 +28,12 @@ async def _hand_over(actor: Actor, member_id: int) -> Row:
     # The organization's row is the lock: of two hand-overs at once the second finds another Owner.
     ((owner_id,),) = await engine.rows(f"SELECT owner_id FROM organization{engine.for_update()}")
     if owner_id != actor.id:
-        raise NotAllowed("Somebody else is the Owner by now.")
+        raise NotAllowed(refusals.SOMEBODY_ELSE_OWNS)
     _, roles = await members.lock(actor, (member_id,))
     if member_id == actor.id:
-        raise Refused("You are the Owner already.")
+        raise Refused(refusals.YOU_OWN)
     if not policy.is_active(roles[member_id]):
-        raise Refused("Ownership goes to an active member: give them a role first.")
+        raise Refused(refusals.OWNER_TO_BE_INACTIVE)
     # An Owner without an end: there would be none afterwards.
     await last_day.change(actor, member_id, 0)
     # Demote, promote, point: the other order breaks the index that allows one Owner.

@@ -16,6 +16,7 @@ import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from db.policy import Busy
+from messages import by_field
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,16 +44,13 @@ async def why_refused(password: str, about: Iterable[str]) -> list[str]:
     about: address, names, title and the app's name, which a password should not be made of.
     """
     if len(password) < MIN_CHARACTERS:
-        return [
-            f"Use at least {MIN_CHARACTERS} characters; this has {len(password)}."
-            if password
-            else "Enter a password."
-        ]
+        too_short = by_field.AT_LEAST.format(least=MIN_CHARACTERS, count=len(password))
+        return [too_short if password else by_field.ENTER_A_PASSWORD]
     if len(password) > MAX_CHARACTERS:
-        return [f"Use at most {MAX_CHARACTERS} characters; this has {len(password)}."]
+        return [by_field.AT_MOST.format(most=MAX_CHARACTERS, count=len(password))]
     score = await _in_thread(_score, password, tuple(part for part in about if part))
     if score < 2:
-        return ["This is one of the first that somebody would guess. Add a word or two that nobody expects."]
+        return [by_field.GUESSED_PASSWORD]
     return []
 
 

@@ -1,12 +1,14 @@
 """The rules of the house, pure: who may do what to whom, and the errors the domain answers with.
 
 Asked by the domain (on rows it has locked), by handlers and by templates, so that a button and the
-server never disagree. Imports nothing of ours.
+server never disagree. Imports nothing of ours but the words.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from messages import phrases, refusals
 
 
 class Role(StrEnum):
@@ -23,23 +25,13 @@ class Role(StrEnum):
     @property
     def label(self) -> str:
         """The word the interface uses."""
-        return LABELS[self]
+        return phrases.ROLES[self]
 
     @property
     def plural(self) -> str:
-        """The word for several of them. Pending and Deactivated say how somebody is, and stay."""
-        return self.label if self in (Role.PENDING, Role.DEACTIVATED) else f"{self.label}s"
+        """The word for several of them."""
+        return phrases.ROLES_OF_SEVERAL[self]
 
-
-LABELS: Mapping[Role, str] = {
-    Role.OWNER: "Owner",
-    Role.ADMINISTRATOR: "Administrator",
-    Role.MANAGER: "Manager",
-    Role.REVIEWER: "Reviewer",
-    Role.ANNOTATOR: "Annotator",
-    Role.PENDING: "Pending",
-    Role.DEACTIVATED: "Deactivated",
-}
 
 # The order of the drop-down. Ownership is handed over, never assigned.
 ASSIGNABLE = (
@@ -109,22 +101,12 @@ def waits(role: Role) -> bool:
 
 # What each role may do here, in words; the page of roles asks the same questions as everything else.
 RIGHTS: tuple[tuple[Callable[[Role], bool], str], ...] = (
-    (is_active, "Opens {app}"),
-    (administers, "Manages members and invitations"),
-    (owns, "Changes the settings, and hands the organization over"),
-    (waits, "Logs in, sees that they wait, and nothing else"),
-    (lambda role: not may_sign_in(role), "Can't log in, until somebody gives them another role"),
+    (is_active, phrases.OPENS_APP),
+    (administers, phrases.MANAGES_MEMBERS),
+    (owns, phrases.CHANGES_SETTINGS),
+    (waits, phrases.WAITS),
+    (lambda role: not may_sign_in(role), phrases.SHUT_OUT),
 )
-# What they usually do in the app, where the Owner hasn't said it in the app's own words.
-USUALLY: Mapping[Role, str] = {
-    Role.OWNER: "All of it",
-    Role.ADMINISTRATOR: "All of it",
-    Role.MANAGER: "Runs projects",
-    Role.REVIEWER: "Labels and checks",
-    Role.ANNOTATOR: "Labels",
-    Role.PENDING: "Nothing yet",
-    Role.DEACTIVATED: "Nothing",
-}
 
 
 def rights(role: Role, app_name: str) -> list[str]:
@@ -135,11 +117,11 @@ def rights(role: Role, app_name: str) -> list[str]:
 def why_untouchable(actor_id: int, actor_role: Role, target_id: int, target_role: Role) -> str | None:
     """Why this member can't be changed or removed by this actor; None when they can."""
     if not administers(actor_role):
-        return "Only the Owner and Administrators manage members."
+        return refusals.MANAGE_MEMBERS
     if actor_id == target_id:
-        return "Nobody changes their own role or removes themself. Ask another Administrator or the Owner."
+        return refusals.NOT_ONESELF
     if target_role is Role.OWNER:
-        return "There is always exactly one Owner: only the Owner can hand ownership over."
+        return refusals.NOT_THE_OWNER
     return None
 
 
@@ -149,7 +131,7 @@ def why_not_assigned(
     """Why this role can't be given to this member by this actor; None when it can."""
     reason = why_untouchable(actor_id, actor_role, target_id, target_role)
     if reason is None and role not in ASSIGNABLE:
-        reason = f"{role.label} is never assigned: the Owner hands ownership over."
+        reason = refusals.NEVER_ASSIGNED.format(role=role.label)
     return reason
 
 
@@ -157,7 +139,7 @@ def why_no_last_day(actor_id: int, actor_role: Role, target_id: int, target_role
     """Why this actor can't give this member a last day, or take it away; None when they can."""
     reason = why_untouchable(actor_id, actor_role, target_id, target_role)
     if reason is None and target_role is Role.DEACTIVATED:
-        reason = "Who is deactivated has no access that could end: give them a role first."
+        reason = refusals.NO_LAST_DAY
     return reason
 
 
@@ -206,15 +188,15 @@ class TooManyTries(DomainError):
     """The throttle says wait (429). retry_after: whole seconds, at least 1."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many tries, wait {retry_after} s")
         self.retry_after = max(1, retry_after)
+        super().__init__(self.sentence)
 
     @property
     def sentence(self) -> str:
         """What the form says."""
-        seconds = self.retry_after
-        number, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
-        return f"Too many tries. Wait {number} {unit}{'' if number == 1 else 's'}, then try again."
+        if self.retry_after < 60:
+            return refusals.TOO_MANY_TRIES_SECONDS.format(self.retry_after)
+        return refusals.TOO_MANY_TRIES_MINUTES.format(-(-self.retry_after // 60))
 
 
 class Busy(DomainError):

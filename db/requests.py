@@ -25,14 +25,11 @@ from db.addresses import Address
 from db.links import Link
 from db.policy import Actor, DeadLink, Refused, Role, Unknown
 from db.request_ends import CONFIRM_MS, REMEMBER_MS
+from messages import refusals
 
 MAX_WORDS: Final = 200
 # So many open requests at most, unconfirmed ones included: nobody fills the database or the list.
 MOST_OPEN: Final = 1_000
-FULL: Final = (
-    "So many people have asked that no more requests are taken now. Try again tomorrow, or ask the person you"
-    " work with."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +52,10 @@ async def _ask(wish: Wish, address: str) -> None:
     # The organization's row is the lock: asking goes one after the other, so the limit holds.
     ((may_ask,),) = await engine.rows(f"SELECT may_ask FROM organization{engine.for_update()}")
     if not may_ask:
-        raise Unknown("Nobody is asked for access here.")
+        raise Unknown(refusals.NOBODY_IS_ASKED)
     ((open_ones,),) = await engine.rows("SELECT COUNT(*) FROM request WHERE ended_at = 0")
     if open_ones >= MOST_OPEN:
-        raise Refused(FULL)
+        raise Refused(refusals.TOO_MANY_REQUESTS)
     visitor = policy.visitor(address)
     if await _is_known(wish.address.key):
         await activity.record(visitor, "request_left_alone")
@@ -202,7 +199,7 @@ async def invite(actor: Actor, *, request_id: int, role: Role, days: int) -> Inv
     outbox.wake()
     if invited is None:
         # What was found out is kept: the request has ended.
-        raise Refused("They have an account by now, so their request has ended. Nobody was invited.")
+        raise Refused(refusals.REQUEST_OF_MEMBER)
     return invited
 
 
@@ -221,7 +218,7 @@ async def _invite(actor: Actor, request_id: int, role: Role, days: int) -> Invit
         request_id,
     )
     if batch_of_answer != batch.id:
-        raise Refused(_ANSWERED["dismissed"])
+        raise Refused(refusals.REQUEST_ENDED_BY["dismissed"])
     return Invited(name, batch.id)
 
 
@@ -241,14 +238,6 @@ async def dismiss(actor: Actor, *, request_id: int) -> str:
     return await engine.write(write)
 
 
-_ANSWERED: Final = {
-    "invited": "They have been invited meanwhile. Nothing was changed.",
-    "dismissed": "Somebody else has dismissed this request meanwhile. Nothing was changed.",
-    "joined": "They have an account by now, so their request has ended. Nothing was changed.",
-    "expired": "This request was too old and has ended by itself. Nothing was changed.",
-}
-
-
 async def _open(request_id: int) -> tuple[str, str, str]:
     """Address, its canonical form, and name, of an open request that is seen. Raises Unknown, Refused."""
     found = await engine.rows(
@@ -257,10 +246,10 @@ async def _open(request_id: int) -> tuple[str, str, str]:
         request_id,
     )
     if not found:
-        raise Unknown("There is no such request; perhaps it was forgotten meanwhile.")
+        raise Unknown(refusals.NO_SUCH_REQUEST)
     email, email_key, name, end_reason = found[0]
     if end_reason:
-        raise Refused(_ANSWERED[end_reason])
+        raise Refused(refusals.REQUEST_ENDED_BY[end_reason])
     return email, email_key, name
 
 
@@ -272,4 +261,4 @@ async def _end(request_id: int, reason: str) -> None:
         reason,
         request_id,
     ):
-        raise Refused("Somebody else has answered this request meanwhile. Nothing was changed.")
+        raise Refused(refusals.REQUEST_ANSWERED)

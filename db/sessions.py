@@ -11,6 +11,7 @@ from typing import Final
 from db import activity, clock, engine
 from db.policy import Actor, Role, Unknown, has_ended
 from db.tables import Session
+from messages import refusals
 
 UNKEPT_AGE_MS: Final = 12 * 60 * 60 * 1000
 MAX_DEVICE_CHARACTERS: Final = 80
@@ -204,7 +205,7 @@ async def end_own(actor: Actor, session_id: int) -> None:
             actor.id,
         )
         if not ended:
-            raise Unknown("There is no such session, or it has ended already.")
+            raise Unknown(refusals.NO_SUCH_SESSION)
         await activity.record(actor, "session_ended", actor.id)
 
     await engine.write(change)

@@ -9,6 +9,7 @@ from db.policy import COMMAND_LINE, Actor, DeadLink, Role, Unknown
 from db.sessions import Ages
 from db.sign_in import Browser, SignedIn
 from db.tables import Installation, Organization
+from messages import refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ async def found(title: str, owner: Person, *, link_id: int, ages: Ages, browser:
     try:
         return await engine.write(write)
     except (DeadLink, engine.UniqueViolation) as error:
-        raise Unknown("The organization is set up already.") from error
+        raise Unknown(refusals.SET_UP_ALREADY) from error
 
 
 async def found_by_operator(title: str, owner: Person) -> bool:

@@ -7,12 +7,9 @@ from typing import Final
 from db import address_list, clock, engine
 from db.address_list import AddressList, Entry
 from db.policy import Actor, Role, Unknown
+from messages import refusals
 
 KEPT_MS: Final = 3600 * 1000
-GONE: Final = (
-    "This file is gone: it was sent, or its hour is over. The list of invitations says who is invited;"
-    " to invite anybody else choose the file once more."
-)
 
 
 async def keep(actor: Actor, listed: AddressList, role: Role) -> int:
@@ -45,7 +42,7 @@ async def find(actor: Actor, upload_id: int) -> tuple[AddressList, Role]:
         clock.now() - KEPT_MS,
     )
     if not found:
-        raise Unknown(GONE)
+        raise Unknown(refusals.FILE_GONE)
     role, content = found[0]
     # Ten thousand rows take a second: other people's pages don't wait for it.
     return await asyncio.to_thread(_listed, content), Role(role)
@@ -71,7 +68,7 @@ async def take(actor: Actor, upload_id: int) -> None:
         clock.now() - KEPT_MS,
     )
     if not taken:
-        raise Unknown(GONE)
+        raise Unknown(refusals.FILE_GONE)
 
 
 async def sweep() -> int:

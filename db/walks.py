@@ -11,12 +11,13 @@ from typing import Any, Final, Literal
 from db import engine
 from db.filters import ROLE_ORDER, SORT_COLUMNS, Filter, Place
 from db.policy import Role
+from messages import logbook
 
 Dialect = Literal["sqlite", "postgres"]
 # The fields of directory.Row, in its order. Records of walks have the sort key behind them.
-COLUMNS: Final = """m.id, m.email, '' AS domain_shown, m.first_name, m.last_name, m.role, m.came_by,
+COLUMNS: Final = f"""m.id, m.email, '' AS domain_shown, m.first_name, m.last_name, m.role, m.came_by,
     COALESCE((
-        SELECT CASE WHEN i.removed_at <> 0 THEN 'a removed member'
+        SELECT CASE WHEN i.removed_at <> 0 THEN {engine.literal(logbook.REMOVED)}
             ELSE COALESCE(NULLIF(TRIM(i.first_name || ' ' || i.last_name), ''), i.email) END
         FROM member AS i WHERE i.id = m.invited_by
     ), '') AS inviter_name,

@@ -1,6 +1,6 @@
 """The start: home for whoever is in, the waiting page for whoever waits for a role."""
 
-from typing import Any, Final
+from typing import Any
 
 from litestar import Response, get
 
@@ -9,14 +9,6 @@ from db.policy import Role
 from handlers.http import rendering
 from handlers.http.access import SignInFirst, anybody, identify
 from handlers.http.house import AnyRequest
-
-CAME: Final = {
-    "link": "an invite link",
-    "signup": "the sign-up page",
-    "invitation": "an invitation",
-    "setup": "the set-up of this organization",
-    "command": "the command line",
-}
 
 
 @get("/", guards=[anybody])
@@ -34,7 +26,7 @@ async def home(request: AnyRequest) -> Response[bytes]:
             return rendering.redirect(request, "/")
         waiting = (await engine.read(ledger.counts))[Role.PENDING] if policy.administers(current.role) else 0
         return await rendering.page(request, "home/home.html", waiting=waiting, ends_at=ends_at)
-    context: dict[str, Any] = {"joined_at": current.joined_at, "came": CAME[current.came_by]}
+    context: dict[str, Any] = {"joined_at": current.joined_at, "came": current.came_by}
     if rendering.wants_fragment(request):
         return rendering.fragment(request, "home/_waiting.html", **context)
     return await rendering.page(request, "home/waiting.html", ends_at=ends_at, **context)

@@ -13,6 +13,7 @@ from db.policy import DeadLink, Invalid, NotAllowed
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
+from messages import refusals
 
 FIELDS: Final = ("title", "first_name", "last_name", "email", "password", "code")
 
@@ -60,9 +61,7 @@ async def _link(request: AnyRequest, code: str) -> Link:
     except DeadLink:
         await _not_yet(request)  # Somebody else's set-up may have used the link just now.
         await throttle.count(house_of(request).throttle.set_up(access.network_of(request)))
-        raise NotAllowed(
-            "Open the set-up link that the server printed when it started; this code isn't the one."
-        ) from None
+        raise NotAllowed(refusals.NOT_THE_SETUP_CODE) from None
 
 
 async def _parse(request: AnyRequest, form: Form) -> tuple[str, Person]:

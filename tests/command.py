@@ -16,7 +16,18 @@ from uuid import uuid4
 import httpx
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("app.py", "cli", "links.py", "settings.py", "db", "handlers", "mailer", "static", "templates")
+PARTS = (
+    "app.py",
+    "cli",
+    "links.py",
+    "settings.py",
+    "db",
+    "handlers",
+    "mailer",
+    "messages",
+    "static",
+    "templates",
+)
 # Generous: the machine of the tests is busy.
 PATIENCE_SECONDS = 60
 

@@ -26,6 +26,7 @@ TOP_LEVEL = {
     "handlers",
     "links.py",
     "mailer",
+    "messages",
     "pyproject.toml",
     "requirements-build.txt",
     "requirements-dev.txt",

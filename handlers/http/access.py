@@ -17,6 +17,7 @@ from db.sign_in import Browser, SignedIn
 from handlers.http import proxies
 from handlers.http.house import AnyRequest, House, house_of
 from links import DEVICE_SECONDS, Device
+from messages import phrases, refusals
 
 SESSION_COOKIE: Final = "gatehouse_session"
 DEVICE_COOKIE: Final = "gatehouse_device"
@@ -122,7 +123,7 @@ async def administrators(connection: AnyConnection, _: BaseRouteHandler) -> None
     if current is None:
         raise SignInFirst
     if not policy.administers(current.role):
-        raise NotAllowed("This part is for the Owner and Administrators.")
+        raise NotAllowed(refusals.OWNER_AND_ADMINISTRATORS)
 
 
 async def owners(connection: AnyConnection, _: BaseRouteHandler) -> None:
@@ -131,7 +132,7 @@ async def owners(connection: AnyConnection, _: BaseRouteHandler) -> None:
     if current is None:
         raise SignInFirst
     if not policy.owns(current.role):
-        raise NotAllowed("This part is for the Owner alone.")
+        raise NotAllowed(refusals.OWNER_ALONE)
 
 
 def nobody_yet(_: AnyConnection, __: BaseRouteHandler) -> None:
@@ -204,9 +205,9 @@ def describe(user_agent: str) -> str:
     browser = next((name for name, sign in _BROWSERS if re.search(sign, user_agent)), "")
     system = next((name for name, sign in _SYSTEMS if re.search(sign, user_agent)), "")
     if browser and system:
-        return f"{browser} on {system}"
+        return phrases.BROWSER_ON_SYSTEM.format(browser=browser, system=system)
     first = "".join(sign for sign in user_agent.split(" ")[0] if sign.isprintable())
-    return browser or first[:40] or "An unnamed program"
+    return browser or first[:40] or phrases.UNNAMED_PROGRAM
 
 
 # Cookies: HttpOnly, SameSite=Lax, Path=/, and with https Secure and the prefix __Host- (CONTRACT.md §5).

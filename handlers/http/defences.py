@@ -16,6 +16,7 @@ from handlers.http.forms import FORM_TYPE, MAX_BODY_BYTES
 from handlers.http.house import House
 from handlers.http.proxies import Headers, Proxies
 from handlers.http.uploads import MAX_UPLOAD_BYTES, UPLOAD_PATH, UPLOAD_TYPE
+from messages import refusals
 
 METHODS: Final = ("GET", "HEAD", "POST")
 # Scripts and styles are files of ours; nothing inline, nothing from elsewhere (CONTRACT.md §5).
@@ -54,22 +55,20 @@ class Defences:
             # The pages for errors are behind us: this is what is left when one of them fails.
             log.exception("the error page itself failed")
             if answer.status == 0:
-                await _plain(
-                    answer, 500, "Something broke here. It is our fault, and it is noted in the log."
-                )
+                await _plain(answer, 500, refusals.BROKEN)
         if scope["method"] == "POST" or answer.status in (403, 429):
             _note(scope, answer.status)
 
     async def _let_in(self, scope: HTTPScope, receive: Receive, send: Send, headers: Headers) -> None:
         method = scope["method"]
         if method not in METHODS:
-            await _plain(send, 405, "This address takes GET and POST.", {"Allow": ", ".join(METHODS)})
+            await _plain(send, 405, refusals.GET_AND_POST, {"Allow": ", ".join(METHODS)})
         elif method == "POST" and not self._is_ours(scope, headers):
-            await _plain(send, 403, "This form was sent from another site, so nothing was done.")
+            await _plain(send, 403, refusals.OTHER_SITE)
         elif method == "POST" and not _is_form(scope, headers):
-            await _plain(send, 415, "This address takes forms only.")
+            await _plain(send, 415, refusals.FORMS_ONLY)
         elif method == "POST" and _is_too_large(scope, headers):
-            await _plain(send, 413, "That is more than this address takes.")
+            await _plain(send, 413, refusals.TOO_LARGE)
         else:
             if method == "HEAD":
                 # A copy: the server looks at its own scope to know that no body follows.

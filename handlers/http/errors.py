@@ -16,24 +16,10 @@ from db.policy import Busy, DeadLink, Invalid, NotAllowed, Refused, TooManyTries
 from handlers.http import rendering
 from handlers.http.access import NotSetUp, SignInFirst
 from handlers.http.house import AnyRequest, house_of
+from messages import refusals
 
 log = logging.getLogger("gatehouse")
 
-# status: what happened, in a heading and a sentence; error.html adds whose turn it is and what to do next.
-WORDS: Final = {
-    400: ("That request can't be read", "The server did not understand what was sent."),
-    403: ("This is not open to you", "Your role does not reach this far."),
-    404: ("There is nothing here", "This address leads to no page."),
-    405: ("That isn't possible here", "This address does not take what was sent."),
-    409: ("That was not changed", "A rule of the house forbids it."),
-    410: ("This link no longer works", "It was used, replaced, or its time has run out."),
-    413: ("That is too much at once", "What was sent is larger than this address takes."),
-    415: ("That isn't a form", "This address takes forms only."),
-    422: ("Something in it isn't right", "One of the fields can't be accepted."),
-    429: ("Too many tries", "To keep guessers out, this has to wait a little."),
-    500: ("Something broke here", "It is our fault, and it is noted in the log."),
-    503: ("Just a moment", "The server can't answer right now; nothing was changed."),
-}
 RETRY_SECONDS: Final = 5
 
 
@@ -47,10 +33,11 @@ async def _answer(
     database: bool = True,
 ) -> Response[bytes]:
     """database: whether it may be asked for the organization's title; not after it has just failed us."""
-    heading, usual = WORDS.get(status, WORDS[500] if status >= 500 else WORDS[400])
+    heading, usual = refusals.PAGES.get(status, refusals.PAGES[500 if status >= 500 else 400])
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     if rendering.wants_fragment(request):
-        response = rendering.toast(request, text or f"{heading}. {usual}", status=status)
+        in_a_line = refusals.PAGE_IN_A_LINE.format(heading=heading, text=usual)
+        response = rendering.toast(request, text or in_a_line, status=status)
         response.headers.update(headers)
         return response
     context: dict[str, Any] = {
@@ -113,9 +100,7 @@ async def too_many(request: AnyRequest, error: TooManyTries) -> Response[bytes]:
 async def unavailable(request: AnyRequest, error: Exception) -> Response[bytes]:
     log.warning("unavailable path=%s reason=%r", quote(request.scope["path"]), str(error))
     if isinstance(error, engine.TookTooLong):
-        return await _answer(
-            request, 503, "The search took too long. Try more letters.", retry_after=RETRY_SECONDS
-        )
+        return await _answer(request, 503, refusals.SEARCH_TOOK_TOO_LONG, retry_after=RETRY_SECONDS)
     # Asking the same database for a title could take another ten seconds.
     return await _answer(request, 503, retry_after=RETRY_SECONDS, database=isinstance(error, Busy))
 

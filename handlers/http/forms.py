@@ -16,6 +16,7 @@ from python_multipart.multipart import QuerystringParser
 from db import addresses
 from db.policy import Invalid, Role
 from handlers.http.house import AnyRequest
+from messages import by_field, refusals
 
 MAX_BODY_BYTES: Final = 1_000_000
 MAX_FIELDS: Final = 1_000
@@ -34,17 +35,17 @@ MULTILINE_FIELDS: Final = {
 SECRET_FIELDS: Final = frozenset({"password", "current_password"})
 
 
-UNREADABLE: Final = Invalid({"": ["The form couldn't be read. Send it again."]})
+UNREADABLE: Final = Invalid({"": [by_field.NOT_READ]})
 
 
 class BodyTooLarge(HTTPException):
     status_code = 413
-    detail = "That is more than this address takes."
+    detail = refusals.TOO_LARGE
 
 
 class WrongContentType(HTTPException):
     status_code = 415
-    detail = "This address takes forms only."
+    detail = refusals.FORMS_ONLY
 
 
 class Form:
@@ -88,23 +89,23 @@ class Form:
         """A first or last name: trimmed, at most 100 characters."""
         text = " ".join(self.values[name].split())
         if len(text) > MAX_NAME_CHARACTERS:
-            self.wrong(name, f"Use at most {MAX_NAME_CHARACTERS} characters; this has {len(text)}.")
+            self.wrong(name, by_field.AT_MOST.format(most=MAX_NAME_CHARACTERS, count=len(text)))
         return text
 
     def title(self, name: str = "title") -> str:
         """The organization's name: trimmed, not empty, at most 100 characters."""
         text = " ".join(self.values[name].split())
         if not text:
-            self.wrong(name, "Enter the organization's name; it stands at the top of every page.")
+            self.wrong(name, by_field.ENTER_TITLE)
         elif len(text) > MAX_NAME_CHARACTERS:
-            self.wrong(name, f"Use at most {MAX_NAME_CHARACTERS} characters; this has {len(text)}.")
+            self.wrong(name, by_field.AT_MOST.format(most=MAX_NAME_CHARACTERS, count=len(text)))
         return text
 
     def role(self, name: str = "role", among: Collection[Role] = tuple(Role)) -> Role | None:
         """One of these roles by its code; None, with the error noted, for anything else."""
         found = next((role for role in among if role.value == self.values[name]), None)
         if found is None:
-            self.wrong(name, "Choose one of the roles in the list.")
+            self.wrong(name, by_field.CHOOSE_A_ROLE)
         return found
 
     def email(self, name: str = "email") -> addresses.Address | None:
@@ -119,13 +120,13 @@ class Form:
         longest, forbidden = MULTILINE_FIELDS.get(name, (MAX_VALUE_CHARACTERS, _CONTROL))
         sent = self._sent.get(name, [])
         if len(sent) > 1:
-            self.wrong(name, "This field was sent more than once.")
+            self.wrong(name, by_field.SENT_TWICE)
         text = sent[0] if sent else ""
         if len(text) > longest:
-            self.wrong(name, "This is far too long.")
+            self.wrong(name, by_field.FAR_TOO_LONG)
             text = text[:longest]
         if forbidden.search(text):
-            self.wrong(name, "There are characters in it that can't be typed (control characters).")
+            self.wrong(name, by_field.CONTROL_CHARACTERS)
             text = forbidden.sub("", text)
         return text
 

@@ -2,6 +2,7 @@
 
 from db import ids
 from db.policy import Unknown
+from messages import refusals
 
 
 def row_id(text: str) -> int:
@@ -11,5 +12,5 @@ def row_id(text: str) -> int:
     """
     found = ids.read(text)
     if not found:
-        raise Unknown("This address leads to nobody.")
+        raise Unknown(refusals.NO_SUCH_ID)
     return found

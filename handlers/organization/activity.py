@@ -16,11 +16,11 @@ from db.policy import Invalid
 from handlers.http import access, rendering
 from handlers.http.house import AnyRequest, house_of
 from handlers.organization import spreadsheet
-from handlers.organization.kinds import GROUPS, KINDS, label
+from handlers.organization.kinds import GROUPS, KINDS
 from handlers.organization.wording import event_sentence
+from messages import by_field, logbook
 
 PATH: Final = "/organization/activity"
-GONE: Final = "somebody who is no longer here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ async def _asked(request: AnyRequest) -> Asked:
         right = {name: values for name, values in query.items() if name not in errors}
         shown = Filter.parse({**right, "to": []} if "from" in errors else right, KINDS)
     if len(query.get("who", [""])[0]) > activity_list.MAX_CHARACTERS:
-        errors = {**errors, "who": [f"Look for at most {activity_list.MAX_CHARACTERS} characters."]}
+        errors = {**errors, "who": [by_field.LOOK_FOR_AT_MOST.format(most=activity_list.MAX_CHARACTERS)]}
         return Asked(shown, typed, errors)
     return await _with_person(shown, typed, errors, looked_for="who" in query)
 
@@ -126,7 +126,7 @@ async def _with_person(
 
 async def _name_of(member_id: int) -> str:
     row = await engine.read(directory.one, member_id)
-    return row.label if row else GONE
+    return row.label if row else logbook.GONE
 
 
 def _typed(query: Mapping[str, list[str]], name: str) -> str:
@@ -158,7 +158,7 @@ async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
         ],
         "live": bool(page.top) and not asked.unclear and (not shown.until or shown.until > clock.now()),
         "groups": GROUPS,
-        "label": label,
+        "label": logbook.KINDS.__getitem__,
         "most_people": activity_list.MOST_PEOPLE,
     }
 

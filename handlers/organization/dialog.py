@@ -12,6 +12,7 @@ from db.policy import Role
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
 from handlers.organization.sharing import invite_address
+from messages import phrases
 
 FIELDS: Final = ("emails", "role", "others")
 
@@ -58,7 +59,10 @@ async def role_lines(request: AnyRequest) -> list[RoleLine]:
     notes, app_name = await house_rules.notes(), house_of(request).app_name
     return [
         RoleLine(
-            role, policy.rights(role, app_name), notes.get(role) or policy.USUALLY[role], f"note_{role.value}"
+            role,
+            policy.rights(role, app_name),
+            notes.get(role) or phrases.USUALLY[role],
+            f"note_{role.value}",
         )
         for role in Role
     ]
@@ -76,7 +80,7 @@ def _qr(address: str) -> Markup:
         omitsize=True,
         dark="#000",
         light="#fff",
-        title="QR code of the invite link",
+        title=phrases.QR_CODE,
         svgclass="qr__code",
         lineclass=None,
     )

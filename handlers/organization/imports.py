@@ -16,6 +16,7 @@ from handlers.http.house import AnyRequest, house_of
 from handlers.http.paths import row_id
 from handlers.http.uploads import read_upload
 from handlers.organization.wording import batch_sentence
+from messages import by_field
 
 FIELDS: Final = ("role", "others")
 
@@ -34,11 +35,11 @@ class ImportController(Controller):
         role = form.role(among=policy.WORKING)
         try:
             if not content:
-                raise Invalid({"file": ["Choose a CSV file first."]})
+                raise Invalid({"file": [by_field.CHOOSE_A_FILE]})
             # Ten thousand rows take a second: other people's pages don't wait for it.
             listed = await asyncio.to_thread(csv_list.parse, content)
             if not listed.entries:
-                raise Invalid({"file": ["There are no rows in this file below the names of the columns."]})
+                raise Invalid({"file": [by_field.FILE_EMPTY]})
             form.check()
         except Invalid as error:
             form.errors.update(error.errors)
@@ -83,7 +84,8 @@ async def _preview(
     form = Form(FIELDS, {"role": [role.value]})
     if listed.wrong:
         # The preview offers to send the others only where something is wrong.
-        form.wrong("file", f"{len(listed.wrong)} of {len(listed.entries):,} rows can't be invited.")
+        wrong, rows = len(listed.wrong), len(listed.entries)
+        form.wrong("file", by_field.FILE_ROWS_WRONG.format(wrong=wrong, rows=rows))
     return await rendering.page(
         request, "organization/import_preview.html", status=status, form=form, plan=plan, upload_id=upload_id
     )

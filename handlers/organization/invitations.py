@@ -29,6 +29,7 @@ from handlers.organization.listing import filter_in, list_context, path_of
 from handlers.organization.sharing import invitation_address, invitation_mailto
 from handlers.organization.spreadsheet import invitation_links
 from handlers.organization.wording import batch_sentence
+from messages import by_field, refusals, toasts
 
 
 class InvitationsController(Controller):
@@ -103,7 +104,7 @@ class InvitationsController(Controller):
         now, found = clock.now(), await invitation_list.of_batch(row_id(batch_id))
         lines = [line for line in found if line.is_open(now)]
         if not lines:
-            raise Unknown("There are no open invitations in this sending.")
+            raise Unknown(refusals.NO_OPEN_INVITATIONS)
         await invitation_care.mark_shown(access.actor_of(current, request), [line.id for line in lines])
         content = invitation_links(
             (line.email, Role(line.role), invitation_address(request, line)) for line in lines
@@ -133,7 +134,7 @@ class InvitationsController(Controller):
             )
         except (Invalid, Refused) as error:
             return await _row(request, wanted, str(error), status=422 if isinstance(error, Invalid) else 409)
-        return await _row(request, wanted, f"They are invited as {role.label} now.")
+        return await _row(request, wanted, toasts.INVITED_AS.format(role=role.label))
 
     @post("/{invitation_id:str}/resend", status_code=HTTP_200_OK)
     async def resend(
@@ -145,7 +146,7 @@ class InvitationsController(Controller):
             await invitation_care.resend(actor, invitation_ids=[wanted], days=house.invitation_days)
         except Refused as error:
             return await _row(request, wanted, str(error), status=409)
-        said = "The mail goes out again." if house.mail else "It lives on; hand the link over."
+        said = toasts.MAIL_AGAIN if house.mail else toasts.LIVES_ON
         return await _row(request, wanted, said)
 
     @post("/{invitation_id:str}/revocation", status_code=HTTP_200_OK)
@@ -157,7 +158,7 @@ class InvitationsController(Controller):
             await invitation_care.revoke(access.actor_of(current, request), invitation_ids=[wanted])
         except Refused as error:
             return await _row(request, wanted, str(error), status=409)
-        return await _row(request, wanted, "The invitation is dead, in every mail where it stands.")
+        return await _row(request, wanted, toasts.INVITATION_DEAD)
 
     @post("/{invitation_id:str}/link", status_code=HTTP_200_OK)
     async def show_link(
@@ -166,9 +167,9 @@ class InvitationsController(Controller):
         """Shows the link to copy; from then on accepting it proves nothing about the address."""
         line = await invitation_list.one(row_id(invitation_id))
         if line is None:
-            raise Unknown("There is no such invitation.")
+            raise Unknown(refusals.NO_SUCH_INVITATION)
         if not line.is_open(clock.now()):
-            raise Refused("This invitation has ended, so its link no longer works. Nothing was changed.")
+            raise Refused(refusals.INVITATION_ENDED)
         await invitation_care.mark_shown(access.actor_of(current, request), [line.id])
         context: dict[str, Any] = {
             "line": line,
@@ -190,13 +191,13 @@ class InvitationsController(Controller):
         form.check()
         if form["action"] == "revoke":
             done = await invitation_care.revoke(actor, invitation_ids=wanted)
-            notice = f"{done} {'invitation is' if done == 1 else 'invitations are'} dead now."
+            notice = toasts.INVITATIONS_DEAD.format(done)
         elif form["action"] == "resend":
             days = house_of(request).invitation_days
             done = await invitation_care.resend(actor, invitation_ids=wanted, days=days)
-            notice = f"{done} {'invitation lives' if done == 1 else 'invitations live'} on for {days} days."
+            notice = toasts.INVITATIONS_LIVE_ON.format(done, days=days)
         else:
-            raise Invalid({"action": ["Press Resend or Revoke."]})
+            raise Invalid({"action": [by_field.PRESS_RESEND_OR_REVOKE]})
         return rendering.redirect(request, path_of(filter_in(form["filter"])), notice=notice)
 
 
@@ -205,13 +206,9 @@ def _parse(form: Form) -> tuple[AddressList, Role]:
     role = form.role(among=policy.WORKING) or Role.ANNOTATOR
     listed = address_list.parse(form["emails"], most=invitations.MAX_TYPED)
     if not listed.entries:
-        form.wrong("emails", "Enter at least one email address.")
+        form.wrong("emails", by_field.ENTER_ADDRESSES)
     if _too_many(listed):
-        form.wrong(
-            "emails",
-            f"These are more than {invitations.MAX_TYPED} addresses, and so many go at a time."
-            " Leave some out, or use a CSV file.",
-        )
+        form.wrong("emails", by_field.TOO_MANY_ADDRESSES.format(most=invitations.MAX_TYPED))
     return listed, role
 
 
@@ -259,7 +256,7 @@ async def _page(
 async def _row(request: AnyRequest, invitation_id: int, said: str, *, status: int = 200) -> Response[bytes]:
     line = await invitation_list.one(invitation_id)
     if line is None:
-        raise Unknown("There is no such invitation.")
+        raise Unknown(refusals.NO_SUCH_INVITATION)
     if not rendering.wants_fragment(request):
         if status == 409:
             raise Refused(said)

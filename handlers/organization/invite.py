@@ -1,7 +1,5 @@
 """/organization/invite and /organization/invite-link: the dialog, and Reset."""
 
-from typing import Final
-
 from litestar import Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
@@ -10,8 +8,7 @@ from handlers.http import access, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest
 from handlers.organization.dialog import invite_context, link_context
-
-RESET: Final = "The old link is dead. This is the new one."
+from messages import toasts
 
 
 @get("/organization/invite", guards=[access.administrators])
@@ -31,5 +28,5 @@ async def reset_link(request: AnyRequest, current: access.Asking) -> Response[by
     link = await invite_link.reset(access.actor_of(current, request))
     if rendering.wants_fragment(request):
         context = await link_context(request, link) | {"first": bool(form["first"])}
-        return rendering.fragment(request, "organization/_reset_link.html", toast=RESET, **context)
-    return rendering.redirect(request, "/organization/invite", notice=RESET)
+        return rendering.fragment(request, "organization/_reset_link.html", toast=toasts.NEW_LINK, **context)
+    return rendering.redirect(request, "/organization/invite", notice=toasts.NEW_LINK)

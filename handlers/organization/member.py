@@ -19,6 +19,7 @@ from handlers.http.house import AnyRequest
 from handlers.http.paths import row_id
 from handlers.organization.sharing import reset_address
 from handlers.organization.wording import end_sentence, event_sentence, plain
+from messages import refusals, toasts
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,15 @@ class MemberController(Controller):
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
         name = await members.remove(access.actor_of(current, request), member_id=row_id(member_id))
-        return rendering.redirect(request, "/organization/members", notice=f"{plain(name)} is removed.")
+        return rendering.redirect(
+            request, "/organization/members", notice=toasts.REMOVED.format(name=plain(name))
+        )
 
 
 async def _row(member_id: str) -> Row:
     row = await engine.read(directory.one, row_id(member_id))
     if row is None:
-        raise Unknown("There is no such member; perhaps they were removed.")
+        raise Unknown(refusals.MEMBER_REMOVED)
     return row
 
 

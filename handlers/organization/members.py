@@ -11,7 +11,6 @@ from litestar.status_codes import HTTP_200_OK
 
 from db import directory, engine, invite_link, members
 from db.directory import Filter, Page, Row
-from db.filters import NO_LINK
 from db.members import RoleChange
 from db.policy import DomainError, Invalid, Refused, Role, Unknown
 from handlers.http import access, rendering
@@ -24,6 +23,7 @@ from handlers.organization import rows as member_rows
 from handlers.organization import spreadsheet
 from handlers.organization.sharing import present_invite_address
 from handlers.organization.wording import back_sentence, bulk_sentence, change_sentence, count_sentence
+from messages import by_field, refusals
 
 PATH = "/organization/members"
 # The id of the list in the pages.
@@ -110,7 +110,7 @@ async def _parse(query: Mapping[str, list[str]]) -> Filter:
     """The filter in an address. Raises Invalid, also for a link that there never was."""
     chosen = Filter.parse(query)
     if chosen.link and await invite_link.find(chosen.link) is None:
-        raise Invalid({"link": [NO_LINK]})
+        raise Invalid({"link": [by_field.NO_SUCH_LINK]})
     return chosen
 
 
@@ -187,7 +187,7 @@ def _before(form: Form) -> dict[int, Role]:
     pairs = [value.partition(":") for value in form.several("before")]
     roles = {role.value: role for role in Role}
     if not all(code in roles for _, _, code in pairs):
-        form.wrong("before", "Write who had which role as number and code, like 17:RE.")
+        form.wrong("before", by_field.WHO_HAD_WHICH_ROLE)
     return {row_id(number): roles[code] for number, _, code in pairs if code in roles}
 
 
@@ -207,7 +207,7 @@ async def _refused(request: AnyRequest, member_id: int, error: DomainError) -> R
     """htmx gets the row in its true state, so that the drop-down snaps back, with the reason as a toast."""
     row = await directory.one(member_id)
     if row is None:
-        raise Unknown("There is no such member.")
+        raise Unknown(refusals.NO_SUCH_MEMBER)
     chosen = _present_filter(request)
     if not rendering.wants_fragment(request):
         return await _refused_page(request, chosen, error)

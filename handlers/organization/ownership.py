@@ -14,6 +14,7 @@ from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
 from handlers.http.paths import row_id
 from handlers.organization.wording import plain
+from messages import by_field, toasts
 
 FIELDS: Final = ("member", "password")
 
@@ -31,9 +32,9 @@ class OwnershipController(Controller):
     async def hand_over(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
         if not form["member"]:
-            form.wrong("member", "Choose who becomes the Owner.")
+            form.wrong("member", by_field.CHOOSE_THE_OWNER)
         if not form["password"]:
-            form.wrong("password", "Enter your password.")
+            form.wrong("password", by_field.ENTER_YOUR_PASSWORD)
         if form.errors:
             return await _page(request, form, status=422)
         try:
@@ -48,13 +49,13 @@ class OwnershipController(Controller):
             form.wrong("member", str(error))
             return await _page(request, form, status=409)
         except WrongPassword:
-            form.wrong("password", "That isn't your password.")
+            form.wrong("password", by_field.NOT_YOUR_PASSWORD)
             return await _page(request, form, status=422)
         except TooManyTries as error:
             form.wrong("password", error.sentence)
             headers = {"Retry-After": str(error.retry_after)}
             return await _page(request, form, status=429, headers=headers)
-        notice = f"{plain(row.label)} is the Owner now. You are an Administrator."
+        notice = toasts.OWNER_NOW.format(name=plain(row.label))
         return rendering.redirect(request, "/organization/members", notice=notice)
 
 

@@ -13,6 +13,7 @@ from handlers.http.house import AnyRequest, house_of
 from handlers.http.paths import row_id
 from handlers.organization.listing import filter_in, list_context, path_of
 from handlers.organization.wording import plain
+from messages import by_field, toasts
 
 
 class RequestsController(Controller):
@@ -26,7 +27,7 @@ class RequestsController(Controller):
         form, house = await Form.read(request, "role", "filter"), house_of(request)
         role, wanted = form.role(), row_id(request_id)
         if role not in policy.WORKING:
-            form.errors["role"] = ["Choose one of the roles in the list."]
+            form.errors["role"] = [by_field.CHOOSE_A_ROLE]
         try:
             form.check()
             assert role is not None, "checked"
@@ -37,10 +38,10 @@ class RequestsController(Controller):
             return await _refused(request, current, form, error)
         if not house.mail:
             # There the link stands to copy, as after every sending without mail.
-            said = f"{plain(invited.name)} is invited as {role.label}; hand the link over."
+            said = toasts.REQUEST_LINK_MADE.format(name=plain(invited.name), role=role.label)
             path = f"/organization/invitations?batch={invited.batch_id}"
             return rendering.redirect(request, path, notice=said)
-        said = f"{plain(invited.name)} is invited as {role.label}; the mail is on its way."
+        said = toasts.REQUEST_MAILED.format(name=plain(invited.name), role=role.label)
         return await _list(request, current, form, said)
 
     @post("/{request_id:str}/dismissal", status_code=HTTP_200_OK)
@@ -52,7 +53,7 @@ class RequestsController(Controller):
             name = await requests.dismiss(access.actor_of(current, request), request_id=row_id(request_id))
         except Refused as error:
             return await _refused(request, current, form, error)
-        return await _list(request, current, form, f"The request of {plain(name)} is dismissed.")
+        return await _list(request, current, form, toasts.REQUEST_DISMISSED.format(name=plain(name)))
 
 
 async def _refused(

@@ -12,6 +12,7 @@ from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
 from handlers.organization import settings_form
 from handlers.organization.dialog import role_lines
+from messages import toasts
 
 PATH = "/organization/settings"
 
@@ -37,9 +38,9 @@ class SettingsController(Controller):
             form.errors.update(error.errors)
             return await _answer(request, form=form, status=422)
         if rules.title == current.title and rendering.wants_fragment(request):
-            return await _answer(request, toast="Saved.")
+            return await _answer(request, toast=toasts.SAVED)
         # A new name stands around the form as well.
-        return rendering.redirect(request, PATH, notice="Saved.")
+        return rendering.redirect(request, PATH, notice=toasts.SAVED)
 
 
 @get("/organization/roles", guards=[access.administrators])

@@ -6,7 +6,7 @@ Owners' tabs don't take each other's changes back.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from db import addresses, days, link_limits
@@ -16,6 +16,7 @@ from db.link_limits import BELOW, MAX_DOMAINS, End, NotADomain
 from db.policy import Role
 from db.sessions import Ages
 from handlers.http.forms import Form
+from messages import by_field
 
 NOTICES: Final = ("notice_waiting", "notice_asked", "notice_ending")
 NOTES: Final[Mapping[str, Role]] = {f"note_{role.value}": role for role in NOTED}
@@ -37,6 +38,7 @@ AGES: Final = {"session_age": "MAX_SESSION_AGE", "session_idle": "MAX_TIME_BETWE
 OFFERED_DAYS: Final = 14
 MOST_DAYS: Final = 3_650
 MOST_USES: Final = 1_000_000
+DOMAINS_NAMED: Final = 5
 # Its end is the next day, which must be one, too.
 _LAST_DAY: Final = "9999-12-31"
 
@@ -89,14 +91,14 @@ def wish(form: Form, ages: Ages) -> Wish:
     if changed & set(END):
         found["link_end"] = _end(form)
     if "link_max_uses" in changed:
-        wrong = f"Enter a whole number from 1 to {MOST_USES:,}, or nothing for no limit."
+        wrong = by_field.WHOLE_USES.format(most=MOST_USES)
         found["link_max_uses"] = _whole(form, "link_max_uses", MOST_USES, wrong)
     if "link_domains" in changed:
         found["link_domains"] = _domains(form)
     for name in changed & set(NOTICES):
         found[name] = form.values[name]
         if form.values[name] not in ("administrators", "owner", "nobody"):
-            form.wrong(name, "Choose one of the three.")
+            form.wrong(name, by_field.ONE_OF_THREE)
     for name in changed & set(AGES):
         most = most_days(ages)[name]
         found[name] = _whole(form, name, most, _too_long(name, most)) * DAY_MS
@@ -123,15 +125,15 @@ def _end(form: Form) -> End | None:
     if ends == "never":
         return End()
     if ends == "after":
-        wrong = f"Enter a whole number of days from 1 to {MOST_DAYS:,}."
+        wrong = by_field.WHOLE_LINK_DAYS.format(most=MOST_DAYS)
         return End("after", days=_whole(form, "link_days", MOST_DAYS, wrong, least=1))
     if ends != "on":
-        form.wrong("link_ends", "Choose one of the three.")
+        form.wrong("link_ends", by_field.ONE_OF_THREE)
         return None
     typed = form.values["link_ends_on"].strip()
     start = days.start_of(typed)
     if start is None or typed == _LAST_DAY:
-        form.wrong("link_ends_on", "Choose a day, like 2026-12-06.")
+        form.wrong("link_ends_on", by_field.CHOOSE_A_DAY)
         return None
     # The whole of that day counts.
     return End("on", at=start + DAY_MS)
@@ -149,9 +151,8 @@ def _whole(form: Form, name: str, most: int, wrong: str, least: int = 0) -> int:
 
 
 def _too_long(name: str, most: int) -> str:
-    if most == 0:
-        return f"{AGES[name]} allows less than a day, so nothing can be chosen here."
-    return f"Enter whole days from 1 to {most}, which is all that {AGES[name]} allows, or nothing."
+    words = by_field.WHOLE_SESSION_DAYS if most else by_field.LESS_THAN_A_DAY
+    return words.format(most=most, setting=AGES[name])
 
 
 def _domains(form: Form) -> tuple[str, ...]:
@@ -164,17 +165,22 @@ def _domains(form: Form) -> tuple[str, ...]:
         except NotADomain:
             wrong.append(text)
     if wrong:
-        named = ", ".join(f"“{text[:60]}”" for text in wrong[:5])
-        named += f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        verb = "is no domain" if len(wrong) == 1 else "are no domains"
-        form.wrong("link_domains", f"{named} {verb}. Write example.org, or *.example.org for all below it.")
+        form.wrong("link_domains", _no_domains(wrong))
     if len(found) > MAX_DOMAINS:
-        form.wrong("link_domains", f"Use at most {MAX_DOMAINS} domains; these are {len(found)}.")
+        form.wrong("link_domains", by_field.TOO_MANY_DOMAINS.format(most=MAX_DOMAINS, count=len(found)))
     return tuple(found)
+
+
+def _no_domains(wrong: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    named = ", ".join(by_field.QUOTED.format(text=text[:60]) for text in wrong[:DOMAINS_NAMED])
+    if len(wrong) > DOMAINS_NAMED:
+        return by_field.NO_DOMAIN_AND_MORE.format(domains=named, count=len(wrong) - DOMAINS_NAMED)
+    return by_field.NO_DOMAIN.format(len(wrong), domains=named)
 
 
 def _note(form: Form, name: str) -> str:
     text = " ".join(form.values[name].split())
     if len(text) > MAX_NOTE_CHARACTERS:
-        form.wrong(name, f"Use at most {MAX_NOTE_CHARACTERS} characters; this has {len(text)}.")
+        form.wrong(name, by_field.AT_MOST.format(most=MAX_NOTE_CHARACTERS, count=len(text)))
     return text

@@ -6,6 +6,7 @@ from db import invite_link, links
 from db.invitation_list import Line
 from db.links import Link
 from handlers.http.house import AnyRequest, house_of
+from messages import phrases
 
 
 def invite_address(request: AnyRequest, link: Link) -> str:
@@ -25,9 +26,9 @@ def invitation_address(request: AnyRequest, line: Line) -> str:
 
 def invitation_mailto(request: AnyRequest, title: str, line: Line) -> str:
     """A mail in the administrator's own program, with the link in it. title: of the organization."""
-    subject = f"Invitation to {title}"
+    subject = phrases.MAILTO_SUBJECT.format(title=title)
     link = invitation_address(request, line)
-    body = f"You are invited to {title}. Open this link to set a password:\n\n{link}\n"
+    body = phrases.MAILTO_BODY.format(title=title, link=link)
     return f"mailto:{quote(line.email)}?subject={quote(subject)}&body={quote(body)}"
 
 

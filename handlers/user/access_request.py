@@ -15,6 +15,7 @@ from db.requests import MAX_WORDS, Wish
 from handlers.http import access, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
+from messages import by_field, refusals
 
 FIELDS: Final = ("name", "email", "words")
 
@@ -79,17 +80,17 @@ class AccessRequestController(Controller):
 async def _check_offered(request: AnyRequest) -> None:
     """Raises Unknown (404) where registration is open, or the Owner takes no requests."""
     if not house_of(request).closed or not (await setup.site()).may_ask:
-        raise Unknown("This address leads to no page.")
+        raise Unknown(refusals.NO_SUCH_PAGE)
 
 
 def _wish(form: Form) -> Wish:
     """What was typed, checked; every error of the form at once."""
     name, address = form.person_name("name"), form.email()
     if not name and "name" not in form.errors:
-        form.wrong("name", "Enter your name, so that they know who asks.")
+        form.wrong("name", by_field.ENTER_YOUR_NAME)
     words = " ".join(form["words"].split())
     if len(words) > MAX_WORDS:
-        form.wrong("words", f"Use at most {MAX_WORDS} characters; this has {len(words)}.")
+        form.wrong("words", by_field.AT_MOST.format(most=MAX_WORDS, count=len(words)))
     form.check()
     assert address is not None, "checked"
     return Wish(address, name, words)

@@ -29,6 +29,7 @@ from handlers.http import access, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
 from handlers.http.paths import row_id
+from messages import by_field, toasts
 
 NAME_FIELDS: Final = ("first_name", "last_name", "time_zone", "theme")
 _ZONE: Final = re.compile(r"[A-Za-z_]{1,30}(/[A-Za-z0-9_+-]{1,30}){0,2}", re.ASCII)
@@ -48,9 +49,9 @@ class AccountController(Controller):
         form = await Form.read(request, *NAME_FIELDS)
         first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
         if form["time_zone"] and not _is_zone(form["time_zone"]):
-            form.wrong("time_zone", "Choose a time zone of the list, like Europe/Prague.")
+            form.wrong("time_zone", by_field.CHOOSE_TIME_ZONE)
         if form["theme"] not in ("system", "light", "dark"):
-            form.wrong("theme", "Choose one of the three.")
+            form.wrong("theme", by_field.ONE_OF_THREE)
         if form.errors:
             return await _page(request, current, form=form, status=422)
         await accounts.change(
@@ -60,21 +61,21 @@ class AccountController(Controller):
             time_zone=form["time_zone"],
             theme=form["theme"],
         )
-        return rendering.redirect(request, "/user/account", notice="Saved.")
+        return rendering.redirect(request, "/user/account", notice=toasts.SAVED)
 
     @post("/notices", status_code=HTTP_200_OK)
     async def change_notices(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, "wants_notices")
         form.check()
         await accounts.change_notices(access.actor_of(current, request), wanted=bool(form["wants_notices"]))
-        return rendering.redirect(request, "/user/account", notice="Saved.")
+        return rendering.redirect(request, "/user/account", notice=toasts.SAVED)
 
     @post("/confirmation", status_code=HTTP_200_OK)
     async def confirm_again(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         house = house_of(request)
         await throttle.count(house.throttle.forgot(current.email.lower(), access.network_of(request)))
         await confirmation.ask_again(access.actor_of(current, request))
-        return rendering.redirect(request, "/user/account", notice="The mail is on its way.")
+        return rendering.redirect(request, "/user/account", notice=toasts.MAIL_ON_ITS_WAY)
 
     @post("/acknowledgement", status_code=HTTP_200_OK)
     async def acknowledge(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
@@ -96,7 +97,7 @@ class AccountController(Controller):
         about = (current.email, current.first_name, current.last_name, current.title, house.app_name)
         form.wrong("password", *await passwords.why_refused(form["password"], about))
         if not form["current_password"]:
-            form.wrong("current_password", "Enter your current password.")
+            form.wrong("current_password", by_field.ENTER_PRESENT_PASSWORD)
         actor, browser = access.actor_of(current, request), access.browser_of(request)
         try:
             # The present password is checked even when the new one is refused: every error at once.
@@ -114,7 +115,7 @@ class AccountController(Controller):
                 browser=browser,
             )
         except WrongPassword:
-            form.wrong("current_password", "That isn't your present password.")
+            form.wrong("current_password", by_field.NOT_PRESENT_PASSWORD)
             return await _page(request, current, password_form=form, status=422)
         except Invalid:
             return await _page(request, current, password_form=form, status=422)
@@ -125,20 +126,19 @@ class AccountController(Controller):
         # The session goes on under its new token, and ends when it would have.
         signed_in = replace(signed_in, age=current.expires_at - clock.now())
         cookies = access.sign_in_cookies(house, request, signed_in, kept=current.kept)
-        notice = "Your password is changed, and every other session has ended."
-        return rendering.redirect(request, "/user/account", notice=notice, cookies=cookies)
+        return rendering.redirect(request, "/user/account", notice=toasts.PASSWORD_CHANGED, cookies=cookies)
 
     @post("/sessions/{session_id:str}/end", status_code=HTTP_200_OK)
     async def end_session(
         self, request: AnyRequest, current: access.Asking, session_id: FromPath[str]
     ) -> Response[bytes]:
         await sessions.end_own(access.actor_of(current, request), row_id(session_id))
-        return rendering.redirect(request, "/user/account", notice="That session has ended.")
+        return rendering.redirect(request, "/user/account", notice=toasts.SESSION_ENDED)
 
     @post("/sessions/end-others", status_code=HTTP_200_OK)
     async def end_others(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         await sessions.end_others(access.actor_of(current, request), current.session_id)
-        return rendering.redirect(request, "/user/account", notice="Every other session has ended.")
+        return rendering.redirect(request, "/user/account", notice=toasts.OTHER_SESSIONS_ENDED)
 
 
 @cache

@@ -13,8 +13,7 @@ from db.policy import DeadLink
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest
-
-CONFIRMED = "Your address is confirmed."
+from messages import toasts
 
 
 class ConfirmationController(Controller):
@@ -40,7 +39,7 @@ class ConfirmationController(Controller):
             await confirmation.confirm(link, access.address_of(request))
         except DeadLink:
             return await _dead(request)
-        return rendering.redirect(request, "/", notice=CONFIRMED)
+        return rendering.redirect(request, "/", notice=toasts.ADDRESS_CONFIRMED)
 
 
 async def _page(request: AnyRequest, token: str, link: Link, *, status: int = 200) -> Response[bytes]:

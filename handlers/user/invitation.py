@@ -14,9 +14,9 @@ from db.sessions import Current
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
+from messages import toasts
 
 FIELDS: Final = ("token", "password", "first_name", "last_name")
-ASKED: Final = "Whoever invited you is told. If they agree, you get a new invitation."
 
 
 class InvitationController(Controller):
@@ -79,7 +79,7 @@ class InvitationController(Controller):
         invited = await _genuine(request, form["token"])
         if invited is not None:
             await invitation_care.ask_again(invited, address=access.address_of(request))
-        return await _dead(request, form["token"], ASKED, status=200)
+        return await _dead(request, form["token"], toasts.ASKED_FOR_ANOTHER, status=200)
 
 
 async def _genuine(request: AnyRequest, token: str) -> Invited | None:

@@ -12,10 +12,9 @@ from db.sign_in import IsDeactivated, WrongPassword
 from handlers.http import access, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
+from messages import by_field
 
 FIELDS: Final = ("email", "password", "persist_session", "next")
-WRONG: Final = "That address and password don't go together. Check both."
-WAIT: Final = "Too many tries. Wait a moment, then try again; no password is checked before that."
 
 
 @get("/user/login", guards=[access.anybody])
@@ -43,10 +42,10 @@ async def log_in(request: AnyRequest) -> Response[bytes]:
             browser=access.browser_of(request),
         )
     except WrongPassword:
-        form.wrong("", WRONG)
+        form.wrong("", by_field.NOT_TOGETHER)
         return await _page(request, form, status=422)
     except TooManyTries as error:
-        form.wrong("", WAIT)
+        form.wrong("", by_field.WAIT_UNCHECKED)
         return await _page(request, form, status=429, retry_after=error.retry_after)
     except IsDeactivated:
         return await rendering.page(request, "user/deactivated.html", status=403)

@@ -11,9 +11,9 @@ from db.policy import DeadLink, Invalid
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
+from messages import toasts
 
 FIELDS: Final = ("token", "password")
-CHANGED: Final = "Your password is changed. Log in with the new one."
 
 
 @get("/user/password/forgot", guards=[access.anybody])
@@ -70,7 +70,7 @@ async def reset(request: AnyRequest) -> Response[bytes]:
     if current is not None:
         await sessions.sign_out(access.actor_of(current, request), current.session_id)
     cookies = [access.no_session_cookie(house_of(request))]
-    return rendering.redirect(request, "/user/login", notice=CHANGED, cookies=cookies)
+    return rendering.redirect(request, "/user/login", notice=toasts.PASSWORD_RESET, cookies=cookies)
 
 
 async def _link(request: AnyRequest, token: str) -> Link:

@@ -10,7 +10,8 @@ from db import accounts, activity, engine, invite_link, members
 from db.activity import Event
 from db.policy import COMMAND_LINE, Actor, Role
 from handlers.organization.kinds import GROUPS
-from handlers.organization.wording import EVENTS, event_sentence
+from handlers.organization.wording import event_sentence
+from messages.logbook import EVENTS
 from tests.db.members_house import hand_over, olga, register
 from tests.site import Site
 

@@ -35,6 +35,14 @@ async def test_values_come_back_as_they_were() -> None:
     assert await engine.rows("SELECT id, name, good, n, shade FROM tag") == [row]
 
 
+async def test_words_of_ours_stand_in_a_statement_as_they_are() -> None:
+    words = "l'ami, \"qui\" s'en va"
+
+    said = await engine.rows(f"SELECT {engine.literal(words)}")
+
+    assert said == [(words,)]
+
+
 async def test_execute_tells_how_many_rows_changed() -> None:
     async def change() -> list[int]:
         return [

@@ -6,7 +6,7 @@ import httpx
 
 from db import engine, passwords
 from db.policy import Role
-from handlers.user.login import WRONG
+from messages.by_field import NOT_TOGETHER
 from settings import Settings
 from tests.reading import read, wrong_fields
 from tests.site import ON_SQLITE, PASSWORD, SECRET, Site
@@ -59,7 +59,7 @@ async def test_a_wrong_password_is_told_as_a_page(site: Site) -> None:
     answer = await site.visitor().submit("/user/login", email="olga@example.org", password="wrong <secret>")
 
     assert answer.status_code == 422
-    assert WRONG in answer.text.replace("&#39;", "'")
+    assert NOT_TOGETHER in answer.text.replace("&#39;", "'")
     assert wrong_fields(answer) == {"email", "password"}
     assert read(answer).controls["email"]["value"] == "olga@example.org"
     assert "secret" not in answer.text.replace('class="secret"', "")

@@ -1,0 +1,117 @@
+"""What isn't done, and why: refusals of the rules, what isn't there, and pages for errors."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from messages import Plural
+
+# status: what happened, in a heading and a sentence; error.html adds whose turn it is and what to do next.
+PAGES: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("That request can't be read", "The server did not understand what was sent."),
+    403: ("This is not open to you", "Your role does not reach this far."),
+    404: ("There is nothing here", "This address leads to no page."),
+    405: ("That isn't possible here", "This address does not take what was sent."),
+    409: ("That was not changed", "A rule of the house forbids it."),
+    410: ("This link no longer works", "It was used, replaced, or its time has run out."),
+    413: ("That is too much at once", "What was sent is larger than this address takes."),
+    415: ("That isn't a form", "This address takes forms only."),
+    422: ("Something in it isn't right", "One of the fields can't be accepted."),
+    429: ("Too many tries", "To keep guessers out, this has to wait a little."),
+    500: ("Something broke here", "It is our fault, and it is noted in the log."),
+    503: ("Just a moment", "The server can't answer right now; nothing was changed."),
+}
+# Both in one line, for a toast.
+PAGE_IN_A_LINE: Final = "{heading}. {text}"
+# Where no page of ours can answer: before it is known which one, or when the page for errors itself fails.
+BROKEN: Final = "Something broke here. It is our fault, and it is noted in the log."
+GET_AND_POST: Final = "This address takes GET and POST."
+OTHER_SITE: Final = "This form was sent from another site, so nothing was done."
+FORMS_ONLY: Final = "This address takes forms only."
+TOO_LARGE: Final = "That is more than this address takes."
+
+TOO_MANY_TRIES_SECONDS: Final = Plural(
+    "Too many tries. Wait 1 second, then try again.", "Too many tries. Wait {count} seconds, then try again."
+)
+TOO_MANY_TRIES_MINUTES: Final = Plural(
+    "Too many tries. Wait 1 minute, then try again.", "Too many tries. Wait {count} minutes, then try again."
+)
+SEARCH_TOOK_TOO_LONG: Final = "The search took too long. Try more letters."
+NO_SUCH_PAGE: Final = "This address leads to no page."
+NO_SUCH_ID: Final = "This address leads to nobody."
+
+# Who may do what to whom.
+OWNER_AND_ADMINISTRATORS: Final = "This part is for the Owner and Administrators."
+OWNER_ALONE: Final = "This part is for the Owner alone."
+MANAGE_MEMBERS: Final = "Only the Owner and Administrators manage members."
+INVITE_PEOPLE: Final = "Only the Owner and Administrators invite people."
+CHANGE_SETTINGS: Final = "Only the Owner changes the settings."
+HAND_OVER: Final = "Only the Owner hands the organization over."
+NOT_ONESELF: Final = (
+    "Nobody changes their own role or removes themself. Ask another Administrator or the Owner."
+)
+NOT_THE_OWNER: Final = "There is always exactly one Owner: only the Owner can hand ownership over."
+NEVER_ASSIGNED: Final = "{role} is never assigned: the Owner hands ownership over."
+NO_LAST_DAY: Final = "Who is deactivated has no access that could end: give them a role first."
+NO_PASSWORD_LINK: Final = "You may not make a password link for this member."
+
+# Members and ownership.
+NOT_TAKEN_BACK: Final = "Their role was changed once more meanwhile, so this wasn't taken back."
+NO_SUCH_MEMBER: Final = "There is no such member."
+MEMBER_REMOVED: Final = "There is no such member; perhaps they were removed."
+MEMBER_REMOVED_MEANWHILE: Final = "There is no such member; perhaps somebody else removed them meanwhile."
+NO_MEMBER_WITH_ADDRESS: Final = "Nobody here has the address {email}."
+BECAUSE_OF: Final = "Nothing was changed, because of {name}: {reason}"
+SOMEBODY_ELSE_OWNS: Final = "Somebody else is the Owner by now."
+YOU_OWN: Final = "You are the Owner already."
+OWNER_TO_BE_INACTIVE: Final = "Ownership goes to an active member: give them a role first."
+SET_UP_ALREADY: Final = "The organization is set up already."
+NOT_THE_SETUP_CODE: Final = (
+    "Open the set-up link that the server printed when it started; this code isn't the one."
+)
+
+# One's own account.
+NO_SUCH_SESSION: Final = "There is no such session, or it has ended already."
+NO_MAIL: Final = "Mail isn't set up on this server, so nothing can be sent."
+CONFIRMED_ALREADY: Final = "Your address is confirmed already."
+
+# Invitations, files of them, and the invite link.
+NO_SUCH_INVITATION: Final = "There is no such invitation."
+NO_OPEN_INVITATIONS: Final = "There are no open invitations in this sending."
+SELECT_AN_INVITATION: Final = "Select an invitation first."
+NO_ROLE_TO_INVITE_TO: Final = (
+    "An invitation gives one of the roles Annotator, Reviewer, Manager, Administrator."
+)
+INVITATION_ENDED: Final = "This invitation has ended, so its link no longer works. Nothing was changed."
+# By the reason for which it has ended.
+INVITATION_ENDED_BY: Final[Mapping[str, str]] = {
+    "accepted": "The invitation of {email} was accepted already. Nothing was changed.",
+    "revoked": "The invitation of {email} was revoked already. Nothing was changed.",
+    "void": "The invitation of {email} is void already. Nothing was changed.",
+}
+ACCOUNT_EXISTS: Final = "There is an account with this address already. Log in with it."
+INVITATION_OF_ANOTHER: Final = "This invitation is for somebody else's address."
+ACCOUNT_DEACTIVATED: Final = "This account is deactivated."
+FILE_GONE: Final = (
+    "This file is gone: it was sent, or its hour is over. The list of invitations says who is invited; to"
+    " invite anybody else choose the file once more."
+)
+LINKS_ENDED: Final = (
+    "Invite links end on {day}, and that day is over. The Owner can choose another in Settings."
+)
+
+# Requests to be let in.
+NOBODY_IS_ASKED: Final = "Nobody is asked for access here."
+TOO_MANY_REQUESTS: Final = (
+    "So many people have asked that no more requests are taken now. Try again tomorrow, or ask the person you"
+    " work with."
+)
+NO_SUCH_REQUEST: Final = "There is no such request; perhaps it was forgotten meanwhile."
+REQUEST_OF_MEMBER: Final = "They have an account by now, so their request has ended. Nobody was invited."
+REQUEST_ANSWERED: Final = "Somebody else has answered this request meanwhile. Nothing was changed."
+# By the reason for which it has ended.
+REQUEST_ENDED_BY: Final[Mapping[str, str]] = {
+    "invited": "They have been invited meanwhile. Nothing was changed.",
+    "dismissed": "Somebody else has dismissed this request meanwhile. Nothing was changed.",
+    "joined": "They have an account by now, so their request has ended. Nothing was changed.",
+    "expired": "This request was too old and has ended by itself. Nothing was changed.",
+}
