@@ -171,6 +171,38 @@ def test_what_people_do_not_read_is_let_pass(source: str) -> None:
     assert list(sentences(source)) == []
 
 
+# An ending that is added or left out, and words with something hung on them.
+HALVES = re.compile(
+    r"""else ["'](s|es)["']|["']["'] if [^}]*else ["'][a-z]|[a-z:] ["'] ~|~ ["'][ .,]*[a-z]{2}"""
+)
+
+
+def test_no_template_puts_words_together_from_halves() -> None:
+    files = [file for ending in ("html", "jinja", "txt") for file in ROOT.glob(f"templates/**/*.{ending}")]
+
+    found = [
+        f"{file.relative_to(ROOT)}:{number} {half[0]}"
+        for file in files
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        for half in HALVES.finditer(line)
+    ]
+
+    assert len(files) > 80
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        """{{ days }} day{{ "" if days == 1 else "s" }}""",
+        """{{ "Link for " ~ email }}""",
+        """{{ "once" if tries == 1 else tries ~ " times" }}""",
+    ],
+)
+def test_halves_in_templates_are_found(template: str) -> None:
+    assert HALVES.search(template)
+
+
 def test_what_varies_in_a_message_has_a_name() -> None:
     named = [name for _, _, value in constants() for text in texts_in(value) for name in placeholders(text)]
 
