@@ -5,6 +5,7 @@
 #   make test [ARGS=…]     every test, on SQLite, on PostgreSQL and in a browser; ARGS go to pytest
 #   make check             lint, format and types
 #   make bench             the figures of docs/performance.md
+#   make lighthouse        Lighthouse's scores of login, sign-up and members; needs Node and npm
 #   make pictures          the pictures of README.md and docs/, from the made-up people
 #   make lock [ARGS=…]     write the locks anew; ARGS=--upgrade takes newer versions
 #   make clean             remove what the above has made; data/ stays
@@ -18,7 +19,7 @@ BIN = .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 PORT_OPTION = $(if $(PORT),--port $(PORT))
 
-.PHONY: run demo test check bench pictures lock clean
+.PHONY: run demo test check bench lighthouse pictures lock clean
 
 run: .venv/runtime
 	@exec $(BIN)/gatehouse serve $(PORT_OPTION)
@@ -40,6 +41,9 @@ pictures: .venv/dev
 
 bench: .venv/dev
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+lighthouse: .venv/dev
+	@$(BIN)/python -m tests.bench lighthouse
 
 # One lock serves Python 3.11 and newer on every system (environment markers), with the hashes of all
 # files of each release. The versions that people run bind those of the tests.

@@ -1,6 +1,7 @@
 """Holds what the house promises of its top level and its locks."""
 
 import fnmatch
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -100,6 +101,19 @@ def test_a_lock_holds_versions_with_hashes_and_no_address(name: str) -> None:
 )
 def test_a_line_that_says_where_files_come_from_or_pins_nothing_is_found(line: str) -> None:
     assert faults_of_lock(line) == [line]
+
+
+def test_the_lock_of_lighthouse_holds_versions_with_hashes_and_no_address_of_a_package() -> None:
+    folder = ROOT / "tests" / "bench" / "npm"
+    wanted = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+
+    packages = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+
+    root = packages.pop("")
+    assert root["dependencies"] == wanted["dependencies"]
+    assert packages["node_modules/lighthouse"]["version"] == wanted["dependencies"]["lighthouse"]
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
+    assert not [name for name, package in packages.items() if "resolved" in package]
 
 
 def test_the_tests_run_on_the_versions_that_people_run() -> None:
