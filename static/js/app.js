@@ -202,30 +202,31 @@ on("keydown", (event) => {
 });
 
 /* Times: the server writes them in UTC; here they become the reader's own, near ones in words, exact ones on hover. */
-const shape = { hourCycle: "h23", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
-let clock = new Intl.DateTimeFormat("en-US", shape);
-try {
-  clock = new Intl.DateTimeFormat("en-US", { ...shape, timeZone: root.dataset.zone });
-} catch { /* A zone of the account that this browser doesn't know: its own will do. */ }
-const parts = (date) => Object.fromEntries(clock.formatToParts(date).map(({ type, value }) => [type, value]));
-const dayOf = (date) => { const { day, month, year } = parts(date); return Date.parse(`${day} ${month} ${year} UTC`) / 86400000; };
+const lazily = (make) => { let made; return () => (made ??= make()); }; // The first Intl costs a browser as much as all else here.
+const relative = lazily(() => new Intl.RelativeTimeFormat("en", { numeric: "auto" }));
+const clock = lazily(() => {
+  const shape = { hourCycle: "h23", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
+  const within = (timeZone) => new Intl.DateTimeFormat("en-US", { ...shape, timeZone });
+  try { return within(root.dataset.zone); } catch { return within(); } // A zone of the account that this browser doesn't know: its own will do.
+});
+const parts = (date) => Object.fromEntries(clock().formatToParts(date).map(({ type, value }) => [type, value]));
+const dayOf = ({ day, month, year }) => Date.parse(`${day} ${month} ${year} UTC`) / 86400000;
 
-function ago(date) {
+function ago(date, days) {
   const minutes = Math.trunc((date - Date.now()) / 60000);
-  const days = dayOf(date) - dayOf(Date.now());
   const units = [[60, minutes, "minute"], [24, minutes / 60, "hour"], [14, days, "day"], [9, days / 7, "week"], [24, days / 30.4, "month"], [Infinity, days / 365.25, "year"]];
   const [, amount, unit] = units.find(([below, value]) => Math.abs(value) < below);
-  return minutes === 0 ? "just now" : relative.format(Math.trunc(amount), unit);
+  return minutes === 0 ? "just now" : relative().format(Math.trunc(amount), unit);
 }
 
 function refresh() {
+  const today = lazily(() => dayOf(parts(Date.now())));
   for (const time of all("time[data-time]")) {
     const date = new Date(time.dateTime);
     const part = parts(date);
     const day = `${part.day} ${part.month} ${part.year}`;
     const minute = `${day}, ${part.hour}:${part.minute}`;
-    time.textContent = { ago: ago(date), day, minute }[time.dataset.time];
+    time.textContent = { ago: ago(date, dayOf(part) - today()), day, minute }[time.dataset.time];
     time.title = `${minute} ${part.timeZoneName}`;
   }
 }
@@ -295,6 +296,6 @@ on("DOMContentLoaded", () => {
   for (const select of all("select[hx-post], #filters select").filter(early)) select.dispatchEvent(new Event("change", { bubbles: true }));
 });
 
-refresh();
+setTimeout(refresh); // Not at once: what is there already may be painted first.
 count();
 setInterval(refresh, 60000);
