@@ -1,6 +1,6 @@
 """Page or fragment, redirects, toasts: the only place that knows the headers of htmx."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,11 +43,21 @@ class Undo:
     target: str
 
 
+class _Environment(Environment):
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        """The names every template knows, in a plain dict: no template of ours is given others of its own.
+
+        Jinja would lay a map of its own over them for each template, and look through both for each include
+        and each import: a third of the time that a page takes.
+        """
+        return self.globals if d is None else super().make_globals(d)
+
+
 def make_environment(
     folder: Path, *, root: str, static: StaticFiles, app_name: str, app_url: str, mail: bool
 ) -> Environment:
     """Our own Jinja environment: autoescape, and an undefined name is an error."""
-    environment = Environment(
+    environment = _Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
