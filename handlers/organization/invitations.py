@@ -249,7 +249,7 @@ async def _page(
     if typed is not None:
         context["typed"] = typed
     if rendering.wants_fragment(request):
-        return rendering.fragment(request, "organization/_invitations.html", status=status, **context)
+        return rendering.fragment(request, "organization/_invitations_found.html", status=status, **context)
     return await rendering.page(request, "organization/invitations.html", status=status, **context)
 
 

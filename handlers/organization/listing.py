@@ -12,7 +12,7 @@ from handlers.organization.sharing import invitation_address, invitation_mailto
 
 
 async def list_context(request: AnyRequest, current: Current, shown: Filter) -> dict[str, Any]:
-    """For organization/invitations.html and its fragment _invitations.html."""
+    """For organization/invitations.html and its fragments."""
     page, house, now = await invitation_list.page(shown), house_of(request), clock.now()
     context: dict[str, Any] = {
         "page": page,

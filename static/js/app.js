@@ -11,8 +11,7 @@ const click = (selector, handle) => on("click", (event) => {
   if (found) handle(found, event);
 });
 
-/* Toasts. The box is a live region on every inside page; while a dialog is open it lives in the dialog,
-   since what lies behind a dialog can be neither reached nor read. */
+/* Toasts. The box is a live region; it lives in the dialog that is open, since what lies behind can be neither reached nor read. */
 const toasts = one("#toasts");
 
 // A toast goes after the time it takes to read it, longer if there is something to press. A refusal stays until it is closed.
@@ -66,17 +65,14 @@ function left() {
   slot.replaceChildren();
   if (pushed) history.back();
   pushed = false;
-  if (!opener) return;
-  const link = opener.element.isConnected ? opener.element : document.getElementById(opener.id) ?? one(`a[href="${CSS.escape(opener.href)}"]`);
+  opener?.(root)?.focus();
   opener = null;
-  link?.focus();
 }
 
 on("close", (event) => event.target === slotDialog() && left(), true);
 click("#dialog .close, #dialog .close-text", (link, event) => { event.preventDefault(); slotDialog().close(); });
 // The side panel holds nothing that could be lost, so a press beside it closes it.
 on("pointerdown", (event) => event.target.matches("dialog.sheet--side:modal") && event.offsetX < 0 && event.target.close());
-
 // Back closes the dialog; else it shows the page of the address. This runs before htmx's own listener and takes its place.
 addEventListener("popstate", (event) => {
   event.stopImmediatePropagation();
@@ -85,17 +81,19 @@ addEventListener("popstate", (event) => {
   else if (here() !== shown) location.reload();
 });
 on("htmx:pushedIntoHistory", () => { shown = here(); });
-
 // A link that htmx would open here still opens in a new tab when that is what was meant.
-on("click", (event) => {
-  if (event.target.closest?.("a[href]") && (event.ctrlKey || event.metaKey || event.shiftKey)) event.stopPropagation();
-}, true);
+on("click", (event) => event.target.closest?.("a[href]") && (event.ctrlKey || event.metaKey || event.shiftKey) && event.stopPropagation(), true);
 
-/* Around a swap: where the focus was and what was ticked come back, by id and name. */
+/* Around a swap: what was ticked comes back, and the focus: to the same control, to the link that was asked for, else to the new piece. */
 let before = null;
-on("htmx:beforeRequest", ({ target, detail }) => {
-  if (detail.target === slot && !slotDialog()) opener = { element: target, id: target.id, href: target.getAttribute("href") ?? "" };
-});
+// Finds a control again after a swap, by its id, its name or what it asks for.
+function finder(control) {
+  const key = ["id", "name", "hx-post", "href"].find((each) => control.hasAttribute(each));
+  const like = (each) => each.matches(`[${key}="${CSS.escape(control.getAttribute(key))}"]`) && (each.matches("select") || each.value === control.value);
+  return (within) => (control.isConnected ? control : [within, ...all("*", within)].find(like));
+}
+
+on("htmx:beforeRequest", ({ target, detail }) => { if (detail.target === slot && !slotDialog()) opener = finder(target); });
 
 on("htmx:beforeSwap", ({ detail }) => {
   const { xhr, target, elt } = detail;
@@ -105,46 +103,54 @@ on("htmx:beforeSwap", ({ detail }) => {
     detail.shouldSwap = false;
     const answer = new DOMParser().parseFromString(page ? xhr.responseText : "", "text/html");
     const words = ["h1", "h1 + p"].map((part) => one(part, answer)?.textContent.trim()).filter(Boolean);
-    failed(elt, words.join(". ") || "Something went wrong on the server. Reload the page to see what was saved.");
-    return;
+    return failed(elt, words.join(". ") || "Something went wrong on the server. Reload the page to see what was saved.");
   }
-  const active = document.activeElement;
-  before = { home: active?.closest("[id]")?.id, id: active?.id, name: active?.name, picked: target.matches("tr") || target.closest("#progress") || detail.requestConfig.elt.closest(".toast") ? picked(target) : [] };
+  const active = document.activeElement ?? document.body;
+  before = { active, again: finder(active), homes: [active.closest("[id]")?.id, target.id], picked: target.matches("tr") || target.closest("#progress") || detail.requestConfig.elt.closest(".toast") ? picked(target) : [] };
   if (target.contains(toasts)) document.body.append(toasts);
 });
 
 on("htmx:afterSwap", ({ target, detail }) => {
-  const lost = document.activeElement === document.body || !slotDialog()?.matches(":modal");
   for (const box of boxes()) if (before?.picked.includes(box.value)) box.checked = true;
   refresh();
   count();
   present(detail.target, detail.requestConfig?.verb === "get" && detail.target === slot ? detail.pathInfo.finalRequestPath : null);
   const wrong = one('[aria-invalid="true"]', target);
-  const home = document.getElementById(before?.home) ?? document;
-  if (wrong) wrong.focus();
-  else if (lost && before?.name) (document.getElementById(before.id) ?? one(`[name="${CSS.escape(before.name)}"]`, home))?.focus();
+  const home = before?.homes.map((id) => document.getElementById(id)).find((piece) => piece?.getClientRects().length);
+  const next = wrong ?? (home && !before.active.isConnected && (before.again(home) ?? one(".copy input", home) ?? home));
+  // What isn't a control can take the focus only so.
+  if (next?.tabIndex < 0) next.tabIndex = -1;
+  if (next) next.focus();
   before = null;
 });
 
 /* When no good answer comes, drop-downs go back to what is true; what isn't saved yet (data-draft) stays. */
 function back(element) {
-  const options = all("select:has(option[selected]):not([data-draft]) option", element.closest("form") ?? element.parentElement);
-  for (const option of options) option.selected = option.defaultSelected;
+  const within = element.closest("form") ?? element.parentElement;
+  for (const option of all("select:has(option[selected]):not([data-draft]) option", within)) option.selected = option.defaultSelected;
 }
 
-// A page that only looks again by itself says nothing: it looks once more.
+/* While an answer is awaited, what will change says so; app.css shows it after a moment, and after a second it is read out.
+   A page that only looks again by itself says nothing, neither that it waits nor that no answer came: it looks once more. */
+const looks = (element) => element.matches('[hx-trigger*="every"]');
+on("htmx:beforeSend", ({ detail: { elt, target, xhr } }) => {
+  if (looks(elt)) return;
+  const line = make("p", { className: "visually-hidden", textContent: "One moment…" });
+  const slow = setTimeout(() => toasts?.append(line), 1000);
+  target.ariaBusy = "true";
+  xhr.addEventListener("loadend", () => { clearTimeout(slow); line.remove(); target.ariaBusy = null; });
+});
+
 function failed(element, text) {
   back(element);
   const toast = make("div", { className: "toast toast--refused" });
   toast.append(make("p", { textContent: text }));
-  if (!element.matches('[hx-trigger*="every"]')) toasts?.append(toast);
+  if (!looks(element)) toasts?.append(toast);
 }
 
-on("htmx:sendError", ({ detail }) => failed(detail.elt, navigator.onLine
-  ? "No connection to the server. Reload the page to see whether anything was saved."
-  : "No connection: nothing was saved."));
-
-// A second press while the first is on its way would only earn an error for what is already done.
+on("htmx:sendError", ({ detail }) => failed(detail.elt, navigator.onLine ? "No connection to the server. Reload the page to see whether anything was saved." : "No connection: nothing was saved."));
+// A second press while the first is on its way would only earn an error for what is already done. What is typed and chosen counts anew.
+on("htmx:confirm", (event) => event.target.matches(":is(a, button, form:not(.filters)).htmx-request") && event.preventDefault());
 on("submit", (event) => {
   const form = event.target;
   for (const button of all("[data-show]", form)) show(button, false);
@@ -154,8 +160,8 @@ on("submit", (event) => {
   setTimeout(() => delete form.dataset.sent, 5000);
 });
 
-/* Copy, and say truthfully what happened. Over plain http there is no clipboard to write to: then the field is selected and the
-   browser asked; only if it took the text (its copy event came, and it says so) is that called copied. */
+/* Copy, and say truthfully what happened. Over plain http there is no clipboard to write to: then the field is selected, and only
+   if the browser took the text (its copy event came, and it says so) is that called copied. */
 async function copied(field) {
   try {
     await navigator.clipboard.writeText(field.value);
@@ -176,7 +182,6 @@ click("[data-copy]", async (button) => {
   line.textContent = done ? "Copied" : `Press ${keys} to copy: the link is selected`;
   line.classList.toggle("copy__said--done", done);
 });
-
 // Who turns away in the device's own sheet has shared nothing, and knows it.
 click("[data-share]", ({ dataset }) => navigator.share({ title: dataset.title, url: document.getElementById(dataset.share).value }).catch(() => {}));
 
@@ -187,38 +192,32 @@ function choose(tab) {
     each.tabIndex = each === tab ? 0 : -1;
     document.getElementById(each.getAttribute("aria-controls"))?.toggleAttribute("data-away", each !== tab);
   }
+  tab.focus();
 }
 
 click("[role=tab]", choose);
 on("keydown", (event) => {
-  const tab = event.target.closest?.("[role=tab]");
-  const tabs = tab ? all("[role=tab]", tab.parentElement) : [];
-  const index = tabs.indexOf(tab);
+  const tabs = event.target.matches?.("[role=tab]") ? all("[role=tab]", event.target.parentElement) : [];
+  const index = tabs.indexOf(event.target);
   const next = { ArrowRight: tabs[(index + 1) % tabs.length], ArrowLeft: tabs.at(index - 1), Home: tabs[0], End: tabs.at(-1) }[event.key];
-  if (!next) return;
-  event.preventDefault();
-  choose(next);
-  next.focus();
+  if (next) event.preventDefault(), choose(next);
 });
 
 /* Times: the server writes them in UTC; here they become the reader's own, near ones in words, exact ones on hover. */
 const lazily = (make) => { let made; return () => (made ??= make()); }; // The first Intl costs a browser as much as all else here.
 const relative = lazily(() => new Intl.RelativeTimeFormat("en", { numeric: "auto" }));
-const clock = lazily(() => {
-  const shape = { hourCycle: "h23", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
-  const within = (timeZone) => new Intl.DateTimeFormat("en-US", { ...shape, timeZone });
-  try { return within(root.dataset.zone); } catch { return within(); } // A zone of the account that this browser doesn't know: its own will do.
-});
+const shape = { hourCycle: "h23", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
+const within = (timeZone) => new Intl.DateTimeFormat("en-US", { ...shape, timeZone });
+// A zone of the account may be one that this browser doesn't know: its own will do.
+const clock = lazily(() => { try { return within(root.dataset.zone); } catch { return within(); } });
 const parts = (date) => Object.fromEntries(clock().formatToParts(date).map(({ type, value }) => [type, value]));
 const dayOf = ({ day, month, year }) => Date.parse(`${day} ${month} ${year} UTC`) / 86400000;
-
 function ago(date, days) {
   const minutes = Math.trunc((date - Date.now()) / 60000);
   const units = [[60, minutes, "minute"], [24, minutes / 60, "hour"], [14, days, "day"], [9, days / 7, "week"], [24, days / 30.4, "month"], [Infinity, days / 365.25, "year"]];
   const [, amount, unit] = units.find(([below, value]) => Math.abs(value) < below);
   return minutes === 0 ? "just now" : relative().format(Math.trunc(amount), unit);
 }
-
 function refresh() {
   const today = lazily(() => dayOf(parts(Date.now())));
   for (const time of all("time[data-time]")) {
@@ -226,8 +225,8 @@ function refresh() {
     const part = parts(date);
     const day = `${part.day} ${part.month} ${part.year}`;
     const minute = `${day}, ${part.hour}:${part.minute}`;
-    time.textContent = { ago: ago(date, dayOf(part) - today()), day, minute }[time.dataset.time];
-    time.title = `${minute} ${part.timeZoneName}`;
+    const words = { ago: ago(date, dayOf(part) - today()), day, minute };
+    Object.assign(time, { textContent: words[time.dataset.time], title: `${minute} ${part.timeZoneName}` });
   }
 }
 
@@ -262,25 +261,26 @@ function show(button, visible) {
 
 click("[data-show]", (button) => show(button, button.ariaPressed !== "true"));
 on("input", ({ target }) => {
-  for (const rule of all(`[data-rules="${CSS.escape(target.id)}"] [data-least]`)) {
-    rule.classList.toggle("met", [...target.value].length >= Number(rule.dataset.least));
-  }
+  for (const rule of all(`[data-rules="${CSS.escape(target.id)}"] [data-least]`)) rule.classList.toggle("met", [...target.value].length >= Number(rule.dataset.least));
 });
 
 /* Keys, menus, colours, zones. */
+const instant = "select[hx-post], #filters select";
 on("keydown", (event) => {
-  const menu = event.key === "Escape" && event.target.closest?.("details.menu[open]");
-  const search = event.key === "/" && !event.ctrlKey && !event.metaKey && !event.target.closest("input, select, textarea, dialog") && one("#filters [type=search]");
+  const { key, target, ctrlKey, metaKey, altKey } = event;
+  const plain = !ctrlKey && !metaKey && !altKey;
+  const menu = key === "Escape" && target.closest?.("details.menu[open]");
+  const search = key === "/" && plain && !target.closest("input, select, textarea, dialog") && one("#filters [type=search]");
+  // A choice counts at once, and the keys of a closed drop-down would choose whatever they pass, Administrator too: they open its list instead.
+  const list = plain && /^(Arrow|Home|End|Page|.$)/.test(key) && target.matches?.(instant) && target.showPicker;
   if (menu) menu.open = false;
-  if (search) event.preventDefault();
+  if (search || list) event.preventDefault();
+  if (list) target.showPicker();
   (search || (menu && one("summary", menu)))?.focus?.();
 });
 on("click", ({ target }) => { for (const menu of all("details.menu[open]")) if (!menu.contains(target)) menu.open = false; });
 on("change", ({ target }) => { if (target.matches("select[name=theme]")) root.dataset.theme = target.value; });
-on("focusin", ({ target }) => {
-  const list = target.matches("[list=zones]") && one("#zones");
-  if (list && !list.options.length) list.append(...Intl.supportedValuesOf("timeZone").map((name) => new Option(name, name)));
-});
+on("focusin", ({ target }) => { if (target.matches("[list=zones]")) one("#zones:empty")?.append(...Intl.supportedValuesOf("timeZone").map((name) => new Option(name, name))); });
 
 /* A token stays in the form, not in the address bar; early.js brings it back if the page is loaded again. */
 if (document.body.dataset.secret) {
@@ -289,11 +289,10 @@ if (document.body.dataset.secret) {
   if (address.search !== location.search) history.replaceState({ kept: location.search }, "", address.pathname + address.search);
   shown = here();
 }
-
 // What was chosen while the scripts were still on their way counts as well; htmx is ready before this is called.
 on("DOMContentLoaded", () => {
   const early = ({ options }) => [...options].some((option) => option.selected !== option.defaultSelected);
-  for (const select of all("select[hx-post], #filters select").filter(early)) select.dispatchEvent(new Event("change", { bubbles: true }));
+  for (const select of all(instant).filter(early)) select.dispatchEvent(new Event("change", { bubbles: true }));
 });
 
 setTimeout(refresh); // Not at once: what is there already may be painted first.

@@ -14,6 +14,11 @@ from tests.site import Site
 from tests.smtp import Server
 
 MEMBERS = "/organization/members"
+# Where each head of the table stands, and what stands above it.
+COLUMNS = """[...document.querySelectorAll("#invitations-count, #invitations th[scope=col]")].map((each) => {
+    const { x, y } = each.getBoundingClientRect();
+    return [x, y];
+})"""
 WRONG = "maria.gomez@@museo.example"
 
 
@@ -126,6 +131,21 @@ async def test_a_sending_shows_its_progress_and_the_servers_words_by_itself(
     await expect(page.locator("tr", has_text="bad@example.org")).to_contain_text(REFUSED)
     await expect(page.locator("tr", has_text="guest3@example.org")).to_contain_text("The mail server took it")
     assert await page.locator("#progress").get_attribute("hx-get") is None
+
+
+async def test_what_a_filter_finds_is_read_out_and_moves_nothing(desk: Desk) -> None:
+    await inviting.invite(desk.site, "olga", "ada@example.org", f"{'x' * 60}@example.org")
+    page = await desk.page("olga", INVITATIONS)
+    told, columns = page.locator("#told[role=status]"), await page.evaluate(COLUMNS)
+    await told.evaluate("(region) => { region.mark = true; }")
+
+    await page.locator("#search").fill("ada")
+    await expect(told).to_have_text("1 invitation found")
+    assert await told.evaluate("(region) => region.mark"), "what is new on a page may go unread"
+    assert await page.evaluate(COLUMNS) == columns
+    await page.get_by_label("Show invitations in this state").select_option("Accepted")
+
+    await expect(told).to_have_text("0 invitations found")
 
 
 async def test_a_list_asks_for_nothing_when_it_is_loaded(desk: Desk) -> None:

@@ -1,9 +1,10 @@
-"""Hands on the keys alone: sign in, find who waits, give a role, take it back, invite."""
+"""Hands on the keys alone: what test_errands.py doesn't come by."""
 
 from playwright.async_api import Page, expect
 
+from tests.browser import inviting
 from tests.browser.desk import Desk
-from tests.site import PASSWORD, Site
+from tests.site import Site
 
 MOST_TABS = 60
 FOCUSED = """() => {
@@ -12,30 +13,49 @@ FOCUSED = """() => {
 }"""
 
 
-async def test_a_role_is_given_and_taken_back_with_the_keyboard(site: Site, desk: Desk) -> None:
+async def test_the_keys_of_a_drop_down_open_its_list_and_nothing_is_saved_before_enter(
+    site: Site, desk: Desk
+) -> None:
     await site.person("ada")
-    await site.person("ben")
-    page = await desk.page(path="/organization/members")
+    page = await desk.page("olga", "/organization/members")
+    saved: list[str] = []
+    page.on("request", lambda request: saved.extend([request.url] if request.method == "POST" else []))
+    role = page.get_by_label("Role of Ada", exact=True)
+    await role.focus()
 
-    await go_to(page, "Email address")
-    await page.keyboard.type("olga@example.org")
-    await go_to(page, "Password")
-    await page.keyboard.type(PASSWORD)
+    for key in ("ArrowDown", "ArrowDown", "End"):
+        await page.keyboard.press(key)
+        await expect(page.locator("select:open")).to_be_focused()
+        await expect(role).to_have_value("NO")
+    await page.keyboard.type("Annotator")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", name="Members")).to_be_visible()
 
-    await go_to(page, "Show only them")
-    await page.keyboard.press("Enter")
-    await expect(page.locator("#members-count")).to_have_text("2 of 3 members")
-    await go_to(page, "Role of Ada")
-    await page.keyboard.type("Rev")
-    await expect(page.locator("#toasts")).to_contain_text("Ada is Reviewer now.")
-    await expect(page.get_by_label("Role of Ada")).to_be_focused()
+    await expect(page.locator("#toasts")).to_contain_text("Ada is Annotator now.")
+    assert len(saved) == 1
+    await expect(role).to_be_focused()
 
-    await go_to(page, "Undo")
-    await page.keyboard.press("Enter")
-    await expect(page.locator("#toasts")).to_contain_text("Ada is Pending now.")
-    await expect(page.get_by_label("Role of Ada")).to_have_value("NO")
+
+async def test_the_focus_stays_on_the_box_of_the_filter_that_was_ticked(desk: Desk) -> None:
+    page = await desk.page("olga", "/organization/members")
+    await page.locator("#filters summary").press("Enter")
+    box = page.get_by_role("checkbox", name="Reviewer 0")
+
+    await box.press("Space")
+    await expect(page.locator("#members-count")).to_have_text("0 of 1 member")
+
+    await expect(box).to_be_focused()
+    await expect(box).to_be_checked()
+
+
+async def test_the_focus_stays_on_a_button_that_can_be_pressed_again(desk: Desk) -> None:
+    await inviting.invite(desk.site, "olga", "ada@example.org", "ben@example.org")
+    page = await desk.page("olga", inviting.INVITATIONS)
+    resend = page.get_by_role("button", name="Resend to ada@example.org")
+
+    await resend.press("Enter")
+    await expect(page.locator(".toast")).to_have_count(1)
+
+    await expect(resend).to_be_focused()
 
 
 async def test_the_first_key_skips_to_the_page(desk: Desk) -> None:
