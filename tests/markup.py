@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import httpx
 
-VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "path", "circle"})
+VOID = frozenset({"br", "col", "hr", "img", "input", "link", "meta", "path", "circle"})
 
 
 @dataclass
