@@ -11,7 +11,10 @@ Act = Callable[[Page], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Stop:
-    """sent: a form's fields (None: they just look). status: the answer. act: what they do then, by script."""
+    """sent: a form's fields (None: they just look). status: the answer. act: what they do then, by script.
+
+    noted: signs of what the browser rightly writes on its console about that.
+    """
 
     name: str
     who: str
@@ -19,6 +22,7 @@ class Stop:
     status: int = 200
     sent: Mapping[str, Any] | None = None
     act: Act | None = None
+    noted: tuple[str, ...] = ()
 
     async def visit(self, page: Page) -> None:
         if self.sent is None:

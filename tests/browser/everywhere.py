@@ -5,26 +5,20 @@ from contextlib import asynccontextmanager
 
 from playwright.async_api import Browser
 
-from db import accounts, addresses, clock, directory, engine, links, members, setup, throttle
+from db import accounts, clock, directory, engine, links, setup, throttle
 from db.directory import Filter
-from db.members import Person
 from db.policy import COMMAND_LINE, Role
 from settings import Settings
 from tests import smtp
-from tests.browser import inviting
+from tests.browser import inviting, states, unusual
 from tests.browser.acts import Stop, be_refused, dialog, give_role, menu, select_everyone, show_password
 from tests.browser.desk import Desk
 from tests.browser.inviting import INVITATIONS
+from tests.browser.unusual import LONG_ADDRESS, LONG_NAME
 from tests.db import requests_house
-from tests.site import PASSWORD, SECRET, Site, password_hash
+from tests.site import PASSWORD, SECRET, Site
 from tests.smtp import Server
 
-# What tries a layout most: no place to break, and two directions of writing.
-LONG_NAME = ("Wolfeschlegelsteinhausenbergerdorff", "Ekwueme-Oluwaseun-Adebayo")
-LONG_ADDRESS = (
-    f"a-very-long-local-part-without-any-end{'x' * 25}@{'herbarium-of-the-north.' * 7}{'x' * 14}.example.org"
-)
-ARABIC_NAME = ("فاطمة", "الحسن")
 MEMBERS = "/organization/members"
 ASK = "/user/access-request"
 ASKED = f"{ASK}/confirmation"
@@ -71,6 +65,7 @@ async def founded(site: Site) -> list[Stop]:
         Stop("removal", "olga", f"{MEMBERS}/{site.ids['long']}/removal"),
         Stop("role refused", "olga", f"{MEMBERS}/{site.ids['olga']}/role", 409, {"role": "AN"}),
         Stop("invite", "olga", "/organization/invite"),
+        Stop("invitations, nobody yet", "olga", INVITATIONS),
         Stop("ownership", "olga", "/organization/ownership"),
         Stop("ownership, wrong", "olga", "/organization/ownership", 422, {"member": "", "password": ""}),
         Stop("activity", "olga", ACTIVITY),
@@ -226,6 +221,7 @@ PREPARATIONS: Mapping[str, Callable[[Site], Awaitable[list[Stop]]]] = {
     "lonely": lonely,
     "unfounded": unfounded,
     "broken": broken,
+    "seldom": states.seldom,
 }
 KINDS = (*PREPARATIONS, "inviting")
 
@@ -255,6 +251,7 @@ async def opened(kind: str, browser: Browser) -> AsyncIterator[tuple[Desk, list[
         yield desk, stops
         for status in {stop.status for stop in stops if stop.status >= 500}:
             desk.forgive(f"the server responded with a status of {status}")
+        desk.forgive(*{sign for stop in stops for sign in stop.noted})
 
 
 async def _people(site: Site) -> None:
@@ -265,18 +262,7 @@ async def _people(site: Site) -> None:
         ("dora", Role.DEACTIVATED),
     ):
         await site.person(name, role)
-    site.ids["long"] = await _unusual(LONG_ADDRESS, LONG_NAME)
-    await _unusual("fatima@xn--mnchen-3ya.example", ARABIC_NAME)
-    await _unusual("nameless@example.org", ("", ""))
-
-
-async def _unusual(address: str, name: tuple[str, str]) -> int:
-    person = Person(addresses.parse(address), *name, password_hash())
-
-    async def change() -> int:
-        return await members.insert(person, Role.PENDING, came_by="link")
-
-    return await engine.write(change)
+    await unusual.come(site)
 
 
 async def _reset_token(site: Site, member_id: int) -> str:

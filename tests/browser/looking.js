@@ -61,7 +61,7 @@
   }
 
   function small() {
-    const touched = all(".btn, button, select, input:not([type=checkbox], [type=hidden], [aria-hidden]), summary, .check, .letterhead a");
+    const touched = all(".btn, button, select, input:not([type=checkbox], [type=radio], [type=hidden], [aria-hidden]), summary, .check, .letterhead a");
     return touched.filter((element) => seen(element) && getComputedStyle(element).clipPath === "none" && element.getBoundingClientRect().height < 43.5)
       .map((element) => `only ${element.getBoundingClientRect().height} px high: ${name(element)}`);
   }

@@ -1,0 +1,87 @@
+"""States that a page is seldom in: many, not mailed, used up, long names, waiting for an answer, offline."""
+
+from typing import Final
+
+from playwright.async_api import Page
+
+from db import engine
+from tests.browser import inviting, unusual
+from tests.browser.acts import Act, Stop
+from tests.browser.inviting import INVITATIONS
+from tests.site import Site
+
+MEMBERS: Final = "/organization/members"
+ACTIVITY: Final = "/organization/activity"
+SETTINGS: Final = "/organization/settings"
+INVITE: Final = "/organization/invite"
+# What the browser and htmx write about a server that can't be reached.
+UNREACHED: Final = ("ERR_INTERNET_DISCONNECTED", "htmx:sendError", "htmx:afterRequest")
+
+# And about an answer that nobody waits for any more.
+LEFT: Final = ("htmx:sendAbort",)
+
+
+async def seldom(site: Site) -> list[Stop]:
+    """A site without mail, with many invitations, an invite link that is used up and unusual people."""
+    await unusual.come(site)
+    batch = await inviting.invite(site, "olga", *(f"guest{number}@example.org" for number in range(50)))
+    few = await inviting.invite(site, "olga", inviting.LONG_ADDRESS, "فاطمة الحسن <guest@example.org>")
+    await engine.write(engine.execute, "UPDATE links SET max_uses = 1, uses = 1 WHERE purpose = 'invite'")
+    return [
+        Stop("invitations, many", "olga", INVITATIONS),
+        Stop("invitations, many not mailed", "olga", f"{INVITATIONS}?batch={batch}"),
+        Stop("invitations, a few not mailed", "olga", f"{INVITATIONS}?batch={few}"),
+        Stop("activity, many", "olga", ACTIVITY),
+        Stop("invite, used up", "olga", INVITE),
+        Stop("sign up, used up", "", f"/user/signup?token={await site.invite_token()}", 410),
+        Stop("settings", "olga", SETTINGS),
+        Stop("settings, wrong", "olga", SETTINGS, 422, {"title": "", "link_max_uses": "many", "seen": "x"}),
+        Stop("settings, refused", "long", SETTINGS, 403),
+        Stop("roles", "olga", "/organization/roles"),
+        Stop("member, not to be changed", "olga", f"{MEMBERS}/{site.ids['olga']}"),
+        Stop("waiting, long name", "long", "/"),
+        Stop("waiting, right to left", "fatima", "/"),
+        Stop("account, long name", "long", "/user/account"),
+        Stop("account, right to left", "fatima", "/user/account"),
+        Stop("account, no name", "nameless", "/user/account"),
+        Stop("members, on their way", "olga", MEMBERS, act=unanswered(search), noted=LEFT),
+        Stop("invitations, on their way", "olga", INVITATIONS, act=unanswered(search), noted=LEFT),
+        Stop("activity, on its way", "olga", ACTIVITY, act=unanswered(search), noted=LEFT),
+        Stop("invite, on its way", "olga", f"{INVITE}?way=email", act=unanswered(send), noted=LEFT),
+        Stop("members, offline", "olga", MEMBERS, act=offline(search), noted=UNREACHED),
+        Stop("invite, offline", "olga", f"{INVITE}?way=email", act=offline(send), noted=UNREACHED),
+    ]
+
+
+async def search(page: Page) -> None:
+    await page.locator("#search").fill("ada")
+    await page.locator("#search").press("Enter")
+
+
+async def send(page: Page) -> None:
+    # Not typed: a preview would come, and this is about one answer alone.
+    await page.locator("#emails").evaluate("(field) => { field.value = 'somebody@example.org'; }")
+    await page.get_by_role("button", name="Send invitations").click()
+
+
+def unanswered(act: Act) -> Act:
+    """Does this, and the server takes its time."""
+
+    async def wait(page: Page) -> None:
+        await page.route("**/organization/**", lambda _: None, times=1)
+        await act(page)
+        await page.locator('[aria-busy="true"]').wait_for()
+
+    return wait
+
+
+def offline(act: Act) -> Act:
+    """Does this while there is no network."""
+
+    async def fail(page: Page) -> None:
+        await page.context.set_offline(True)
+        await act(page)
+        await page.locator(".toast--refused button").wait_for()
+        await page.context.set_offline(False)
+
+    return fail
