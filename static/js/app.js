@@ -45,7 +45,7 @@ if (toasts) {
 const slot = one("#dialog");
 const here = () => location.pathname + location.search;
 const slotDialog = () => slot && one(":scope > dialog", slot);
-let [shown, pushed, opener] = [here(), false, null];
+let [shown, pushed, closing, opener] = [here(), false, false, null];
 
 function present(swapped, path) {
   const dialog = slotDialog();
@@ -64,7 +64,7 @@ function left() {
   document.body.append(toasts);
   slot.replaceChildren();
   if (pushed) history.back();
-  pushed = false;
+  [closing, pushed] = [pushed, false];
   opener?.(root)?.focus();
   opener = null;
 }
@@ -76,8 +76,10 @@ on("pointerdown", (event) => event.target.matches("dialog.sheet--side:modal") &&
 // Back closes the dialog; else it shows the page of the address. This runs before htmx's own listener and takes its place.
 addEventListener("popstate", (event) => {
   event.stopImmediatePropagation();
-  pushed = false;
-  if (slotDialog()) slotDialog().close();
+  const closed = closing;
+  closing = pushed = false;
+  if (closed && here() !== shown) history.replaceState({}, "", shown); // A search was answered behind the dialog.
+  else if (!closed && slotDialog()) slotDialog().close();
   else if (here() !== shown) location.reload();
 });
 on("htmx:pushedIntoHistory", () => { shown = here(); });
@@ -94,7 +96,6 @@ function finder(control) {
 }
 
 on("htmx:beforeRequest", ({ target, detail }) => { if (detail.target === slot && !slotDialog()) opener = finder(target); });
-
 on("htmx:beforeSwap", ({ detail }) => {
   const { xhr, target, elt } = detail;
   const page = /^\s*<!doctype/i.test(xhr.responseText);
@@ -194,7 +195,6 @@ function choose(tab) {
   }
   tab.focus();
 }
-
 click("[role=tab]", choose);
 on("keydown", (event) => {
   const tabs = event.target.matches?.("[role=tab]") ? all("[role=tab]", event.target.parentElement) : [];

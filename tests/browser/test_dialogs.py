@@ -1,8 +1,9 @@
 """Dialog and side panel: they have an address of their own, and closing gives address and focus back."""
 
+import asyncio
 from urllib.parse import urlsplit
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from db.policy import Role
 from tests.browser.desk import Desk
@@ -56,6 +57,35 @@ async def test_the_dialogs_address_is_a_page_that_can_be_loaded_and_left(desk: D
     await expect(page.locator("#members")).to_be_visible()
     await page.go_forward()
     await expect(page.locator("main #invite")).to_be_visible()
+
+
+async def test_a_search_answered_behind_a_dialog_is_shown_when_the_dialog_closes(
+    site: Site, desk: Desk
+) -> None:
+    await site.person("ada")
+    page = await desk.page("olga", "about:blank")
+    await page.add_init_script("addEventListener('popstate', () => { document.body.id = 'back'; })")
+    await page.goto(MEMBERS)
+    opened = asyncio.Event()
+
+    async def wait(route: Route) -> None:
+        await opened.wait()
+        await route.continue_()
+
+    await page.route("**/members?*q=ada*", wait)
+    async with page.expect_request("**/members?*q=ada*"):
+        await page.locator("#search").fill("ada")
+    await opener(page).click()
+    await expect(dialog(page)).to_be_visible()
+    opened.set()
+    await expect(page.locator("#members-count")).to_have_text("1 member found, of 2")
+
+    await dialog(page).get_by_role("link", name="Close").click()
+    await expect(page.locator("#back")).to_have_count(1)
+
+    assert "q=ada" in page.url
+    await expect(opener(page)).to_be_focused()
+    await expect(page.locator("#members-count")).to_have_text("1 member found, of 2")
 
 
 async def test_the_link_goes_to_the_devices_own_sheet_where_there_is_one(site: Site, desk: Desk) -> None:
