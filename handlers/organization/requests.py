@@ -13,7 +13,7 @@ from handlers.http.house import AnyRequest, house_of
 from handlers.http.paths import row_id
 from handlers.organization.listing import filter_in, list_context, path_of
 from handlers.organization.wording import plain
-from messages import by_field, toasts
+from messages import toasts
 
 
 class RequestsController(Controller):
@@ -25,9 +25,7 @@ class RequestsController(Controller):
         self, request: AnyRequest, current: access.Asking, request_id: FromPath[str]
     ) -> Response[bytes]:
         form, house = await Form.read(request, "role", "filter"), house_of(request)
-        role, wanted = form.role(), row_id(request_id)
-        if role not in policy.WORKING:
-            form.errors["role"] = [by_field.CHOOSE_A_ROLE]
+        role, wanted = form.role(among=policy.WORKING), row_id(request_id)
         try:
             form.check()
             assert role is not None, "checked"
