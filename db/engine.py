@@ -123,7 +123,12 @@ def for_share() -> str:
 
 
 def literal(text: str) -> str:
-    """Words of our own as they stand in a statement. What people typed is an argument of it instead."""
+    """Words of our own as they stand in a statement. What people typed is an argument of it instead.
+
+    Raises Misuse for a `?`, which would count as the place of an argument.
+    """
+    if "?" in text:
+        raise Misuse(f"{text!r} can't stand in a statement: pass it as an argument.")
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -92,9 +92,10 @@ class MembersController(Controller):
 
     @post("/members/reversal", status_code=HTTP_200_OK)
     async def take_back(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
-        form = await Form.read(request, "role")
+        form = await Form.read(request, "role", "filter")
         given, before = form.role(), _before(form)
-        chosen = _present_filter(request)
+        # In a dialog the address is the dialog's; the list behind it sends its filter along.
+        chosen = _filter_in(form["filter"]) if form["filter"] else _present_filter(request)
         try:
             form.check()
             assert given is not None, "checked"
@@ -188,6 +189,8 @@ def _before(form: Form) -> dict[int, Role]:
     roles = {role.value: role for role in Role}
     if not all(code in roles for _, _, code in pairs):
         form.wrong("before", by_field.WHO_HAD_WHICH_ROLE)
+    if len({number for number, _, _ in pairs}) < len(pairs):
+        form.wrong("before", by_field.SENT_TWICE)
     return {row_id(number): roles[code] for number, _, code in pairs if code in roles}
 
 

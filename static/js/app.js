@@ -24,7 +24,6 @@ function keep(toast) {
   };
   return setTimeout(leave, (one("form", toast) ? 10000 : 4000) + 70 * toast.textContent.length);
 }
-
 if (toasts) {
   all(".toast", toasts).forEach(keep);
   new MutationObserver((changes) => {
@@ -35,7 +34,7 @@ if (toasts) {
   // Undo done: its toast goes, and the focus moves on to what it changed, if the page still shows that.
   on("htmx:afterRequest", ({ target, detail }) => {
     const toast = detail.successful ? target.closest(".toast") : null;
-    if (toast?.contains(document.activeElement)) (one(`#member-${parseInt(one("[name=before]", toast)?.value)} select`) ?? one("main")).focus();
+    if (toast?.contains(document.activeElement)) (slotDialog() ? one(".close", slotDialog()) : one(`#member-${parseInt(one("[name=before]", toast)?.value)} select`) ?? one("main")).focus();
     toast?.remove();
   });
 }
@@ -85,12 +84,11 @@ addEventListener("popstate", (event) => {
 on("htmx:pushedIntoHistory", () => { shown = here(); });
 // A link that htmx would open here still opens in a new tab when that is what was meant.
 on("click", (event) => event.target.closest?.("a[href]") && (event.ctrlKey || event.metaKey || event.shiftKey) && event.stopPropagation(), true);
-
 /* Around a swap: what was ticked comes back, and the focus: to the same control, to the link that was asked for, else to the new piece. */
 let before = null;
-// Finds a control again after a swap, by its id, its name or what it asks for.
+// Finds a control again after a swap, by its id, what it asks for, or its name.
 function finder(control) {
-  const key = ["id", "name", "hx-post", "href"].find((each) => control.hasAttribute(each));
+  const key = ["id", "hx-post", "href", "name"].find((each) => control.hasAttribute(each));
   const like = (each) => each.matches(`[${key}="${CSS.escape(control.getAttribute(key))}"]`) && (each.matches("select") || each.value === control.value);
   return (within) => (control.isConnected ? control : [within, ...all("*", within)].find(like));
 }
@@ -139,6 +137,9 @@ on("htmx:beforeSend", ({ detail: { elt, target, xhr } }) => {
   const line = make("p", { className: "visually-hidden", textContent: "One moment…" });
   const slow = setTimeout(() => toasts?.append(line), 1000);
   target.ariaBusy = "true";
+  // What is typed on takes the place of a request on its way; htmx would write that to the console as an error.
+  const { onabort } = xhr;
+  xhr.onabort = () => { const { error } = console; console.error = () => {}; try { onabort(); } finally { console.error = error; } };
   xhr.addEventListener("loadend", () => { clearTimeout(slow); line.remove(); target.ariaBusy = null; });
 });
 
@@ -149,7 +150,7 @@ function failed(element, text) {
   if (!looks(element)) toasts?.append(toast);
 }
 
-on("htmx:sendError", ({ detail }) => failed(detail.elt, navigator.onLine ? "No connection to the server. Reload the page to see whether anything was saved." : "No connection: nothing was saved."));
+for (const fault of ["htmx:sendError", "htmx:timeout"]) on(fault, ({ detail }) => failed(detail.elt, navigator.onLine ? "No connection to the server. Reload the page to see whether anything was saved." : "No connection: nothing was saved."));
 // A second press while the first is on its way would only earn an error for what is already done. What is typed and chosen counts anew.
 on("htmx:confirm", (event) => event.target.matches(":is(a, button, form:not(.filters)).htmx-request") && event.preventDefault());
 on("submit", (event) => {
@@ -234,14 +235,12 @@ function refresh() {
 let last = null;
 const boxes = (within) => all(".pick [name]", within);
 const picked = (within) => boxes(within).filter((box) => box.checked).map((box) => box.value);
-
 function count() {
   const [ticked, total] = [picked().length, boxes().length];
   const [top, line] = [one("#select-all"), one("#bulk strong")];
   if (line) line.textContent = `${ticked} ${ticked === 1 ? line.dataset.single : line.dataset.plural} selected`;
   if (top) Object.assign(top, { checked: ticked > 0 && ticked === total, indeterminate: ticked > 0 && ticked < total });
 }
-
 click(".pick [name]", (box, event) => {
   const every = boxes();
   const range = event.shiftKey && last?.isConnected ? [every.indexOf(last), every.indexOf(box)].sort((a, b) => a - b) : [0, -1];
@@ -258,7 +257,6 @@ function show(button, visible) {
   button.ariaPressed = String(visible);
   one("[data-show-text]", button).textContent = visible ? "Hide" : "Show";
 }
-
 click("[data-show]", (button) => show(button, button.ariaPressed !== "true"));
 on("input", ({ target }) => {
   for (const rule of all(`[data-rules="${CSS.escape(target.id)}"] [data-least]`)) rule.classList.toggle("met", [...target.value].length >= Number(rule.dataset.least));
@@ -271,11 +269,13 @@ on("keydown", (event) => {
   const plain = !ctrlKey && !metaKey && !altKey;
   const menu = key === "Escape" && target.closest?.("details.menu[open]");
   const search = key === "/" && plain && !target.closest("input, select, textarea, dialog") && one("#filters [type=search]");
-  // A choice counts at once, and the keys of a closed drop-down would choose whatever they pass, Administrator too: they open its list instead.
-  const list = plain && /^(Arrow|Home|End|Page|.$)/.test(key) && target.matches?.(instant) && target.showPicker;
+  // A choice counts at once, and the keys of a closed drop-down would choose whatever they pass, Administrator too: they open its
+  // list instead. A letter does nothing: the list would open without having heard it, and find somebody else by the next.
+  const shut = plain && target.matches?.(instant) && target.showPicker;
+  const list = shut && /^(Arrow|Home|End|Page|Enter)/.test(key);
   if (menu) menu.open = false;
-  if (search || list) event.preventDefault();
   if (list) target.showPicker();
+  if (search || list || (shut && /^\S$/.test(key))) event.preventDefault();
   (search || (menu && one("summary", menu)))?.focus?.();
 });
 on("click", ({ target }) => { for (const menu of all("details.menu[open]")) if (!menu.contains(target)) menu.open = false; });

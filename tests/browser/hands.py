@@ -115,8 +115,12 @@ class Mouse:
 
     async def _pick(self, option: str) -> None:
         """In the list that is open: the system draws it, and a test reaches into it only by keys."""
-        await expect(self.page.locator("select:open")).to_be_focused()
-        await self.page.keyboard.type(option)
+        drop_down = self.page.locator("select:open")
+        await expect(drop_down).to_be_focused()
+        options = await drop_down.locator("option").all_inner_texts()
+        steps = options.index(option) - await drop_down.evaluate("(element) => element.selectedIndex")
+        for _ in range(abs(steps)):
+            await self.page.keyboard.press("ArrowDown" if steps > 0 else "ArrowUp")
         await self.page.keyboard.press("Enter")
 
     def find(self, name: str) -> Locator:

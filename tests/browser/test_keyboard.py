@@ -1,7 +1,10 @@
 """Hands on the keys alone: what test_errands.py doesn't come by."""
 
-from playwright.async_api import Page, expect
+import asyncio
 
+from playwright.async_api import Page, Route, expect
+
+from db.policy import Role
 from tests.browser import inviting
 from tests.browser.desk import Desk
 from tests.site import Site
@@ -33,6 +36,45 @@ async def test_the_keys_of_a_drop_down_open_its_list_and_nothing_is_saved_before
     await expect(page.locator("#toasts")).to_contain_text("Ada is Annotator now.")
     assert len(saved) == 1
     await expect(role).to_be_focused()
+
+
+async def test_what_is_typed_on_a_closed_drop_down_chooses_nobody_else(site: Site, desk: Desk) -> None:
+    await site.person("ada")
+    page = await desk.page("olga", "/organization/members")
+    role = page.get_by_label("Role of Ada", exact=True)
+    await role.focus()
+
+    await page.keyboard.type("Adm")
+    await expect(page.locator("select:open")).to_have_count(0)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("select:open")).to_be_focused()
+    await page.keyboard.type("Man")
+    await page.keyboard.press("Enter")
+
+    await expect(page.locator("#toasts")).to_contain_text("Ada is Manager now.")
+    assert await site.role_of("ada") is Role.MANAGER
+
+
+async def test_the_focus_goes_to_nobody_elses_role_when_its_own_has_left_the_list(
+    site: Site, desk: Desk
+) -> None:
+    for name in ("ada", "mara"):
+        await site.person(name)
+    page = await desk.page("olga", "/organization/members")
+    focused = asyncio.Event()
+
+    async def wait(route: Route) -> None:
+        await focused.wait()
+        await route.continue_()
+
+    await page.route("**/members?*q=mara*", wait)
+    async with page.expect_request("**/members?*q=mara*"):
+        await page.locator("#search").fill("mara")
+    await page.get_by_label("Role of Ada", exact=True).focus()
+    focused.set()
+    await expect(page.locator("#members-count")).to_have_text("1 member found, of 3")
+
+    await expect(page.locator("#directory")).to_be_focused()
 
 
 async def test_the_focus_stays_on_the_box_of_the_filter_that_was_ticked(desk: Desk) -> None:

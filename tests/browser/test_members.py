@@ -50,6 +50,23 @@ async def test_undo_works_when_its_row_is_not_shown_any_more(site: Site, desk: D
     assert await site.role_of("ada") is Role.PENDING
 
 
+async def test_undo_in_a_dialog_leaves_the_list_behind_it_as_it_was_filtered(site: Site, desk: Desk) -> None:
+    for name in ("ada", "ben"):
+        await site.person(name)
+    page = await desk.page("olga", "/organization/members?role=NO")
+    await role_of(page, "Ada").select_option("Reviewer")
+    await page.get_by_role("button", name="Undo").hover()
+    await page.get_by_role("link", name="Ben").press("Enter")
+    await expect(page.locator("dialog:modal")).to_be_visible()
+
+    await page.get_by_role("button", name="Undo").press("Enter")
+    await expect(toasts(page)).to_contain_text("Ada is Pending now.")
+
+    await expect(page.get_by_role("link", name="Close")).to_be_focused()
+    await expect(page.locator("#members-count")).to_have_text("2 of 3 members")
+    await expect(page.locator("#roles-chosen")).to_have_text("Pending")
+
+
 async def test_what_is_ticked_stays_over_undo_and_the_focus_goes_to_what_it_changed(
     site: Site, desk: Desk
 ) -> None:

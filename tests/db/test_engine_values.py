@@ -43,6 +43,11 @@ async def test_words_of_ours_stand_in_a_statement_as_they_are() -> None:
     assert said == [(words,)]
 
 
+async def test_words_that_would_count_as_an_argument_are_misuse() -> None:
+    with pytest.raises(engine.Misuse, match="as an argument"):
+        engine.literal("nobody?")
+
+
 async def test_execute_tells_how_many_rows_changed() -> None:
     async def change() -> list[int]:
         return [

@@ -179,3 +179,19 @@ async def test_who_hands_over_while_acting_as_owner_leaves_one_owner(site: Site)
     found = await owners()
     assert len(set(found)) == 1
     assert len(found) == 2
+
+
+async def test_a_change_is_taken_back_or_changed_once_more_and_never_both(site: Site) -> None:
+    for number in range(10):
+        ada = await site.person(f"ada{number}")
+        await members.change_role(olga(site), member_id=ada, role=Role.ANNOTATOR)
+
+        back, changed = await at_once(
+            members.take_back(olga(site), given=Role.ANNOTATOR, before={ada: Role.PENDING}),
+            members.change_role(olga(site), member_id=ada, role=Role.MANAGER),
+        )
+
+        assert isinstance(changed, RoleChange)
+        assert await site.role_of(f"ada{number}") is Role.MANAGER
+        # Taken back first, or refused since it was changed once more.
+        assert changed.before is (Role.ANNOTATOR if isinstance(back, Refused) else Role.PENDING)

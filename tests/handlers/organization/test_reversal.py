@@ -62,6 +62,17 @@ async def test_the_list_comes_back_as_it_is_shown_by_then(site: Site) -> None:
     assert tree(answer).one(id="members-count").text == "0 of 2 members"
 
 
+async def test_the_list_tells_its_filter_where_the_address_is_a_dialogs(site: Site) -> None:
+    ada = await site.person("ada")
+    olga = await site.sign_in("olga")
+    changed = await olga.press(f"{PATH}/{ada}/role", role="AN")
+
+    olga.headers["HX-Current-URL"] = f"http://testserver{PATH}/{ada}"
+    answer = await olga.press(REVERSAL, undo(changed) | {"filter": ["role=MA"]})
+
+    assert tree(answer).one(id="members-count").text == "0 of 2 members"
+
+
 async def test_a_change_is_taken_back_as_a_page(site: Site) -> None:
     ada = await site.person("ada", Role.ANNOTATOR)
     olga = await site.sign_in("olga")
@@ -111,6 +122,7 @@ async def test_a_rule_that_forbids_it_by_now_is_told(site: Site) -> None:
         ({"role": "AN", "before": "2"}, 422),
         ({"role": "AN", "before": "2:XX"}, 422),
         ({"role": "AN", "before": ["2:NO", "2:"]}, 422),
+        ({"role": "AN", "before": ["2:NO", "2:RE"]}, 422),
         ({"role": "AN", "before": "x:NO"}, 404),
         ({"role": "AN", "before": "99:NO"}, 404),
         ({"role": "AN", "before": "2:OW"}, 409),
