@@ -165,12 +165,12 @@ async def counts() -> Mapping[str, int]:
 
 
 async def count_open() -> int:
-    """How many invitations can be accepted now, and how many people ask for one."""
+    """How many invitations can be accepted now."""
     found = await engine.rows(
         f"SELECT COUNT(*) FROM invitation AS i JOIN links AS l ON l.id = i.link_id WHERE {_ALIVE}",
         clock.now(),
     )
-    return int(found[0][0]) + await request_list.count()
+    return int(found[0][0])
 
 
 async def one(invitation_id: int) -> Line | None:

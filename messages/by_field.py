@@ -53,7 +53,7 @@ GUESSED_PASSWORD: Final = (
     "This is one of the first that somebody would guess. Add a word or two that nobody expects."
 )
 NOT_TOGETHER: Final = "That address and password don't go together. Check both."
-WAIT_UNCHECKED: Final = "Too many tries. Wait a moment, then try again; no password is checked before that."
+UNCHECKED: Final = "No password is checked before that."
 ENTER_TITLE: Final = "Enter the organization's name; it stands at the top of every page."
 ENTER_YOUR_NAME: Final = "Enter your name, so that they know who asks."
 CHOOSE_TIME_ZONE: Final = "Choose a time zone of the list, like Europe/Prague."

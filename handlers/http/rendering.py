@@ -1,7 +1,8 @@
 """Page or fragment, redirects, toasts: the only place that knows the headers of htmx."""
 
+import json
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 from litestar.datastructures import Cookie
 
-from db import accounts, days, engine, invitation_list, ledger, policy, setup
+from db import accounts, days, engine, invitation_list, ledger, policy, request_list, setup
 from handlers.http import access
 from handlers.http.house import AnyRequest, House, house_of
 from handlers.http.static import StaticFiles
@@ -19,6 +20,8 @@ from handlers.http.static import StaticFiles
 HTML: Final = "text/html"
 NOTICE_COOKIE: Final = "gatehouse_notice"
 NOTICE_SECONDS: Final = 60
+# Browsers take 4096 bytes for a cookie, and sealing makes a third more of it. A longer Undo is left out.
+MOST_NOTICE_BYTES: Final = 2_700
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,13 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """The button in a toast that takes a change back: a form of its own."""
+    """The button in a toast that takes a change back: a form of its own.
+
+    action: a local path. fields: names and values. target: what htmx puts the answer in the place of.
+    """
 
     action: str
-    fields: Sequence[tuple[str, str]]
+    fields: Sequence[Sequence[str]]
     target: str
 
 
@@ -136,33 +142,39 @@ async def page(
     current = request.scope["state"].get("current")
     found = setup.Site(current.title, exists=True) if current else await setup.site()
     site = Site(found.title or "Gatehouse", house.closed, may_ask=house.closed and found.may_ask)
-    notice = _notice(request, house)
-    about = {"site": site, "toast": notice, **context}
+    notice, undo = _notice(request, house)
+    about = {"site": site, "toast": notice, "undo": undo, **context}
     if current and current.handed_at:
         about["handed"] = await accounts.handed(current.member_id, current.handed_at)
     if current and policy.administers(current.role):
         about["counts"] = await engine.read(_counts)
     response = fragment(request, template, status=status, headers=headers, **about)
-    response.cookies = [*cookies, *([_notice_cookie(house, "")] if notice else [])]
+    response.cookies = [*cookies, *([_notice_cookie(house)] if notice else [])]
     return response
 
 
 async def _counts() -> dict[str, int]:
-    """What the navigation says: how many members there are, and how many invitations are open."""
-    members = sum((await ledger.counts()).values())
-    return {"members": members, "invitations": await invitation_list.count_open()}
+    """What the navigation says: how many members, and how many invitations that are open or asked for."""
+    members, asked = sum((await ledger.counts()).values()), await request_list.count()
+    return {"members": members, "invitations": await invitation_list.count_open() + asked, "asked": asked}
 
 
 def redirect(
-    request: AnyRequest, path: str, *, notice: str = "", cookies: Sequence[Cookie] = ()
+    request: AnyRequest,
+    path: str,
+    *,
+    notice: str = "",
+    undo: Undo | None = None,
+    cookies: Sequence[Cookie] = (),
 ) -> Response[bytes]:
     """To another page of ours: 303, or 200 with HX-Redirect, since htmx would follow a 303 by itself.
 
-    path: local, checked by the caller when it came from outside. notice: a sentence the next page shows.
+    path: local, checked by the caller when it came from outside. notice: a sentence the next page shows,
+    undo: with this button.
     """
     house = house_of(request)
     address = house.root + path
-    set_cookies = [*cookies, *([_notice_cookie(house, notice)] if notice else [])]
+    set_cookies = [*cookies, *([_notice_cookie(house, notice, undo)] if notice else [])]
     if is_htmx(request):
         return Response(
             b"", status_code=200, media_type=HTML, headers={"HX-Redirect": address}, cookies=set_cookies
@@ -203,11 +215,13 @@ def toast(request: AnyRequest, sentence: str, *, status: int, refused: bool = Tr
 # A notice crosses the 303 after a plain POST in a signed cookie, so that nobody can put words on our pages.
 
 
-def _notice_cookie(house: House, sentence: str) -> Cookie:
-    value = house.signer.seal("notice", sentence) if sentence else ""
+def _notice_cookie(house: House, sentence: str = "", undo: Undo | None = None) -> Cookie:
+    text = json.dumps([sentence, undo and astuple(undo)])
+    if len(text) > MOST_NOTICE_BYTES:
+        text = json.dumps([sentence, None])
     return Cookie(
         key=access.cookie_name(house, NOTICE_COOKIE),
-        value=value,
+        value=house.signer.seal("notice", text) if sentence else "",
         max_age=NOTICE_SECONDS if sentence else 0,
         path="/",
         httponly=True,
@@ -216,6 +230,8 @@ def _notice_cookie(house: House, sentence: str) -> Cookie:
     )
 
 
-def _notice(request: AnyRequest, house: House) -> str | None:
+def _notice(request: AnyRequest, house: House) -> tuple[str | None, Undo | None]:
     value = request.cookies.get(access.cookie_name(house, NOTICE_COOKIE), "")
-    return house.signer.unseal("notice", value) if value else None
+    text = house.signer.unseal("notice", value) if value else None
+    sentence, undo = json.loads(text) if text else (None, None)
+    return sentence, Undo(*undo) if undo else None

@@ -10,13 +10,14 @@ from markupsafe import Markup
 
 from db import accounts, activity, directory, engine, last_day, members, policy, sessions
 from db.activity import Event
-from db.directory import Row
+from db.directory import Filter, Row
 from db.policy import Invalid, Refused, Role, Unknown
 from db.sessions import Current
 from handlers.http import access, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest
 from handlers.http.paths import row_id
+from handlers.organization.member_listing import filter_in, path_of, present_filter
 from handlers.organization.sharing import reset_address
 from handlers.organization.wording import end_sentence, event_sentence, plain
 from messages import refusals, toasts
@@ -44,16 +45,17 @@ class MemberController(Controller):
     async def make_link(
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
-        row = await _row(member_id)
+        row, form = await _row(member_id), await Form.read(request, "filter")
         link = await accounts.make_reset_link(access.actor_of(current, request), member_id=row.id)
         # The link is shown once, in the answer to this very POST: it stands in no address and in no list.
-        return await _panel(request, current, row, link=reset_address(request, link))
+        shown = present_filter(request, form)
+        return await _panel(request, current, row, shown=shown, link=reset_address(request, link))
 
     @post("/end", status_code=HTTP_200_OK)
     async def set_end(
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
-        form = await Form.read(request, "last_day")
+        form = await Form.read(request, "last_day", "filter")
         actor, wanted = access.actor_of(current, request), row_id(member_id)
         try:
             form.check()
@@ -63,7 +65,7 @@ class MemberController(Controller):
             return await _panel(request, current, await _row(member_id), form=form, status=422)
         sentence = end_sentence(row)
         if not rendering.wants_fragment(request):
-            return rendering.redirect(request, "/organization/members", notice=sentence)
+            return rendering.redirect(request, path_of(present_filter(request, form)), notice=sentence)
         return await _panel(request, current, row, name="changed_member.html", toast=sentence)
 
     @get("/removal")
@@ -75,16 +77,17 @@ class MemberController(Controller):
         why = policy.why_untouchable(current.member_id, current.role, row.id, role)
         if why:
             raise Refused(why)
-        return await _either(request, "removal.html", row=row, role=role)
+        back = filter_in(request.query_params.get("filter", "")).address()
+        return await _either(request, "removal.html", row=row, role=role, back=back)
 
     @post("/removal", status_code=HTTP_200_OK)
     async def remove(
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
+        form = await Form.read(request, "filter")
         name = await members.remove(access.actor_of(current, request), member_id=row_id(member_id))
-        return rendering.redirect(
-            request, "/organization/members", notice=toasts.REMOVED.format(name=plain(name))
-        )
+        said = toasts.REMOVED.format(name=plain(name))
+        return rendering.redirect(request, path_of(filter_in(form["filter"])), notice=said)
 
 
 async def _row(member_id: str) -> Row:
@@ -102,6 +105,7 @@ async def _panel(
     name: str = "member.html",
     link: str | None = None,
     form: Form | None = None,
+    shown: Filter | None = None,
     **more: Any,
 ) -> Response[bytes]:
     role = Role(row.role)
@@ -115,6 +119,7 @@ async def _panel(
         why=why,
         may_end=policy.why_no_last_day(current.member_id, current.role, row.id, role) is None,
         form=form or Form(("last_day",), {"last_day": [last_day.iso(row.ends_at)]}),
+        back=(shown or present_filter(request, form)).address(),
         days=(last_day.earliest(), last_day.latest()),
         may_reset=policy.may_make_reset_link(current.member_id, current.role, row.id, role),
         may_hand_over=policy.owns(current.role) and policy.is_active(role) and row.id != current.member_id,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
@@ -21,11 +20,11 @@ from handlers.http.paths import row_id
 from handlers.http.rendering import Undo
 from handlers.organization import rows as member_rows
 from handlers.organization import spreadsheet
+from handlers.organization.member_listing import PATH, filter_in, path_of, present_filter
 from handlers.organization.sharing import present_invite_address
 from handlers.organization.wording import back_sentence, bulk_sentence, change_sentence, count_sentence
 from messages import by_field, refusals
 
-PATH = "/organization/members"
 # The id of the list in the pages.
 LIST = "directory"
 
@@ -49,7 +48,7 @@ class MembersController(Controller):
             return await _wrong_filter(request, query, error.errors)
         if not rendering.wants_fragment(request):
             return await _page(request, chosen)
-        headers = {"HX-Push-Url": house_of(request).root + _path(chosen)}
+        headers = {"HX-Push-Url": house_of(request).root + path_of(chosen)}
         return await _list(request, chosen, headers=headers)
 
     @get("/members.csv")
@@ -65,21 +64,22 @@ class MembersController(Controller):
     async def change_role(
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
-        form = await Form.read(request, "role")
+        form = await Form.read(request, "role", "filter")
         role, actor, wanted = form.role(), access.actor_of(current, request), row_id(member_id)
+        chosen = present_filter(request, form)
         try:
             form.check()
             assert role is not None, "checked"
             change = await members.change_role(actor, member_id=wanted, role=role)
         except (Invalid, Refused) as error:
-            return await _refused(request, wanted, error)
-        return await _changed(request, change)
+            return await _refused(request, chosen, wanted, error)
+        return await _changed(request, chosen, change)
 
     @post("/members/roles", status_code=HTTP_200_OK)
     async def change_roles(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, "role", "filter")
         role, ids = form.role(), [row_id(value) for value in form.several("member")]
-        chosen = _filter_in(form["filter"])
+        chosen = filter_in(form["filter"])
         try:
             form.check()
             assert role is not None, "checked"
@@ -94,16 +94,15 @@ class MembersController(Controller):
     async def take_back(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, "role", "filter")
         given, before = form.role(), _before(form)
-        # In a dialog the address is the dialog's; the list behind it sends its filter along.
-        chosen = _filter_in(form["filter"]) if form["filter"] else _present_filter(request)
+        chosen = present_filter(request, form)
         try:
             form.check()
             assert given is not None, "checked"
             changes = await members.take_back(access.actor_of(current, request), given=given, before=before)
         except (Invalid, Refused) as error:
-            if rendering.wants_fragment(request):
-                raise
-            return await _refused_page(request, chosen, error)
+            # What the list shows may be what was meant to be taken back, and untrue by now.
+            shown = _list if rendering.wants_fragment(request) else _page
+            return await shown(request, chosen, status=_status(error), toast=str(error), refused=True)
         return await _changed_several(request, chosen, back_sentence(changes))
 
 
@@ -166,11 +165,11 @@ def _me(request: AnyRequest) -> Me:
     return me
 
 
-async def _changed(request: AnyRequest, change: RoleChange) -> Response[bytes]:
-    row, sentence, chosen = change.row, change_sentence(change), _present_filter(request)
+async def _changed(request: AnyRequest, chosen: Filter, change: RoleChange) -> Response[bytes]:
+    sentence, undo = change_sentence(change), _undo([change])
     if not rendering.wants_fragment(request):
-        return rendering.redirect(request, _path(chosen), notice=sentence)
-    return await _row(request, row, chosen, toast=sentence, undo=_undo([change]))
+        return rendering.redirect(request, path_of(chosen), notice=sentence, undo=undo)
+    return await _row(request, change.row, chosen, toast=sentence, undo=undo)
 
 
 def _undo(changes: Sequence[RoleChange]) -> Undo | None:
@@ -198,7 +197,7 @@ async def _changed_several(
     request: AnyRequest, chosen: Filter, sentence: str, changes: Sequence[RoleChange] = ()
 ) -> Response[bytes]:
     if not rendering.wants_fragment(request):
-        return rendering.redirect(request, _path(chosen), notice=sentence)
+        return rendering.redirect(request, path_of(chosen), notice=sentence, undo=_undo(changes))
     try:
         return await _list(request, chosen, toast=sentence, undo=_undo(changes))
     except (engine.TookTooLong, engine.Unavailable):
@@ -206,12 +205,13 @@ async def _changed_several(
         return rendering.toast(request, sentence, status=200, refused=False)
 
 
-async def _refused(request: AnyRequest, member_id: int, error: DomainError) -> Response[bytes]:
+async def _refused(
+    request: AnyRequest, chosen: Filter, member_id: int, error: DomainError
+) -> Response[bytes]:
     """htmx gets the row in its true state, so that the drop-down snaps back, with the reason as a toast."""
     row = await directory.one(member_id)
     if row is None:
         raise Unknown(refusals.NO_SUCH_MEMBER)
-    chosen = _present_filter(request)
     if not rendering.wants_fragment(request):
         return await _refused_page(request, chosen, error)
     return await _row(request, row, chosen, toast=str(error), refused=True, status=_status(error))
@@ -244,25 +244,3 @@ async def _row(
         # What was decided is told all the same; the counts around the row wait for the next look.
         pass
     return rendering.fragment(request, "organization/_changed_row.html", status=status, **found)
-
-
-def _present_filter(request: AnyRequest) -> Filter:
-    """The filter of the page a request came from, for what else on that page changes."""
-    address = request.headers.get("hx-current-url") or request.headers.get("referer") or ""
-    try:
-        came_from = urlsplit(address)
-    except ValueError:
-        return Filter()
-    return _filter_in(came_from.query) if came_from.path.endswith(PATH) else Filter()
-
-
-def _filter_in(query: str) -> Filter:
-    try:
-        return Filter.parse(parse_qs(query, max_num_fields=100))
-    except (Invalid, ValueError):
-        return Filter()
-
-
-def _path(chosen: Filter) -> str:
-    query = chosen.address()
-    return f"{PATH}?{query}" if query else PATH

@@ -45,7 +45,7 @@ async def log_in(request: AnyRequest) -> Response[bytes]:
         form.wrong("", by_field.NOT_TOGETHER)
         return await _page(request, form, status=422)
     except TooManyTries as error:
-        form.wrong("", by_field.WAIT_UNCHECKED)
+        form.wrong("", error.sentence, by_field.UNCHECKED)
         return await _page(request, form, status=429, retry_after=error.retry_after)
     except IsDeactivated:
         return await rendering.page(request, "user/deactivated.html", status=403)

@@ -44,7 +44,7 @@ if (toasts) {
 const slot = one("#dialog");
 const here = () => location.pathname + location.search;
 const slotDialog = () => slot && one(":scope > dialog", slot);
-let [shown, pushed, closing, opener] = [here(), false, false, null];
+let [shown, pushed, closing, opener, draft] = [here(), false, false, null, ""];
 
 function present(swapped, path) {
   const dialog = slotDialog();
@@ -52,6 +52,7 @@ function present(swapped, path) {
     dialog.removeAttribute("open");
     dialog.showModal();
     dialog.append(toasts);
+    for (const field of all("#emails", dialog)) field.value ||= draft; // Addresses that were typed before it was closed.
   }
   if (!dialog && swapped === slot) left();
   if (!dialog || !path) return;
@@ -61,13 +62,13 @@ function present(swapped, path) {
 
 function left() {
   document.body.append(toasts);
+  draft = one("#emails", slot)?.value ?? draft;
   slot.replaceChildren();
   if (pushed) history.back();
   [closing, pushed] = [pushed, false];
   opener?.(root)?.focus();
   opener = null;
 }
-
 on("close", (event) => event.target === slotDialog() && left(), true);
 click("#dialog .close, #dialog .close-text", (link, event) => { event.preventDefault(); slotDialog().close(); });
 // The side panel holds nothing that could be lost, so a press beside it closes it.
@@ -92,7 +93,6 @@ function finder(control) {
   const like = (each) => each.matches(`[${key}="${CSS.escape(control.getAttribute(key))}"]`) && (each.matches("select") || each.value === control.value);
   return (within) => (control.isConnected ? control : [within, ...all("*", within)].find(like));
 }
-
 on("htmx:beforeRequest", ({ target, detail }) => { if (detail.target === slot && !slotDialog()) opener = finder(target); });
 on("htmx:beforeSwap", ({ detail }) => {
   const { xhr, target, elt } = detail;
@@ -108,7 +108,6 @@ on("htmx:beforeSwap", ({ detail }) => {
   before = { active, again: finder(active), homes: [active.closest("[id]")?.id, target.id], picked: target.matches("tr") || target.closest("#progress") || detail.requestConfig.elt.closest(".toast") ? picked(target) : [] };
   if (target.contains(toasts)) document.body.append(toasts);
 });
-
 on("htmx:afterSwap", ({ target, detail }) => {
   for (const box of boxes()) if (before?.picked.includes(box.value)) box.checked = true;
   refresh();
@@ -119,7 +118,7 @@ on("htmx:afterSwap", ({ target, detail }) => {
   const next = wrong ?? (home && !before.active.isConnected && (before.again(home) ?? one(".copy input", home) ?? home));
   // What isn't a control can take the focus only so.
   if (next?.tabIndex < 0) next.tabIndex = -1;
-  if (next) next.focus();
+  if (next) next.focus({ preventScroll: next === home });
   before = null;
 });
 
@@ -149,7 +148,6 @@ function failed(element, text) {
   toast.append(make("p", { textContent: text }));
   if (!looks(element)) toasts?.append(toast);
 }
-
 for (const fault of ["htmx:sendError", "htmx:timeout"]) on(fault, ({ detail }) => failed(detail.elt, navigator.onLine ? "No connection to the server. Reload the page to see whether anything was saved." : "No connection: nothing was saved."));
 // A second press while the first is on its way would only earn an error for what is already done. What is typed and chosen counts anew.
 on("htmx:confirm", (event) => event.target.matches(":is(a, button, form:not(.filters)).htmx-request") && event.preventDefault());
@@ -176,7 +174,6 @@ async function copied(field) {
     return document.execCommand("copy") && taken;
   }
 }
-
 click("[data-copy]", async (button) => {
   const done = await copied(document.getElementById(button.dataset.copy));
   const keys = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘C" : "Ctrl+C";
@@ -273,9 +270,12 @@ on("keydown", (event) => {
   // list instead. A letter does nothing: the list would open without having heard it, and find somebody else by the next.
   const shut = plain && target.matches?.(instant) && target.showPicker;
   const list = shut && /^(Arrow|Home|End|Page|Enter)/.test(key);
+  // Undo stands far from whoever works by keyboard.
+  const undo = key === "z" && (ctrlKey || metaKey) && !event.shiftKey && !target.closest("input:not([type=checkbox]), textarea") && all(".toast form button").at(-1);
   if (menu) menu.open = false;
+  if (undo) undo.click();
   if (list) target.showPicker();
-  if (search || list || (shut && /^\S$/.test(key))) event.preventDefault();
+  if (search || undo || list || (shut && /^\S$/.test(key))) event.preventDefault();
   (search || (menu && one("summary", menu)))?.focus?.();
 });
 on("click", ({ target }) => { for (const menu of all("details.menu[open]")) if (!menu.contains(target)) menu.open = false; });

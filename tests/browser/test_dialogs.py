@@ -236,3 +236,33 @@ def opener(page: Page) -> Locator:
 
 def path_of(page: Page) -> str:
     return urlsplit(page.url).path
+
+
+async def test_addresses_typed_before_a_dialog_was_closed_are_there_when_it_opens_again(desk: Desk) -> None:
+    page = await desk.page("olga", MEMBERS)
+    for _ in range(2):
+        await opener(page).click()
+        await page.get_by_role("tab", name="Invite via email").click()
+        emails = page.get_by_label("Email addresses")
+        await emails.press_sequentially("a")
+        await page.keyboard.press("Escape")
+        await expect(dialog(page)).to_be_hidden()
+        await page.wait_for_url(f"**{MEMBERS}")
+
+    await opener(page).click()
+    await page.get_by_role("tab", name="Invite via email").click()
+    await expect(page.get_by_label("Email addresses")).to_have_value("aa")
+
+
+async def test_nothing_scrolls_away_when_a_piece_is_replaced(site: Site, desk: Desk) -> None:
+    for number in range(20):
+        await site.person(f"person{number}")
+    page = await desk.page("olga", MEMBERS)
+    await page.get_by_role("checkbox", name="Select Person9").check()
+    before = await page.evaluate("scrollY")
+    assert before > 200
+
+    await page.get_by_role("button", name="Give this role").click()
+    await expect(page.locator("#toasts")).to_contain_text("Person9 is Annotator now.")
+
+    assert abs(await page.evaluate("scrollY") - before) < 100

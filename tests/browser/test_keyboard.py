@@ -100,6 +100,21 @@ async def test_the_focus_stays_on_a_button_that_can_be_pressed_again(desk: Desk)
     await expect(resend).to_be_focused()
 
 
+async def test_undo_has_a_key_of_its_own(site: Site, desk: Desk) -> None:
+    await site.person("ada")
+    page = await desk.page("olga", "/organization/members")
+    role = page.get_by_label("Role of Ada", exact=True)
+    await role.select_option("Reviewer")
+    await expect(page.locator("#toasts")).to_contain_text("Ada is Reviewer now.")
+
+    await page.locator("#search").press("Control+z")
+    await role.press("Control+z")
+
+    await expect(page.locator("#toasts")).to_contain_text("Ada is Pending now.")
+    await expect(role).to_be_focused()
+    assert await site.role_of("ada") is Role.PENDING
+
+
 async def test_the_first_key_skips_to_the_page(desk: Desk) -> None:
     page = await desk.page("olga", "/organization/members")
 

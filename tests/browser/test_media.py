@@ -21,6 +21,9 @@ async def test_the_table_is_printed_without_what_can_be_pressed(site: Site, desk
     await expect(page.get_by_label("Role of Ada")).to_be_visible()
     for pressed in ("#filters", ".pick", ".tally .cluster", "#invite-members", ".letterhead nav"):
         await expect(page.locator(pressed).first).to_be_hidden()
+    right = "(element) => element.getBoundingClientRect().right"
+    last = await page.locator("#members thead th").last.evaluate(right)
+    assert last == await page.locator("#members").evaluate(right), "the columns take the whole width"
     assert await style(page, "#members th[scope=row] a", "color") == "rgb(29, 26, 22)", "ink on white paper"
 
 

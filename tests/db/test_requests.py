@@ -438,11 +438,12 @@ async def test_the_log_names_nobody_who_asks(post_house: Site) -> None:
     assert "request_made" not in [event.kind for event in await activity.of_member(1)]
 
 
-async def test_the_number_in_the_navigation_counts_those_who_ask(open_ear: Site) -> None:
+async def test_who_asks_is_counted_beside_open_invitations(open_ear: Site) -> None:
     await ask("ada")
     await invitations_house.invite(open_ear, "ben@example.org")
 
-    assert await engine.read(invitation_list.count_open) == 2
+    assert await engine.read(invitation_list.count_open) == 1
+    assert await engine.read(request_list.count) == 1
 
 
 @ON_SQLITE

@@ -27,6 +27,24 @@ async def test_details_are_shown_as_a_page(site: Site) -> None:
     assert page.one("form", action=f"{PATH}/{ada}/role").one("select").chosen == ["AN"]
 
 
+async def test_what_is_changed_in_the_panel_comes_back_to_the_list_as_it_was(site: Site) -> None:
+    ada = await site.person("ada", Role.ANNOTATOR)
+    olga = await site.sign_in("olga")
+    view = f"{PATH}?role=AN&sort=name"
+
+    panel = tree(await olga.fragment(f"{PATH}/{ada}", **{"HX-Current-URL": f"http://testserver{view}"}))
+    back = panel.one("form", action=f"{PATH}/{ada}/role").one("input", name="filter")["value"]
+    ask = await olga.fragment(panel.one("a", class_="btn btn--danger")["href"])
+    answers = [
+        await olga.submit(f"{PATH}/{ada}/role", role="MA", filter=back),
+        await olga.submit(f"{PATH}/{ada}/end", last_day="", filter=back),
+        await olga.submit(f"{PATH}/{ada}/removal", filter=tree(ask).one("input", name="filter")["value"]),
+    ]
+
+    assert panel.one("a", class_="btn close")["href"] == view
+    assert [answer.headers["location"] for answer in answers] == [view] * 3
+
+
 async def test_details_are_shown_as_a_fragment(site: Site) -> None:
     ada = await site.person("ada", Role.ANNOTATOR)
     olga = await site.sign_in("olga")

@@ -56,6 +56,9 @@ async def test_requests_stand_above_the_invitations_as_a_page_and_as_a_fragment(
         assert len(table.all("th", scope="col")) == 4
         assert row.one("select", name="role")["aria-label"] == "Role for Ada"
     assert tree(await olga.get(LIST)).one(id="open-invitations").text == "2"
+    for path in ("/", "/organization/members"):
+        notes = tree(await olga.get(path)).all("div", class_="note")
+        assert "1 person asks to be let in." in "".join(note.text for note in notes)
     pieces = tree(await olga.fragment(LIST)).roots
     assert [piece["id"] for piece in pieces] == ["invitations-list", "told"]
 

@@ -1,0 +1,40 @@
+"""The list of members that somebody was looking at, to come back to it and to change what tells of it."""
+
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+from db.directory import Filter
+from db.policy import Invalid
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest
+
+PATH: Final = "/organization/members"
+
+
+def present_filter(request: AnyRequest, form: Form | None = None) -> Filter:
+    """Of the list that a request came from: its field `filter` tells it, else the address of the page.
+
+    In a dialog the address is the dialog's own.
+    """
+    if form is not None and form["filter"]:
+        return filter_in(form["filter"])
+    address = request.headers.get("hx-current-url") or request.headers.get("referer") or ""
+    try:
+        came_from = urlsplit(address)
+    except ValueError:
+        return Filter()
+    return filter_in(came_from.query) if came_from.path.endswith(PATH) else Filter()
+
+
+def filter_in(query: str) -> Filter:
+    """The filter of a query string; everybody when it can't be read."""
+    try:
+        return Filter.parse(parse_qs(query, max_num_fields=100))
+    except (Invalid, ValueError):
+        return Filter()
+
+
+def path_of(chosen: Filter) -> str:
+    """Where the list with this filter stands."""
+    query = chosen.address()
+    return f"{PATH}?{query}" if query else PATH
