@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from playwright.async_api import Page
+from playwright.async_api import Page, Route
 
 from db import engine
 from tests.browser import inviting, unusual
@@ -62,12 +62,17 @@ async def send(page: Page) -> None:
     await page.get_by_role("button", name="Send invitations").click()
 
 
+async def keep_waiting(route: Route) -> None:
+    if "hx-request" not in route.request.headers:
+        await route.continue_()
+
+
 def unanswered(act: Act) -> Act:
     """Does this, and the server takes its time."""
 
     async def wait(page: Page) -> None:
-        # The log's own look for news is none of it.
-        await page.route(re.compile("/organization/(?!activity/news)"), lambda _: None, times=1)
+        # Pages still come, and the log's own look for news is none of it.
+        await page.route(re.compile("/organization/(?!activity/news)"), keep_waiting)
         await act(page)
         await page.locator('[aria-busy="true"]').wait_for()
 
@@ -78,6 +83,7 @@ def offline(act: Act) -> Act:
     """Does this while there is no network."""
 
     async def fail(page: Page) -> None:
+        await page.unroute_all()
         await page.context.set_offline(True)
         await act(page)
         await page.locator(".toast--refused button").wait_for()
