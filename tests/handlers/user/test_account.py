@@ -1,6 +1,7 @@
 """One's own account: name, zone, colours, password, sessions."""
 
 import asyncio
+import json
 from types import ModuleType
 
 import pytest
@@ -273,7 +274,7 @@ async def test_a_deactivated_persons_sessions_have_ended(site: Site) -> None:
 @ON_SQLITE
 async def test_a_forged_notice_is_not_shown(site: Site) -> None:
     olga = await site.sign_in("olga")
-    genuine = site.house.signer.seal("notice", "Saved.")
+    genuine = site.house.signer.seal("notice", json.dumps(["Saved.", None]))
     shown = []
 
     for value in (genuine, "WW91IHdvbg." + genuine.partition(".")[2], "You won", "a" * 3000):
