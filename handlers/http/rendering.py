@@ -143,7 +143,8 @@ async def page(
     found = setup.Site(current.title, exists=True) if current else await setup.site()
     site = Site(found.title or "Gatehouse", house.closed, may_ask=house.closed and found.may_ask)
     notice, undo = _notice(request, house)
-    about = {"site": site, "toast": notice, "undo": undo, **context}
+    # What this very request has to say comes first, and then without a button that belongs to something else.
+    about = {"site": site, "toast": notice, "undo": None if "toast" in context else undo, **context}
     if current and current.handed_at:
         about["handed"] = await accounts.handed(current.member_id, current.handed_at)
     if current and policy.administers(current.role):

@@ -75,6 +75,17 @@ async def test_undo_works_without_a_script(site: Site) -> None:
     assert not tree(await olga.get(PATH)).one(id="toasts").all("form")
 
 
+async def test_a_refusal_stands_without_the_undo_of_the_change_before_it(site: Site) -> None:
+    ada = await site.person("ada")
+    olga = await site.sign_in("olga")
+    await olga.submit(f"{PATH}/{ada}/role", role="AN")
+
+    refused = await olga.submit(f"{PATH}/{site.ids['olga']}/role", role="AN")
+
+    assert refused.status_code == 409
+    assert not tree(refused).one(id="toasts").all("form")
+
+
 async def test_undo_for_more_people_than_a_cookie_holds_is_left_out(site: Site) -> None:
     ids = [str(await site.person(f"person{number}")) for number in range(150)]
     olga = await site.sign_in("olga")
