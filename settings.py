@@ -72,6 +72,11 @@ class Settings:
         """The sub-path under which everything lives, "" when there is none."""
         return urlsplit(self.host).path if self.host else ""
 
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Names of the app and the server, which a password here should not be made of."""
+        return (self.app_name, urlsplit(self.host).hostname or "", "Gatehouse")
+
     def shown(self) -> dict[str, str]:
         """What the Owner may see of the environment, by name, "" where it is unset; no secret among it."""
         return {

@@ -23,7 +23,7 @@ async def create_owner(args: argparse.Namespace, settings: "Settings") -> str:
     made = await first_owner.make(
         args.email,
         _password(),
-        app_name=settings.app_name,
+        names=settings.names,
         title=args.title,
         first_name=args.first_name,
         last_name=args.last_name,

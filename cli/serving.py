@@ -71,7 +71,7 @@ async def _owner_of_environment(settings: "Settings") -> None:
     if not settings.username:
         return
     try:
-        made = await first_owner.make(settings.username, settings.password, app_name=settings.app_name)
+        made = await first_owner.make(settings.username, settings.password, names=settings.names)
     except Invalid as error:
         raise Stop(f"LABEL_STUDIO_USERNAME and LABEL_STUDIO_PASSWORD can't be used: {error}") from error
     if not made:

@@ -1,5 +1,6 @@
 """The organization's first Owner, made by who runs the server: from the environment or the command line."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from db import addresses, passwords, setup
@@ -11,11 +12,18 @@ MAX_CHARACTERS: Final = 100
 
 
 async def make(
-    email: str, password: str, *, app_name: str, title: str = "", first_name: str = "", last_name: str = ""
+    email: str,
+    password: str,
+    *,
+    names: Sequence[str],
+    title: str = "",
+    first_name: str = "",
+    last_name: str = "",
 ) -> bool:
     """Makes the organization and its Owner; False, and nothing, when somebody owns it already.
 
-    The rules are those of the set-up page. app_name: what a password should not be made of, either.
+    The rules are those of the set-up page. names: of the app and the server, which a password
+    should not be made of, either.
     Raises Invalid with everything that is wrong.
     """
     if (await setup.site()).exists:
@@ -32,7 +40,7 @@ async def make(
         address = addresses.parse(email)
     except addresses.NotAnAddress as error:
         errors["email"] = [f"{email!r} isn't accepted. {error}"]
-    about = (email, first_name, last_name, title, app_name)
+    about = (email, first_name, last_name, title, *names)
     if refused := await passwords.why_refused(password, about):
         errors["password"] = ["The password isn't accepted.", *refused]
     if errors or address is None:

@@ -1,7 +1,8 @@
 """Passwords: which are accepted, and argon2id in a thread of its own.
 
 Rules: SECURITY.md 'Accounts and passwords' (ASVS 5.0 6.2.1–6.2.11, NIST SP 800-63B-4): 12 to 256 characters
-counted as typed, any character, verified exactly after NFC, refused when zxcvbn scores 0 or 1.
+counted as typed, any character, verified exactly after NFC, refused when zxcvbn scores 0 or 1, when it is a
+common one with something around it, and when too little is left of it without the words known of its owner.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from typing import Final, ParamSpec, TypeVar
 import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from db import addresses, known_words
 from db.policy import Busy
 from messages import by_field
 
@@ -25,6 +27,8 @@ MIN_CHARACTERS: Final = 12
 MAX_CHARACTERS: Final = 256
 QUEUE_LENGTH: Final = 100
 ZXCVBN_CHARACTERS: Final = 72
+LEAST_SCORE: Final = 2
+SHORTEST_COMMON: Final = 5
 MAX_HINTS: Final = 20
 # What zxcvbn reads as the same letter: a, c, g, i or l, s, t.
 LOOKALIKES: Final = ("4@", "({[<", "69", "1!|7", "$5", "+7")
@@ -41,17 +45,18 @@ _dummy = ""
 async def why_refused(password: str, about: Iterable[str]) -> list[str]:
     """The sentences that say why this password isn't accepted; none when it is.
 
-    about: address, names, title and the app's name, which a password should not be made of.
+    about: address, names, title, and the names of the app and the server, which a password should not
+    be made of.
     """
     if len(password) < MIN_CHARACTERS:
         too_short = by_field.AT_LEAST.format(least=MIN_CHARACTERS, count=len(password))
         return [too_short if password else by_field.ENTER_A_PASSWORD]
     if len(password) > MAX_CHARACTERS:
         return [by_field.AT_MOST.format(most=MAX_CHARACTERS, count=len(password))]
-    score = await _in_thread(_score, password, tuple(part for part in about if part))
-    if score < 2:
-        return [by_field.GUESSED_PASSWORD]
-    return []
+    known = [part for part in about if part]
+    known += [shown for part in known if (shown := addresses.unicode_domain(part))]
+    reason = await _in_thread(_why_guessable, password, tuple(known))
+    return [reason] if reason else []
 
 
 async def hash_of(password: str) -> str:
@@ -77,6 +82,24 @@ def _verify(stored: str, password: str) -> bool:
     except (VerificationError, InvalidHashError):
         return False
     return bool(stored)
+
+
+def _why_guessable(password: str, about: tuple[str, ...]) -> str:
+    """Why somebody would guess it, "" if hardly anybody would."""
+    left = known_words.left(password, about)
+    if left is not None and (len(left) < known_words.LEAST_LEFT or _score(left, about) < LEAST_SCORE):
+        return by_field.MADE_OF_KNOWN
+    if _is_common(known_words.bare(password)) or _score(password, about) < LEAST_SCORE:
+        return by_field.GUESSED_PASSWORD
+    return ""
+
+
+def _is_common(bare: str) -> bool:
+    """Whether it is in zxcvbn's list of common passwords, case and accents aside."""
+    from zxcvbn.matching import RANKED_DICTIONARIES
+
+    plain = "".join(sign for sign in unicodedata.normalize("NFKD", bare) if not unicodedata.combining(sign))
+    return len(plain) >= SHORTEST_COMMON and plain.casefold() in RANKED_DICTIONARIES["passwords"]
 
 
 def _score(password: str, about: tuple[str, ...]) -> int:

@@ -68,7 +68,7 @@ async def _parse(request: AnyRequest, form: Form) -> tuple[str, Person]:
     title = form.title()
     first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
     address = form.email()
-    about = (form["email"], first_name, last_name, title, house_of(request).app_name)
+    about = (form["email"], first_name, last_name, title, *house_of(request).names)
     form.wrong("password", *await passwords.why_refused(form["password"], about))
     form.check()
     assert address is not None, "checked"

@@ -49,8 +49,9 @@ ENTER_YOUR_PASSWORD: Final = "Enter your password."
 ENTER_PRESENT_PASSWORD: Final = "Enter your current password."
 NOT_YOUR_PASSWORD: Final = "That isn't your password."
 NOT_PRESENT_PASSWORD: Final = "That isn't your present password."
-GUESSED_PASSWORD: Final = (
-    "This is one of the first that somebody would guess. Add a word or two that nobody expects."
+GUESSED_PASSWORD: Final = "This password is too easy to guess. Add a word or two that nobody expects."
+MADE_OF_KNOWN: Final = (
+    "This password is mostly your name, your email, or the name of the organization or app. Add other words."
 )
 NOT_TOGETHER: Final = "That address and password don't go together. Check both."
 UNCHECKED: Final = "No password is checked before that."

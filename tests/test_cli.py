@@ -235,7 +235,7 @@ def test_the_owner_is_made_with_a_password_from_standard_input(
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("password", ["", "short", "qwertyuiop1234", "aaaaaaaaaaaaaaaa"])
+@pytest.mark.parametrize("password", ["", "short", "qwertyuiop1234", "aaaaaaaaaaaaaaaa", "Gatehouse2026!"])
 def test_a_weak_password_and_a_wrong_address_are_refused_together(
     run: Callable[..., Done], database_url: str, password: str
 ) -> None:

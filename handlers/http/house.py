@@ -22,6 +22,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class House:
     """host: the public base URL or "". root: its sub-path. exists: whether the organization was seen.
 
+    names: of the app and the server, which no password should be made of.
     environment: settings as the Owner may see them, by name. strangers: who sent this process forwarded
     headers without being a trusted proxy.
     """
@@ -35,6 +36,7 @@ class House:
     https: bool
     app_name: str
     app_url: str
+    names: tuple[str, ...]
     mail: bool
     invitation_days: int
     activity_days: int

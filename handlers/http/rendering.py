@@ -60,9 +60,12 @@ class _Environment(Environment):
 
 
 def make_environment(
-    folder: Path, *, root: str, static: StaticFiles, app_name: str, app_url: str, mail: bool
+    folder: Path, *, root: str, static: StaticFiles, names: tuple[str, ...], app_url: str, mail: bool
 ) -> Environment:
-    """Our own Jinja environment: autoescape, and an undefined name is an error."""
+    """Our own Jinja environment: autoescape, and an undefined name is an error.
+
+    names: of the app, which comes first, and of the server.
+    """
     environment = _Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
@@ -75,7 +78,8 @@ def make_environment(
     environment.globals.update(
         root=root,
         static=static.address,
-        app_name=app_name,
+        app_name=names[0],
+        names=names,
         app_url=app_url or None,
         mail=mail,
         policy=policy,

@@ -94,7 +94,7 @@ class AccountController(Controller):
     async def change_password(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, *PASSWORD_FIELDS)
         house = house_of(request)
-        about = (current.email, current.first_name, current.last_name, current.title, house.app_name)
+        about = (current.email, current.first_name, current.last_name, current.title, *house.names)
         form.wrong("password", *await passwords.why_refused(form["password"], about))
         if not form["current_password"]:
             form.wrong("current_password", by_field.ENTER_PRESENT_PASSWORD)

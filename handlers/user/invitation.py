@@ -97,7 +97,7 @@ async def _find(request: AnyRequest, token: str) -> Invited:
 
 async def _person(request: AnyRequest, form: Form, invited: Invited) -> Person:
     first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
-    hints = await members.password_hints(invited.email, first_name, last_name, house_of(request).app_name)
+    hints = await members.password_hints(invited.email, first_name, last_name, *house_of(request).names)
     form.wrong("password", *await passwords.why_refused(form["password"], hints))
     form.check()
     address = Address(invited.email, invited.email_key)

@@ -57,7 +57,7 @@ async def reset(request: AnyRequest) -> Response[bytes]:
     except DeadLink:
         return await _dead(request)
     try:
-        about = await members.password_hints(email, name, house_of(request).app_name)
+        about = await members.password_hints(email, name, *house_of(request).names)
         form.wrong("password", *await passwords.why_refused(form["password"], about))
         form.check()
         await accounts.reset_password(link, password=form["password"], address=access.address_of(request))

@@ -75,7 +75,7 @@ async def _person(request: AnyRequest, form: Form) -> Person:
         # Whoever may not register here needn't know who has.
         why = await members.why_not_let_in(address)
         form.wrong("email", *(why or await members.why_taken(address)))
-    hints = await members.password_hints(form["email"], first_name, last_name, house_of(request).app_name)
+    hints = await members.password_hints(form["email"], first_name, last_name, *house_of(request).names)
     form.wrong("password", *await passwords.why_refused(form["password"], hints))
     form.check()
     assert address is not None, "checked"

@@ -1,0 +1,69 @@
+"""What the page says of a password while it is typed: what the server would say of it."""
+
+from playwright.async_api import Page, expect
+
+from db import engine
+from db.policy import Role
+from tests import known
+from tests.browser.desk import Desk
+from tests.site import Site
+
+WARNING = "Too much of it is your name"
+EMAIL, FIRST_NAME, LAST_NAME, TITLE = known.JOERG
+
+
+async def at_sign_up(desk: Desk) -> Page:
+    """The sign-up page of that organization, with address and names filled in."""
+    await engine.write(engine.execute, "UPDATE organization SET title = ?", TITLE)
+    page = await desk.page(path="/user/signup")
+    await page.get_by_label("Email address").fill(EMAIL)
+    await page.get_by_label("First name").fill(FIRST_NAME)
+    await page.get_by_label("Last name").fill(LAST_NAME)
+    return page
+
+
+async def test_the_page_and_the_server_agree_on_what_is_made_of_known_words(site: Site, desk: Desk) -> None:
+    page = await at_sign_up(desk)
+    host = known.INSTALLATION[1]
+    await page.locator("#password-known").evaluate(
+        "(note, host) => { note.dataset.known += '\\n' + host }", host
+    )
+
+    said = {}
+    for password in (*known.MADE_OF_KNOWN, *known.OTHERS):
+        await page.get_by_label("Password", exact=True).fill(password)
+        said[password] = await page.get_by_text(WARNING).is_visible()
+
+    assert said == dict.fromkeys(known.MADE_OF_KNOWN, True) | dict.fromkeys(known.OTHERS, False)
+
+
+async def test_the_warning_follows_what_is_typed_in_other_fields(site: Site, desk: Desk) -> None:
+    page = await desk.page(path="/user/signup")
+    await page.get_by_label("Password", exact=True).fill("Mueller-Joerg-1")
+    await expect(page.get_by_text(WARNING)).to_be_hidden()
+
+    await page.get_by_label("Last name").fill("Müller")
+    await expect(page.get_by_text(WARNING)).to_be_visible()
+
+    await page.get_by_label("Password", exact=True).fill("Mueller quiet harbour swans")
+    await expect(page.get_by_text(WARNING)).to_be_hidden()
+
+
+async def test_the_account_page_knows_its_own_person(site: Site, desk: Desk) -> None:
+    await site.person("ada", Role.ANNOTATOR)
+    page = await desk.page("ada", "/user/account")
+
+    await page.get_by_label("New password").fill("ada@example.org")
+
+    await expect(page.get_by_text(WARNING)).to_be_visible()
+
+
+async def test_a_password_is_sent_nowhere_while_it_is_typed(site: Site, desk: Desk) -> None:
+    page = await at_sign_up(desk)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    await page.get_by_label("Password", exact=True).press_sequentially("Lindenhof2026!")
+    await expect(page.get_by_text(WARNING)).to_be_visible()
+
+    assert asked == []
