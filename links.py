@@ -2,6 +2,9 @@
 
 A token is `<id>.<mac>`; the mac is the first 24 bytes of HMAC-SHA256 under a key derived per purpose, over
 purpose, id and the row's nonce. Nothing of a token is stored, and a nonce is never used twice.
+
+Programs that find links in a text leave out a sign at the end, so a token ends in a letter or digit; and they
+take in what stands around a link, so that is cut off again (token_in).
 """
 
 import base64
@@ -18,9 +21,23 @@ DUMMY_NONCE: Final = "0" * 32
 DEVICE_SECONDS: Final = 365 * 24 * 3600
 
 _TOKEN: Final = re.compile(r"([1-9][0-9]{0,17})\.([A-Za-z0-9_-]{32})", re.ASCII)
+# Tokens ended in these once, and go on to work.
+_NOT_AT_THE_END: Final = {"-": "0", "_": "1"}
+# Signs, blanks, and letters that nobody sees; no control characters and no broken bytes.
+_AROUND: Final = r"(?:[^\w\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd]|[_\u115f\u1160\u3164\uffa0])"
+# Quoted-printable that nobody decoded: =3D behind `token`, and signs behind the token.
+_SENT: Final = re.compile(
+    rf"(?:3[Dd]|{_AROUND})*({_TOKEN.pattern})(?:=(?:[2-9A-Fa-f][0-9A-Fa-f]|0[9AaDd])|{_AROUND})*"
+)
 _DEVICE: Final = re.compile(
     r"([1-9][0-9]{0,17})\.([0-9]{1,9})\.([0-9]{1,12})\.([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{32})", re.ASCII
 )
+
+
+def token_in(sent: str) -> str:
+    """The token in what was sent, without the signs around it; anything else comes back as it is."""
+    match = _SENT.fullmatch(sent)
+    return match[1] if match else sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +65,8 @@ class Signer:
 
     def token(self, purpose: str, link_id: int, nonce: str) -> str:
         """The token of a link's row."""
-        return f"{link_id}.{self._mac(purpose, str(link_id), nonce)}"
+        mac = self._mac(purpose, str(link_id), nonce)
+        return f"{link_id}.{mac[:-1]}{_NOT_AT_THE_END.get(mac[-1], mac[-1])}"
 
     def id_in(self, token: str) -> int:
         """The row's id that a token claims, 0 when it isn't even shaped like one. Not checked yet."""
@@ -60,6 +78,8 @@ class Signer:
         match = _TOKEN.fullmatch(token)
         link_id, mac = (match[1], match[2]) if match else ("0", "")
         expected = self._mac(purpose, link_id, nonce or DUMMY_NONCE)
+        if mac and mac[-1] == _NOT_AT_THE_END.get(expected[-1]):
+            mac = mac[:-1] + expected[-1]
         return hmac.compare_digest(expected, mac) and nonce is not None
 
     def device_token(self, member_id: int, generation: int, now: int, device_id: str = "") -> str:

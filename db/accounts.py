@@ -225,7 +225,7 @@ async def whose(link: Link) -> tuple[str, str]:
     for member_id, _, email, first_name, last_name in found:
         if member_id == link.subject:
             return email, f"{first_name} {last_name}".strip()
-    raise DeadLink
+    raise DeadLink("void")
 
 
 def _check_maker(link: Link, roles: Mapping[int, Role]) -> None:

@@ -127,7 +127,7 @@ async def consume_as_member(link: Link, address: str) -> Actor:
         f"SELECT role FROM member WHERE id = ? AND removed_at = 0{engine.for_update()}", link.subject
     )
     if not found:
-        raise DeadLink
+        raise DeadLink("void")
     await consume(link.id)
     return Actor(link.subject, Role(found[0][0]), address=address)
 

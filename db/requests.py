@@ -131,7 +131,7 @@ async def _of_link(link: Link) -> Wish:
         link.id,
     )
     if not found:
-        raise DeadLink
+        raise DeadLink("void")
     email, email_key, name, words = found[0]
     return Wish(Address(email, email_key), name, words)
 
@@ -149,7 +149,7 @@ async def _confirm(link: Link, address: str) -> None:
     if not await engine.execute(
         "UPDATE request SET confirmed_at = ? WHERE id = ? AND ended_at = 0", clock.now(), link.subject
     ):
-        raise DeadLink
+        raise DeadLink("void")
     await activity.record(policy.visitor(address), "request_confirmed", after=str(link.subject))
     await _tell()
 

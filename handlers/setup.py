@@ -25,7 +25,7 @@ class SetupController(Controller):
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
         await _not_yet(request)
-        form = Form(FIELDS, {"code": [request.query_params.get("code", "")]})
+        form = Form(FIELDS, {"code": [tokens.in_address(request, "code")]})
         await _link(request, form["code"])
         return await _page(request, form)
 
@@ -34,7 +34,7 @@ class SetupController(Controller):
         await _not_yet(request)
         form = await Form.read(request, *FIELDS)
         # The code may also stand in the address that the form was sent to.
-        form.values["code"] = form["code"] or request.query_params.get("code", "")
+        form.values["code"] = form["code"] or tokens.in_address(request, "code")
         link = await _link(request, form["code"])
         try:
             title, owner = await _parse(request, form)

@@ -66,7 +66,8 @@ YOU_OWN: Final = "You are the Owner already."
 OWNER_TO_BE_INACTIVE: Final = "Ownership goes to an active member: give them a role first."
 SET_UP_ALREADY: Final = "The organization is set up already."
 NOT_THE_SETUP_CODE: Final = (
-    "Open the set-up link that the server printed when it started; this code isn't the one."
+    "Open the set-up link that the server printed when it started; this code isn't the one. It may be"
+    " incomplete: copy the whole link."
 )
 
 # One's own account.

@@ -1,10 +1,12 @@
 """Signed links: what is genuine, and that nothing else is."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from links import DEVICE_SECONDS, Signer
+from links import DEVICE_SECONDS, Signer, token_in
 
 NONCE = "0123456789abcdef0123456789abcdef"
 signer = Signer("a secret for tests, and for nothing else")
@@ -55,6 +57,102 @@ def test_what_is_not_shaped_like_a_token_names_no_row(shape: str) -> None:
     assert signer.id_in(shape) == 0
     assert signer.id_in(shape.replace("x", mac)) == 0
     assert not signer.matches("invite", shape.replace("x", mac), NONCE)
+
+
+def test_a_token_ends_in_a_letter_or_digit() -> None:
+    tokens = [signer.token("invite", link_id, NONCE) for link_id in range(1, 1_000)]
+
+    assert all(token[-1].isalnum() for token in tokens)
+    assert all(signer.matches("invite", token, NONCE) for token in tokens)
+
+
+def test_a_token_that_ended_in_a_sign_goes_on_to_work() -> None:
+    ends = set()
+    for link_id in range(1, 1_000):
+        given_out = f"{link_id}.{signer._mac('invite', str(link_id), NONCE)}"
+        ends.add(given_out[-1])
+        assert signer.matches("invite", given_out, NONCE)
+
+    assert ends >= {"-", "_"}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *(
+            "{}" + sign
+            for sign in (*".,;:!?)]}>\"'`*_~-=/|…»”’“–。）、", " ", "\n", "\r\n", "\t", "\u00a0", "\u3000")
+        ),
+        *(
+            "{}" + sign
+            for sign in ("\u200b", "\ufeff", "\u00ad", "\u2060", "\u202c", "\ufe0f", "\u3164", "👍")
+        ),
+        *("{}).", "{}>,", "{}. \n", "{}=\r\n", "{}=20", "{}=0D=0A", "{}=E2=80=A6"),
+        *("<{}>", " {}", "\u200b{}", "3D{}", "=3D{}", "“{}”", "={}"),
+    ],
+)
+def test_what_stands_around_a_token_is_cut_off(sent: str) -> None:
+    token = signer.token("invite", 17, NONCE)
+
+    assert token_in(sent.replace("{}", token)) == token
+
+
+@pytest.mark.parametrize("ending", ["-", "_"])
+def test_of_a_token_that_ends_in_a_sign_nothing_is_cut_off(ending: str) -> None:
+    token = f"17.{'a' * 31}{ending}"
+
+    assert token_in(token) == token
+    assert token_in(f"{token}).") == token
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "{}\0",
+        "\0{}",
+        "{}x",
+        "{}0",
+        "{} x",
+        "x{}",
+        "{}\x1b",
+        "{}\x7f",
+        "{}\x85",
+        "{}\ufffd",
+        "{}=00",
+        "{}é",
+        "{}ｘ",
+        "{}.{}",
+    ],
+)
+def test_anything_else_is_not_taken_for_a_token(sent: str) -> None:
+    token = signer.token("invite", 17, NONCE)
+    text = sent.replace("{}", token)
+
+    assert token_in(text) == text
+    assert signer.id_in(token_in(text)) == 0
+
+
+@pytest.mark.parametrize("place", [1, 3, 10, 34])
+@pytest.mark.parametrize("sign", [" ", "\n", "\u200b", "=\r\n", "\0", "."])
+def test_a_token_with_something_inside_is_refused(place: int, sign: str) -> None:
+    token = signer.token("invite", 17, NONCE)
+
+    assert signer.id_in(token_in(token[:place] + sign + token[place:])) == 0
+
+
+def test_fullwidth_digits_are_no_token() -> None:
+    mac = signer.token("invite", 17, NONCE).partition(".")[2]
+
+    assert signer.id_in(token_in(f"１７.{mac}")) == 0
+
+
+def test_a_long_text_is_read_in_no_time() -> None:
+    begun = time.process_time()
+
+    token_in("=3D" * 700)
+    token_in(signer.token("invite", 17, NONCE) + "=20" * 700 + "x")
+
+    assert time.process_time() - begun < 0.1
 
 
 def test_for_a_row_that_is_not_there_nothing_matches() -> None:

@@ -16,6 +16,7 @@ from python_multipart.multipart import QuerystringParser
 from db import addresses
 from db.policy import Invalid, Role
 from handlers.http.house import AnyRequest
+from links import token_in
 from messages import by_field, refusals
 
 MAX_BODY_BYTES: Final = 1_000_000
@@ -28,6 +29,8 @@ FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # A list of 500 addresses has lines, and is longer than anything else that is typed.
 _CONTROL_IN_LINES: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# A token is good or not, and the page says so: what stands around it is cut off, and nothing else is changed.
+TOKEN_FIELDS: Final = frozenset({"token", "code"})
 MULTILINE_FIELDS: Final = {
     "emails": (200_000, _CONTROL_IN_LINES),
     "link_domains": (20_000, _CONTROL_IN_LINES),
@@ -122,6 +125,8 @@ class Form:
         if len(sent) > 1:
             self.wrong(name, by_field.SENT_TWICE)
         text = sent[0] if sent else ""
+        if name in TOKEN_FIELDS:
+            return token_in(text[:longest])
         if len(text) > longest:
             self.wrong(name, by_field.FAR_TOO_LONG)
             text = text[:longest]

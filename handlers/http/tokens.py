@@ -1,11 +1,13 @@
 """Tokens of links, as somebody sends them: the row that each was made for."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from db import clock
 from db.policy import DeadLink
 from handlers.http.house import AnyRequest, house_of
+from links import token_in
 
 
 class Row(Protocol):
@@ -18,6 +20,18 @@ class Row(Protocol):
 
 R = TypeVar("R", bound=Row)
 Find = Callable[[int], Awaitable[R | None]]
+
+
+def in_address(request: AnyRequest, name: str = "token") -> str:
+    """The token in the address, "" when there is none.
+
+    Copied out of HTML it is called amp;token, and `=` comes encoded from programs that encode too much.
+    """
+    for key, value in request.query_params.multi_items():
+        found = re.fullmatch(rf"(?:amp;)*{name}=(.*)", f"{key}={value}" if value else key, re.DOTALL)
+        if found:
+            return token_in(found[1])
+    return ""
 
 
 async def genuine(request: AnyRequest, purpose: str, token: str, find: Find[R]) -> R | None:

@@ -8,11 +8,11 @@ from typing import Final
 from litestar import Controller, Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
-from db import clock, links, requests, setup, throttle
+from db import links, requests, setup, throttle
 from db.links import Link
 from db.policy import DeadLink, Invalid, Refused, TooManyTries, Unknown
 from db.requests import MAX_WORDS, Wish
-from handlers.http import access, rendering
+from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
 from messages import by_field, refusals
@@ -54,11 +54,11 @@ class AccessRequestController(Controller):
     @get("/confirmation")
     async def show_confirmation(self, request: AnyRequest) -> Response[bytes]:
         """GET and HEAD consume nothing: mail scanners open every link."""
-        token = request.query_params.get("token", "")
+        token = tokens.in_address(request)
         try:
             wish = await requests.of_link(await _link(request, token))
-        except DeadLink:
-            return await _dead(request)
+        except DeadLink as error:
+            return await _dead(request, error)
         return await rendering.page(
             request, "user/access_request_confirmation.html", wish=wish, token=token, done=False
         )
@@ -70,8 +70,8 @@ class AccessRequestController(Controller):
             link = await _link(request, form["token"])
             wish = await requests.of_link(link)
             await requests.confirm(link, access.address_of(request))
-        except DeadLink:
-            return await _dead(request)
+        except DeadLink as error:
+            return await _dead(request, error)
         return await rendering.page(
             request, "user/access_request_confirmation.html", wish=wish, token="", done=True
         )
@@ -97,13 +97,7 @@ def _wish(form: Form) -> Wish:
 
 
 async def _link(request: AnyRequest, token: str) -> Link:
-    signer = house_of(request).signer
-    link_id = signer.id_in(token)
-    link = await requests.find_link(link_id) if link_id else None
-    genuine = signer.matches(links.REQUEST, token, link.nonce if link else None)
-    if link is None or not genuine or link.dead_because(clock.now()):
-        raise DeadLink
-    return link
+    return await tokens.living(request, links.REQUEST, token, requests.find_link)
 
 
 async def _page(
@@ -114,5 +108,5 @@ async def _page(
     )
 
 
-async def _dead(request: AnyRequest) -> Response[bytes]:
-    return await rendering.page(request, "user/dead_access_request.html", status=410)
+async def _dead(request: AnyRequest, error: DeadLink) -> Response[bytes]:
+    return await rendering.page(request, "user/dead_access_request.html", status=410, reason=error.reason)

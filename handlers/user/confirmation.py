@@ -22,11 +22,11 @@ class ConfirmationController(Controller):
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
-        token = request.query_params.get("token", "")
+        token = tokens.in_address(request)
         try:
             return await _page(request, token, await _link(request, token))
-        except DeadLink:
-            return await _dead(request)
+        except DeadLink as error:
+            return await _dead(request, error)
 
     @post(status_code=HTTP_200_OK)
     async def confirm(self, request: AnyRequest) -> Response[bytes]:
@@ -37,8 +37,8 @@ class ConfirmationController(Controller):
             if current is None or current.member_id != link.subject:
                 return await _page(request, form["token"], link, status=403)
             await confirmation.confirm(link, access.address_of(request))
-        except DeadLink:
-            return await _dead(request)
+        except DeadLink as error:
+            return await _dead(request, error)
         return rendering.redirect(request, "/", notice=toasts.ADDRESS_CONFIRMED)
 
 
@@ -55,5 +55,5 @@ async def _link(request: AnyRequest, token: str) -> Link:
     return await tokens.living(request, links.ADDRESS, token, confirmation.find)
 
 
-async def _dead(request: AnyRequest) -> Response[bytes]:
-    return await rendering.page(request, "user/dead_confirmation.html", status=410)
+async def _dead(request: AnyRequest, error: DeadLink) -> Response[bytes]:
+    return await rendering.page(request, "user/dead_confirmation.html", status=410, reason=error.reason)

@@ -26,7 +26,7 @@ class InvitationController(Controller):
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
         """GET and HEAD consume nothing: mail scanners open every link."""
-        token = request.query_params.get("token", "")
+        token = tokens.in_address(request)
         try:
             invited = await _find(request, token)
         except DeadLink:

@@ -40,11 +40,11 @@ async def ask(request: AnyRequest) -> Response[bytes]:
 @get("/user/password/reset", guards=[access.anybody])
 async def show_reset(request: AnyRequest) -> Response[bytes]:
     """GET and HEAD consume nothing: mail scanners open every link."""
-    token = request.query_params.get("token", "")
+    token = tokens.in_address(request)
     try:
         email, _ = await accounts.whose(await _link(request, token))
-    except DeadLink:
-        return await _dead(request)
+    except DeadLink as error:
+        return await _dead(request, error)
     return await _page(request, Form(FIELDS, {"token": [token]}), email)
 
 
@@ -54,15 +54,15 @@ async def reset(request: AnyRequest) -> Response[bytes]:
     try:
         link = await _link(request, form["token"])
         email, name = await accounts.whose(link)
-    except DeadLink:
-        return await _dead(request)
+    except DeadLink as error:
+        return await _dead(request, error)
     try:
         about = await members.password_hints(email, name, *house_of(request).names)
         form.wrong("password", *await passwords.why_refused(form["password"], about))
         form.check()
         await accounts.reset_password(link, password=form["password"], address=access.address_of(request))
-    except DeadLink:
-        return await _dead(request)
+    except DeadLink as error:
+        return await _dead(request, error)
     except Invalid:
         return await _page(request, form, email, status=422)
     # Nobody is signed in by a reset, and whoever was is no longer.
@@ -84,5 +84,5 @@ async def _page(request: AnyRequest, form: Form, email: str, *, status: int = 20
     )
 
 
-async def _dead(request: AnyRequest) -> Response[bytes]:
-    return await rendering.page(request, "user/dead_reset.html", status=410)
+async def _dead(request: AnyRequest, error: DeadLink) -> Response[bytes]:
+    return await rendering.page(request, "user/dead_reset.html", status=410, reason=error.reason)

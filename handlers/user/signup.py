@@ -24,7 +24,7 @@ class SignupController(Controller):
     async def show(self, request: AnyRequest) -> Response[bytes]:
         if await access.identify(request):
             return await rendering.page(request, "user/already_signed_in.html")
-        form = Form(FIELDS, {"token": request.query_params.getall("token", [])[:1]})
+        form = Form(FIELDS, {"token": [tokens.in_address(request)]})
         try:
             link = await _link(request, form["token"])
         except DeadLink as error:

@@ -55,6 +55,14 @@ async def test_somebody_deactivated_while_waiting_comes_to_the_login_page(site: 
     await expect(page.get_by_role("heading", name="Your account is deactivated")).to_be_visible()
 
 
+async def test_a_token_with_an_escaped_name_leaves_the_address_bar_too(site: Site, desk: Desk) -> None:
+    for name in ("amp;token=", "token%3D"):
+        page = await desk.page(path=f"/user/signup?{name}{await site.invite_token()}")
+
+        assert page.url == f"{desk.address}/user/signup"
+        assert await page.locator("[name=token]").input_value() == await site.invite_token()
+
+
 async def test_the_token_leaves_the_address_bar_and_the_page_still_reloads(site: Site, desk: Desk) -> None:
     page = await desk.page(path=f"/user/signup?token={await site.invite_token()}")
     assert page.url == f"{desk.address}/user/signup"

@@ -221,6 +221,17 @@ def test_a_link_is_built_from_the_public_address_and_opens(kind: str, path: str)
     assert post.SIGNER.matches(link.purpose, token, link.nonce)
 
 
+@pytest.mark.parametrize("letter", [*LETTERS.values(), *OTHERS.values()], ids=lambda letter: letter.kind)
+def test_a_link_stands_whole_on_a_line_of_its_own(letter: Letter) -> None:
+    """Programs that break lines or find links in a text then leave it as it is."""
+    mail = written(letter)
+    links = [line for line in mail.text.splitlines() if "://" in line]
+
+    assert all(re.fullmatch(r"https://[^\s<>\"]*[A-Za-z0-9/]", line) for line in links), links
+    assert "format=flowed" not in mail.raw.decode()
+    assert max(len(line) for line in mail.raw.splitlines()) <= 78
+
+
 def test_a_link_that_was_handed_over_is_not_in_the_mail_that_tells_of_it() -> None:
     assert "token" not in written(LETTERS["handed"]).raw.decode()
 

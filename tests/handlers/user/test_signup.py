@@ -114,10 +114,10 @@ async def dead_tokens(site: Site) -> dict[str, str]:
         reset: "replaced by a new one",
         expired: "Its time has run out",
         used_up: "as often as it was meant to be",
-        password_link: "a piece of it was lost",
-        used_up[:-1] + ("A" if used_up[-1] != "A" else "B"): "a piece of it was lost",
-        "99999." + used_up.partition(".")[2]: "a piece of it was lost",
-        "not shaped like a token": "a piece of it was lost",
+        password_link: "It may be incomplete: copy the whole link.",
+        used_up[:-1] + ("A" if used_up[-1] != "A" else "B"): "It may be incomplete: copy the whole link.",
+        "99999." + used_up.partition(".")[2]: "It may be incomplete: copy the whole link.",
+        "not shaped like a token": "It may be incomplete: copy the whole link.",
     }
 
 
