@@ -18,24 +18,25 @@ from handlers.http.house import AnyRequest, house_of
 from messages import by_field, refusals
 
 FIELDS: Final = ("name", "email", "words")
+PATH: Final = "/user/access-request"
 
 
 class AccessRequestController(Controller):
-    path = "/user/access-request"
+    path = PATH
     guards = [access.anybody]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
         await _check_offered(request)
         if await access.identify(request):
-            return await rendering.page(request, "user/already_signed_in.html")
+            return await rendering.page(request, "user/already_signed_in.html", again=PATH)
         return await _page(request, Form(FIELDS))
 
     @post(status_code=HTTP_200_OK)
     async def ask(self, request: AnyRequest) -> Response[bytes]:
         await _check_offered(request)
         if await access.identify(request):
-            return await rendering.page(request, "user/already_signed_in.html", status=409)
+            return await rendering.page(request, "user/already_signed_in.html", status=409, again=PATH)
         form, house = await Form.read(request, *FIELDS), house_of(request)
         try:
             wish = _wish(form)

@@ -57,11 +57,16 @@ async def log_in(request: AnyRequest) -> Response[bytes]:
 
 @post("/user/logout", guards=[access.anybody], status_code=HTTP_200_OK)
 async def log_out(request: AnyRequest) -> Response[bytes]:
-    """Ends the session; also for somebody whose session has ended already, who then is where they wanted."""
+    """Ends the session, and leads to `next`: to a link that somebody else is to open, say.
+
+    Also for somebody whose session has ended already, who then is where they wanted.
+    """
+    form = await Form.read(request, "next")
     await _end_present(request)
     house = house_of(request)
     cookies: list[Cookie] = [access.no_session_cookie(house)]
-    return rendering.redirect(request, "/user/login", cookies=cookies)
+    wanted = rendering.local_path(form["next"] or "/user/login")
+    return rendering.redirect(request, wanted, cookies=cookies)
 
 
 async def _end_present(request: AnyRequest) -> None:

@@ -1,6 +1,7 @@
 """/user/signup: registration by the invite link or, while it is open, without one."""
 
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from litestar import Controller, Response, get, post
 from litestar.status_codes import HTTP_200_OK
@@ -22,9 +23,9 @@ class SignupController(Controller):
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
-        if await access.identify(request):
-            return await rendering.page(request, "user/already_signed_in.html")
         form = Form(FIELDS, {"token": [tokens.in_address(request)]})
+        if await access.identify(request):
+            return await _already_in(request, form)
         try:
             link = await _link(request, form["token"])
         except DeadLink as error:
@@ -35,9 +36,9 @@ class SignupController(Controller):
 
     @post(status_code=HTTP_200_OK)
     async def register(self, request: AnyRequest) -> Response[bytes]:
-        if await access.identify(request):
-            return await rendering.page(request, "user/already_signed_in.html", status=409)
         form = await Form.read(request, *FIELDS)
+        if await access.identify(request):
+            return await _already_in(request, form, status=409)
         house = house_of(request)
         try:
             link = await _link(request, form["token"])
@@ -91,6 +92,13 @@ async def _page(
         "where": (await invite_link.limits()).where,
     }
     return await rendering.page(request, "user/signup.html", status=status, headers=headers, **context)
+
+
+async def _already_in(request: AnyRequest, form: Form, *, status: int = 200) -> Response[bytes]:
+    query = f"?{urlencode({'token': form['token']})}" if form["token"] else ""
+    return await rendering.page(
+        request, "user/already_signed_in.html", status=status, again=f"/user/signup{query}"
+    )
 
 
 async def _closed(request: AnyRequest) -> Response[bytes]:

@@ -13,7 +13,7 @@ MARK = "window.mark = 1"
 async def test_the_waiting_page_goes_in_by_itself(site: Site, desk: Desk) -> None:
     await site.person("ada")
     page = await desk.page("ada")
-    await expect(page.get_by_role("heading", name="Almost in, Ada")).to_be_visible()
+    await expect(page.get_by_role("heading", name="You're registered, waiting for approval")).to_be_visible()
 
     await (await site.sign_in("olga")).submit(f"/organization/members/{site.ids['ada']}/role", role="AN")
 
@@ -34,7 +34,7 @@ async def test_the_waiting_page_is_not_loaded_again_meanwhile(site: Site, desk: 
         # htmx takes the class away when it has begun to wait for the next look.
         await page.locator("#waiting:not([data-old], .htmx-added)").wait_for()
     assert await page.evaluate("window.mark") == 1
-    await expect(page.get_by_role("heading", name="Almost in, Ada")).to_be_visible()
+    await expect(page.get_by_role("heading", name="You're registered, waiting for approval")).to_be_visible()
 
     await (await site.sign_in("olga")).submit(f"/organization/members/{site.ids['ada']}/role", role="AN")
     await page.clock.fast_forward(10_000)
@@ -77,7 +77,7 @@ async def test_the_token_leaves_the_address_bar_and_the_page_still_reloads(site:
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.get_by_role("button", name="Create account").click()
 
-    await expect(page.get_by_role("heading", name="Almost in")).to_be_visible()
+    await expect(page.get_by_role("heading", name="You're registered, waiting for approval")).to_be_visible()
     olga = await site.sign_in("olga")
     assert "Invite link</td>" in (await olga.get("/organization/members?role=NO")).text
 

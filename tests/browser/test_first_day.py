@@ -18,7 +18,7 @@ async def test_an_owner_sets_up_and_lets_a_second_person_in(database: str, brows
 
         ada = await desk.page(path=link)
         await register(ada, "Ada")
-        await expect(ada.get_by_role("heading", name="Almost in, Ada")).to_be_visible()
+        await expect(ada.get_by_role("heading", name="You're registered")).to_be_visible()
 
         await olga.get_by_role("link", name="Close").click()
         await expect(olga.locator("#invite-link")).to_have_count(0)
@@ -28,7 +28,7 @@ async def test_an_owner_sets_up_and_lets_a_second_person_in(database: str, brows
         await olga.get_by_label("Role of Ada").select_option("Annotator")
         await expect(olga.locator("#toasts")).to_contain_text("Ada is Annotator now.")
 
-        await ada.get_by_role("link", name="Look again").click()
+        await ada.get_by_role("link", name="Check now").click()
         await expect(ada.get_by_role("heading", name="Welcome, Ada")).to_be_visible()
 
 

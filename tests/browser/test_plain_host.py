@@ -36,7 +36,7 @@ async def test_an_invite_link_works_from_the_address_bar_to_the_waiting_page(sit
     await page.get_by_label("Password", exact=True).fill("four purple lanterns by the sea")
     await page.get_by_role("button", name="Create account").click()
 
-    await expect(page.get_by_role("heading", name="Almost in")).to_be_visible()
+    await expect(page.get_by_role("heading", name="You're registered, waiting for approval")).to_be_visible()
 
 
 async def test_copy_link_claims_nothing_that_did_not_happen(desk: Desk) -> None:

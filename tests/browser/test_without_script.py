@@ -61,12 +61,12 @@ async def test_somebody_registers_waits_and_gets_in_without_scripts(site: Site, 
     await page.get_by_label("Email address").fill("ada@example.org")
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.get_by_role("button", name="Create account").click()
-    await expect(page.get_by_text("Look again now and then.")).to_be_visible()
+    await expect(page.get_by_text("Check again now and then.")).to_be_visible()
     olga = await site.sign_in("olga")
     waiting = (await olga.get(f"{MEMBERS}?role=NO")).text
     id = waiting.partition('id="member-')[2].partition('"')[0]
     await olga.submit(f"{MEMBERS}/{id}/role", role="AN")
-    await page.get_by_role("link", name="Look again").click()
+    await page.get_by_role("link", name="Check now").click()
 
     await expect(page.get_by_role("heading", name="Welcome")).to_be_visible()
 

@@ -43,7 +43,7 @@ async def test_a_removed_person_is_gone_and_may_come_again_as_somebody_new(site:
 
     await ada.follow("Create one")
     await ada.register("ada")
-    assert ada.heading() == "Almost in, Ada"
+    assert ada.heading() == "You're registered, waiting for approval"
 
 
 async def test_several_people_get_a_role_at_once(site: Site) -> None:

@@ -15,10 +15,10 @@ async def test_an_owner_sets_up_and_lets_a_second_person_in(database: str) -> No
 
         await ada.open(link)
         await ada.register("ada")
-        assert (ada.path, ada.heading()) == ("/", "Almost in, Ada")
+        assert (ada.path, ada.heading()) == ("/", "You're registered, waiting for approval")
 
         await let_in(olga, "Ada", "Annotator")
-        await ada.follow("Look again")
+        await ada.follow("Check now")
 
         assert ada.heading() == "Welcome, Ada"
         assert "You are in, as Annotator at Fenwick Herbarium." in ada.text
@@ -75,7 +75,7 @@ async def test_who_registers_without_a_link_waits_too(site: Site) -> None:
 
     await ada.register("ada")
 
-    assert ada.heading() == "Almost in, Ada"
+    assert ada.heading() == "You're registered, waiting for approval"
     for path in ("/organization/members", "/organization/invite", "/organization/ownership"):
         await ada.open(path)
         assert ada.status == 403

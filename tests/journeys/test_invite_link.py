@@ -33,7 +33,7 @@ async def test_reset_kills_the_old_link_at_once(site: Site) -> None:
     assert (ada.status, ada.heading()) == (410, "This invite link no longer works")
     assert "It was replaced by a new one." in ada.text
     await ben.register("ben")
-    assert ben.heading() == "Almost in, Ben"
+    assert ben.heading() == "You're registered, waiting for approval"
 
 
 async def test_a_link_reset_while_the_form_is_filled_in_makes_no_account(site: Site) -> None:
@@ -57,7 +57,7 @@ async def test_a_good_link_keeps_through_errors_of_the_form(site: Site) -> None:
     assert (ada.value("email"), ada.value("first_name"), ada.value("password")) == ("ada", "Ada", "")
     await ada.register("ada")
 
-    assert ada.heading() == "Almost in, Ada"
+    assert ada.heading() == "You're registered, waiting for approval"
     await olga.open("/organization/members")
     assert "Invite link" in olga.part(olga.row("Ada"))
 
@@ -74,7 +74,7 @@ async def test_while_it_is_closed_only_a_link_lets_register(database: str) -> No
         await ada.open(await link_of(olga))
         await ada.register("ada")
 
-        assert ada.heading() == "Almost in, Ada"
+        assert ada.heading() == "You're registered, waiting for approval"
 
 
 async def test_somebody_signed_in_is_told_who_they_are_and_what_to_do(site: Site) -> None:

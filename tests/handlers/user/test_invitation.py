@@ -271,6 +271,22 @@ async def test_signed_in_as_somebody_else_one_is_told_and_nothing_is_used_up(sit
     assert (await bob.submit(PATH, token=token(site, line), password=PASSWORD)).status_code == 303
 
 
+async def test_signed_in_as_somebody_else_one_button_logs_out_and_leads_to_the_invitation(site: Site) -> None:
+    line = await invited(site, "ada")
+    await site.person("bob", Role.ANNOTATOR)
+    bob = await site.sign_in("bob")
+    form = tree(await bob.get(PATH, params={"token": token(site, line) + ")."})).one("form")
+    assert form.one("button").text == "Log out and accept"
+
+    answer = await bob.submit(form["action"], next=form.one("input", name="next")["value"])
+    page = await bob.get(answer.headers["location"])
+
+    assert answer.status_code == 303
+    assert tree(page).one("h1").text == "Olga invites you"
+    assert tree(page).one("input", name="token")["value"] == token(site, line)
+    assert (await bob.get("/user/account")).status_code == 303
+
+
 async def test_the_members_table_says_who_vouches_and_who_hasn_t_confirmed(site: Site) -> None:
     await accept(site, await invited(site, "ada"))
     await site.person("bob", came_by="link")

@@ -3,6 +3,7 @@
 import time
 
 import httpx
+import pytest
 
 from db import engine, passwords
 from db.policy import Role
@@ -248,6 +249,28 @@ async def test_a_copied_cookie_is_dead_after_logout_as_a_fragment(site: Site) ->
 
     assert (answer.status_code, answer.headers["hx-redirect"]) == (200, "/user/login")
     assert (await copied.fragment("/user/account")).status_code == 401
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("wanted", "leads_to"),
+    [
+        ("/user/invitation?token=17.abc", "/user/invitation?token=17.abc"),
+        ("", "/user/login"),
+        ("//evil.example/", "/"),
+        ("https://evil.example/", "/"),
+        ("/\\evil.example", "/"),
+        ("/\tevil", "/evil"),
+        ("user/login", "/"),
+    ],
+)
+async def test_signing_out_leads_on_to_a_page_of_ours_alone(site: Site, wanted: str, leads_to: str) -> None:
+    olga = await site.sign_in("olga")
+
+    answer = await olga.submit("/user/logout", next=wanted)
+
+    assert (answer.status_code, answer.headers["location"]) == (303, leads_to)
+    assert (await olga.get("/user/account")).status_code == 303
 
 
 @ON_SQLITE

@@ -11,6 +11,7 @@ from db.policy import COMMAND_LINE, Role
 from messages import by_field
 from settings import Settings
 from tests.db.members_house import olga as owner
+from tests.markup import tree
 from tests.reading import read, wrong_fields
 from tests.site import ON_SQLITE, PASSWORD, SECRET, Site
 
@@ -30,7 +31,7 @@ async def test_anybody_registers_and_waits_as_a_page(site: Site) -> None:
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     assert await people() == [("ada@example.org", "NO", "signup")]
-    assert "Almost in, <bdi>Ada</bdi>" in (await visitor.get("/")).text
+    assert "You're registered, waiting for approval" in (await visitor.get("/")).text
 
 
 async def test_anybody_registers_and_waits_as_a_fragment(site: Site) -> None:
@@ -39,7 +40,7 @@ async def test_anybody_registers_and_waits_as_a_fragment(site: Site) -> None:
     answer = await visitor.press("/user/signup", ADA)
 
     assert (answer.status_code, answer.headers["hx-redirect"]) == (200, "/")
-    assert "Almost in" in (await visitor.get("/")).text
+    assert "You're registered, waiting for approval" in (await visitor.get("/")).text
 
 
 @ON_SQLITE
@@ -233,6 +234,22 @@ async def test_who_is_signed_in_is_told_who_they_are(site: Site) -> None:
     assert "ada@example.org" in shown.text
     assert 'name="email"' not in shown.text
     assert len(await people()) == 1
+
+
+async def test_who_is_signed_in_logs_out_and_keeps_the_link(site: Site) -> None:
+    await site.person("ada")
+    token = await site.invite_token()
+    for path in (f"/user/signup?token={token}", "/user/signup"):
+        ada = await site.sign_in("ada")
+        form = tree(await ada.get(path)).one("form")
+        assert form.one("button").text == "Log out and continue"
+
+        answer = await ada.submit(form["action"], next=form.one("input", name="next")["value"])
+        page = await ada.get(answer.headers["location"])
+
+        assert answer.status_code == 303
+        assert tree(page).one("h1").text == "Create your account"
+        assert tree(page).one("input", name="token")["value"] == (token if "token" in path else "")
 
 
 async def test_opening_a_link_uses_nothing_up(site: Site) -> None:
