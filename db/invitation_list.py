@@ -1,6 +1,6 @@
 """The list of invitations, newest first, fifty at a time, by state, address, name or inviter."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
@@ -14,14 +14,22 @@ MAX_SEARCH_CHARACTERS: Final = 200
 # Those who ask to be let in aren't invited yet: db/request_list.py lists them.
 ASKED: Final = "asked"
 STATES: Final = (ASKED, "open", "refused", "accepted", "expired", "revoked")
+CAME_BY_THEMSELVES: Final = ("link", "signup")
+
+
+class Meant(NamedTuple):
+    """The role that somebody was invited to, by its code, and who invited them."""
+
+    role: str
+    inviter: str
 
 
 class Line(NamedTuple):
     """One invitation. mail: queued, sent, failed, held, void, or "" for none; said: the server's words.
 
     due_at: when a queued mail is tried next; tries: how often it was. holder_…: the member who has the
-    address by now, 0 and "" for nobody; seen_at: when they were last here, if they are in. followed: 1 when
-    a newer invitation went to the address. Instants in ms, 0 for not.
+    address by now, 0 and "" for nobody, and how they came; seen_at: when they were last here, if they are
+    in. followed: 1 when a newer invitation went to the address. Instants in ms, 0 for not.
     """
 
     id: int
@@ -47,6 +55,7 @@ class Line(NamedTuple):
     holder_role: str
     seen_at: int
     followed: int
+    holder_came_by: str
 
     def state(self, now: int) -> str:
         """accepted, revoked, void, expired; while it is open: queued, sent, refused, unsent (a link)."""
@@ -55,6 +64,11 @@ class Line(NamedTuple):
         if self.link_ended or self.expires_at <= now:
             return "expired"
         return {"queued": "queued", "sent": "sent", "failed": "refused"}.get(self.mail, "unsent")
+
+    @property
+    def came_otherwise(self) -> bool:
+        """Whether they registered by the invite link or the sign-up page, and the invitation hasn't ended."""
+        return self.holder_came_by in CAME_BY_THEMSELVES and not self.end_reason
 
     @property
     def asks(self) -> bool:
@@ -128,9 +142,10 @@ class Page:
     counts: Mapping[str, int]
 
 
+_INVITER: Final = f"""COALESCE(NULLIF(TRIM(b.first_name || ' ' || b.last_name), ''), NULLIF(b.email, ''),
+        {engine.literal(logbook.REMOVED)})"""
 _COLUMNS: Final = f"""i.id, i.email, i.first_name, i.last_name, i.role,
-    COALESCE(NULLIF(TRIM(b.first_name || ' ' || b.last_name), ''), NULLIF(b.email, ''),
-        {engine.literal(logbook.REMOVED)}),
+    {_INVITER},
     i.made_at, i.asked_at, i.shown_at, i.link_id, l.nonce, l.expires_at, l.end_reason, i.ended_at,
     i.end_reason,
     COALESCE(o.state, ''), COALESCE(o.said, ''), COALESCE(o.tries, 0),
@@ -140,7 +155,8 @@ _COLUMNS: Final = f"""i.id, i.email, i.first_name, i.last_name, i.role,
     COALESCE((SELECT h.last_activity_at FROM member AS h WHERE h.email_key = i.email_key
         AND h.role NOT IN ('NO', 'DI')), 0),
     CASE WHEN EXISTS (SELECT 1 FROM invitation AS n WHERE n.email_key = i.email_key AND n.email_key <> ''
-        AND n.id > i.id) THEN 1 ELSE 0 END"""
+        AND n.id > i.id) THEN 1 ELSE 0 END,
+    COALESCE((SELECT h.came_by FROM member AS h WHERE h.email_key = i.email_key), '')"""
 _FROM: Final = """FROM invitation AS i JOIN links AS l ON l.id = i.link_id
     LEFT JOIN member AS b ON b.id = i.invited_by LEFT JOIN outbox AS o ON o.id = i.mail_id"""
 _ALIVE: Final = "i.ended_at = 0 AND l.ended_at = 0 AND l.expires_at > ?"
@@ -177,6 +193,22 @@ async def one(invitation_id: int) -> Line | None:
     """The invitation of this id."""
     found = await engine.rows(f"SELECT {_COLUMNS} {_FROM} WHERE i.id = ?", invitation_id)
     return Line(*found[0]) if found else None
+
+
+async def meant_for(member_ids: Sequence[int]) -> dict[int, Meant]:
+    """Of these members those who wait, came by themselves and are invited: by their id, what was meant."""
+    if not member_ids:
+        return {}
+    marks = ", ".join("?" * len(member_ids))
+    came_by = ", ".join(map(engine.literal, CAME_BY_THEMSELVES))
+    found = await engine.rows(
+        f"SELECT m.id, i.role, {_INVITER} FROM member AS m"
+        " JOIN invitation AS i ON i.email_key = m.email_key AND i.ended_at = 0"
+        f" LEFT JOIN member AS b ON b.id = i.invited_by WHERE m.id IN ({marks})"
+        f" AND m.role = 'NO' AND m.came_by IN ({came_by})",
+        *member_ids,
+    )
+    return {member_id: Meant(role, inviter) for member_id, role, inviter in found}
 
 
 async def of_batch(batch_id: int) -> list[Line]:

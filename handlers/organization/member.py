@@ -8,9 +8,10 @@ from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 from markupsafe import Markup
 
-from db import accounts, activity, directory, engine, last_day, members, policy, sessions
+from db import accounts, activity, directory, engine, invitation_list, last_day, members, policy, sessions
 from db.activity import Event
 from db.directory import Filter, Row
+from db.invitation_list import Meant
 from db.policy import Invalid, Refused, Role, Unknown
 from db.sessions import Current
 from handlers.http import access, rendering
@@ -110,7 +111,7 @@ async def _panel(
 ) -> Response[bytes]:
     role = Role(row.role)
     why = policy.why_untouchable(current.member_id, current.role, row.id, role)
-    lines, events = await engine.read(_details, row.id)
+    lines, events, meant = await engine.read(_details, row.id)
     return await _either(
         request,
         name,
@@ -124,14 +125,16 @@ async def _panel(
         may_reset=policy.may_make_reset_link(current.member_id, current.role, row.id, role),
         may_hand_over=policy.owns(current.role) and policy.is_active(role) and row.id != current.member_id,
         sessions=lines,
+        meant=meant,
         events=[Told(event_sentence(event), event.at) for event in events],
         link=link,
         **more,
     )
 
 
-async def _details(member_id: int) -> tuple[list[sessions.OpenSession], list[Event]]:
-    return await sessions.of_member(member_id), await activity.of_member(member_id)
+async def _details(member_id: int) -> tuple[list[sessions.OpenSession], list[Event], Meant | None]:
+    meant = (await invitation_list.meant_for((member_id,))).get(member_id)
+    return await sessions.of_member(member_id), await activity.of_member(member_id), meant
 
 
 async def _either(request: AnyRequest, name: str, **context: Any) -> Response[bytes]:

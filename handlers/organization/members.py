@@ -7,8 +7,9 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
+from markupsafe import Markup
 
-from db import directory, engine, invite_link, members
+from db import directory, engine, invitation_list, invite_link, members
 from db.directory import Filter, Page, Row
 from db.members import RoleChange
 from db.policy import DomainError, Invalid, Refused, Role, Unknown
@@ -143,10 +144,16 @@ async def _listed(request: AnyRequest, chosen: Filter) -> dict[str, Any]:
     alone = everybody == 1 and not chosen.q and not chosen.roles and not chosen.link
     return _around(chosen, page, me) | {
         "site": rendering.Site(title=current.title, closed=house_of(request).closed),
-        "rows": member_rows.rendered(house_of(request).templates, page.rows, me),
+        "rows": await _rendered(request, page.rows, me),
         "came_by": await invite_link.find(chosen.link) if chosen.link else None,
         "first_link": await present_invite_address(request) if alone else None,
     }
+
+
+async def _rendered(request: AnyRequest, rows: Sequence[Row], me: Me) -> Markup:
+    waiting = [row.id for row in rows if row.role == Role.PENDING]
+    meant = await engine.read(invitation_list.meant_for, waiting) if waiting else {}
+    return member_rows.rendered(house_of(request).templates, rows, me, meant)
 
 
 def _around(chosen: Filter, page: Page, me: Me) -> dict[str, Any]:
@@ -230,7 +237,7 @@ async def _row(
     request: AnyRequest, row: Row, chosen: Filter, *, status: int = 200, **context: Any
 ) -> Response[bytes]:
     me = _me(request)
-    rows = member_rows.rendered(house_of(request).templates, (row,), me)
+    rows = await _rendered(request, (row,), me)
     found: dict[str, Any] = {
         "rows": rows,
         "page": None,

@@ -1,7 +1,7 @@
 """Rows of the members table, remembered: a row's markup is a pure function of the row and of who looks."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from jinja2 import Environment
@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from db import policy
 from db.directory import Row
+from db.invitation_list import Meant
 from db.policy import Role
 from handlers.http.access import Me
 
@@ -17,21 +18,21 @@ REMEMBERED: Final = 4096
 remember = True
 
 # The environment belongs to the key: it knows the sub-path that stands in every address.
-_memory: OrderedDict[tuple[Environment, Row, bool, Role], str] = OrderedDict()
+_memory: OrderedDict[tuple[Environment, Row, bool, Role, Meant | None], str] = OrderedDict()
 
 
-def rendered(templates: Environment, rows: Iterable[Row], me: Me) -> Markup:
-    """The rows as this person sees them."""
-    return Markup("\n".join([_row(templates, row, me) for row in rows]))
+def rendered(templates: Environment, rows: Iterable[Row], me: Me, meant: Mapping[int, Meant]) -> Markup:
+    """The rows as this person sees them. meant: what members were invited to who came otherwise, by id."""
+    return Markup("\n".join([_row(templates, row, me, meant.get(row.id)) for row in rows]))
 
 
-def _row(templates: Environment, row: Row, me: Me) -> str:
+def _row(templates: Environment, row: Row, me: Me, meant: Meant | None) -> str:
     if not remember:
-        return _render(templates, row, me)
-    key = (templates, row, row.id == me.id, me.role)
+        return _render(templates, row, me, meant)
+    key = (templates, row, row.id == me.id, me.role, meant)
     found = _memory.get(key)
     if found is None:
-        found = _memory[key] = _render(templates, row, me)
+        found = _memory[key] = _render(templates, row, me, meant)
         if len(_memory) > REMEMBERED:
             _memory.popitem(last=False)
     else:
@@ -39,7 +40,7 @@ def _row(templates: Environment, row: Row, me: Me) -> str:
     return found
 
 
-def _render(templates: Environment, row: Row, me: Me) -> str:
+def _render(templates: Environment, row: Row, me: Me, meant: Meant | None) -> str:
     role = Role(row.role)
     return templates.get_template("organization/_member_row.html").render(
         row=row,
@@ -47,4 +48,5 @@ def _render(templates: Environment, row: Row, me: Me) -> str:
         why=policy.why_untouchable(me.id, me.role, row.id, role),
         is_me=row.id == me.id,
         owns=me.owns,
+        meant=meant,
     )

@@ -96,6 +96,11 @@ async def be_refused(page: Page) -> None:
     await page.locator(".toast--refused button").wait_for()
 
 
+async def type_known_words(page: Page) -> None:
+    await page.get_by_label("Email address").fill("joerg@lindenhof.example")
+    await page.get_by_label("Password", exact=True).fill("Lindenhof2026!")
+
+
 async def show_password(page: Page) -> None:
     """Types a password and looks at it."""
     await page.locator("input[type=password]").first.fill("four purple lanterns")

@@ -11,7 +11,16 @@ from db.policy import COMMAND_LINE, Role
 from settings import Settings
 from tests import smtp
 from tests.browser import inviting, states, unusual
-from tests.browser.acts import Stop, be_refused, dialog, give_role, menu, select_everyone, show_password
+from tests.browser.acts import (
+    Stop,
+    be_refused,
+    dialog,
+    give_role,
+    menu,
+    select_everyone,
+    show_password,
+    type_known_words,
+)
 from tests.browser.desk import Desk
 from tests.browser.inviting import INVITATIONS
 from tests.browser.unusual import LONG_ADDRESS, LONG_NAME
@@ -75,6 +84,9 @@ async def founded(site: Site) -> list[Stop]:
         Stop("activity, wrong", "olga", f"{ACTIVITY}?from=yesterday&to=tomorrow&kind=shoe", 422),
         Stop("log in, password shown", "", "/user/login", act=show_password),
         Stop("sign up, password shown", "", "/user/signup", act=show_password),
+        Stop(
+            "sign up, password made of known words", "", f"/user/signup?token={invite}", act=type_known_words
+        ),
         Stop("account menu", "olga", "/user/account", act=menu(".letterhead .menu")),
         Stop("roles to choose from", "olga", MEMBERS, act=menu("#filters .menu")),
         Stop("everyone selected", "olga", MEMBERS, act=select_everyone),
@@ -182,6 +194,7 @@ async def invited(site: Site, server: Server) -> list[Stop]:
         Stop("invitation's link", "olga", f"{INVITATIONS}/{shown}/link", 200, {}),
         Stop("import", "olga", f"{INVITATIONS}/import"),
         Stop("members beside invitations", "olga", MEMBERS),
+        Stop("member, invited and registered otherwise", "olga", f"{MEMBERS}/{site.ids['zed']}"),
         Stop("account with mail", "olga", "/user/account"),
         Stop("invitation", "", path),
         Stop(
