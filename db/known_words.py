@@ -66,7 +66,9 @@ def _runs(about: Iterable[str]) -> set[str]:
         words = "".join(sign if _is_letter(sign) else " " for sign in text).split()
         # Too short to count one by one: O'Neill, J. D. Ng.
         whole = ["".join(words)] if any(len(word) < SHORTEST_WORD for word in words) else []
-        for word in (*words, *whole, "".join(word[0] for word in words)):
+        # Of titles and names; those of an address or a host nobody would think of.
+        initials = [] if set("@.") & set(text) else ["".join(word[0] for word in words)]
+        for word in (*words, *whole, *initials):
             letters = _fold(word, signs=False).letters
             if len(letters) >= SHORTEST_WORD:
                 runs.update(letters[begin : begin + RUN] for begin in range(max(len(letters) - RUN, 0) + 1))

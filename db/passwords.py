@@ -89,17 +89,20 @@ def _why_guessable(password: str, about: tuple[str, ...]) -> str:
     left = known_words.left(password, about)
     if left is not None and (len(left) < known_words.LEAST_LEFT or _score(left, about) < LEAST_SCORE):
         return by_field.MADE_OF_KNOWN
-    if _is_common(known_words.bare(password)) or _score(password, about) < LEAST_SCORE:
+    if _is_common(password) or _score(password, about) < LEAST_SCORE:
         return by_field.GUESSED_PASSWORD
     return ""
 
 
-def _is_common(bare: str) -> bool:
-    """Whether it is in zxcvbn's list of common passwords, case and accents aside."""
+def _is_common(password: str) -> bool:
+    """Whether it is a common password (zxcvbn's list), also with trimmings around it, or trimmings alone."""
     from zxcvbn.matching import RANKED_DICTIONARIES
 
-    plain = "".join(sign for sign in unicodedata.normalize("NFKD", bare) if not unicodedata.combining(sign))
-    return len(plain) >= SHORTEST_COMMON and plain.casefold() in RANKED_DICTIONARIES["passwords"]
+    bare = unicodedata.normalize("NFKD", known_words.bare(password)).casefold()
+    plain = "".join(sign for sign in bare if sign.isalnum())
+    if len(plain) < SHORTEST_COMMON:
+        return known_words.TRIMMINGS.search(password) is not None
+    return plain in RANKED_DICTIONARIES["passwords"]
 
 
 def _score(password: str, about: tuple[str, ...]) -> int:

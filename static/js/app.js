@@ -284,7 +284,8 @@ function runsOf(about) {
   for (const text of about) {
     const words = (text.match(/[\p{L}\p{M}]+/gu) ?? []).map((word) => [...word]);
     const whole = words.some((word) => word.length < 3) ? [words.flat()] : [];
-    for (const { letters } of [...words, ...whole, words.map(([initial]) => initial)].map((word) => fold(word))) {
+    const initials = /[@.]/.test(text) ? [] : [words.map(([initial]) => initial)];
+    for (const { letters } of [...words, ...whole, ...initials].map((word) => fold(word))) {
       for (let at = 0; letters.length > 2 && at <= Math.max(letters.length - 5, 0); at++) runs.add(letters.slice(at, at + 5).join(""));
     }
   }

@@ -44,6 +44,10 @@ async def test_characters_are_counted_as_typed() -> None:
         "Football-2026!",
         "Sommer2026Princess!",
         "!!!!Sunshine!!!!",
+        "s-u-n-s-h-i-n-e",
+        "Winter2026!!!",
+        "Fruehling-2026-Herbst",
+        "01.January.2026",
     ],
 )
 async def test_what_others_would_guess_first_is_refused(weak: str) -> None:
