@@ -4,6 +4,7 @@ An ASGI layer, since middleware of the framework does not run for addresses it d
 """
 
 import logging
+import re
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -26,6 +27,9 @@ POLICY: Final = (
 )
 PERMISSIONS: Final = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 HSTS_SECONDS: Final = 365 * 24 * 3600
+
+# Also as amp;token= and token%3D, which is how links come out of some programs.
+_SECRET: Final = re.compile(rb"(?:^|[&;])(?:token|code)(?:=|%3D)", re.IGNORECASE)
 
 log = logging.getLogger("gatehouse")
 
@@ -109,9 +113,7 @@ class Defences:
 
     def _headers(self, scope: HTTPScope) -> Headers:
         """The headers of every answer (CONTRACT.md §5); files say themselves how long they may be kept."""
-        query = scope["query_string"]
-        # Also as amp;token= and token%3D, which is how links come out of some programs.
-        secret = b"token" in query or b"code" in query
+        secret = _SECRET.search(scope["query_string"])
         headers = {
             "Content-Security-Policy": POLICY,
             "X-Content-Type-Options": "nosniff",

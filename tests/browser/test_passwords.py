@@ -1,6 +1,6 @@
 """What the page says of a password while it is typed: what the server would say of it."""
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from db import engine
 from db.policy import Role
@@ -56,6 +56,16 @@ async def test_the_account_page_knows_its_own_person(site: Site, desk: Desk) -> 
     await page.get_by_label("New password").fill("ada@example.org")
 
     await expect(page.get_by_text(WARNING)).to_be_visible()
+
+
+async def test_at_set_up_the_title_that_is_typed_counts(database: str, browser: Browser) -> None:
+    async with Site.opened(founded=False) as site, Desk.of(site, browser) as desk:
+        page = await desk.page(path=f"/setup?code={await site.setup_code()}")
+        await page.get_by_label("Password", exact=True).fill("Translation Bureau")
+        await expect(page.get_by_text(WARNING)).to_be_hidden()
+
+        await page.get_by_label("Name of the organization").fill(TITLE)
+        await expect(page.get_by_text(WARNING)).to_be_visible()
 
 
 async def test_a_password_is_sent_nowhere_while_it_is_typed(site: Site, desk: Desk) -> None:

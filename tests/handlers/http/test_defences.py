@@ -77,7 +77,12 @@ async def test_the_referrer_policy_is_stricter_where_a_token_is_in_the_address(s
     plain = await visitor.get("/user/signup?x=token")
     tokens = [
         await visitor.get(path)
-        for path in ("/user/signup/?token=1.x", "/user/password/reset?a=b&token=1.x", "/setup?code=1.x")
+        for path in (
+            "/user/signup/?token=1.x",
+            "/user/password/reset?a=b&token=1.x",
+            "/setup?code=1.x",
+            "/?amp;token=1.x",
+        )
     ]
 
     assert plain.headers["referrer-policy"] == "same-origin"
