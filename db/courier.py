@@ -11,10 +11,11 @@ database was away for everybody, those who have sent a mail mark it before anybo
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final, Protocol
 
 from db import clock, delivery, engine, letters, outbox
 from db.delivery import Mail
@@ -29,6 +30,8 @@ POLL_SECONDS: Final = 5.0
 LINGER_SECONDS: Final = 2.0
 STOP_SECONDS: Final = 4.0
 LAST_SECONDS: Final = 1.0
+# How long to wait before a mail that was sent is marked once more.
+MARK_AGAIN_SECONDS: Final = (1, 10, 60, 600)
 
 log = logging.getLogger("gatehouse.mail")
 
@@ -89,6 +92,8 @@ class Courier:
         self._claimed: asyncio.Queue[Mail] = asyncio.Queue(maxsize=1)
         self._connecting = asyncio.Lock()
         self._marks: set[asyncio.Task[None]] = set()
+        # Ids of mails that were sent and aren't marked yet, however often that is tried.
+        self._unmarked: set[int] = set()
         self._pauses = 0
         self._next_try = 0
 
@@ -157,7 +162,7 @@ class Courier:
         beat.cancel()
         await asyncio.wait([*tasks.values(), *self._marks, beat], timeout=LAST_SECONDS)
         try:
-            await delivery.give_back(self._lease)
+            await delivery.give_back(self._lease, but=self._unmarked)
         except (engine.Unavailable, engine.TookTooLong):
             log.warning("leased mails could not be given back, and go out when their lease has ended")
 
@@ -177,7 +182,7 @@ class Courier:
                 log.exception("mail %d was not delivered", mail.id)
             finally:
                 self._busy.discard(line)
-                if not let_go:
+                if not let_go and mail.id not in self._unmarked:
                     self._held.pop(mail.id, None)
             if let_go:
                 await asyncio.sleep(POLL_SECONDS)
@@ -216,7 +221,7 @@ class Courier:
         self._under_way.add(mail.id)
         try:
             said = await line.carry(mail, letter)
-            await self._mark(delivery.sent, mail, said, letter.newest)
+            await self._mark_sent(mail, said, letter.newest)
         finally:
             self._under_way.discard(mail.id)
         self._lost = 0
@@ -270,12 +275,37 @@ class Courier:
     async def _pause(self, words: str, pause_ms: int) -> None:
         await self._mark(delivery.put_off, self._lease, words, pause_ms, tuple(self._under_way))
 
+    async def _mark_sent(self, mail: Mail, said: str, newest: int) -> None:
+        """Notes that a mail was taken. While that can't be noted it stays this process's, and is not sent."""
+        self._unmarked.add(mail.id)
+        try:
+            await self._mark(delivery.sent, mail, said, newest)
+        except Exception:
+            log.exception("mail %d was sent and is marked without the server's words", mail.id)
+            self._begin(self._keep_marking(mail))
+        else:
+            self._unmarked.discard(mail.id)
+
+    async def _keep_marking(self, mail: Mail) -> None:
+        for seconds in itertools.chain(MARK_AGAIN_SECONDS, itertools.repeat(MARK_AGAIN_SECONDS[-1])):
+            try:
+                await delivery.sent_without_words(mail)
+                break
+            except Exception as error:
+                log.warning("mail %d was sent, and is marked in %d s: %s", mail.id, seconds, error)
+            await asyncio.sleep(seconds)
+        self._unmarked.discard(mail.id)
+        self._held.pop(mail.id, None)
+
     async def _mark(self, marking: Callable[..., Awaitable[object]], *args: object) -> None:
         """Notes what became of a mail, even if the task is cancelled: what was sent isn't sent again."""
-        task = asyncio.create_task(insist(marking, *args))
+        await asyncio.shield(self._begin(insist(marking, *args)))
+
+    def _begin(self, marking: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(marking)
         self._marks.add(task)
         task.add_done_callback(self._marks.discard)
-        await asyncio.shield(task)
+        return task
 
 
 async def insist(change: Callable[..., Awaitable[object]], *args: object) -> None:

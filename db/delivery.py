@@ -1,15 +1,18 @@
 """What becomes of queued mail: claimed by lease, sent, put off, refused, or void.
 
-A mail goes out at least once: whoever dies between sending and marking leaves a lease that ends, and the
-mail goes out again under the same Message-ID. A lease keeps two processes from sending the same mail.
+A mail goes out at least once: a process that dies between sending and marking leaves a lease that ends, and
+the mail goes out again under the same Message-ID. A lease keeps two processes from sending the same mail.
+A lease that ended without a mark counts as a try: the next one comes at once the first time, later ones wait
+as after any other try, and after five days the mail is given up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from db import clock, engine, outbox
 from db.days import DAY_MS
+from messages import refusals
 
 MINUTE_MS: Final = 60 * 1000
 HOUR_MS: Final = 60 * MINUTE_MS
@@ -28,6 +31,12 @@ BACK_OFF_MS: Final = (
 PAUSES_MS: Final = BACK_OFF_MS[:3]
 # A mail whose next try would come later than this is given up: after the eight steps above.
 GIVE_UP_MS: Final = 5 * DAY_MS
+# How long a mail waits whose lease has ended without a mark, by the tries it has behind it.
+_AFTER_A_LOST_LEASE: Final = " ".join(
+    ["CASE tries WHEN 0 THEN 0"]
+    + [f"WHEN {tries} THEN {wait}" for tries, wait in enumerate(BACK_OFF_MS, 1)]
+    + [f"ELSE {BACK_OFF_MS[-1]} END"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,8 @@ async def renew(lease: str, mail_ids: Sequence[int], lease_ms: int) -> dict[int,
 
 async def _claim(lease: str, n: int, lease_ms: int, ended: bool) -> list[Mail]:
     now = clock.now()
+    if ended:
+        await _count_lost_leases(lease, now)
     # MATERIALIZED: the choice is made once, not once more for each row.
     chosen = f"{_DUE} AND (leased_until <= ? OR leased_until > ?) ORDER BY due_at, id LIMIT ?{_lock()}"
     found = await engine.rows(
@@ -95,6 +106,30 @@ async def _claim(lease: str, n: int, lease_ms: int, ended: bool) -> list[Mail]:
         now + lease_ms,
     )
     return sorted((Mail(*row) for row in found), key=lambda mail: (mail.due_at, mail.id))
+
+
+async def _count_lost_leases(lease: str, now: int) -> None:
+    """What others have claimed and not marked in time: a try each, put off or given up by their number."""
+    lost = f"SELECT id FROM outbox WHERE {_DUE} AND lease NOT IN ('', ?) AND leased_until <= ?"
+    free = "tries = tries + 1, lease = '', leased_until = 0"
+    await engine.execute(
+        f"UPDATE outbox SET state = 'failed', said = ?, done_at = ?, {free}"
+        f" WHERE id IN ({lost} AND made_at + {GIVE_UP_MS} - {_AFTER_A_LOST_LEASE} < ? ORDER BY id{_lock()})",
+        refusals.MAIL_NOT_NOTED,
+        now,
+        now,
+        lease,
+        now,
+        now,
+    )
+    await engine.execute(
+        f"UPDATE outbox SET due_at = CAST(? AS BIGINT) + {_AFTER_A_LOST_LEASE}, {free}"
+        f" WHERE id IN ({lost} ORDER BY id{_lock()})",
+        now,
+        now,
+        lease,
+        now,
+    )
 
 
 _DUE: Final = "state = 'queued' AND due_at <= ?"
@@ -115,6 +150,11 @@ async def sent(mail: Mail, said: str, newest: int = 0) -> None:
         await _who_came_meanwhile(mail, newest)
 
     await engine.write(write)
+
+
+async def sent_without_words(mail: Mail) -> None:
+    """The same, when noting the words failed: nothing matters more than that it isn't sent again."""
+    await engine.write(_settle, mail, "sent", "", "state IN ('queued', 'void')")
 
 
 async def failed(mail: Mail, said: str) -> None:
@@ -222,9 +262,13 @@ async def let_go(mail: Mail) -> None:
     await _give_back("id = ? AND lease = ?", mail.id, mail.lease)
 
 
-async def give_back(lease: str) -> None:
-    """At shutdown: others, or the next start, take what this lease holds."""
-    await _give_back("lease = ?", lease)
+async def give_back(lease: str, *, but: Collection[int] = ()) -> None:
+    """At shutdown: others, or the next start, take what this lease holds.
+
+    but: ids of mails that were sent and could not be marked. Their lease stays, and is a try once it ends.
+    """
+    kept = ", ".join(str(mail_id) for mail_id in (0, *but))
+    await _give_back(f"lease = ? AND id NOT IN ({kept})", lease)
 
 
 async def _give_back(condition: str, *args: int | str) -> None:

@@ -56,6 +56,7 @@ NO_PASSWORD_LINK: Final = "You may not make a password link for this member."
 
 # Members and ownership.
 NOT_TAKEN_BACK: Final = "Their role was changed once more meanwhile, so this wasn't taken back."
+TOO_LATE_TO_UNDO: Final = "Too late to undo."
 NO_SUCH_MEMBER: Final = "There is no such member."
 MEMBER_REMOVED: Final = "There is no such member; perhaps they were removed."
 MEMBER_REMOVED_MEANWHILE: Final = "There is no such member; perhaps somebody else removed them meanwhile."
@@ -73,6 +74,9 @@ NOT_THE_SETUP_CODE: Final = (
 # One's own account.
 NO_SUCH_SESSION: Final = "There is no such session, or it has ended already."
 NO_MAIL: Final = "Mail isn't set up on this server, so nothing can be sent."
+MAIL_NOT_NOTED: Final = (
+    "Given up after five days: Gatehouse could not record whether the mail server accepted it."
+)
 CONFIRMED_ALREADY: Final = "Your address is confirmed already."
 
 # Invitations, files of them, and the invite link.

@@ -191,6 +191,53 @@ async def serving(
         await asyncio.sleep(0)
 
 
+# What a server says that speaks by the script: its greeting, then an answer by the first word of a command.
+SCRIPT = {
+    "": b"220 mail.fenwick.example\r\n",
+    "EHLO": b"250 mail.fenwick.example\r\n",
+    "HELO": b"250 mail.fenwick.example\r\n",
+    "MAIL": b"250 OK\r\n",
+    "RCPT": b"250 OK\r\n",
+    "RSET": b"250 OK\r\n",
+    "DATA": b"354 Go on\r\n",
+    ".": b"250 2.0.0 Queued as 4F2A\r\n",
+    "QUIT": b"221 Bye\r\n",
+}
+
+
+@asynccontextmanager
+async def scripted(**answers: bytes) -> AsyncIterator[Server]:
+    """A server that gives these answers, byte for byte, in place of those of SCRIPT.
+
+    By the first word of a command in lower case; greeting: the first line; taken: the answer to a mail.
+    """
+    names = {"greeting": "", "taken": "."}
+    script = SCRIPT | {names.get(name, name.upper()): answer for name, answer in answers.items()}
+    server = Server()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server.connections += 1
+        writer.write(script[""])
+        recipient = ""
+        while line := await reader.readline():
+            command = line.split(b" ")[0].strip().decode("latin-1").upper()
+            if command == "RCPT":
+                recipient = line.decode("latin-1").partition("<")[2].partition(">")[0]
+            writer.write(script.get(command, b"502 5.5.2 Not known\r\n"))
+            if command == "DATA":
+                raw = await reader.readuntil(b"\r\n.\r\n")
+                server.taken.append(Taken(recipient, raw[:-3]))
+                writer.write(script["."])
+        writer.close()
+
+    listening = await asyncio.start_server(talk, "127.0.0.1", 0)
+    server.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listening.close()
+
+
 @asynccontextmanager
 async def silent() -> AsyncIterator[Server]:
     """A server that takes connections and never says a word."""

@@ -31,7 +31,7 @@ from tests.post import (
     until,
     until_said,
 )
-from tests.smtp import PASSWORD, USER, Certificates, Taken, serving, silent
+from tests.smtp import PASSWORD, USER, Certificates, Taken, scripted, serving, silent
 
 
 @pytest.fixture
@@ -610,6 +610,132 @@ async def test_a_mail_that_was_sent_is_marked_although_the_database_was_away(
         await until("sent", mail_id)
 
     assert (len(server.taken), tries) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "trouble", [RuntimeError("no such column"), UnicodeEncodeError("utf-8", "", 0, 1, "")]
+)
+async def test_a_mail_whose_answer_cannot_be_noted_is_marked_without_it_and_sent_once(
+    trouble: Exception, olga: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(mail: Mail, said: str, newest: int = 0) -> None:
+        raise trouble
+
+    monkeypatch.setattr(delivery, "sent", fails)
+    async with serving() as server, delivering(server.account()):
+        _, _, mail_id = await invited("ada@example.org", olga)
+        outbox.wake()
+
+        found = await until("sent", mail_id)
+
+    assert (found["said"], len(server.taken)) == ("", 1)
+
+
+async def test_a_mail_that_cannot_be_marked_at_all_stays_with_its_process_and_is_sent_once(
+    olga: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_words, wakes = delivery.sent_without_words, asyncio.Event()
+
+    async def fails(*_: object) -> None:
+        raise RuntimeError("no such column")
+
+    async def fails_at_first(mail: Mail) -> None:
+        if not wakes.is_set():
+            raise RuntimeError("no such column")
+        await without_words(mail)
+
+    monkeypatch.setattr(delivery, "sent", fails)
+    monkeypatch.setattr(delivery, "sent_without_words", fails_at_first)
+    monkeypatch.setattr(courier, "MARK_AGAIN_SECONDS", (0.05,))
+    monkeypatch.setattr(courier, "LEASE_MS", 600)
+    monkeypatch.setattr(courier, "BEAT_SECONDS", 0.1)
+    async with serving() as server, delivering(server.account()):
+        _, _, mail_id = await invited("ada@example.org", olga)
+        outbox.wake()
+        await soon(lambda: server.taken)
+
+        # Longer than its lease would last, were it not renewed.
+        for _ in range(10):
+            await asyncio.sleep(0.1)
+            outbox.wake()
+        assert await delivery.claim("another", 9, 600) == []
+        wakes.set()
+        await until("sent", mail_id)
+
+    assert len(server.taken) == 1
+
+
+async def test_who_stops_with_a_mail_that_could_not_be_marked_does_not_give_it_back(
+    olga: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object) -> None:
+        raise RuntimeError("no such column")
+
+    monkeypatch.setattr(delivery, "sent", fails)
+    monkeypatch.setattr(delivery, "sent_without_words", fails)
+    async with serving() as server, delivering(server.account()):
+        _, _, mail_id = await invited("ada@example.org", olga)
+        outbox.wake()
+        await soon(lambda: server.taken)
+        await asyncio.sleep(0.1)
+
+    assert (await row(mail_id))["lease"] != ""
+
+
+# What the server says in bytes that are no UTF-8
+
+
+async def test_undecodable_bytes_in_the_servers_yes_become_replacement_characters(olga: int) -> None:
+    async with scripted(taken=b"250 \xfc\r\n") as server, delivering(server.account()):
+        _, _, mail_id = await invited("ada@example.org", olga)
+        outbox.wake()
+
+        found = await until("sent", mail_id)
+
+    assert (found["said"], len(server.taken)) == ("250 \ufffd", 1)
+
+
+@pytest.mark.parametrize(
+    ("step", "answer", "said"),
+    [
+        ("taken", b"550 Empf\xe4nger\r\n", "550 Empf\ufffdnger"),
+        ("rcpt", b"550-Empf\xe4nger\r\n550 nicht hier\x00\r\n", "550 Empf\ufffdnger nicht hier"),
+        ("mail", b"553 Absender \xed\xa0\x80\r\n", "553 Absender \ufffd\ufffd\ufffd"),
+        ("data", b"554 \x1b[31mrot\x1b[0m\r\n", "554 [31mrot[0m"),
+    ],
+)
+async def test_a_refusal_in_any_bytes_is_for_good_and_shown(
+    step: str, answer: bytes, said: str, olga: int
+) -> None:
+    async with scripted(**{step: answer}) as server, delivering(server.account()):
+        _, _, mail_id = await invited("ada@example.org", olga)
+        outbox.wake()
+
+        found = await until("failed", mail_id)
+
+    assert found["said"] == said
+
+
+@pytest.mark.parametrize("step", ["greeting", "ehlo", "quit", "rset"])
+async def test_bytes_that_are_no_text_stop_no_mail(step: str, olga: int) -> None:
+    code = {"greeting": b"220", "quit": b"221"}.get(step, b"250")
+    async with scripted(**{step: code + b" Gr\xfc\xdfe\r\n"}) as server, delivering(server.account()):
+        ids = [(await invited(f"{name}@example.org", olga))[2] for name in ("ada", "bea")]
+        outbox.wake()
+
+        for mail_id in ids:
+            await until("sent", mail_id)
+
+    assert len(server.taken) == 2
+
+
+async def test_a_test_mail_tells_its_steps_in_any_bytes() -> None:
+    async with scripted(greeting=b"220 Gr\xfc\xdfe\r\n", taken=b"250 \xfc\r\n") as server:
+        heard = await mailer.send_test(server.account(), "ada@example.org", host="", templates=post.TEMPLATES)
+
+    assert heard[0].endswith("220 Gr\ufffd\ufffde")
+    assert heard[-1] == "taken: 250 \ufffd"
+    "".join(heard).encode()
 
 
 # Secrets

@@ -9,6 +9,7 @@ from db import clock, delivery, engine, letters, links, members, outbox
 from db.days import DAY_MS
 from db.delivery import BACK_OFF_MS, MINUTE_MS, Mail
 from db.policy import Role
+from messages import refusals
 from tests import post
 from tests.post import founded, invited, invited_many, owed, person, registers, row, states
 from tests.site import someone
@@ -180,6 +181,48 @@ async def test_who_has_lost_the_lease_changes_nothing(olga: int) -> None:
     assert (await row(second.id))["lease"] == "two"
     with pytest.raises(letters.LeaseLost):
         await letters.read(first)
+
+
+async def test_leases_that_end_without_a_mark_are_tries_and_put_off_ever_longer(olga: int) -> None:
+    _, _, mail_id = await invited("ada@example.org", olga)
+    waits = []
+    for lease in "abcd":
+        clock.stop_at((await claimed_when_due(mail_id, lease)).leased_until)
+        await claimed(n=0, lease="other")
+        waits.append((await row(mail_id))["due_at"] - clock.now())
+
+    assert (await row(mail_id))["tries"] == 4
+    assert waits == [0, *BACK_OFF_MS[:3]]
+
+
+async def test_a_mail_whose_leases_always_end_without_a_mark_is_given_up_after_five_days(olga: int) -> None:
+    _, _, mail_id = await invited("ada@example.org", olga)
+    tries = 0
+    while (await row(mail_id))["state"] == "queued" and tries < 20:
+        clock.stop_at((await claimed_when_due(mail_id)).leased_until)
+        await claimed(n=0, lease="other")
+        tries += 1
+
+    found = await row(mail_id)
+    assert (found["state"], found["said"], found["tries"]) == ("failed", refusals.MAIL_NOT_NOTED, tries)
+    assert delivery.GIVE_UP_MS - 2 * DAY_MS < found["done_at"] - found["made_at"] < delivery.GIVE_UP_MS
+
+
+async def test_what_is_given_back_or_still_being_sent_is_no_try(olga: int) -> None:
+    ids = [(await invited(f"{name}@example.org", olga))[2] for name in ("ada", "bea")]
+    given_back, under_way = await claimed()
+    await delivery.let_go(given_back)
+    clock.stop_at(under_way.leased_until)
+
+    # After a leap of the clock, by the very process that holds it.
+    await claimed(n=0)
+
+    assert [(await row(mail_id))["tries"] for mail_id in ids] == [0, 0]
+
+
+async def claimed_when_due(mail_id: int, lease: str = "one") -> Mail:
+    clock.stop_at((await row(mail_id))["due_at"])
+    return await the_one(lease)
 
 
 async def test_claimers_at_the_same_instant_share_the_mails(olga: int) -> None:
