@@ -65,6 +65,18 @@ async def record_many(actor: Actor, kind: str, rows: Sequence[tuple[int, str, st
         )
 
 
+async def newest(kind: str, member_ids: Sequence[int]) -> dict[int, int]:
+    """When an event of this kind last concerned each of these members, in ms; who has none is left out."""
+    marks = ", ".join("?" * len(member_ids))
+    found = await engine.rows(
+        "SELECT subject_id, MAX(at) FROM activity WHERE subject_id > 0 AND about = 'member' AND kind = ?"
+        f" AND subject_id IN ({marks}) GROUP BY subject_id",
+        kind,
+        *member_ids,
+    )
+    return dict(found)
+
+
 async def of_member(member_id: int, limit: int = 20) -> list[Event]:
     """The newest events that concern this member, or that they caused. limit: rows."""
     return await walk(person=member_id, limit=limit)

@@ -283,4 +283,4 @@ async def _approve(actor: Actor, outcomes: Iterable[Outcome]) -> None:
             await activity.record(
                 actor, "role_changed", outcome.member_id, before=Role.PENDING.value, after=outcome.role.value
             )
-            await outbox.queue_approved(outcome.member_id)
+            await outbox.queue_approved([outcome.member_id])

@@ -19,6 +19,7 @@ from db import (
     policy,
     sessions,
     sign_in,
+    undo,
 )
 from db.addresses import Address
 from db.directory import Row
@@ -143,8 +144,8 @@ async def change_roles(actor: Actor, *, member_ids: Sequence[int], role: Role) -
 async def take_back(actor: Actor, *, given: Role, before: Mapping[int, Role]) -> list[RoleChange]:
     """Takes a change back in which these members got the role `given`: each has the role before again.
 
-    All or nothing. Raises as change_roles, and Refused when somebody's role isn't the one given any more:
-    what was decided later stands.
+    All or nothing, within UNDO_MS of the change. Raises as change_roles, and Refused when it is too late, or
+    somebody's role isn't the one given any more: what was decided later stands.
     """
     return await _written(actor, before, given)
 
@@ -160,10 +161,13 @@ async def _written(actor: Actor, wanted: Mapping[int, Role], given: Role | None 
 async def _change_roles(actor: Actor, wanted: Mapping[int, Role], given: Role | None) -> list[RoleChange]:
     acting, had = await lock(actor, tuple(wanted))
     changed: dict[Role, dict[int, Role]] = {}
+    decided_at = await activity.newest("role_changed", tuple(wanted)) if given else {}
     for member_id, role in wanted.items():
         reason = policy.why_not_assigned(actor.id, acting, member_id, had[member_id], role)
         if reason is None and given not in (None, had[member_id]):
             reason = refusals.NOT_TAKEN_BACK
+        if reason is None and given and undo.is_over(decided_at.get(member_id, 0)):
+            reason = refusals.TOO_LATE_TO_UNDO
         if reason is not None:
             raise Refused(await _about(member_id, reason, alone=len(wanted) == 1))
         if had[member_id] is not role:
@@ -190,8 +194,11 @@ async def _follow_up(actor: Actor, role: Role, before: Mapping[int, Role]) -> No
             await invitation_ends.void_of_inviter(actor, member_id)
         if role is Role.PENDING:
             await invitation_ends.revoke_of_invited(actor, member_id)
-        if had is Role.PENDING and policy.is_active(role):
-            await outbox.queue_approved(member_id)
+    if role is Role.PENDING:
+        await outbox.void_approved(tuple(before))
+    if policy.is_active(role):
+        waited = [member_id for member_id, had in before.items() if had is Role.PENDING]
+        await outbox.queue_approved(waited, not_before=clock.now() + undo.NOT_BEFORE_MS)
 
 
 async def _give(role: Role, member_ids: Sequence[int]) -> None:

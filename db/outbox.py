@@ -95,9 +95,23 @@ async def queue_many(kind: str, found: Iterable[Sequence[Any]], *, batch_id: int
     return len(wanted)
 
 
-async def queue_approved(member_id: int) -> int:
-    """Inside the write that gives somebody who waited a role: "you're in"."""
-    return await _to_member("approved", member_id)
+async def queue_approved(member_ids: Sequence[int], *, not_before: int = 0) -> list[int]:
+    """Inside the write that gives people who waited a role: "you're in". Returns the ids of the mails.
+
+    not_before: when they may leave, in ms, 0 for at once; for a change that can be undone, when it can't be
+    any more.
+    """
+    if not set_up() or not member_ids:
+        return []
+    marks = ", ".join("?" * len(member_ids))
+    found = await engine.rows(
+        f"SELECT id, email FROM member WHERE id IN ({marks}) AND removed_at = 0 ORDER BY id", *member_ids
+    )
+    wanted = [("approved", email, member_id, 0, 0, 0, 0, _message_id()) for member_id, email in found]
+    mail_ids = list[int]()
+    for some in engine.chunks(wanted):
+        mail_ids += await _insert(some, not_before or clock.now())
+    return mail_ids
 
 
 async def queue_password_changed(member_id: int) -> int:
@@ -200,6 +214,12 @@ async def void_where_invited(batch_id: int) -> int:
 async def void_of_member(member_id: int) -> int:
     """Queued mails to or about a member who was deactivated or removed are void."""
     return await _void("(member_id = ? OR subject_id = ?)", member_id, member_id)
+
+
+async def void_approved(member_ids: Sequence[int]) -> int:
+    """These members wait again: they aren't told that they are in."""
+    marks = ", ".join("?" * len(member_ids))
+    return await _void(f"kind = 'approved' AND member_id IN ({marks})", *member_ids)
 
 
 async def void_of_kind(kind: str, subject_id: int = 0) -> int:

@@ -7,7 +7,7 @@ import ssl
 from email.errors import MessageDefect
 from typing import Final
 
-from aiosmtplib import SMTP, SMTPException, SMTPResponseException
+from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
 
 from db.courier import NotTaken, Trouble
 from db.delivery import Mail
@@ -17,6 +17,8 @@ from mailer.words import words_of
 from mailer.writer import LetterWriter
 
 QUIT_SECONDS: Final = 1.0
+# "submissions", TLS from the first byte (RFC 8314, 7.3).
+TLS_PORT: Final = 465
 # A server may look at a mail before it says yes; who leaves too early sends it twice (RFC 5321 4.5.3.2).
 PATIENCE_AFTER_DATA: Final = 3
 # "Sign in first", "encrypt first": said to one mail, but true of all of them.
@@ -47,12 +49,12 @@ async def connect(
             greeting = await smtp.connect()
             lines.append(f"connected to {account.host}:{account.port}: {words_of(greeting, account)}")
             step = "doesn't answer as a mail server"
-            await smtp.ehlo()
+            await _say_hello(smtp)
             if account.use_tls and not account.use_ssl:
                 if not smtp.supports_extension("starttls"):
                     raise Trouble(
-                        f"{account.host}:{account.port} offers no STARTTLS: look at EMAIL_USE_TLS,"
-                        " EMAIL_USE_SSL and EMAIL_PORT."
+                        f"{account.host}:{account.port} offers no STARTTLS: set EMAIL_USE_TLS=false if mail"
+                        " may go there unencrypted, else look at EMAIL_PORT and EMAIL_USE_SSL."
                     )
                 step = "can't be spoken to over TLS"
                 await smtp.starttls()
@@ -60,16 +62,35 @@ async def connect(
             if cipher := smtp.get_transport_info("cipher"):
                 lines.append(f"encrypted with {cipher[1]}")
             if account.user:
+                if not smtp.supports_extension("auth"):
+                    raise Trouble(
+                        f"{account.host}:{account.port} offers no sign-in: unset EMAIL_HOST_USER and"
+                        " EMAIL_HOST_PASSWORD if it needs none, else look at EMAIL_PORT and EMAIL_USE_TLS."
+                    )
                 step = f"doesn't let {account.user} sign in"
                 reply = await smtp.login(account.user, account.password)
                 lines.append(f"signed in as {account.user}: {words_of(reply, account)}")
     except (SMTPException, OSError, ValueError) as error:
         smtp.close()
-        raise Trouble(f"{account.host}:{account.port} {step}: {words_of(error, account)}.") from error
+        words = words_of(error, account)
+        if account.port == TLS_PORT and not account.use_ssl:
+            # Such a server waits for TLS to begin, and says nothing to anybody who waits for its greeting.
+            words += "; servers speak TLS from the start on this port, so set EMAIL_USE_SSL=true"
+        raise Trouble(f"{account.host}:{account.port} {step}: {words}.") from error
     except BaseException:
         smtp.close()
         raise
     return smtp
+
+
+async def _say_hello(smtp: SMTP) -> None:
+    """EHLO, or HELO where a relay knows no other: it offers no TLS and no sign-in then (RFC 5321, 3.2)."""
+    try:
+        await smtp.ehlo()
+    except SMTPHeloError as error:
+        if not 500 <= error.code < 600:
+            raise
+        await smtp.helo()
 
 
 async def leave(smtp: SMTP | None) -> None:

@@ -17,6 +17,7 @@ import settings
 from db import clock, courier, delivery, engine, links, outbox
 from db.courier import Trouble
 from db.delivery import MINUTE_MS, Mail
+from mailer import line
 from tests import post
 from tests.post import (
     delivering,
@@ -839,6 +840,35 @@ async def test_the_check_says_in_plain_words_what_is_wrong(certificates: Certifi
     }
     assert {name: failed[name] for name, words in said.items() if words not in failed[name]} == {}
     assert all("\n" not in words and " (" not in words for words in failed.values())
+
+
+async def test_a_relay_that_knows_only_helo_takes_mail(olga: int) -> None:
+    no_ehlo = b"502 5.5.1 Command not implemented\r\n"
+    async with scripted(ehlo=no_ehlo) as server, delivering(server.account()):
+        _, _, mail_id = await invited("ada@example.org", olga)
+        outbox.wake()
+
+        await until("sent", mail_id)
+
+    assert len(server.taken) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "setting"), [({"use_tls": True}, "EMAIL_USE_TLS=false"), ({"user": "ada"}, "EMAIL_HOST_USER")]
+)
+async def test_a_relay_that_knows_only_helo_names_the_setting_it_cannot_serve(
+    changed: dict[str, Any], setting: str
+) -> None:
+    async with scripted(ehlo=b"500 Unknown\r\n") as server:
+        assert setting in await mailer.connect_check(server.account(**changed))
+
+
+async def test_a_port_for_tls_from_the_start_names_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with silent() as server:
+        monkeypatch.setattr(line, "TLS_PORT", server.port)
+        said = await mailer.connect_check(server.account(use_tls=True, timeout=0.3))
+
+    assert said.endswith("so set EMAIL_USE_SSL=true.")
 
 
 async def test_a_test_mail_goes_out_at_once_and_tells_its_steps(certificates: Certificates) -> None:

@@ -1,16 +1,20 @@
 """Confirming an address by a link that was mailed to it, and the mails around a registration and a role."""
 
+import asyncio
 from types import ModuleType
 
 import pytest
 
-from db import accounts, activity, confirmation, engine, links, members
+from db import accounts, activity, confirmation, engine, links, members, outbox
 from db.days import DAY_MS
 from db.links import Link
 from db.policy import COMMAND_LINE, Actor, DeadLink, Refused, Role
+from db.undo import NOT_BEFORE_MS, UNDO_MS
 from tests.db.invitations_house import confirmed, mails
 from tests.db.members_house import BROWSER, olga, register
+from tests.post import delivering, soon
 from tests.site import PASSWORD, Site
+from tests.smtp import serving
 from tests.together import at_once
 
 
@@ -97,6 +101,50 @@ async def test_who_gets_a_role_is_told_once(posting: Site) -> None:
     await members.change_role(COMMAND_LINE, member_id=bob, role=Role.PENDING)
 
     assert await mails("approved") == ["ada@example.org"]
+
+
+async def test_nobody_is_told_of_a_role_before_it_is_too_late_to_undo(
+    posting: Site, clock: ModuleType
+) -> None:
+    people = {await posting.person(f"ada{number}"): Role.PENDING for number in range(18)}
+    async with serving() as server, delivering(server.account()):
+        await members.change_roles(olga(posting), member_ids=list(people), role=Role.ANNOTATOR)
+        clock.move(UNDO_MS)
+        await _settled()
+        told_early = len(server.taken)
+
+        await members.take_back(olga(posting), given=Role.ANNOTATOR, before=people)
+        clock.move(NOT_BEFORE_MS)
+        await _settled()
+
+    assert (told_early, server.taken) == (0, [])
+    assert await mails("approved") == []
+
+
+async def test_who_keeps_a_role_is_told_when_it_is_too_late_to_undo(posting: Site, clock: ModuleType) -> None:
+    ada = await posting.person("ada")
+    async with serving() as server, delivering(server.account()):
+        await members.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
+        clock.move(NOT_BEFORE_MS)
+        outbox.wake()
+
+        await soon(lambda: server.to("ada@example.org"))
+
+
+async def test_who_gets_a_role_again_after_an_undo_is_told_once(posting: Site) -> None:
+    ada = await posting.person("ada")
+
+    await members.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
+    await members.take_back(olga(posting), given=Role.ANNOTATOR, before={ada: Role.PENDING})
+    await members.change_role(olga(posting), member_id=ada, role=Role.REVIEWER)
+
+    assert await mails("approved") == ["ada@example.org"]
+
+
+async def _settled() -> None:
+    """Mail that is due would be on its way by now."""
+    outbox.wake()
+    await asyncio.sleep(0.3)
 
 
 async def test_notices_can_be_switched_off(posting: Site) -> None:

@@ -1,9 +1,12 @@
 """Undo: a change of roles is taken back as a whole, unless somebody decided otherwise meanwhile."""
 
+from types import ModuleType
+
 import httpx
 import pytest
 
 from db.policy import Role
+from db.undo import UNDO_MS
 from tests.handlers.organization.asking import PATH, select, toast
 from tests.markup import tree
 from tests.site import ON_SQLITE, PASSWORD, Site, Visitor
@@ -110,8 +113,9 @@ async def test_the_list_tells_its_filter_where_the_address_is_a_dialogs(site: Si
 
 
 async def test_a_change_is_taken_back_as_a_page(site: Site) -> None:
-    ada = await site.person("ada", Role.ANNOTATOR)
+    ada = await site.person("ada")
     olga = await site.sign_in("olga")
+    await olga.submit(f"{PATH}/{ada}/role", role="AN")
 
     olga.headers["Referer"] = f"http://testserver{PATH}?sort=name"
     answer = await olga.submit(REVERSAL, before=f"{ada}:NO", role="AN")
@@ -120,6 +124,18 @@ async def test_a_change_is_taken_back_as_a_page(site: Site) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, f"{PATH}?sort=name")
     assert (refused.status_code, tree(refused).one("select", name="sort").chosen) == (409, ["name"])
     assert "changed once more meanwhile" in toast(refused)
+
+
+async def test_after_a_minute_it_is_too_late_to_undo(site: Site, clock: ModuleType) -> None:
+    ada = await site.person("ada")
+    olga = await site.sign_in("olga")
+
+    changed = await olga.press(f"{PATH}/{ada}/role", role="AN")
+    clock.move(UNDO_MS + 1)
+    answer = await olga.press(REVERSAL, undo(changed))
+
+    assert (answer.status_code, toast(answer)) == (409, "Too late to undo.")
+    assert await site.role_of("ada") is Role.ANNOTATOR
 
 
 async def test_what_somebody_else_decided_meanwhile_stands(site: Site) -> None:
