@@ -138,6 +138,7 @@ def _house(settings: Settings) -> House:
         trusted_proxies=settings.trusted_proxies,
         static=static,
         environment=settings.shown(),
+        send_test_mail=_test_mail(settings),
         templates=rendering.make_environment(
             TEMPLATES,
             root=settings.root,
@@ -160,6 +161,12 @@ def _mailer(settings: Settings, house: House) -> mailer.Mailer | None:
         app_url=settings.app_url,
         templates=TEMPLATES,
     )
+
+
+def _test_mail(settings: Settings) -> Callable[[str], Coroutine[Any, Any, list[str]]] | None:
+    if settings.mail is None:
+        return None
+    return partial(mailer.send_test, settings.mail, host=settings.host, templates=TEMPLATES)
 
 
 @contextlib.asynccontextmanager

@@ -266,6 +266,29 @@ async def progress(batch_id: int) -> Progress:
     return Progress(number.get("sent", 0), number.get("failed", 0), waiting, said.get("queued", ""))
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether mail leaves. sent_at: when the last was taken, in ms, 0 for never. trouble: why one waits."""
+
+    sent_at: int
+    trouble: str
+
+
+async def health() -> Health:
+    """How the last mails fared."""
+    return await engine.read(_health)
+
+
+async def _health() -> Health:
+    sent = await engine.rows(
+        "SELECT done_at FROM outbox WHERE done_at > 0 AND state = 'sent' ORDER BY done_at DESC LIMIT 1"
+    )
+    waiting = await engine.rows(
+        "SELECT said FROM outbox WHERE state = 'queued' AND said <> '' ORDER BY due_at LIMIT 1"
+    )
+    return Health(sent[0][0] if sent else 0, waiting[0][0] if waiting else "")
+
+
 async def sweep() -> int:
     """Inside a write: what was done 30 days ago is forgotten, unless an open invitation shows it."""
     return await engine.execute(

@@ -64,6 +64,9 @@ class Throttle:
             Limit(self.key("request-account", account), 5, window_ms=HOUR_MS),
         ]
 
+    def test_mail(self, member_id: int) -> Limit:
+        return Limit(self.key("test-mail", str(member_id)), 5)
+
     def forgot(self, account: str, network: str) -> list[Limit]:
         return [
             Limit(self.key("forgot", network), 30, told="forgotten passwords", network=network),

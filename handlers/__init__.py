@@ -5,6 +5,7 @@ from handlers.organization import activity, invite
 from handlers.organization.activity import ActivityController
 from handlers.organization.imports import ImportController
 from handlers.organization.invitations import InvitationsController
+from handlers.organization.mail import send_test_mail
 from handlers.organization.member import MemberController
 from handlers.organization.members import MembersController
 from handlers.organization.ownership import OwnershipController
@@ -43,6 +44,7 @@ ROUTES = (
     ActivityController,  #        /organization/activity, …/news
     activity.export,  #           /organization/activity.csv
     SettingsController,  #        /organization/settings
+    send_test_mail,  #            /organization/settings/test-mail
     show_roles,  #                /organization/roles
     OwnershipController,  #       /organization/ownership
     health.health,  #             /health

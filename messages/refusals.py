@@ -74,6 +74,9 @@ NOT_THE_SETUP_CODE: Final = (
 # One's own account.
 NO_SUCH_SESSION: Final = "There is no such session, or it has ended already."
 NO_MAIL: Final = "Mail isn't set up on this server, so nothing can be sent."
+TEST_MAIL_TOOK_TOO_LONG: Final = (
+    "The mail server gave no answer within {seconds} seconds. Check EMAIL_HOST and EMAIL_PORT."
+)
 MAIL_NOT_NOTED: Final = (
     "Given up after five days: Gatehouse could not record whether the mail server accepted it."
 )

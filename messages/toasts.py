@@ -40,6 +40,7 @@ REQUEST_DISMISSED: Final = "The request of {name} is dismissed."
 # One's own account, settings, and doors.
 SAVED: Final = "Saved."
 MAIL_ON_ITS_WAY: Final = "The mail is on its way."
+TEST_MAIL_SENT: Final = "Test mail to {email}: {answer}."
 PASSWORD_CHANGED: Final = "Your password is changed, and every other session has ended."
 PASSWORD_RESET: Final = "Your password is changed. Log in with the new one."
 SESSION_ENDED: Final = "That session has ended."

@@ -1,7 +1,7 @@
 """What every handler may use: signer, throttle, ages of sessions, templates. Made once by app.py."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -48,6 +48,8 @@ class House:
     presence: Presence = field(default_factory=Presence)
     days: Days = field(default_factory=Days)
     exists: bool = False
+    # Sends a test mail to an address; returns the steps of the dialogue, the server's answer last.
+    send_test_mail: Callable[[str], Coroutine[Any, Any, list[str]]] | None = None
 
     async def is_set_up(self) -> bool:
         """Whether the organization exists; asked until it does, never again afterwards."""

@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Controller, Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
-from db import clock, days, house_rules, invite_link, link_limits
+from db import clock, days, house_rules, invite_link, link_limits, outbox
 from db.policy import Invalid
 from handlers.http import access, rendering
 from handlers.http.forms import Form
@@ -68,6 +68,7 @@ async def _answer(
         "dead": link.dead_because(clock.now()),
         "roles": await role_lines(request),
         "environment": house.environment,
+        "mail_health": await outbox.health() if house.mail else None,
         "strangers": sorted(house.strangers),
         **more,
     }

@@ -59,6 +59,8 @@ TABLE: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "/organization/members": (ADMINISTRATORS, NEVER),
     "/organization/members.csv": (ADMINISTRATORS, NEVER),
     "/organization/members/roles": (NEVER, let_in(ADMINISTRATORS)),
+    # Mail isn't set up here.
+    "/organization/settings/test-mail": (NEVER, let_in(OWNER)),
     "/organization/members/reversal": (NEVER, let_in(ADMINISTRATORS)),
     "/organization/members/{member_id}": (ADMINISTRATORS, NEVER),
     "/organization/members/{member_id}/role": (NEVER, let_in(ADMINISTRATORS)),
