@@ -1,25 +1,36 @@
 """Every setting, read once from the environment (CONTRACT.md §2); nowhere else is the environment asked."""
 
-import ipaddress
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from email.errors import HeaderParseError, MessageDefect
-from email.headerregistry import Address
-from email.utils import parseaddr
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+from environment import addresses, databases, names, values
+from environment.dotenv import BadLine, Written
+from environment.dotenv import read as read_dotenv
+from environment.names import PREFIX
+from environment.values import Network, boolean, number
+
 CHECKOUT: Final = Path(__file__).resolve().parent
 DEFAULT_DATABASE: Final = f"sqlite:///{CHECKOUT / 'data' / 'gatehouse.db'}"
-PREFIX: Final = "LABEL_STUDIO_"
-TRUE: Final = frozenset({"true", "yes", "on", "1"})
-FALSE: Final = frozenset({"false", "no", "not", "off", "0"})
 SECRET: Final = frozenset({"SECRET_KEY", "PASSWORD", "EMAIL_HOST_PASSWORD", "DATABASE_URL"})
+# What stands before an @ in one of these may be a password.
+MAY_HOLD_A_PASSWORD: Final = frozenset({"HOST", "APP_URL", "EMAIL_HOST"})
+MAIL: Final = (
+    "EMAIL_PORT",
+    "EMAIL_HOST_USER",
+    "EMAIL_HOST_PASSWORD",
+    "EMAIL_USE_TLS",
+    "EMAIL_USE_SSL",
+    "EMAIL_TIMEOUT",
+    "FROM_EMAIL",
+)
+QUOTES: Final = "\"'"
 
 T = TypeVar("T")
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class WrongSetting(Exception):
@@ -108,179 +119,161 @@ class Settings:
     ) -> "Settings":
         """Reads the environment, and `.env` beside app.py for what it leaves out. Raises WrongSetting."""
         real = os.environ if environment is None else environment
-        written = _read_dotenv(dotenv) if dotenv is not None and dotenv.is_file() else {}
-        return _read(_Reader({**written, **{k: v for k, v in real.items() if v or k not in written}}))
+        try:
+            written = read_dotenv(dotenv) if dotenv is not None and dotenv.exists() else Written()
+        except BadLine as error:
+            raise WrongSetting(str(error)) from None
+        own = {name: value for name, value in real.items() if value.strip() or name not in written.values}
+        return _read(_Reader({**written.values, **own}, written.warnings))
 
 
 def _read(read: "_Reader") -> Settings:
     no_proxies: tuple[Network, ...] = ()
-    values = {
-        "closed": read("DISABLE_SIGNUP_WITHOUT_LINK", _boolean, default=False),
-        "host": _host(read),
-        "database_url": read("DATABASE_URL", _database, default=DEFAULT_DATABASE),
-        "secret_key": read("SECRET_KEY", _secret, default=""),
-        "username": read("USERNAME", str, default="", prefixed_only=True),
-        "password": read("PASSWORD", str, default="", prefixed_only=True),
-        "app_name": read("APP_NAME", str, default="Label Studio"),
-        "app_url": read("APP_URL", _url, default=""),
-        "invitation_days": read("INVITATION_DAYS", _number(1, 365), default=7),
-        "max_session_age": read("MAX_SESSION_AGE", _number(60, 400 * 86400), default=14 * 86400),
-        "max_time_between_activity": read(
-            "MAX_TIME_BETWEEN_ACTIVITY", _number(60, 400 * 86400), default=5 * 86400
+    age = read("MAX_SESSION_AGE", number(60, 400 * 86400), default=14 * 86400)
+    settings = Settings(
+        closed=read("DISABLE_SIGNUP_WITHOUT_LINK", boolean, default=False),
+        host=_host(read),
+        database_url=read(
+            "DATABASE_URL", partial(databases.parse, checkout=CHECKOUT), default=DEFAULT_DATABASE
         ),
-        "activity_days": read("ACTIVITY_DAYS", _number(1, 36500), default=400),
-        "trusted_proxies": read("TRUSTED_PROXIES", _networks, default=no_proxies),
-        "session_cookie_domain": read("SESSION_COOKIE_DOMAIN", str, default=""),
-        "mail": _mail(read),
-    }
-    settings = Settings(**values, warnings=tuple(read.warnings))  # type: ignore[arg-type]
+        secret_key=read("SECRET_KEY", values.secret_key, default=""),
+        username=read("USERNAME", str, default="", prefixed_only=True),
+        password=read("PASSWORD", str, default="", prefixed_only=True),
+        app_name=read("APP_NAME", values.name, default="Label Studio"),
+        app_url=read("APP_URL", addresses.of_app, default=""),
+        invitation_days=read("INVITATION_DAYS", number(1, 365), default=7),
+        max_session_age=age,
+        max_time_between_activity=_idle(read, age),
+        activity_days=read("ACTIVITY_DAYS", number(1, 36500), default=400),
+        trusted_proxies=read("TRUSTED_PROXIES", values.networks, default=no_proxies),
+        session_cookie_domain=read("SESSION_COOKIE_DOMAIN", values.domain, default=""),
+        mail=_mail(read),
+    )
+    _refuse_halves(settings, read)
+    if any(network.prefixlen == 0 for network in settings.trusted_proxies):
+        read.warn("TRUSTED_PROXIES believes everybody: whoever sends forwarded headers can pass for others.")
+    return replace(settings, warnings=(*read.warnings, *read.misspelt()))
+
+
+def _refuse_halves(settings: Settings, read: "_Reader") -> None:
+    """Raises WrongSetting for one of two settings that are of no use alone."""
     if settings.mail and not settings.host:
+        host = "is no URL" if read.find("HOST") else "is not set"
         raise WrongSetting(
-            "HOST is not set, but EMAIL_HOST is: links in mails are built from HOST alone, "
+            f"HOST {host}, but EMAIL_HOST is set: links in mails are built from HOST alone, "
             "so set it to the public address, like https://members.example.org."
         )
     if bool(settings.username) != bool(settings.password):
         raise WrongSetting(
             "LABEL_STUDIO_USERNAME and LABEL_STUDIO_PASSWORD belong together: set both or none."
         )
-    return settings
 
 
 class _Reader:
     """Finds a setting under its two names; the first that is set and not empty wins."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], warnings: list[str]) -> None:
         self._environment = environment
-        self.warnings: list[str] = []
+        self._known: set[str] = set()
+        self.warnings = warnings
+
+    def warn(self, sentence: str) -> None:
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
 
     def find(self, name: str, *, prefixed_only: bool = False) -> tuple[str, str] | None:
+        """The variable that is set, and its value without blanks and quotation marks around it."""
+        self._known.add(name)
         for variable in (PREFIX + name,) if prefixed_only else (PREFIX + name, name):
             value = self._environment.get(variable, "").strip()
             if value:
-                return variable, value
+                return variable, self._plain(variable, name, value)
         return None
+
+    def _plain(self, variable: str, name: str, value: str) -> str:
+        if any("\ud800" <= sign <= "\udfff" for sign in value):
+            raise WrongSetting(f"{variable} can't be used: its value isn't written in UTF-8.")
+        if any(ord(sign) < 32 or ord(sign) == 127 for sign in value):
+            raise WrongSetting(f"{variable} can't be used: its value holds a line break or the like.")
+        if len(value) < 2 or value[0] != value[-1] or value[0] not in QUOTES:
+            return value
+        # Some programs that read a file of settings, such as Docker, hand quotation marks on.
+        if name in SECRET - {"DATABASE_URL"}:
+            self.warn(f"{variable} begins and ends with a quotation mark, which is a part of the secret.")
+            return value
+        return value[1:-1].strip()
 
     def __call__(self, name: str, parse: Callable[[str], T], *, default: T, prefixed_only: bool = False) -> T:
         found = self.find(name, prefixed_only=prefixed_only)
-        if found is None:
+        if found is None or not found[1]:
             return default
         variable, value = found
         try:
             return parse(value)
         except ValueError as error:
-            shown = "(not shown)" if name in SECRET else repr(value)
-            raise WrongSetting(f"{variable}={shown} can't be used: {error}.") from None
+            raise WrongSetting(f"{variable}={_shown(name, value)} can't be used: {error}.") from None
+
+    def misspelt(self) -> list[str]:
+        return names.misspelt(self._environment, self._known)
+
+
+def _shown(name: str, value: str) -> str:
+    """A value as it may be printed."""
+    if name in SECRET:
+        return "(not shown)"
+    if name in MAY_HOLD_A_PASSWORD and "@" in value:
+        return repr(f"…{value[value.rindex('@') :]}")
+    return repr(value)
 
 
 def _host(read: _Reader) -> str:
-    found = read.find("HOST")
-    if found and found[0] == "HOST" and "://" not in found[1]:
+    variable, value = read.find("HOST") or ("", "")
+    if variable == "HOST" and "://" not in value and not value.lower().startswith(("http:", "https:")):
         # Some shells export HOST as the machine's name; that is no setting of ours.
-        read.warnings.append(
-            f"HOST={found[1]!r} is no URL and is ignored; set it like https://members.example.org."
+        read.warn(
+            f"HOST={_shown('HOST', value)} is no URL and is ignored; set it like https://members.example.org."
         )
         return ""
-    return read("HOST", _url, default="")
+    return read("HOST", addresses.public, default="")
+
+
+def _idle(read: _Reader, age: int) -> int:
+    """A session never idles for longer than it lives."""
+    idle = read("MAX_TIME_BETWEEN_ACTIVITY", number(60, 400 * 86400), default=0)
+    if idle > age:
+        read.warn(f"MAX_TIME_BETWEEN_ACTIVITY={idle} is longer than MAX_SESSION_AGE={age}, which counts.")
+    return min(idle or 5 * 86400, age)
 
 
 def _mail(read: _Reader) -> Mail | None:
-    host = read("EMAIL_HOST", str, default="")
+    host = read("EMAIL_HOST", addresses.mail_server, default="")
+    if not host and (left := [name for name in MAIL if read.find(name)]):
+        read.warn(f"EMAIL_HOST is not set, so no mail is sent and {', '.join(left)} means nothing.")
+    tls, ssl = (read.find(name) for name in ("EMAIL_USE_TLS", "EMAIL_USE_SSL"))
     mail = Mail(
         host=host,
-        port=read("EMAIL_PORT", _number(1, 65535), default=587),
+        port=read("EMAIL_PORT", number(1, 65535), default=587),
         user=read("EMAIL_HOST_USER", str, default=""),
         password=read("EMAIL_HOST_PASSWORD", str, default=""),
-        use_tls=read("EMAIL_USE_TLS", _boolean, default=True),
-        use_ssl=read("EMAIL_USE_SSL", _boolean, default=False),
-        timeout=read("EMAIL_TIMEOUT", _number(1, 600), default=10),
-        sender=read("FROM_EMAIL", _sender, default=""),
+        use_tls=read("EMAIL_USE_TLS", boolean, default=True),
+        use_ssl=read("EMAIL_USE_SSL", boolean, default=False),
+        timeout=read("EMAIL_TIMEOUT", number(1, 600), default=10),
+        sender=read("FROM_EMAIL", values.sender, default=""),
     )
+    if host and bool(mail.user) != bool(mail.password):
+        read.warn("EMAIL_HOST_USER and EMAIL_HOST_PASSWORD belong together; one of them alone is of no use.")
+    if host and not mail.sender and "@" in mail.user:
+        _refuse_as_sender(mail.user)
+    if host and tls and ssl and mail.use_tls and mail.use_ssl:
+        read.warn("EMAIL_USE_TLS and EMAIL_USE_SSL are both true: TLS is spoken from the first byte (SSL).")
     return mail if host else None
 
 
-def _boolean(value: str) -> bool:
-    lowered = value.lower()
-    if lowered in TRUE:
-        return True
-    if lowered in FALSE:
-        return False
-    raise ValueError("accepted are true, yes, on, 1 and false, no, not, off, 0")
-
-
-def _number(least: int, most: int) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        if value.isascii() and value.isdigit() and least <= int(value[:12]) <= most:
-            return int(value[:12])
-        raise ValueError(f"accepted is a whole number from {least} to {most}")
-
-    return parse
-
-
-def _url(value: str) -> str:
-    accepted = "accepted is an address like https://members.example.org, with a path if need be"
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(accepted)
-    if parts.username or parts.password or any(sign in value for sign in "\"'<>\\ \t"):
-        raise ValueError(accepted)
+def _refuse_as_sender(user: str) -> None:
     try:
-        _ = parts.port
+        values.sender(user)
     except ValueError:
-        raise ValueError(accepted) from None
-    return value.rstrip("/")
-
-
-def _database(value: str) -> str:
-    """sqlite:///path (relative paths count from the checkout) or postgresql://user:password@host/name."""
-    scheme, _, rest = value.partition("://")
-    if scheme in ("postgres", "postgresql") and rest:
-        return f"postgresql://{rest}"
-    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
-        return f"sqlite:///{CHECKOUT / rest[1:]}"
-    raise ValueError("accepted are sqlite:///path/to/file.db and postgresql://user:password@host/database")
-
-
-def _secret(value: str) -> str:
-    if len(value) < 32:
-        raise ValueError("accepted are 32 characters and more, made at random")
-    return value
-
-
-def _sender(value: str) -> str:
-    accepted = "accepted is an address like Gatehouse <members@example.org>, a name with a comma in quotes"
-    name, email = parseaddr(value)
-    try:
-        Address(display_name=name, addr_spec=email)
-    except (HeaderParseError, MessageDefect, ValueError, IndexError):
-        raise ValueError(accepted) from None
-    if "@" not in email or any(ord(sign) < 32 for sign in value):
-        raise ValueError(accepted)
-    return value
-
-
-def _networks(value: str) -> tuple[Network, ...]:
-    try:
-        return tuple(
-            ipaddress.ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip()
-        )
-    except ValueError:
-        raise ValueError(
-            "accepted are addresses and networks with commas, like 127.0.0.1, 10.0.0.0/8"
+        raise WrongSetting(
+            "FROM_EMAIL is not set, and EMAIL_HOST_USER is no address that mails can come from: "
+            "set FROM_EMAIL, like Gatehouse <members@example.org>."
         ) from None
-
-
-def _read_dotenv(path: Path) -> dict[str, str]:
-    """NAME=value lines; `export`, quotes around a value and # comments on a line of their own are known."""
-    found = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        text = line.strip().removeprefix("export ")
-        if not text or text.startswith("#"):
-            continue
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip().isidentifier():
-            raise WrongSetting(f".env line {number} can't be read: accepted is NAME=value.")
-        value = value.strip()
-        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-            value = value[1:-1]
-        found[name.strip()] = value
-    return found

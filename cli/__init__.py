@@ -22,7 +22,8 @@ def main() -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Runs one command; returns the exit code. Raises SystemExit for --help and wrong usage."""
     args = parser().parse_args(arguments)
-    from db.failures import DatabaseError
+    from db.disk import in_words
+    from db.failures import DatabaseError, reason
     from db.policy import DomainError
     from settings import WrongSetting
 
@@ -33,7 +34,8 @@ def run(arguments: list[str]) -> int:
     except (WrongSetting, Stop, DomainError) as error:
         return _failed(str(error))
     except DatabaseError as error:
-        return _failed(f"{error} ({error.__cause__})" if error.__cause__ else str(error))
+        why = reason(error.__cause__)
+        return _failed(f"{error} ({why})" if why else str(error))
     except KeyboardInterrupt:
         return 1
     except BrokenPipeError:
@@ -41,7 +43,7 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return _failed(in_words(error) if error.errno is not None else str(error))
 
 
 def _failed(text: str) -> int:

@@ -22,6 +22,8 @@ async def make_backup(args: argparse.Namespace, settings: "Settings") -> str:
     """A consistent copy, also of an older Gatehouse's database before it is migrated."""
     from db import backup
 
+    if args.file.exists() and not args.file.is_file():
+        raise Stop(f"{args.file} is no file that a backup could take the place of: name another one.")
     try:
         header = await backup.write(args.file.absolute(), overwrite=args.force)
     except FileExistsError:

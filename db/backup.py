@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from db import clock, engine, migrate
+from db import clock, disk, engine, migrate
 from db.policy import DomainError
 from db.snapshot import Snapshot, each_row, snapshot
 
@@ -143,7 +143,7 @@ def _new_file(file: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
     partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
     try:
-        with open(descriptor, "wb") as raw:
+        with disk.about(file), open(descriptor, "wb") as raw:
             yield raw
             raw.flush()
             os.fsync(descriptor)

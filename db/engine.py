@@ -30,6 +30,7 @@ from db.failures import (
     Unavailable,
     UniqueViolation,
     Unsupported,
+    reason,
 )
 from db.sqlite_engine import SqliteEngine
 
@@ -54,9 +55,11 @@ __all__ = [
     "for_share",
     "for_update",
     "get",
+    "is_served_here",
     "nobody_is_serving",
     "read",
     "read_slowly",
+    "reason",
     "rows",
     "serving",
     "start",
@@ -204,6 +207,12 @@ def exclusive() -> AbstractAsyncContextManager[None]:
 def serving() -> AbstractAsyncContextManager[None]:
     """Held by each running server. Raises Unavailable if the database is being replaced for over 10 s."""
     return get().serving()
+
+
+async def is_served_here() -> bool:
+    """Whether a process on this computer serves the same file; PostgreSQL may well serve several."""
+    chosen = get()
+    return isinstance(chosen, SqliteEngine) and await chosen.is_served()
 
 
 def nobody_is_serving() -> AbstractAsyncContextManager[None]:

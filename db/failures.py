@@ -5,6 +5,7 @@ None of these messages contains a word of a driver, a value or a statement: the 
 """
 
 import re
+import socket
 import sqlite3
 from typing import Any
 
@@ -81,6 +82,28 @@ _SQLITE_UNIQUE = frozenset(
 _POSTGRES_UNAVAILABLE = ("08", "25P03", "28", "3D", "40", "53", "55P03", "57P", "58", "XX")
 _UNIQUE, _NOT_NULL, _CANCELLED, _READ_ONLY = "23505", "23502", "57014", "25006"
 
+_SQLITE_REASONS = {
+    3: "the right to it is missing",
+    5: "another process keeps it locked",
+    6: "another process keeps it locked",
+    8: "it can't be written",
+    10: "the disk can't be read or written",
+    11: "the file is damaged",
+    13: "the disk is full",
+    14: "the file can't be opened",
+    26: "the file is no database",
+}
+_POSTGRES_REASONS = {
+    "28P01": "the user or the password is wrong",
+    "28000": "the server doesn't let this user in from here",
+    "3D000": "the server has no database of that name",
+    "53100": "the server's disk is full",
+    "53300": "the server takes no more connections",
+    "55000": "the database takes no connections",
+    "57P03": "the server is starting or stopping",
+    "42501": "the user has no right to it",
+}
+
 
 def translate(error: BaseException, *, gone: bool = False) -> DatabaseError | Misuse:
     """Our error for one of sqlite3's or asyncpg's.
@@ -97,6 +120,25 @@ def translate(error: BaseException, *, gone: bool = False) -> DatabaseError | Mi
     if gone or isinstance(error, OSError | TimeoutError):
         return Unavailable(_UNAVAILABLE)
     return BadQuery(_BAD_QUERY)
+
+
+def reason(error: BaseException | None) -> str:
+    """Why a driver failed, in words of ours: its own may repeat a part of the URL, hence of a password."""
+    if isinstance(error, sqlite3.Error):
+        code: int = getattr(error, "sqlite_errorcode", 0)
+        return _SQLITE_REASONS.get(code & 0xFF, f"error {code} of SQLite")
+    sqlstate = getattr(error, "sqlstate", None)
+    if isinstance(sqlstate, str):
+        return _POSTGRES_REASONS.get(sqlstate, f"error {sqlstate} of PostgreSQL")
+    if isinstance(error, socket.gaierror):
+        return "the name of its host isn't known"
+    if isinstance(error, TimeoutError):
+        return "it doesn't answer in time"
+    if isinstance(error, ConnectionError):
+        return "nothing answers at that host and port"
+    if isinstance(error, OSError):
+        return "it can't be reached"
+    return ""
 
 
 def _from_sqlite(error: sqlite3.Error) -> DatabaseError | Misuse:

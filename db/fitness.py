@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from db import engine, migrate, setup
+from db import disk, engine, migrate, setup
 from db.snapshot import Snapshot, snapshot
 
 LEAST_FREE_BYTES: Final = 100_000_000
@@ -34,10 +34,16 @@ async def findings(url: str, fingerprint: Callable[[], str | None], folder: Path
             found.append(await _database())
             found.append(await _key(fingerprint()))
     except (engine.DatabaseError, OSError) as error:
-        cause = f" ({error.__cause__})" if error.__cause__ else ""
-        found.append(Finding("key" if found else "database", False, f"{error}{cause}"))
+        found.append(Finding("key" if found else "database", False, _in_words(error)))
     file: Path | None = getattr(engine.get(), "file", None)
     return [*found, _disk([folder, file.parent] if file else [folder])]
+
+
+def _in_words(error: engine.DatabaseError | OSError) -> str:
+    if isinstance(error, OSError):
+        return disk.in_words(error)
+    why = engine.reason(error.__cause__)
+    return f"{error} ({why})" if why else str(error)
 
 
 async def _database() -> Finding:
@@ -80,14 +86,14 @@ async def _key(fingerprint: str | None) -> Finding:
 def _disk(folders: Iterable[Path]) -> Finding:
     said = []
     for folder in dict.fromkeys(folders):
-        if not folder.exists():
-            said.append(f"{folder} isn't made yet")
-            continue
         try:
+            if not folder.exists():
+                said.append(f"{folder} isn't made yet")
+                continue
             with tempfile.TemporaryFile(dir=folder):
                 free = shutil.disk_usage(folder).free
         except OSError as error:
-            return Finding("disk", False, f"{folder} can't be written ({error.strerror})")
+            return Finding("disk", False, disk.in_words(OSError(error.errno, "", str(folder))))
         if free < LEAST_FREE_BYTES:
             return Finding("disk", False, f"only {free // 1_000_000} MB are free in {folder}")
         said.append(f"{free / 1e9:.1f} GB are free in {folder}")

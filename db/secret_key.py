@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from db import engine, setup
+from db import disk, engine, setup
 
 PRIVATE: Final = 0o600
 KEY_BYTES: Final = 48
@@ -97,7 +97,7 @@ def _written(path: Path, key: str) -> Iterator[Path]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        with _open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
+        with disk.about(path), _open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
             os.fchmod(descriptor, PRIVATE)
             os.write(descriptor, f"{key}\n".encode())
             os.fsync(descriptor)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from piccolo.engine.sqlite import SQLiteEngine, SQLiteTransaction, TransactionType
 from piccolo.querystring import QueryString
 
+from db.disk import in_words, refuse_unwritable
 from db.driving import run_inline
 from db.failures import (
     A_CHANGE_IS_A_FUNCTION,
@@ -45,7 +46,8 @@ class SqliteEngine(SQLiteEngine):
     """The engine for one database file. `path` is where it is, symbolic links followed."""
 
     def __init__(self, path: Path) -> None:
-        self.file = path.resolve()
+        # Unlike resolve(), it takes a link that leads back to itself, which opening then refuses.
+        self.file = Path(os.path.realpath(path))
         self._writer: Lane | None = None
         self._reader: Lane | None = None
         self._slow_reader: Lane | None = None
@@ -67,10 +69,12 @@ class SqliteEngine(SQLiteEngine):
             _left_behind.extend([self._writer, self._reader, self._slow_reader, self._turn])
         refuse_unsuitable(self.file)
         try:
+            refuse_unwritable(self.file)
             self._make_private_files()
             self._turn = Turn(self.beside(".lock"))
         except OSError as error:
-            raise Unavailable(f"{self.file} can't be opened or made: {error.strerror}") from error
+            # The sentence says all that the error knew.
+            raise Unavailable(in_words(error)) from None
         self._started_by = os.getpid()
         self._writer = Lane(self.file, "writer", writing=True)
         self._reader = Lane(self.file, "reader", seconds=PAGE_SECONDS)
@@ -208,6 +212,14 @@ class SqliteEngine(SQLiteEngine):
     def nobody_is_serving(self) -> AbstractAsyncContextManager[None]:
         """Held by who replaces the database; see db.engine.nobody_is_serving."""
         return locked(self.beside(".serving"), seconds=0, otherwise=BeingServed(A_SERVER_RUNS))
+
+    async def is_served(self) -> bool:
+        """Whether a server runs on this file at this moment."""
+        try:
+            async with self.nobody_is_serving():
+                return False
+        except BeingServed:
+            return True
 
     # What Piccolo's engine could do and this one refuses
 

@@ -25,7 +25,7 @@ def refuse_unsuitable(file: Path, mounts: Path = MOUNTS) -> None:
     On a system without /proc the file system isn't known and isn't refused.
     """
     if file.exists() and not file.is_file():
-        raise Unsupported(f"{file} is no file")
+        raise Unsupported(f"{file} is a folder or the like, and has to be a file")
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         oldest = ".".join(map(str, OLDEST_SQLITE))
         raise Unsupported(

@@ -17,7 +17,8 @@ MAY_IMPORT = {
     "handlers": {"handlers", "links", "db", "messages"},
     "mailer": {"links", "db"},
     "links": set(),
-    "settings": set(),
+    "settings": {"environment"},
+    "environment": {"environment"},
     "db": {"db", "messages"},
     "messages": set(),
 }

@@ -24,6 +24,7 @@ TOP_LEVEL = {
     "cli",
     "db",
     "docs",
+    "environment",
     "handlers",
     "links.py",
     "mailer",

@@ -47,10 +47,50 @@ def test_these_words_are_false(word: str) -> None:
         ("LABEL_STUDIO_HOST", "members.example.org", "https://members.example.org"),
         ("HOST", "ftp://members.example.org", "https://members.example.org"),
         ("HOST", "https://members.example.org/?a=b", "https://members.example.org"),
-        ("HOST", "https://ada:pw@members.example.org", "https://members.example.org"),
         ("HOST", 'https://members.example.org/"x', "https://members.example.org"),
         ("HOST", "https://members.example.org:port", "https://members.example.org"),
+        ("HOST", "https://members.example.org:0", "port from 1 to 65535"),
+        ("HOST", "https://members.example.org:99999", "port from 1 to 65535"),
+        ("HOST", "http://members.example.org/my%20members", "letters, digits"),
+        ("HOST", "http://members.example.org/my members", "letters, digits"),
+        ("HOST", "http://members.example.org/a/../b", "letters, digits"),
+        ("HOST", "http://members.example.org/a/./b", "letters, digits"),
+        ("HOST", "http://members.example.org/a//b", "single slashes"),
+        ("HOST", "http://members.example.org/mitglieder-übersicht", "letters, digits"),
+        ("HOST", "http://members.example.org/a;b", "letters, digits"),
+        ("HOST", "http://members.example.org/user/", "/user"),
+        ("HOST", "http://members.example.org/organization/x", "/organization"),
+        ("HOST", "http://members.example.org#top", "without ? and #"),
+        ("HOST", "http://members.example.org,", "https://members.example.org"),
+        ("HOST", "http://mem bers.example.org", "https://members.example.org"),
+        ("HOST", "http://members..example.org", "https://members.example.org"),
+        ("HOST", "http://-members.example.org", "https://members.example.org"),
+        ("HOST", "http://" + "m" * 64 + ".example.org", "https://members.example.org"),
+        ("HOST", "http://[fe80::1%25eth0]", "https://members.example.org"),
+        ("HOST", "http://[192.0.2.1]", "https://members.example.org"),
+        ("HOST", "http://192.0.2.999", "https://members.example.org"),
+        ("HOST", "http://127.1", "https://members.example.org"),
+        ("HOST", "http://0.0.0.0:8080", "that people open"),
+        ("HOST", "http://[::]:8080", "that people open"),
+        ("HOST", "https:members.example.org", "https://members.example.org"),
+        ("HOST", "https://", "https://members.example.org"),
         ("APP_URL", "javascript:alert(1)", "https://"),
+        ("APP_URL", "https://x.example/a b", "https://"),
+        ("APP_URL", "https://x.example:0/", "port from 1 to 65535"),
+        ("APP_URL", "x.example/projects", "https://"),
+        ("APP_NAME", "A" * 101, "100 visible characters"),
+        ("APP_NAME", "A\u202eB", "visible characters"),
+        ("EMAIL_HOST", "smtp://smtp.example.org", "its port goes into EMAIL_PORT"),
+        ("EMAIL_HOST", "smtp.example.org:587", "its port goes into EMAIL_PORT"),
+        ("EMAIL_HOST", "smtp.example.org/", "its port goes into EMAIL_PORT"),
+        ("EMAIL_HOST", "smtp example.org", "its port goes into EMAIL_PORT"),
+        ("FROM_EMAIL", "a@example.org, b@example.org", "one address"),
+        ("FROM_EMAIL", "jörg@example.org", "one address"),
+        ("FROM_EMAIL", "Ada <ada@example..org>", "one address"),
+        ("FROM_EMAIL", "@example.org", "one address"),
+        ("SESSION_COOKIE_DOMAIN", "https://example.org", "a domain like example.org"),
+        ("TRUSTED_PROXIES", "127.0.0.1:8080", "10.0.0.0/8"),
+        ("TRUSTED_PROXIES", "10.0.0.0/99", "10.0.0.0/8"),
         ("INVITATION_DAYS", "0", "from 1 to 365"),
         ("INVITATION_DAYS", "seven", "from 1 to 365"),
         ("INVITATION_DAYS", "٧", "from 1 to 365"),
@@ -73,6 +113,14 @@ def test_a_wrong_value_is_named_with_variable_value_and_what_is_accepted(
     assert accepted in said
 
 
+@pytest.mark.parametrize("variable", ["HOST", "APP_URL"])
+def test_what_stands_before_an_at_in_an_address_is_not_shown(variable: str) -> None:
+    said = wrong(**{variable: "https://ada:pass-of@/ada@members.example.org"})
+
+    assert said.startswith(f"{variable}='…@members.example.org'")
+    assert "pass-of" not in said
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -80,6 +128,9 @@ def test_a_wrong_value_is_named_with_variable_value_and_what_is_accepted(
         ("LABEL_STUDIO_SECRET_KEY", "too-short-a-key"),
         ("DATABASE_URL", "mysql://gatehouse:pass-of-db@host/db"),
         ("DATABASE_URL", "sqlite://data.db"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("DATABASE_URL", "sqlite:///data/members.db?mode=ro"),
+        ("DATABASE_URL", "sqlite:////srv/data/"),
     ],
 )
 def test_a_secret_is_never_printed(variable: str, value: str) -> None:
@@ -166,8 +217,146 @@ def test_the_public_address_tells_the_sub_path_and_whether_cookies_are_secure(
 @pytest.mark.parametrize(
     ("given", "read_as"),
     [
+        ("HTTPS://Members.Example.org/Club/", "https://members.example.org/Club"),
+        ("https://members.example.org:443/", "https://members.example.org"),
+        ("http://members.example.org:080", "http://members.example.org"),
+        ("https://members.example.org:", "https://members.example.org"),
+        ("https://members.example.org./?", "https://members.example.org"),
+        ("https://members.example.org/club#", "https://members.example.org/club"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("https://straße.example", "https://xn--strae-oqa.example"),
+        ("https://members.example.org\u200b", "https://members.example.org"),
+        ("http://my_server:8080", "http://my_server:8080"),
+        ("http://[2001:DB8:0::1]:8080", "http://[2001:db8::1]:8080"),
+        ("'https://members.example.org'", "https://members.example.org"),
+        (' "https://members.example.org" ', "https://members.example.org"),
+        ("https://members.example.org/~lab/my-app_2.0", "https://members.example.org/~lab/my-app_2.0"),
+    ],
+)
+def test_the_public_address_is_taken_in_plain_form(given: str, read_as: str) -> None:
+    assert read({"HOST": given}).host == read_as
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://x.example/projects?tab=1",
+        "https://x.example/projects/?tab=1&next=/",
+        "https://x.example/#/projects",
+        "http://192.0.2.4:9000/a%20b?q=%C3%BC",
+        "https://x.example/büro?a=[1]",
+    ],
+)
+def test_the_app_may_be_at_any_http_address(address: str) -> None:
+    assert read({"APP_URL": address}).app_url == address
+
+
+@pytest.mark.parametrize(
+    ("given", "read_as"),
+    [("[::1]", "::1"), ("SMTP.example.org.", "smtp.example.org"), ("post_office", "post_office")],
+)
+def test_a_mail_server_is_a_name_or_an_address(given: str, read_as: str) -> None:
+    mail = read({"EMAIL_HOST": given, "HOST": "https://members.example.org"}).mail
+
+    assert mail is not None
+    assert mail.host == read_as
+
+
+def warnings(**environment: str) -> list[str]:
+    return list(read(environment).warnings)
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINKS", "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK"),
+        ("LABEL_STUDIO_HOTS", "LABEL_STUDIO_HOST"),
+        ("LABEL_STUDIO_DATABASEURL", "LABEL_STUDIO_DATABASE_URL"),
+        ("LABEL_STUDIO_EMAIL_HOST_PASSWROD", "LABEL_STUDIO_EMAIL_HOST_PASSWORD"),
+    ],
+)
+def test_a_name_that_is_nearly_ours_is_warned_about_with_the_nearest(
+    misspelt: str, meant: str, tmp_path: Path
+) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(f"{misspelt}=value-not-shown\n")
+    said = f"{misspelt} is no setting and is ignored: did you mean {meant}?"
+
+    assert warnings(**{misspelt: "value-not-shown"}) == [said]
+    assert list(read({}, dotenv).warnings) == [said]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED",
+        "LABEL_STUDIO_PORT",
+        "LABEL_STUDIO_DATABASE_NAME",
+        "DISABLE_SIGNUP_WITHOUT_LINKS",
+        "HOSTNAME",
+    ],
+)
+def test_names_of_others_are_not_warned_about(name: str) -> None:
+    assert warnings(**{name: "true"}) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"TRUSTED_PROXIES": "0.0.0.0/0"}, "TRUSTED_PROXIES believes everybody"),
+        ({"MAX_SESSION_AGE": "3600", "MAX_TIME_BETWEEN_ACTIVITY": "7200"}, "longer than MAX_SESSION_AGE"),
+        ({"EMAIL_PORT": "25", "FROM_EMAIL": "ada@example.org"}, "no mail is sent and EMAIL_PORT, FROM_EMAIL"),
+        (
+            {"EMAIL_HOST": "x", "HOST": "http://x", "EMAIL_USE_TLS": "true", "EMAIL_USE_SSL": "true"},
+            "both true",
+        ),
+        ({"EMAIL_HOST": "x", "HOST": "http://x", "EMAIL_HOST_USER": "ada"}, "belong together"),
+        ({"SECRET_KEY": f"'{'s' * 40}'"}, "a part of the secret"),
+    ],
+)
+def test_what_can_be_read_but_is_of_no_use_is_warned_about_once(
+    environment: dict[str, str], said: str
+) -> None:
+    (warning,) = warnings(**environment)
+
+    assert said in warning
+    assert "sss" not in warning
+
+
+def test_a_session_never_idles_for_longer_than_it_lives() -> None:
+    settings = read({"MAX_SESSION_AGE": "3600"})
+
+    assert (settings.max_session_age, settings.max_time_between_activity) == (3600, 3600)
+    assert settings.warnings == ()
+
+
+def test_a_user_that_is_no_address_cannot_be_the_sender() -> None:
+    mail = {"EMAIL_HOST": "x", "EMAIL_HOST_USER": "key@", "EMAIL_HOST_PASSWORD": "p"}
+    environment = {**mail, "HOST": "http://members.example.org"}
+
+    assert wrong(**environment).startswith("FROM_EMAIL is not set")
+    assert read({**environment, "FROM_EMAIL": "ada@example.org"}).mail is not None
+
+
+@pytest.mark.parametrize("value", ["Labels\udcfc", "Label\nStudio", "Label\x1b[31m"])
+def test_text_that_no_page_could_show_is_refused_without_showing_it(value: str) -> None:
+    said = wrong(APP_NAME=value)
+
+    assert said.startswith("APP_NAME can't be used: its value")
+    assert said.isascii()
+
+
+@pytest.mark.parametrize(
+    ("given", "read_as"),
+    [
         ("postgres://ada:pw@db/members", "postgresql://ada:pw@db/members"),
         ("postgresql://ada:pw@db/members?sslmode=require", "postgresql://ada:pw@db/members?sslmode=require"),
+        ("postgresql+psycopg2://ada:pw@db/members", "postgresql://ada:pw@db/members"),
+        ("POSTGRESQL+asyncpg://ada:pw@db:5433/members", "postgresql://ada:pw@db:5433/members"),
+        ("postgresql://ada:pâss:w%2Ford@db/members", "postgresql://ada:p%C3%A2ss:w%2Ford@db/members"),
+        ("postgresql://ada@/members?host=/var/run/pg", "postgresql://ada@/members?host=/var/run/pg"),
+        ("postgresql://ada@a:1,[::1]:2/members", "postgresql://ada@a:1,[::1]:2/members"),
+        ("sqlite+aiosqlite:////srv/members.db", "sqlite:////srv/members.db"),
         ("sqlite:////srv/members.db", "sqlite:////srv/members.db"),
     ],
 )

@@ -1,0 +1,97 @@
+"""Reads `.env`: a line for each setting, as shells, systemd and Docker read such files."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+# Written by editors on Windows in front of a file; each names the encoding of what follows.
+MARKS: Final = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)", re.DOTALL)
+# What a word processor makes of straight quotation marks means the same.
+QUOTES: Final = {"'": "'", '"': '"', "“": "”", "„": "“", "‘": "’"}
+NOTE: Final = re.compile(r"(?:^|\s)#.*", re.DOTALL)
+
+
+class BadLine(ValueError):
+    """A line can't be read; the message names it by its number and shows nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """values: by name. warnings: sentences about names that stand there twice."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def read(path: Path) -> Written:
+    """The settings in a file. Raises BadLine and OSError."""
+    if path.is_dir():
+        raise BadLine(f"{path.name} is a folder; it has to be a file, or not there at all.")
+    written = Written()
+    lines: dict[str, int] = {}
+    for number, raw in enumerate(_lines(path.read_bytes(), path.name), 1):
+        text = _decoded(raw, f"{path.name} line {number}")
+        if not text or text.startswith("#"):
+            continue
+        name, value = _setting(text, f"{path.name} line {number}")
+        if name in lines and written.values[name] != value:
+            written.warnings.append(
+                f"{path.name} sets {name} in line {lines[name]} and in line {number}: the last one counts."
+            )
+        lines[name] = number
+        written.values[name] = value
+    return written
+
+
+def _lines(content: bytes, name: str) -> list[bytes]:
+    """The lines in UTF-8, whatever the file was saved in; bytes that can't be read are left as they are."""
+    mark = next((mark for mark in MARKS if content.startswith(mark)), b"")
+    encoding = MARKS.get(mark, "utf-8")
+    content = content[len(mark) :]
+    if not mark and b"\0" in content:
+        # Text without a mark whose every other byte is zero is UTF-16 all the same.
+        encoding = "utf-16-be" if content[:1] == b"\0" else "utf-16-le"
+    if encoding != "utf-8":
+        try:
+            content = content.decode(encoding).encode()
+        except UnicodeError:
+            raise BadLine(f"{name} line 1 can't be read: save the file as UTF-8.") from None
+    return re.split(rb"\r\n|\n|\r", content)
+
+
+def _decoded(raw: bytes, line: str) -> str:
+    try:
+        return raw.decode().strip()
+    except UnicodeDecodeError:
+        if raw.lstrip().startswith(b"#"):
+            return ""
+        raise BadLine(f"{line} can't be read: save the file as UTF-8.") from None
+
+
+def _setting(text: str, line: str) -> tuple[str, str]:
+    found = LINE.fullmatch(text)
+    if found is None:
+        raise BadLine(f"{line} can't be read: accepted is NAME=value.")
+    name, value = found[1], found[2]
+    if value[:1] in QUOTES and value:
+        value = _quoted(value, line)
+    else:
+        value = NOTE.sub("", value).strip()
+    if any(ord(sign) < 32 or ord(sign) == 127 for sign in value):
+        raise BadLine(f"{line} can't be read: its value holds a control character.")
+    return name, value
+
+
+def _quoted(value: str, line: str) -> str:
+    """What stands between quotation marks; behind them nothing but a note may follow."""
+    opening, closing = value[0], QUOTES[value[0]]
+    escaped = r'(?:\\["\\$`]|[^"])*' if opening == '"' else f"[^{closing}]*"
+    found = re.fullmatch(f"{opening}({escaped}){closing}(?:\\s+#.*)?\\s*", value, re.DOTALL)
+    if found is None:
+        raise BadLine(
+            f"{line} can't be read: a value that begins with a quotation mark ends with one, "
+            "in the same line."
+        )
+    return re.sub(r'\\(["\\$`])', r"\1", found[1]) if opening == '"' else found[1]

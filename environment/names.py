@@ -1,0 +1,36 @@
+"""Names that were meant to be ours: a misspelt setting is silently none at all."""
+
+from collections.abc import Iterable
+from typing import Final
+
+PREFIX: Final = "LABEL_STUDIO_"
+# So many letters may be wrong, missing or too many; what is farther away is somebody else's.
+MOST_EDITS: Final = 2
+# Label Studio's own names that look like a misspelt one of ours (label_studio/core/settings/base.py).
+NOT_OURS: Final = frozenset({"LABEL_STUDIO_PORT"})
+
+
+def misspelt(found: Iterable[str], known: Iterable[str]) -> list[str]:
+    """A sentence for each name in `found` that nearly is LABEL_STUDIO_ with a known name behind it."""
+    ours = sorted(PREFIX + name for name in known)
+    said = []
+    for name in sorted(set(found) - set(ours) - NOT_OURS):
+        if not name.upper().startswith(PREFIX):
+            continue
+        edits, nearest = min((edits_between(name, other), other) for other in ours)
+        if edits <= MOST_EDITS:
+            said.append(f"{name} is no setting and is ignored: did you mean {nearest}?")
+    return said
+
+
+def edits_between(one: str, other: str) -> int:
+    """How many letters have to be changed, added or left out to make one of the other (Levenshtein)."""
+    row = list(range(len(other) + 1))
+    for number, letter in enumerate(one, 1):
+        diagonal, row[0] = row[0], number
+        for place, wanted in enumerate(other, 1):
+            diagonal, row[place] = (
+                row[place],
+                min(row[place] + 1, row[place - 1] + 1, diagonal + (letter != wanted)),
+            )
+    return row[-1]

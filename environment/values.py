@@ -1,0 +1,87 @@
+"""One parser for each kind of value. Each takes a text without blanks around it and returns what it means.
+
+Each raises ValueError with a sentence of ours that begins with "accepted" or says what is wrong: never with
+a parser's own words, which may repeat a part of a password.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from email.errors import HeaderParseError, MessageDefect
+from email.headerregistry import Address
+from email.utils import getaddresses
+from typing import Final
+
+from environment import addresses
+
+TRUE: Final = frozenset({"true", "yes", "on", "1"})
+FALSE: Final = frozenset({"false", "no", "not", "off", "0"})
+MOST_NAME_CHARACTERS: Final = 100
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def boolean(value: str) -> bool:
+    lowered = value.lower()
+    if lowered in TRUE:
+        return True
+    if lowered in FALSE:
+        return False
+    raise ValueError("accepted are true, yes, on, 1 and false, no, not, off, 0")
+
+
+def number(least: int, most: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if value.isascii() and value.isdigit() and least <= int(value[:12]) <= most:
+            return int(value[:12])
+        raise ValueError(f"accepted is a whole number from {least} to {most}")
+
+    return parse
+
+
+def name(value: str) -> str:
+    """A name that stands in headings and in the subjects of mails."""
+    if not value.isprintable() or len(value) > MOST_NAME_CHARACTERS:
+        raise ValueError(f"accepted is a name of up to {MOST_NAME_CHARACTERS} visible characters")
+    return value
+
+
+def secret_key(value: str) -> str:
+    if len(value) < 32:
+        raise ValueError("accepted are 32 characters and more, made at random")
+    return value
+
+
+def sender(value: str) -> str:
+    """One address, with a name before it if need be, as it stands in the header From."""
+    accepted = "accepted is one address like Gatehouse <members@example.org>, a name with a comma in quotes"
+    found = getaddresses([value])
+    if len(found) != 1 or not value.isprintable():
+        raise ValueError(accepted)
+    shown, email = found[0]
+    local, at, domain = email.rpartition("@")
+    try:
+        # Before the @ only ASCII passes every mail server; behind it the name is written in ASCII.
+        Address(display_name=shown, addr_spec=f"{local}@{addresses.host_name(domain)}")
+    except (HeaderParseError, MessageDefect, ValueError, IndexError):
+        raise ValueError(accepted) from None
+    if not at or not local.isascii():
+        raise ValueError(accepted)
+    return value
+
+
+def networks(value: str) -> tuple[Network, ...]:
+    try:
+        return tuple(
+            ipaddress.ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip()
+        )
+    except ValueError:
+        raise ValueError(
+            "accepted are addresses and networks with commas, like 127.0.0.1, 10.0.0.0/8"
+        ) from None
+
+
+def domain(value: str) -> str:
+    try:
+        return addresses.host_name(value.removeprefix("."))
+    except ValueError:
+        raise ValueError("accepted is a domain like example.org") from None
