@@ -1,6 +1,7 @@
 # Needs Python 3.11 or newer and make; everything else is fetched into .venv.
 #
 #   make run [PORT=9000]   serve Gatehouse on http://127.0.0.1:8080
+#   make run LISTEN=0.0.0.0   the same for other computers
 #   make demo              the same with thirty made-up people, on a throw-away database
 #   make test [ARGS=…]     every test, on SQLite, on PostgreSQL and in a browser; ARGS go to pytest
 #   make check             lint, format and types
@@ -12,20 +13,21 @@
 
 # Assigned here, so that variables of these names in the caller's environment mean nothing.
 PORT =
+LISTEN =
 ARGS =
 PYTHON ?=
 
 BIN = .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
-PORT_OPTION = $(if $(PORT),--port $(PORT))
+ADDRESS = $(if $(LISTEN),--host $(LISTEN)) $(if $(PORT),--port $(PORT))
 
 .PHONY: run demo test check bench lighthouse pictures lock clean
 
 run: .venv/runtime
-	@exec $(BIN)/gatehouse serve $(PORT_OPTION)
+	@exec $(BIN)/gatehouse serve $(ADDRESS)
 
 demo: .venv/runtime
-	@exec $(BIN)/gatehouse demo $(PORT_OPTION)
+	@exec $(BIN)/gatehouse demo $(ADDRESS)
 
 test: .venv/dev
 	@$(BIN)/python -m tests.provide

@@ -1,7 +1,9 @@
 """The server: made ready, then served until it is told to stop; with made-up people on demand."""
 
 import argparse
+import contextlib
 import signal
+import socket
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8080
+EVERYWHERE: Final = ("0.0.0.0", "::", "")
+SERVED_ALREADY: Final = (
+    "Another server on this computer serves the same database already: stop one of them, unless you want two."
+)
 
 
 def serve(args: argparse.Namespace) -> int:
@@ -40,8 +46,19 @@ def _serve_by(
 
 def address_of(host: str, port: int) -> str:
     """The base of links when HOST isn't set."""
-    shown = {"0.0.0.0": DEFAULT_HOST, "": DEFAULT_HOST, "::": "::1"}.get(host, host)
+    shown = own_address(host) if host in EVERYWHERE else host
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def own_address(host: str) -> str:
+    """The address under which this computer is seen by those it speaks to; no packet is sent for it."""
+    family, other, alone = (
+        (socket.AF_INET6, "2001:db8::1", "::1") if ":" in host else (socket.AF_INET, "192.0.2.1", "127.0.0.1")
+    )
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((other, 9))
+        return str(probe.getsockname()[0])
+    return alone
 
 
 async def _prepare(settings: "Settings", address: str) -> "Settings":
@@ -51,6 +68,8 @@ async def _prepare(settings: "Settings", address: str) -> "Settings":
 
     engine.use(settings.database_url)
     await engine.start()
+    if await engine.is_served_here():
+        note(SERVED_ALREADY)
     await migrate.migrate()
     settings = await with_key(settings)
     await _owner_of_environment(settings)

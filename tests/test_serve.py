@@ -1,5 +1,6 @@
 """`gatehouse serve` as a process: how it starts, what it prints, and how it ends, well or not."""
 
+import errno
 import re
 import signal
 import sqlite3
@@ -16,6 +17,8 @@ import asyncpg
 import httpx
 import pytest
 
+from cli.serving import own_address
+from handlers.http.server import why_not
 from tests import postgres
 from tests.command import PATIENCE_SECONDS, ROOT, Checkout, Server
 
@@ -160,8 +163,10 @@ def test_a_port_in_use_is_said_before_anything_is_touched(plain_checkout: Checko
         done = other.run("serve", "--port", port)
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"gatehouse: Port {port} of 127.0.0.1 can't be had")
-    assert done.stderr.count("\n") == 1
+    said = re.fullmatch(r"gatehouse: Port (\d+) is in use\. Try make run PORT=(\d+)\.\n", done.stderr)
+    assert said
+    assert said[1] == port
+    assert int(said[2]) != int(port)
     assert not other.data.exists()
 
 
@@ -410,3 +415,51 @@ def test_the_demo_has_people_to_sign_in_as_and_leaves_nothing(
     assert (code, complaints(server)) == (0, [])
     assert list((tmp_path / "temporary").iterdir()) == []
     assert not plain_checkout.data.exists()
+
+
+def test_a_second_server_on_one_file_warns_and_serves_all_the_same(plain_checkout: Checkout) -> None:
+    with plain_checkout.serve("--workers", "2", **OWNER) as first:
+        alone = complaints(first)
+        with plain_checkout.serve(**OWNER) as second:
+            warned = complaints(second)
+    with plain_checkout.serve(**OWNER) as third:
+        later = complaints(third)
+
+    assert not [line for line in alone + later if "Another server" in line]
+    assert len([line for line in warned if "Another server on this computer serves the same" in line]) == 1
+
+
+def test_servers_on_one_postgresql_database_are_no_cause_to_warn(
+    tmp_path: Path, empty_database_url: str, database_kind: str
+) -> None:
+    checkout = Checkout(tmp_path / "checkout", empty_database_url)
+
+    with checkout.serve(), checkout.serve() as second:
+        assert ("Another server" in second.log) == (database_kind == "sqlite")
+
+
+def test_a_server_that_listens_everywhere_prints_an_address_for_others(plain_checkout: Checkout) -> None:
+    with plain_checkout.serve("--host", "0.0.0.0") as server:
+        host = httpx.URL(server.base).host
+
+        # What this computer is called by others, unless it is in no network at all.
+        assert host == own_address("0.0.0.0") != "0.0.0.0"
+        assert server.lines[1].endswith(f"{server.base}/setup?code={server.setup_code}")
+
+
+def test_a_port_for_root_alone_is_said_with_another_one() -> None:
+    denied = OSError(errno.EACCES, "Permission denied")
+
+    said = why_not(denied, "127.0.0.1", 80, ("127.0.0.1", 80))
+
+    assert re.fullmatch(
+        r"Port 80 is only for root\. Try make run PORT=80\d\d, .+ proxy listen on ports below 1024\.", said
+    )
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "http://127.0.0.1", "a" * 64, "2001:db8::1"])
+def test_an_address_that_is_not_ours_is_said_in_one_line(plain_checkout: Checkout, host: str) -> None:
+    done = plain_checkout.run("serve", "--host", host, "--port", "0")
+
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert f"{host} isn't an address of this computer. Try --host" in done.stderr

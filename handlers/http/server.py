@@ -1,11 +1,12 @@
 """The HTTP server around the application: uvicorn on a socket that was taken first; the lines of the log."""
 
+import errno
 import logging
 import os
 import signal
 import time
 from multiprocessing import parent_process
-from socket import AF_INET, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, getaddrinfo, socket
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, getaddrinfo, socket
 from threading import Thread
 from typing import Any, Final
 
@@ -15,6 +16,15 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 # What is under way when the server is told to stop may go on for so long.
 GRACE_SECONDS: Final = 10
 BACKLOG: Final = 2048
+# Ports below 1024 are for those with the right to them; this one is Gatehouse's own.
+FIRST_FREE_PORT: Final = 8080
+IN_USE: Final = "Port {} is in use. Try make run PORT={}."
+PRIVILEGED: Final = (
+    "Port {} is only for root. Try make run PORT={}, and let a proxy listen on ports below 1024."
+)
+NO_ADDRESS: Final = (
+    "{} isn't an address of this computer. Try --host 127.0.0.1 for this computer alone, or --host 0.0.0.0."
+)
 
 
 class CannotListen(OSError):
@@ -28,10 +38,8 @@ def listen(host: str, port: int) -> socket:
         found = getaddrinfo(host, port, type=SOCK_STREAM)
         family, kind, _, _, where = min(found, key=lambda address: address[0] != AF_INET)
         listening = socket(family, kind)
-    except OSError as error:
-        raise CannotListen(
-            f"{host} is no address of this machine ({error.strerror}): try another --host."
-        ) from error
+    except (OSError, UnicodeError) as error:
+        raise CannotListen(NO_ADDRESS.format(host)) from error
     try:
         listening.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
         listening.bind(where)
@@ -39,11 +47,34 @@ def listen(host: str, port: int) -> socket:
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        raise CannotListen(
-            f"Port {port} of {host} can't be had ({error.strerror}): try another --port."
-        ) from error
+        raise CannotListen(why_not(error, host, port, where)) from error
     listening.setblocking(False)
     return listening
+
+
+def why_not(error: OSError, host: str, port: int, where: tuple[Any, ...]) -> str:
+    """A sentence about a port that can't be had, with one that can."""
+    if error.errno == errno.EADDRINUSE:
+        return IN_USE.format(port, _next_free(where, port + 1))
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return PRIVILEGED.format(port, _next_free(where, FIRST_FREE_PORT))
+    if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+        return NO_ADDRESS.format(host)
+    return f"Port {port} of {host} can't be used (error {error.errno} of the operating system)."
+
+
+def _next_free(where: tuple[Any, ...], first: int) -> int:
+    """The first port from `first` on that can be had at this address."""
+    for port in range(first, min(first + 100, 65536)):
+        with socket(AF_INET6 if ":" in where[0] else AF_INET, SOCK_STREAM) as probe:
+            probe.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+            try:
+                probe.bind((where[0], port))
+                probe.listen(1)
+            except OSError:
+                continue
+            return port
+    return FIRST_FREE_PORT
 
 
 async def serve(application: Any, listening: socket) -> None:
