@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 from jinja2 import Environment
 from litestar import Litestar, Request
@@ -62,6 +63,16 @@ class House:
         if self.host:
             return self.host
         return f"{request.scope['scheme']}://{request.headers.get('host', '')}"
+
+    def is_only_here(self, request: "AnyRequest") -> bool:
+        """Whether links to copy lead to this very computer, which nobody else can open."""
+        if self.host:
+            return False
+        try:
+            name = urlsplit(self.base_of(request)).hostname or ""
+            return name.split(".")[-1] == "localhost" or ipaddress.ip_address(name).is_loopback
+        except ValueError:
+            return False
 
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]

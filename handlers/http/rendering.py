@@ -128,7 +128,8 @@ def fragment(
     """One template as it is, with who is asking as `me`."""
     house = house_of(request)
     me = access.me_of(request.scope["state"].get("current"))
-    text = house.templates.get_template(template).render({"me": me, "status": status, **context})
+    about = {"me": me, "status": status, "only_here": house.is_only_here(request)}
+    text = house.templates.get_template(template).render({**about, **context})
     return Response(text.encode(), status_code=status, media_type=HTML, headers=dict(headers or {}))
 
 
