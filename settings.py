@@ -195,7 +195,7 @@ class _Reader:
             raise WrongSetting(f"{variable} can't be used: its value isn't written in UTF-8.")
         if any(ord(sign) < 32 or ord(sign) == 127 for sign in value):
             raise WrongSetting(f"{variable} can't be used: its value holds a line break or the like.")
-        if len(value) < 2 or value[0] != value[-1] or value[0] not in QUOTES:
+        if len(value) < 2 or value[0] != value[-1] or value[0] not in QUOTES or value[0] in value[1:-1]:
             return value
         # Some programs that read a file of settings, such as Docker, hand quotation marks on.
         if name in SECRET - {"DATABASE_URL"}:

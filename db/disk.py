@@ -18,6 +18,8 @@ NO_FOLDER: Final = "{path} can't be used, since a part of that path is a file, n
 A_FILE: Final = "{path} is a file, and has to be a folder."
 A_FOLDER: Final = "{path} is a folder, and has to be a file."
 MISSING: Final = "There is no {path}."
+# What Python's tempfile says without naming a folder.
+NO_TEMPORARY: Final = "There is no folder for temporary files that can be written: name one in TMPDIR."
 LOOP: Final = "{path} is a symbolic link that leads back to itself."
 TOO_LONG: Final = "{path} is too long for a path."
 BROKEN: Final = "The disk{where} can't be read or written: look at the log of the system."
@@ -46,6 +48,8 @@ _BY_NUMBER: Final = {
 def in_words(error: OSError) -> str:
     """One sentence about what went wrong with which file, without the system's own words."""
     path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | Path) else ""
+    if not path and error.errno == errno.ENOENT:
+        return NO_TEMPORARY
     sentence = _BY_NUMBER.get(error.errno or 0, ELSE)
     return sentence.format(
         path=path or "A file",
@@ -67,15 +71,13 @@ def about(path: Path) -> Iterator[None]:
         raise
 
 
-def refuse_unwritable(file: Path) -> None:
-    """Raises the OSError that opening `file` for reading and writing, and making files beside it, would.
+def refuse_unwritable(*paths: Path) -> None:
+    """Raises the OSError that writing to these folders and files would; what isn't there yet is passed over.
 
     Nothing is opened: closing a database would drop the locks that this process has on it.
     """
-    if file.parent.exists() and not file.parent.is_dir():
-        raise FileExistsError(errno.EEXIST, "", str(file.parent))
-    for path, rights in ((file.parent, os.W_OK | os.X_OK), (file, os.R_OK | os.W_OK)):
-        # A path that isn't there yet is made, and says itself whether that works.
+    for path in paths:
+        rights = os.W_OK | os.X_OK if path.is_dir() else os.R_OK | os.W_OK
         if path.exists() and not os.access(path, rights, effective_ids=True):
             read_only = os.statvfs(path).f_flag & os.ST_RDONLY
             raise OSError(errno.EROFS if read_only else errno.EACCES, "", str(path))

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from db import disk
+
 PRIVATE = 0o600
 POLL_SECONDS = 0.05
 
@@ -17,8 +19,9 @@ POLL_SECONDS = 0.05
 def open_private(path: Path) -> int:
     """Opens a file and makes it if needed; only its owner may read and write it, whatever the umask."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
-    if os.fstat(descriptor).st_mode & 0o777 != PRIVATE:
-        os.fchmod(descriptor, PRIVATE)
+    with disk.about(path):
+        if os.fstat(descriptor).st_mode & 0o777 != PRIVATE:
+            os.fchmod(descriptor, PRIVATE)
     return descriptor
 
 

@@ -69,7 +69,6 @@ class SqliteEngine(SQLiteEngine):
             _left_behind.extend([self._writer, self._reader, self._slow_reader, self._turn])
         refuse_unsuitable(self.file)
         try:
-            refuse_unwritable(self.file)
             self._make_private_files()
             self._turn = Turn(self.beside(".lock"))
         except OSError as error:
@@ -103,6 +102,7 @@ class SqliteEngine(SQLiteEngine):
 
     def _make_private_files(self) -> None:
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        refuse_unwritable(self.file.parent)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(self.file, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
         # SQLite gives its other files the mode of the database. An existing file isn't opened here: closing
@@ -111,6 +111,7 @@ class SqliteEngine(SQLiteEngine):
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mode & 0o777 != PRIVATE:
                     path.chmod(PRIVATE)
+        refuse_unwritable(self.file, self.beside("-wal"), self.beside("-shm"))
 
     def _open_in_turn(self, writer: Lane, turn: Turn) -> None:
         # A new file is given its write-ahead log by one process, while no other has it open.

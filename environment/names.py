@@ -15,11 +15,10 @@ def misspelt(found: Iterable[str], known: Iterable[str]) -> list[str]:
     ours = sorted(PREFIX + name for name in known)
     said = []
     for name in sorted(set(found) - set(ours) - NOT_OURS):
-        if not name.upper().startswith(PREFIX):
-            continue
-        edits, nearest = min((edits_between(name, other), other) for other in ours)
-        if edits <= MOST_EDITS:
-            said.append(f"{name} is no setting and is ignored: did you mean {nearest}?")
+        if name.upper().startswith(PREFIX[:5]):
+            edits, nearest = min((edits_between(name.upper(), other), other) for other in ours)
+            if edits <= MOST_EDITS:
+                said.append(f"{name} is no setting and is ignored: did you mean {nearest}?")
     return said
 
 

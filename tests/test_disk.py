@@ -110,6 +110,14 @@ def test_what_cannot_be_used_is_named_by_every_command(
         assert not [word for word in ("Errno", "Traceback", "unable to open") if word in said], said
 
 
+def test_a_database_that_its_owner_may_not_write_becomes_private_again(checkout: Checkout) -> None:
+    file = checkout.data / "gatehouse.db"
+    file.chmod(0o440)
+
+    assert checkout.run_without_rights("migrate").returncode == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("name", [".env", "data/secret.key"])
 def test_a_file_that_may_not_be_read_is_named(checkout: Checkout, name: str) -> None:
     file = checkout.root / name
@@ -167,6 +175,12 @@ def test_whatever_the_system_refuses_is_said_in_words_of_ours(number: int) -> No
 
     assert os.strerror(number) not in said
     assert said.endswith(".")
+
+
+def test_without_a_folder_for_temporary_files_a_setting_is_named_that_helps() -> None:
+    said = disk.in_words(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/x']"))
+
+    assert said.endswith("name one in TMPDIR.")
 
 
 def test_a_folder_of_somebody_else_is_said_with_both_names() -> None:

@@ -18,6 +18,7 @@ OPERATORS = {
     "db/demo.py",
     "db/driving.py",
     "db/engine.py",
+    "db/disk.py",
     "db/failures.py",
     "db/first_owner.py",
     "db/fitness.py",

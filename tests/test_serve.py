@@ -1,6 +1,7 @@
 """`gatehouse serve` as a process: how it starts, what it prints, and how it ends, well or not."""
 
 import errno
+import os
 import re
 import signal
 import sqlite3
@@ -463,3 +464,22 @@ def test_an_address_that_is_not_ours_is_said_in_one_line(plain_checkout: Checkou
 
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert f"{host} isn't an address of this computer. Try --host" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ((), ""),
+        (("PORT=9000",), " --port 9000"),
+        (("LISTEN=0.0.0.0",), " --host 0.0.0.0"),
+        (("LISTEN=::", "PORT=9000"), " --host :: --port 9000"),
+    ],
+)
+def test_make_hands_port_and_address_on(words: tuple[str, ...], options: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "PORT": "1", "LISTEN": "192.0.2.1"}
+
+    command = ["make", "--dry-run", "run", *words]
+    done = subprocess.run(command, check=True, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+    (last,) = [line for line in done.stdout.splitlines() if "gatehouse serve" in line]
+    assert " ".join(last.split()) == f"exec .venv/bin/gatehouse serve{options}"

@@ -272,6 +272,8 @@ def warnings(**environment: str) -> list[str]:
         ("LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINKS", "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK"),
         ("LABEL_STUDIO_HOTS", "LABEL_STUDIO_HOST"),
         ("LABEL_STUDIO_DATABASEURL", "LABEL_STUDIO_DATABASE_URL"),
+        ("label_studio_app_name", "LABEL_STUDIO_APP_NAME"),
+        ("LABELSTUDIO_APP_URL", "LABEL_STUDIO_APP_URL"),
         ("LABEL_STUDIO_EMAIL_HOST_PASSWROD", "LABEL_STUDIO_EMAIL_HOST_PASSWORD"),
     ],
 )
@@ -321,6 +323,19 @@ def test_what_can_be_read_but_is_of_no_use_is_warned_about_once(
 
     assert said in warning
     assert "sss" not in warning
+
+
+@pytest.mark.parametrize(
+    ("given", "read_as"),
+    [
+        ("'Our Labels'", "Our Labels"),
+        ('"Our Labels"', "Our Labels"),
+        ("'A' and 'B'", "'A' and 'B'"),
+        ("'", "'"),
+    ],
+)
+def test_quotation_marks_that_a_program_has_handed_on_are_dropped(given: str, read_as: str) -> None:
+    assert read({"APP_NAME": given}).app_name == read_as
 
 
 def test_a_session_never_idles_for_longer_than_it_lives() -> None:
