@@ -30,6 +30,10 @@ async def make_backup(args: argparse.Namespace, settings: "Settings") -> str:
         raise Stop(f"{args.file} is there already; --force overwrites it.") from None
     except FileNotFoundError:
         raise Stop(f"There is no folder {args.file.absolute().parent} to write to.") from None
+    except OSError as error:
+        # Not the name that the file bears until it is whole.
+        error.filename = str(args.file)
+        raise
     key = "SECRET_KEY" if settings.secret_key else settings.key_file
     people = number(header.members, "member")
     return f"{args.file} holds {people}. It doesn't hold the secret key: keep {key}, too."

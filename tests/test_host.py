@@ -11,6 +11,7 @@ from tests.reading import read
 
 PASSWORD = "four purple lanterns by the sea"
 OWNER = {"LABEL_STUDIO_USERNAME": "olga@example.org", "LABEL_STUDIO_PASSWORD": PASSWORD}
+APP = "https://app.example.org/projects?tab=1&next=/#open"
 # Followed, these end the session or make files.
 LEFT_OUT = ("logout", ".csv", "static")
 
@@ -49,7 +50,7 @@ def pages_from(browser: httpx.Client, root: str) -> dict[str, int]:
 def test_every_page_works_at_this_address(tmp_path: Path, host: str, plain: str) -> None:
     checkout = Checkout(tmp_path / "checkout")
     root = httpx.URL(plain).path.rstrip("/")
-    with checkout.serve(**OWNER, HOST=host) as server, server.browser() as browser:
+    with checkout.serve(**OWNER, HOST=host, APP_URL=APP) as server, server.browser() as browser:
         # As a proxy passes it on that keeps the name; the browser tells only its origin.
         del browser.headers["Sec-Fetch-Site"]
         origin = plain.removesuffix(root) if root else plain
@@ -58,10 +59,12 @@ def test_every_page_works_at_this_address(tmp_path: Path, host: str, plain: str)
         signed_in = browser.post(f"{root}/user/login", data=form)
         browser.headers["Cookie"] = signed_in.headers["set-cookie"].partition(";")[0]
         pages = pages_from(browser, root)
+        to_app = tree(browser.get(f"{root}/")).all("a", href=APP)
         link = read(browser.get(f"{root}/organization/invite")).controls[""]["value"]
 
     assert server.lines == [f"Gatehouse is at {plain} and listens at {server.base}"]
     assert (signed_in.status_code, signed_in.headers["location"]) == (303, f"{root}/")
     assert set(pages.values()) == {200}
     assert len(pages) > 8
+    assert [element.text for element in to_app] == ["Open Label Studio", "Open Label Studio"]
     assert link.startswith(f"{plain}/user/signup?token=")
