@@ -30,13 +30,18 @@ def check(args: argparse.Namespace) -> int:
 
 async def _findings(settings: "Settings") -> list["Finding"]:
     from db import fitness, secret_key
-    from db.fitness import Finding
 
     def fingerprint() -> str | None:
         key = settings.secret_key or secret_key.read(settings.key_file)
         return fingerprint_of(key) if key else None
 
     found = await fitness.findings(settings.database_url, fingerprint, settings.data_dir)
+    return [*found, await _mail(settings), _proxies(settings), _address(settings)]
+
+
+def _proxies(settings: "Settings") -> "Finding":
+    from db.fitness import Finding
+
     proxies = ", ".join(map(str, settings.trusted_proxies))
     said = (
         f"forwarded headers count from {proxies}"
@@ -45,7 +50,22 @@ async def _findings(settings: "Settings") -> list["Finding"]:
     )
     # Who sends some all the same is seen by the server alone.
     said += "; the log and the Owner's settings page name whoever else sends some"
-    return [*found, await _mail(settings), Finding("proxies", True, said)]
+    return Finding("proxies", True, said)
+
+
+def _address(settings: "Settings") -> "Finding":
+    from db.fitness import Finding
+
+    if settings.https:
+        said = f"people open {settings.host}; over http, or at another address, nobody can sign in"
+    elif settings.host:
+        said = f"people open {settings.host}"
+    else:
+        said = "HOST isn't set, so it is what each request names; a proxy has to pass its Host header on"
+    # Only the server sees at which address a page was opened.
+    return Finding(
+        "address", True, f"{said}; the log and the Owner's settings page name addresses that were refused"
+    )
 
 
 async def _mail(settings: "Settings") -> "Finding":

@@ -25,7 +25,15 @@ PAGE_IN_A_LINE: Final = "{heading}. {text}"
 # Where no page of ours can answer: before it is known which one, or when the page for errors itself fails.
 BROKEN: Final = "Something broke here. It is our fault, and it is noted in the log."
 GET_AND_POST: Final = "This address takes GET and POST."
-OTHER_SITE: Final = "This form was sent from another site, so nothing was done."
+# By origins.Reason. said: the address in the browser; own: what this server calls itself.
+WRONG_ADDRESS: Final[Mapping[str, str]] = {
+    "another-site": "This form was sent from another site. Nothing was changed.",
+    "unsaid": "Nothing was changed: your browser doesn't say which site this page belongs to. "
+    "Reload the page and try again. If that doesn't help, tell the person who runs this server.",
+    "plain": "You opened this page over http. This server is set up for {own}: open it there.",
+    "other-address": "Nothing was changed: your browser says {said}, but this server calls itself {own}. "
+    "Tell the person who runs this server.",
+}
 FORMS_ONLY: Final = "This address takes forms only."
 TOO_LARGE: Final = "That is more than this address takes."
 

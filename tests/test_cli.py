@@ -421,7 +421,7 @@ def test_check_tells_what_is_fit_in_one_line_each(
 
     found = findings(done)
     assert (done.code, done.err) == (0, "")
-    assert list(found) == ["settings", "database", "key", "disk", "mail", "proxies"]
+    assert list(found) == ["settings", "database", "key", "disk", "mail", "proxies", "address"]
     assert {line.partition(",")[0] for line in found.values()} == {"ok"}
     assert "members: 2" in found["database"]
     assert ("pg_trgm" if house.startswith("postgres") else "integrity ok") in found["database"]
@@ -429,6 +429,17 @@ def test_check_tells_what_is_fit_in_one_line_each(
     assert "not set up" in found["mail"]
     assert "10.0.0.0/8" in found["proxies"]
     assert "the Owner's settings page name whoever else sends some" in found["proxies"]
+    assert "HOST isn't set" in found["address"]
+    assert "the Owner's settings page name addresses that were refused" in found["address"]
+
+
+@ON_SQLITE
+def test_check_says_at_which_address_people_sign_in(run: Callable[..., Done], house: str) -> None:
+    secure = findings(run("check", HOST="https://members.example.org"))["address"]
+    plain = findings(run("check", HOST="http://192.0.2.1:8080"))["address"]
+
+    assert "people open https://members.example.org; over http, or at another address, nobody" in secure
+    assert "people open http://192.0.2.1:8080;" in plain
 
 
 @ON_SQLITE

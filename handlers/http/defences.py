@@ -5,16 +5,17 @@ An ASGI layer, since middleware of the framework does not run for addresses it d
 
 import logging
 import re
-from typing import Final
-from urllib.parse import quote, urlsplit
+from typing import Any, Final
+from urllib.parse import quote
 
+from litestar import Request
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from handlers.http import compression
-from handlers.http.access import SESSION_COOKIE, cookie_name
+from handlers.http import compression, errors, origins
 from handlers.http.forms import FORM_TYPE, MAX_BODY_BYTES
 from handlers.http.house import House
+from handlers.http.mismatches import Mismatch, Reason
 from handlers.http.proxies import Headers, Proxies
 from handlers.http.uploads import MAX_UPLOAD_BYTES, UPLOAD_PATH, UPLOAD_TYPE
 from messages import refusals
@@ -27,6 +28,8 @@ POLICY: Final = (
 )
 PERMISSIONS: Final = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 HSTS_SECONDS: Final = 365 * 24 * 3600
+# What no person looks at, and what the page about the wrong address itself needs.
+OPEN_OVER_HTTP: Final = ("/health", "/static/")
 
 # Also as amp;token= and token%3D, which is how links come out of some programs.
 _SECRET: Final = re.compile(rb"(?:^|[&;])(?:token|code)(?:=|%3D)", re.IGNORECASE)
@@ -50,11 +53,14 @@ class Defences:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
             # A header sent twice means the same as one with both values (RFC 9110, 5.3).
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        self._proxies.look_through(scope, headers)
+        scheme = self._proxies.look_through(scope, headers)
         self._strip_root(scope)
         answer = _Answer(send, self._headers(scope))
         try:
-            await self._let_in(scope, receive, answer, headers)
+            if mismatch := self._mismatch(scope, headers, scheme):
+                await self._refuse(scope, receive, answer, mismatch)
+            else:
+                await self._let_in(scope, receive, answer, headers)
         except Exception:
             # The pages for errors are behind us: this is what is left when one of them fails.
             log.exception("the error page itself failed")
@@ -67,8 +73,6 @@ class Defences:
         method = scope["method"]
         if method not in METHODS:
             await _plain(send, 405, refusals.GET_AND_POST, {"Allow": ", ".join(METHODS)})
-        elif method == "POST" and not self._is_ours(scope, headers):
-            await _plain(send, 403, refusals.OTHER_SITE)
         elif method == "POST" and not _is_form(scope, headers):
             await _plain(send, 415, refusals.FORMS_ONLY)
         elif method == "POST" and _is_too_large(scope, headers):
@@ -88,28 +92,27 @@ class Defences:
             scope["path"] = scope["path"][len(root) :] or "/"
             scope["raw_path"] = scope["path"].encode()
 
-    def _is_ours(self, scope: HTTPScope, headers: Headers) -> bool:
-        """Whether an unsafe request comes from our own pages, or from no browser at all.
+    def _mismatch(self, scope: HTTPScope, headers: Headers, forwarded: str) -> Mismatch | None:
+        """What speaks against answering this request at this address; forwarded: see mismatch_of_page."""
+        if scope["method"] == "POST":
+            return origins.mismatch_of_form(self._house, scope, headers)
+        if scope["method"] not in METHODS or scope["path"].startswith(OPEN_OVER_HTTP):
+            return None
+        return origins.mismatch_of_page(self._house, headers, forwarded)
 
-        The rule of Go's http.CrossOriginProtection: Sec-Fetch-Site decides where browsers send it; without it
-        (plain http on a LAN) Origin must be missing or name our host and port. On https, where every browser
-        sends one of them, both missing passes only without a session cookie.
-        """
-        site = headers.get("sec-fetch-site", "")
-        if site:
-            return site in ("same-origin", "none")
-        origin = headers.get("origin", "")
-        if not origin:
-            https = self._house.https or scope["scheme"] == "https"
-            signed_in = cookie_name(self._house, SESSION_COOKIE) in headers.get("cookie", "")
-            return not (https and signed_in)
-        sent = _host_and_port(origin)
-        own = {_host_and_port(f"{scope['scheme']}://{headers.get('host', '')}")}
-        if self._house.host:
-            own.add(_host_and_port(self._house.host))
-        # A proxy may end TLS, so that the scheme we see isn't the browser's: then the default port differs.
-        own |= {(host, {80: 443, 443: 80}.get(port, port)) for host, port in own}
-        return sent[0] != "" and sent in own
+    async def _refuse(self, scope: HTTPScope, receive: Receive, send: Send, mismatch: Mismatch) -> None:
+        # A genuine attack is no news: the request itself has its line.
+        if mismatch.reason is not Reason.ANOTHER_SITE and self._house.pairs.add(mismatch):
+            log.warning(
+                "address: a browser says %s, this server calls itself %s; see HOST in docs/deploy.md",
+                mismatch.said or "nothing",
+                mismatch.own,
+            )
+        if scope["method"] == "HEAD":
+            send = _without_body(send)
+        request: Request[Any, Any, Any] = Request(scope, receive, send)
+        response = errors.wrong_address(request, mismatch)
+        await response.to_asgi_response(app=None, request=request)(scope, receive, send)
 
     def _headers(self, scope: HTTPScope) -> Headers:
         """The headers of every answer (CONTRACT.md §5); files say themselves how long they may be kept."""
@@ -167,14 +170,6 @@ def _is_too_large(scope: HTTPScope, headers: Headers) -> bool:
     length = headers.get("content-length", "")
     most = MAX_UPLOAD_BYTES if scope["path"] == UPLOAD_PATH else MAX_BODY_BYTES
     return length.isdecimal() and int(length[:20]) > most
-
-
-def _host_and_port(url: str) -> tuple[str, int]:
-    try:
-        parts = urlsplit(url)
-        return (parts.hostname or "", parts.port or {"https": 443}.get(parts.scheme, 80))
-    except ValueError:
-        return ("", 0)
 
 
 def _without_body(send: Send) -> Send:

@@ -16,6 +16,7 @@ from db.policy import Busy, DeadLink, Invalid, NotAllowed, Refused, TooManyTries
 from handlers.http import rendering
 from handlers.http.access import NotSetUp, SignInFirst
 from handlers.http.house import AnyRequest, house_of
+from handlers.http.mismatches import Mismatch
 from messages import refusals
 
 log = logging.getLogger("gatehouse")
@@ -53,6 +54,24 @@ async def _answer(
     site = rendering.Site(title="Gatehouse", closed=house_of(request).closed)
     return rendering.fragment(
         request, "error.html", status=status, headers=headers, site=site, toast=None, **context
+    )
+
+
+def wrong_address(request: AnyRequest, mismatch: Mismatch) -> Response[bytes]:
+    """403 for a request that can't be answered at the address it was sent to. The database isn't asked."""
+    if rendering.wants_fragment(request):
+        sentence = refusals.WRONG_ADDRESS[mismatch.reason].format(said=mismatch.said, own=mismatch.own)
+        return rendering.toast(request, sentence, status=403)
+    house = house_of(request)
+    return rendering.fragment(
+        request,
+        "wrong_address.html",
+        status=403,
+        site=rendering.Site(title="Gatehouse", closed=house.closed),
+        reason=mismatch.reason.value,
+        said=mismatch.said,
+        own=mismatch.own,
+        proper=house.host and house.host + rendering.where(request),
     )
 
 

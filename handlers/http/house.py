@@ -13,6 +13,7 @@ from db import setup
 from db.activity_days import Days
 from db.sessions import Ages, Presence
 from db.throttle import Throttle
+from handlers.http.mismatches import Pairs
 from handlers.http.static import StaticFiles
 from links import Signer
 
@@ -25,7 +26,7 @@ class House:
 
     names: of the app and the server, which no password should be made of.
     environment: settings as the Owner may see them, by name. strangers: who sent this process forwarded
-    headers without being a trusted proxy.
+    headers without being a trusted proxy. pairs: addresses for which it refused forms.
     """
 
     signer: Signer
@@ -46,6 +47,7 @@ class House:
     static: StaticFiles
     environment: Mapping[str, str]
     strangers: set[str] = field(default_factory=set)
+    pairs: Pairs = field(default_factory=Pairs)
     presence: Presence = field(default_factory=Presence)
     days: Days = field(default_factory=Days)
     exists: bool = False

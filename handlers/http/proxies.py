@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import re
 from typing import Final
 
 from litestar.types import HTTPScope
@@ -12,6 +13,9 @@ Headers = dict[str, str]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 # So many strangers that send forwarded headers are named, in the log each once.
 MAX_STRANGERS: Final = 100
+_HAS_PORT: Final = re.compile(r"(^[^:]*|\]):\d*$")
+_PORT: Final = re.compile(r"[1-9]\d{0,4}")
+_USUAL_PORTS: Final = {"http": "80", "https": "443"}
 
 log = logging.getLogger("gatehouse")
 
@@ -23,14 +27,17 @@ class Proxies:
         self._networks = networks
         self._strangers = strangers
 
-    def look_through(self, scope: HTTPScope, headers: Headers) -> None:
-        """Puts what trusted proxies forward into `scope` and `headers`, in place of what they said."""
+    def look_through(self, scope: HTTPScope, headers: Headers) -> str:
+        """Puts what trusted proxies forward into `scope` and `headers`, in place of what they said.
+
+        Returns the scheme that they vouch for, "" if none does.
+        """
         peer = scope["client"][0] if scope["client"] else ""
         client = parse(peer)
         if client is None or not self._trusts(client):
-            if "x-forwarded-for" in headers:
+            if any(name.startswith("x-forwarded-") for name in headers):
                 self._name(peer)
-            return
+            return ""
         # Counted from the right: the first address that isn't one of our proxies is the client.
         for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
             address = parse(hop.strip())
@@ -40,11 +47,21 @@ class Proxies:
             if not self._trusts(client):
                 break
         scope["client"] = (str(client), 0)
-        scheme = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip()
-        if scheme in ("http", "https"):
-            scope["scheme"] = scheme
-        host = headers.get("x-forwarded-host", "").rpartition(",")[2].strip()
-        if host:
+        scheme = _last(headers, "x-forwarded-proto").lower()
+        if scheme not in _USUAL_PORTS:
+            scheme = ""
+        scope["scheme"] = scheme or scope["scheme"]
+        self._name_host(scope, headers)
+        return scheme
+
+    def _name_host(self, scope: HTTPScope, headers: Headers) -> None:
+        """The forwarded host, and the forwarded port where the host is given without one."""
+        told = headers.get("host", "")
+        host, port = _last(headers, "x-forwarded-host") or told, _last(headers, "x-forwarded-port")
+        is_unusual = _PORT.fullmatch(port) and port != _USUAL_PORTS[scope["scheme"]]
+        if host and is_unusual and not _HAS_PORT.search(host):
+            host = f"{host}:{port}"
+        if host != told:
             headers["host"] = host
             others = [pair for pair in scope["headers"] if pair[0] != b"host"]
             scope["headers"] = [*others, (b"host", host.encode("latin-1"))]
@@ -57,6 +74,11 @@ class Proxies:
         if peer not in self._strangers and len(self._strangers) < MAX_STRANGERS:
             self._strangers.add(peer)
             log.warning("forwarded headers from %s are ignored: it isn't in TRUSTED_PROXIES", peer)
+
+
+def _last(headers: Headers, name: str) -> str:
+    """What the nearest proxy put into a header, to which each on the way adds its own."""
+    return headers.get(name, "").rpartition(",")[2].strip()
 
 
 def parse(text: str) -> Address | None:

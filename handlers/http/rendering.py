@@ -195,9 +195,13 @@ def local_path(text: str) -> str:
 
 
 def login_path(request: AnyRequest) -> str:
-    """The login page that leads back to where somebody was; for a POST, to the page that held the form."""
-    house = house_of(request)
-    if request.method == "GET" and not is_htmx(request):
+    """The login page that leads back to where somebody was."""
+    return f"/user/login?next={quote(where(request), safe='/')}"
+
+
+def where(request: AnyRequest) -> str:
+    """The local path and query of the page somebody is on; for a POST, of the one that held the form."""
+    if request.method in ("GET", "HEAD") and not is_htmx(request):
         path, query = request.scope["path"], request.scope["query_string"].decode("ascii", "ignore")
     else:
         try:
@@ -206,9 +210,8 @@ def login_path(request: AnyRequest) -> str:
             )
         except ValueError:
             came_from = urlsplit("")
-        path, query = came_from.path.removeprefix(house.root), came_from.query
-    wanted = local_path(path + ("?" + query if query else ""))
-    return f"/user/login?next={quote(wanted, safe='/')}"
+        path, query = came_from.path.removeprefix(house_of(request).root), came_from.query
+    return local_path(path + ("?" + query if query else ""))
 
 
 def toast(request: AnyRequest, sentence: str, *, status: int, refused: bool = True) -> Response[bytes]:

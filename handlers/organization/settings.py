@@ -70,6 +70,7 @@ async def _answer(
         "environment": house.environment,
         "mail_health": await outbox.health() if house.mail else None,
         "strangers": sorted(house.strangers),
+        "mismatches": list(house.pairs),
         **more,
     }
     if rendering.wants_fragment(request):

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from playwright.async_api import Page
+from playwright.async_api import Page, Route
 
 Act = Callable[[Page], Awaitable[None]]
 
@@ -67,6 +67,26 @@ def menu(selector: str) -> Act:
 
     async def act(page: Page) -> None:
         await page.locator(f"{selector} > summary").click()
+
+    return act
+
+
+def through_a_proxy(*, posting: bool, **headers: str) -> Act:
+    """Opens the login page again, or sends its form, as over http through a proxy with these headers."""
+
+    async def act(page: Page) -> None:
+        async def hand_on(route: Route) -> None:
+            sent = {name: value for name, value in route.request.headers.items() if "sec-" not in name}
+            await route.fulfill(response=await route.fetch(headers={**sent, **named}))
+
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        await page.route("**/user/login", hand_on)
+        if posting:
+            async with page.expect_navigation():
+                await page.get_by_role("button", name="Log in").click()
+        else:
+            await page.reload()
+        await page.unroute("**/user/login")
 
     return act
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 
 from playwright.async_api import Browser
 
@@ -19,6 +20,7 @@ from tests.browser.acts import (
     menu,
     select_everyone,
     show_password,
+    through_a_proxy,
     type_known_words,
 )
 from tests.browser.desk import Desk
@@ -97,6 +99,18 @@ async def founded(site: Site) -> list[Stop]:
         Stop("member's panel, long name", "olga", MEMBERS, act=dialog(" ".join(LONG_NAME))),
         Stop("refused in a toast", "olga", MEMBERS, act=be_refused),
         Stop("given, with Undo", "olga", MEMBERS, act=give_role("Ben", "Reviewer")),
+    ]
+
+
+async def misaddressed(_: Site) -> list[Stop]:
+    """What is said where the browser's address and HOST, which is https, don't agree."""
+    login = "/user/login"
+    other = through_a_proxy(posting=True, origin="https://members.example.org:8443")
+    return [
+        Stop("over http", "", login, act=through_a_proxy(posting=False, X_Forwarded_Proto="http")),
+        Stop("another address", "", login, act=other),
+        Stop("address unsaid", "", login, act=through_a_proxy(posting=True, origin="null")),
+        Stop("another site", "", login, act=through_a_proxy(posting=True, Sec_Fetch_Site="cross-site")),
     ]
 
 
@@ -229,6 +243,7 @@ async def confirmation_link(member_id: int) -> tuple[int, str]:
 # What each kind of site is set up with, and its pages; "inviting" also needs a mail server.
 PREPARATIONS: Mapping[str, Callable[[Site], Awaitable[list[Stop]]]] = {
     "founded": founded,
+    "misaddressed": misaddressed,
     "crowded": crowded,
     "debugging": debugging,
     "lonely": lonely,
@@ -248,6 +263,8 @@ async def prepared(kind: str) -> AsyncIterator[tuple[Site, list[Stop]]]:
             closed=kind == "lonely",
             debug=kind == "debugging",
             app_url="https://label.example.org/",
+            host="https://members.example.org" if kind == "misaddressed" else "",
+            trusted_proxies=(ip_network("127.0.0.1"),) if kind == "misaddressed" else (),
             mail=server.account() if kind == "inviting" else None,
         )
         async with Site.opened(settings, founded=kind not in ("unfounded", "broken")) as site:

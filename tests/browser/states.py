@@ -6,6 +6,7 @@ from typing import Final
 from playwright.async_api import Page, Route
 
 from db import engine
+from handlers.http.mismatches import Mismatch, Reason
 from tests.browser import inviting, unusual
 from tests.browser.acts import Act, Stop
 from tests.browser.inviting import INVITATIONS
@@ -24,6 +25,9 @@ async def seldom(site: Site) -> list[Stop]:
     await unusual.come(site)
     batch = await inviting.invite(site, "olga", *(f"guest{number}@example.org" for number in range(50)))
     few = await inviting.invite(site, "olga", inviting.LONG_ADDRESS, "فاطمة الحسن <guest@example.org>")
+    site.house.strangers.add("192.0.2.44")
+    for said in ("", f"https://{'long-' * 17}name.example:8443"):
+        site.house.pairs.add(Mismatch(Reason.OTHER_ADDRESS, said, "http://members.example.org"))
     await engine.write(engine.execute, "UPDATE links SET max_uses = 1, uses = 1 WHERE purpose = 'invite'")
     return [
         Stop("invitations, many", "olga", INVITATIONS),

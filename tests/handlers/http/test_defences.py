@@ -225,7 +225,10 @@ TRUTH_ON_HTTPS = [
     ({}, False, True),
     ({"Origin": HTTPS}, True, True),
     ({"Origin": f"{HTTPS}:443"}, True, True),
-    ({"Origin": "http://members.example.org"}, True, True),
+    # Over http no browser keeps the cookies of an https address.
+    ({"Origin": "http://members.example.org"}, True, False),
+    ({"Origin": "http://members.example.org"}, False, False),
+    ({"Origin": "http://127.0.0.1:8080", "Host": "127.0.0.1:8080"}, False, False),
     ({"Origin": "null"}, True, False),
     ({"Origin": f"{HTTPS}:8443"}, True, False),
     # The proxy hands on a Host of its own: HOST counts.

@@ -75,3 +75,45 @@ async def test_a_stranger_that_forwards_is_named_in_the_log_once(
     assert [record.getMessage() for record in caplog.records if "192.0.2.77" in record.getMessage()] == [
         "forwarded headers from 192.0.2.77 are ignored: it isn't in TRUSTED_PROXIES"
     ]
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "base"),
+    [
+        ("10.0.0.1", {"Port": "8443", "Proto": "https"}, "https://testserver:8443"),
+        ("10.0.0.1", {"Port": "8080", "Proto": "http"}, "http://testserver:8080"),
+        ("10.0.0.1", {"Port": "8080"}, "http://testserver:8080"),
+        ("10.0.0.1", {"Port": "443", "Proto": "https"}, "https://testserver"),
+        ("10.0.0.1", {"Port": "80", "Proto": "https"}, "https://testserver:80"),
+        ("10.0.0.1", {"Port": "8443", "Host": "a.example"}, "http://a.example:8443"),
+        ("10.0.0.1", {"Host": "a.example:8443"}, "http://a.example:8443"),
+        # A port that is named with the host is the browser's own.
+        ("10.0.0.1", {"Port": "443", "Host": "a.example:8443"}, "http://a.example:8443"),
+        ("10.0.0.1", {"Port": "8443", "Host": "[2001:db8::5]"}, "http://[2001:db8::5]:8443"),
+        ("10.0.0.1", {"Port": "8443", "Host": "[2001:db8::5]:9000"}, "http://[2001:db8::5]:9000"),
+        ("10.0.0.1", {"Port": "1, 8443"}, "http://testserver:8443"),
+        ("10.0.0.1", {"Port": "8443 "}, "http://testserver:8443"),
+        ("10.0.0.1", {"Port": "0"}, "http://testserver"),
+        ("10.0.0.1", {"Port": "x@evil.example"}, "http://testserver"),
+        ("10.0.0.1", {"Port": ""}, "http://testserver"),
+        ("192.0.2.1", {"Port": "8443", "Host": "a.example:8443"}, "http://testserver"),
+    ],
+)
+async def test_the_port_of_trusted_proxies_counts(
+    behind: Site, peer: str, headers: dict[str, str], base: str
+) -> None:
+    forwarded = {f"X-Forwarded-{name}": value for name, value in headers.items()}
+    olga = await behind.sign_in("olga", peer)
+
+    link = tree(await olga.get("/organization/invite", headers=forwarded)).one(id="invite-link")
+    posted = await olga.post("/user/logout", headers={**forwarded, "Origin": base})
+
+    assert link["value"].startswith(f"{base}/user/signup?token=")
+    assert posted.status_code == 303
+
+
+@pytest.mark.parametrize("name", ["For", "Proto", "Host", "Port"])
+async def test_any_forwarded_header_of_a_stranger_is_noted(behind: Site, name: str) -> None:
+    await behind.visitor("192.0.2.78").get("/health", headers={f"X-Forwarded-{name}": "1"})
+
+    assert "192.0.2.78" in behind.house.strangers

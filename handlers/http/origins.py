@@ -1,0 +1,79 @@
+"""Whether a form comes from our own pages; if not, what browser and server call the address of this site."""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from litestar.types import HTTPScope
+
+from handlers.http.access import SESSION_COOKIE, cookie_name
+from handlers.http.house import House
+from handlers.http.mismatches import Mismatch, Reason
+from handlers.http.proxies import Headers
+
+MAX_SHOWN: Final = 100
+PORTS: Final = {"http": 80, "https": 443}
+
+
+def mismatch_of_page(house: House, headers: Headers, forwarded: str) -> Mismatch | None:
+    """A page opened over http although HOST is https, where that is certain.
+
+    forwarded: the scheme that a trusted proxy gave. Behind a chain of proxies the inner one may give its own:
+    browsers name Sec-Fetch-Site over https alone, and return a __Host- cookie there alone.
+    """
+    over_https = "sec-fetch-site" in headers or _has_session_cookie(house, headers)
+    if not house.https or forwarded != "http" or over_https:
+        return None
+    return Mismatch(Reason.PLAIN, _shown(f"http://{headers.get('host', '')}"), origin_of(house.host))
+
+
+def mismatch_of_form(house: House, scope: HTTPScope, headers: Headers) -> Mismatch | None:
+    """None for an unsafe request from our own pages, or from no browser at all.
+
+    The rule of Go's http.CrossOriginProtection: Sec-Fetch-Site decides where browsers send it; without it
+    (plain http on a LAN) Origin must be missing or name our host and port. On https, where every browser
+    sends one of them, both missing passes only without a session cookie, and an http:// Origin never does.
+    """
+    site, origin = headers.get("sec-fetch-site", ""), headers.get("origin", "")
+    here = f"{scope['scheme']}://{headers.get('host', '')}"
+    own = origin_of(house.host) if house.host else _shown(here)
+    if site:
+        passes = site in ("same-origin", "none")
+        return None if passes else Mismatch(Reason.ANOTHER_SITE, _shown(origin), own)
+    if not origin:
+        https = house.https or scope["scheme"] == "https"
+        suspicious = https and _has_session_cookie(house, headers)
+        return Mismatch(Reason.UNSAID, "", own) if suspicious else None
+    sent = _host_and_port(origin)
+    if not sent[0]:
+        return Mismatch(Reason.UNSAID, "", own)
+    known = {_host_and_port(here), *([_host_and_port(house.host)] if house.host else [])}
+    if house.https and origin.lower().startswith("http:"):
+        names = {host for host, _ in known}
+        reason = Reason.PLAIN if sent[0] in names else Reason.OTHER_ADDRESS
+        return Mismatch(reason, _shown(origin), own)
+    # A proxy may end TLS, so that the scheme we see isn't the browser's: then the default port differs.
+    known |= {(host, {80: 443, 443: 80}.get(port, port)) for host, port in known}
+    return None if sent in known else Mismatch(Reason.OTHER_ADDRESS, _shown(origin), own)
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an address that is known to be one."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _has_session_cookie(house: House, headers: Headers) -> bool:
+    return cookie_name(house, SESSION_COOKIE) in headers.get("cookie", "")
+
+
+def _shown(origin: str) -> str:
+    """An address from a header, short enough for a page; "" if it isn't one."""
+    return origin[:MAX_SHOWN] if _host_and_port(origin)[0] else ""
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(url)
+        return (parts.hostname or "", parts.port or PORTS.get(parts.scheme, 80))
+    except ValueError:
+        return ("", 0)
