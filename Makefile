@@ -4,6 +4,7 @@
 #   make run LISTEN=0.0.0.0   the same for other computers
 #   make demo              the same with thirty made-up people, on a throw-away database
 #   make test [ARGS=…]     every test, on SQLite, on PostgreSQL and in a browser; ARGS go to pytest
+#   make test-tools        what the tests need beside Python packages; as root it is installed by apt
 #   make check             lint, format and types
 #   make bench             the figures of docs/performance.md
 #   make lighthouse        Lighthouse's scores of login, sign-up and members; needs Node and npm
@@ -21,7 +22,7 @@ BIN = .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 ADDRESS = $(if $(LISTEN),--host $(LISTEN)) $(if $(PORT),--port $(PORT))
 
-.PHONY: run demo test check bench lighthouse pictures lock clean
+.PHONY: run demo test test-tools check bench lighthouse pictures lock clean
 
 run: .venv/runtime
 	@exec $(BIN)/gatehouse serve $(ADDRESS)
@@ -29,9 +30,11 @@ run: .venv/runtime
 demo: .venv/runtime
 	@exec $(BIN)/gatehouse demo $(ADDRESS)
 
-test: .venv/dev
-	@$(BIN)/python -m tests.provide
+test: test-tools
 	@$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal $(ARGS)
+
+test-tools: .venv/dev
+	@$(BIN)/python -m tests.provide
 
 check: .venv/dev
 	@$(BIN)/ruff check .

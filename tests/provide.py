@@ -1,4 +1,4 @@
-"""Fetches what the tests need beside Python packages: a PostgreSQL server and a Chromium.
+"""Fetches what the tests need beside Python packages: a PostgreSQL server, a Chromium, nginx and Caddy.
 
 `python -m tests.provide` runs once before the tests, so that their processes don't fetch side by side.
 It ends with 1 and one line that says how to get what is missing.
@@ -40,6 +40,9 @@ PACKAGE_MANAGERS = {
     "pacman": ["-Sy", "--noconfirm", "chromium"],
 }
 
+# The package that brings each of these programs, by apt.
+PROXIES = {"nginx": "nginx-light", "caddy": "caddy"}
+
 BROWSER_START_SECONDS = 60
 CONNECT_SECONDS = 5
 
@@ -51,6 +54,7 @@ def main(arguments: list[str]) -> int:
             return 0
         print(f"PostgreSQL for the tests: {check_postgres()}")
         print(f"Browser for the tests: {browser()}")
+        print(f"Proxies for the tests: {', '.join(program(name) for name in PROXIES)}")
     except Missing as missing:
         print(missing, file=sys.stderr)
         return 1
@@ -103,6 +107,24 @@ async def full_server() -> str:
         else:
             return url
     raise Missing(f"No PostgreSQL with pg_trgm to be used on 127.0.0.1:5432 ({reason}).")
+
+
+def program(name: str) -> str:
+    """The full path of nginx or Caddy, installed by apt if it is missing and we are root. Raises Missing."""
+    if not _installed_program(name) and os.geteuid() == 0 and shutil.which("apt-get"):
+        print(f"Installing {name} with apt-get", flush=True)
+        _succeeds(["apt-get", "update", "--quiet"])
+        _succeeds(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", PROXIES[name]])
+    if found := _installed_program(name):
+        return found
+    raise Missing(
+        f"{name} is missing: install it (Debian: apt install {PROXIES[name]}; macOS: brew install {name})."
+    )
+
+
+def _installed_program(name: str) -> str | None:
+    # Debian keeps nginx where only root looks.
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
 
 
 def browser() -> str:
@@ -167,8 +189,8 @@ def _from_playwright() -> str | None:
     if found := _working(program):
         return found
     # It needs libraries of the system, which Playwright can name to the package manager.
-    if (privilege := _privilege()) is not None:
-        _succeeds([*privilege, *playwright, "install-deps", "chromium"])
+    if os.geteuid() == 0:
+        _succeeds([*playwright, "install-deps", "chromium"])
     return _working(program)
 
 
@@ -180,25 +202,14 @@ def _playwright_program() -> str:
 
 
 def _from_package_manager() -> str | None:
-    privilege = _privilege()
     manager = next((name for name in PACKAGE_MANAGERS if shutil.which(name)), None)
-    if privilege is None or manager is None:
+    if os.geteuid() != 0 or manager is None:
         return None
     print(f"Installing Chromium with {manager}", flush=True)
     if manager == "apt-get":
-        _succeeds([*privilege, manager, "update", "--quiet"])
-    _succeeds([*privilege, manager, *PACKAGE_MANAGERS[manager]])
+        _succeeds([manager, "update", "--quiet"])
+    _succeeds([manager, *PACKAGE_MANAGERS[manager]])
     return _installed()
-
-
-def _privilege() -> list[str] | None:
-    """What has to stand before a command that changes the system: nothing, sudo, or None if it can't be."""
-    if os.geteuid() == 0:
-        return []
-    # Without asking for a password: nobody may be there to type it.
-    if shutil.which("sudo") and _succeeds(["sudo", "-n", "true"]):
-        return ["sudo", "-n"]
-    return None
 
 
 def _succeeds(command: list[str]) -> bool:
