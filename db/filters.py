@@ -137,8 +137,8 @@ class Filter:
         return found
 
     @property
-    def terms(self) -> tuple[str, ...]:
-        """What must occur in a member's search key; () when nothing is searched for."""
+    def terms(self) -> tuple[tuple[str, ...], ...]:
+        """Of each tuple one must occur in a member's search key; () when nothing is searched for."""
         return search_terms(self.q)
 
     @property

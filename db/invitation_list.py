@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
-from db import clock, engine, ids, keys, request_list
+from db import clock, engine, ids, keys, request_list, search
 from db.policy import Invalid, Role
 from messages import by_field, logbook
 
@@ -261,8 +261,9 @@ def _where(shown: Filter) -> tuple[str, list[object]]:
     if shown.batch:
         parts.append("i.batch_id = ?")
         args.append(shown.batch)
-    for term in keys.fold_text(shown.q).split():
-        escaped = "".join(f"\\{sign}" if sign in "%_\\" else sign for sign in term)
-        parts.append("(i.search_key LIKE ? ESCAPE '\\' OR b.search_key LIKE ? ESCAPE '\\')")
-        args += [f"%{escaped}%"] * 2
+    words = keys.search_words(shown.q)
+    if words:
+        condition, looked_for = search.containing(words, "i.search_key", "b.search_key")
+        parts.append(condition)
+        args += looked_for
     return " AND ".join(parts), args

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from db import addresses, engine, keys
+from db import addresses, engine, keys, search
 
 PAGE_SIZE: Final = 50
 
@@ -55,10 +55,11 @@ async def page(q: str = "", *, after: int = 0, before: int = 0) -> Page:
 
 async def _page(q: str, after: int, before: int) -> Page:
     where, args = SEEN, list[object]()
-    for term in keys.fold_text(q).split():
-        escaped = "".join(f"\\{sign}" if sign in "%_\\" else sign for sign in term)
-        where += " AND r.search_key LIKE ? ESCAPE '\\'"
-        args.append(f"%{escaped}%")
+    words = keys.search_words(q)
+    if words:
+        condition, looked_for = search.containing(words, "r.search_key")
+        where += f" AND {condition}"
+        args += looked_for
     ((total,),) = await engine.rows(f"SELECT COUNT(*) FROM request AS r WHERE {where}", *args)
     place, order = ("r.id > ?", "ASC") if before else ("r.id < ?", "DESC")
     beyond = f" AND {place}" if before or after else ""

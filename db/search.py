@@ -78,20 +78,32 @@ async def _walk(filter: Filter, column: str, beyond: int | None, descending: boo
     )
 
 
-def _matching(terms: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
+def _matching(terms: Sequence[Sequence[str]]) -> tuple[str, str, list[str]]:
     """FROM and the beginning of WHERE, the id by which it is walked along, and the arguments."""
     if engine.dialect() == "sqlite":
         # Each term is a quoted phrase of FTS5, in which only the quotation mark itself has a meaning. The
         # join's order is fixed: hits come from the index by rowid, so nothing has to be sorted.
-        phrases = " ".join('"' + term.replace('"', '""') + '"' for term in terms)
+        phrases = " AND ".join(f"({' OR '.join(map(_quoted, spellings))})" for spellings in terms)
         source = "member_search AS s CROSS JOIN member AS m ON m.id = s.rowid WHERE s.search_key MATCH ?"
-        return source, "s.rowid", (phrases,)
-    likes = " AND ".join("m.search_key LIKE ?" for _ in terms)
-    return f"member AS m WHERE {likes}", "m.id", tuple(f"%{_escaped(term)}%" for term in terms)
+        return source, "s.rowid", [phrases]
+    condition, args = containing(terms, "m.search_key")
+    return f"member AS m WHERE {condition}", "m.id", args
+
+
+def _quoted(term: str) -> str:
+    return '"' + term.replace('"', '""') + '"'
+
+
+def containing(terms: Sequence[Sequence[str]], *columns: str) -> tuple[str, list[str]]:
+    """A condition, and its arguments: of each term one spelling occurs in one of the columns."""
+    conditions, args = [], list[str]()
+    for spellings in terms:
+        ways = [f"{column} LIKE ? ESCAPE '\\'" for column in columns for _ in spellings]
+        conditions.append(f"({' OR '.join(ways)})")
+        args += [f"%{_escaped(spelling)}%" for spelling in spellings] * len(columns)
+    return " AND ".join(conditions), args
 
 
 def _escaped(term: str) -> str:
     """The term as LIKE takes it literally."""
-    for sign in ("\\", "%", "_"):
-        term = term.replace(sign, f"\\{sign}")
-    return term
+    return "".join(f"\\{sign}" if sign in "%_\\" else sign for sign in term)

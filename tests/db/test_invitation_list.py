@@ -55,7 +55,8 @@ async def test_it_is_searched_by_address_name_and_inviter(site: Site) -> None:
     await invite(site, "ben@example.org", by=acting(site, "alma"))
 
     assert await listed(q="MULLER") == ["zoe@example.org"]
-    assert await listed(q="müller zoe") == ["zoe@example.org"]
+    for spelling in ("müller zoe", "mueller", "uelle"):
+        assert await listed(q=spelling) == ["zoe@example.org"]
     assert await listed(q="%_s") == ["100%_sure@example.org"]
     assert await listed(q="alma") == ["ben@example.org"]
     assert len(await listed(q="olga")) == 3

@@ -1,0 +1,112 @@
+"""Keys of search: the spellings of a name, and how those of earlier programs are written anew."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from db import directory, engine, keys, migrate, request_list
+from db.directory import Filter
+from db.policy import Role
+from tests.bench import seed
+
+BEFORE = "2026-11-22T12:00:00:000002"
+KEY_COLUMNS = list(seed.COLUMNS).index("name_key"), list(seed.COLUMNS).index("search_key")
+PEOPLE = (
+    ("muller@example.org", "Jörg", "Müller"),
+    ("cara@example.org", "Cara", "O’Neill"),
+    ("d'arcy@example.org", "", ""),
+    ("plain@example.org", "Ada", "Lovelace"),
+)
+
+
+@pytest.mark.parametrize(
+    ("word", "ways"),
+    [
+        ("Müller", ["muller", "mueller"]),
+        ("mu\u0308ller", ["muller", "mueller"]),
+        ("MUELLER", ["mueller"]),
+        ("Ødegård", ["odegard", "odegaard", "oedegard", "oedegaard"]),
+        ("Straße", ["strasse"]),
+        ("STRAẞE", ["strasse"]),
+        ("Đorđe", ["dorde", "dordje", "djorde", "djordje"]),
+        ("Łódź", ["lodz"]),
+        ("Yıldız", ["yildiz"]),
+        ("Ærø", ["aero", "aeroe"]),
+        ("Þórður", ["thordur"]),
+        ("Noël", ["noel"]),
+        ("ääääää", ["aaaaaa", "aeaeaeaeaeae"]),
+        ("O’Neill", ["oneill"]),
+        ("Мар’яна", ["маряна"]),
+    ],
+)
+def test_a_word_has_the_spellings_that_people_use(word: str, ways: list[str]) -> None:
+    assert keys.spellings(word) == ways
+
+
+@pytest.mark.parametrize("sign", "'`´ʹʻʼʽʾʿˈ‘’‚‛′＇ꞌ՚׳")
+def test_every_apostrophe_is_left_out(sign: str) -> None:
+    assert keys.fold_text(f"O{sign}Neill") == keys.fold_text("ONeill") == "oneill"
+
+
+@pytest.mark.parametrize("sign", "-‐‑‒–—―−－﹣־")
+def test_every_dash_is_a_hyphen(sign: str) -> None:
+    assert keys.fold_text(f"Anne{sign}Marie") == "anne-marie"
+
+
+def test_names_sort_without_apostrophes_and_accents() -> None:
+    names = ["Özil", "O’Neill", "Oneal", "ONeill", "Ottaviano", "Mueller", "Müller"]
+
+    order = sorted(names, key=lambda name: keys.name_key(name, "", "x@example.org"))
+
+    assert order == ["Mueller", "Müller", "Oneal", "O’Neill", "ONeill", "Ottaviano", "Özil"]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=12))
+def test_every_name_is_found_as_it_is_written(name: str) -> None:
+    key = keys.search_key(name, "", "a@example.org", "a@example.org")
+
+    for spellings in keys.search_terms(name):
+        assert any(spelling in key for spelling in spellings)
+
+
+@given(st.text(max_size=200))
+def test_a_search_has_few_spellings_and_no_empty_one(text: str) -> None:
+    for spellings in keys.search_terms(text):
+        assert 1 <= len(spellings) <= 3 * 2**keys.MAX_MIXED
+        assert all(len(spelling) >= 3 for spelling in spellings)
+
+
+def with_old_keys(person: tuple[str, str, str]) -> tuple[Any, ...]:
+    row = list(seed.row(1, "AN", *person))
+    row[KEY_COLUMNS[0]], row[KEY_COLUMNS[1]] = "old", f"  old  {person[0]}"
+    return tuple(row)
+
+
+async def test_the_keys_of_everybody_are_written_anew(empty_database_url: str) -> None:
+    engine.use(empty_database_url)
+    await engine.start()
+    try:
+        await engine.write(migrate.forwards, BEFORE)
+        await engine.write(seed.insert, [*map(with_old_keys, PEOPLE), seed.row(1, "DI", removed_at=5)])
+        await engine.write(
+            engine.execute,
+            "INSERT INTO request (email, email_key, name, words, search_key, link_id, made_at, confirmed_at,"
+            " invitation_id, ended_at, end_reason)"
+            " VALUES ('g@example.org', 'g@example.org', 'Göran', '', 'old', 0, 1, 1, 0, 0, '')",
+        )
+
+        assert await migrate.migrate()
+
+        for q, email in (("mueller", "muller@example.org"), ("o'neill", "cara@example.org")):
+            assert [row.email for row in (await directory.page(Filter(q=q))).rows] == [email]
+        assert [line.name for line in (await request_list.page("goeran")).lines] == ["Göran"]
+        assert (await directory.page(Filter(q="old"))).rows == ()
+        found = await engine.rows("SELECT email, first_name, last_name, name_key, search_key FROM member")
+        for email, first, last, name_key, search_key in found:
+            assert name_key == (keys.name_key(first, last, email) if email else "")
+            assert search_key == (keys.search_key(first, last, email, email) if email else "")
+        assert (await directory.counts())[Role.ANNOTATOR] == len(PEOPLE)
+    finally:
+        await engine.stop()
