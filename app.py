@@ -22,6 +22,7 @@ from litestar.plugins.core import MsgspecDIPlugin
 import mailer
 from db import (
     deactivation,
+    drafts,
     engine,
     invitation_care,
     last_day,
@@ -228,5 +229,6 @@ async def _sweep(house: House) -> None:
     await links.stamp_expired()
     await throttle.sweep()
     await uploads.sweep()
+    await drafts.sweep()
     await request_ends.sweep()
     await outbox.sweep()

@@ -37,9 +37,9 @@ KEPT: Final = (
     "request",
     "outbox",
 )
-# The key's fingerprint stands in the header, the ledger is summed anew, counted tries and uploads live for
-# minutes.
-LEFT_OUT: Final = ("installation", "role_ledger", "throttle", "upload")
+# The key's fingerprint stands in the header, the ledger is summed anew, and counted tries, uploads and drafts
+# live for an hour at most.
+LEFT_OUT: Final = ("installation", "role_ledger", "throttle", "upload", "draft")
 # Tables of one row, whose key is given, not counted.
 UNCOUNTED: Final = ("organization", "activity_mark")
 PRIVATE: Final = 0o600

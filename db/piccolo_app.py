@@ -24,6 +24,7 @@ APP_CONFIG = AppConfig(
         tables.Invitation,
         tables.Request,
         tables.Upload,
+        tables.Draft,
         tables.Outbox,
     ],
 )

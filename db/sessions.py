@@ -15,6 +15,8 @@ from messages import refusals
 
 UNKEPT_AGE_MS: Final = 12 * 60 * 60 * 1000
 MAX_DEVICE_CHARACTERS: Final = 80
+# Whose session has ended is known for so long, so that what they typed can be kept (db/drafts.py).
+REMEMBERED_MS: Final = 12 * 60 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,15 +235,36 @@ async def _end(session_id: int, reason: str) -> int:
 
 
 async def sweep(ages: Ages) -> int:
-    """Inside a write: deletes sessions that have ended, or whose time is over. Returns how many."""
+    """Inside a write: ends sessions whose time is over, deletes those that ended REMEMBERED_MS ago or more.
+
+    Returns how many it deleted.
+    """
     ages, now = await in_force(ages), clock.now()
-    return await engine.execute(
-        "DELETE FROM session WHERE ended_at > 0 OR expires_at <= ? OR used_at <= ?"
-        " OR (kept = 1 AND made_at <= ?)",
+    await engine.execute(
+        "UPDATE session SET ended_at = ?, end_reason = 'expired'"
+        " WHERE ended_at = 0 AND (expires_at <= ? OR used_at <= ? OR (kept = 1 AND made_at <= ?))",
+        now,
         now,
         now - ages.idle,
         now - ages.kept,
     )
+    return await engine.execute(
+        "DELETE FROM session WHERE ended_at > 0 AND ended_at <= ?", now - REMEMBERED_MS
+    )
+
+
+async def member_of_ended(token: str) -> int:
+    """Inside a read: whose ended session this was, 0 for none, an open one, or somebody shut out.
+
+    It tells whose typed text to keep, and opens nothing.
+    """
+    found = await engine.rows(
+        "SELECT m.id FROM session AS s JOIN member AS m ON m.id = s.member_id"
+        " WHERE s.token_hash = ? AND s.ended_at > ? AND m.removed_at = 0 AND m.role <> 'DI'",
+        token_hash(token),
+        max(0, clock.now() - REMEMBERED_MS),
+    )
+    return int(found[0][0]) if found else 0
 
 
 class Presence:

@@ -221,6 +221,17 @@ class Upload(Table, tablename="upload"):
     content = Text()
 
 
+class Draft(Table, tablename="draft"):
+    """What was typed into a form whose session had ended: fields as JSON, for its member, for an hour."""
+
+    id = BigSerial(primary_key=True)
+    member_id = BigInt()
+    key_hash = Text()
+    page = Text()
+    content = Text()
+    made_at = BigInt()
+
+
 class Outbox(Table, tablename="outbox"):
     """A mail that is owed: queued in the transaction of its cause, delivered by whoever claims it."""
 

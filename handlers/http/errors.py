@@ -13,7 +13,7 @@ from litestar.types import ASGIApp, ExceptionHandlersMap, Receive, Scope, Send
 
 from db import engine
 from db.policy import Busy, DeadLink, Invalid, NotAllowed, Refused, TooManyTries, Unknown
-from handlers.http import rendering
+from handlers.http import drafts, rendering
 from handlers.http.access import NotSetUp, SignInFirst
 from handlers.http.house import AnyRequest, house_of
 from handlers.http.mismatches import Mismatch
@@ -80,16 +80,17 @@ async def not_set_up(request: AnyRequest, _: NotSetUp) -> Response[bytes]:
 
 
 async def sign_in_first(request: AnyRequest, _: SignInFirst) -> Response[bytes]:
-    """303 to the login page that leads back here, or 401 with HX-Redirect."""
+    """303 to the login page that leads back here, or 401 with HX-Redirect. What was typed is kept."""
     house = house_of(request)
+    login = rendering.login_path(request, await drafts.kept(request))
     if rendering.is_htmx(request):
         return Response(
             b"",
             status_code=401,
             media_type=rendering.HTML,
-            headers={"HX-Redirect": house.root + rendering.login_path(request)},
+            headers={"HX-Redirect": house.root + login},
         )
-    return rendering.redirect(request, rendering.login_path(request))
+    return rendering.redirect(request, login)
 
 
 async def refused(request: AnyRequest, error: Refused) -> Response[bytes]:

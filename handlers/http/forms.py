@@ -35,6 +35,7 @@ MULTILINE_FIELDS: Final = {
     "emails": (200_000, _CONTROL_IN_LINES),
     "link_domains": (20_000, _CONTROL_IN_LINES),
 }
+_DRAFT_KEY: Final = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
 SECRET_FIELDS: Final = frozenset({"password", "current_password"})
 
 
@@ -55,11 +56,16 @@ class Form:
     """values: field -> text, to fill the form again (passwords are always ""). errors: field -> sentences.
 
     autofocus: whether the first wrong field asks for the focus; in a fragment app.js gives it.
+    draft: the key of the draft it was filled from, "" for none; kept: whether the page just did that.
     """
 
-    def __init__(self, names: Iterable[str], sent: Mapping[str, list[str]] | None = None) -> None:
+    def __init__(
+        self, names: Iterable[str], sent: Mapping[str, list[str]] | None = None, *, kept: bool = False
+    ) -> None:
         self._sent = sent or {}
         self.autofocus = True
+        self.kept = kept
+        self.draft = next((key for key in self._sent.get("draft", ()) if _DRAFT_KEY.fullmatch(key)), "")
         self.errors: dict[str, list[str]] = {}
         self.values = {name: self._value(name) for name in names}
         self._secrets = {name: self.values[name] for name in self.values if name in SECRET_FIELDS}

@@ -194,9 +194,9 @@ def local_path(text: str) -> str:
     return text if ok and all(32 < ord(sign) < 127 for sign in text) else "/"
 
 
-def login_path(request: AnyRequest) -> str:
-    """The login page that leads back to where somebody was."""
-    return f"/user/login?next={quote(where(request), safe='/')}"
+def login_path(request: AnyRequest, back_to: str | None = None) -> str:
+    """The login page that leads back to where somebody was, or to `back_to`, a path of ours."""
+    return f"/user/login?next={quote(back_to or where(request), safe='/')}"
 
 
 def where(request: AnyRequest) -> str:

@@ -20,7 +20,7 @@ from db.address_list import AddressList
 from db.invitation_list import Filter
 from db.policy import Invalid, Refused, Role, Unknown
 from db.sessions import Current
-from handlers.http import access, rendering
+from handlers.http import access, drafts, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
 from handlers.http.paths import row_id
@@ -79,6 +79,7 @@ class InvitationsController(Controller):
                 await invitations.preview(listed, role) if listed.entries and not _too_many(listed) else None
             )
             return await _dialog(request, form, plan, status=422)
+        await drafts.sent(current, form)
         notice = batch_sentence(batch, mail=house.mail)
         return rendering.redirect(request, f"/organization/invitations?batch={batch.id}", notice=notice)
 

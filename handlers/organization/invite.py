@@ -4,18 +4,19 @@ from litestar import Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
 from db import invite_link
-from handlers.http import access, rendering
+from handlers.http import access, drafts, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest
-from handlers.organization.dialog import invite_context, link_context
+from handlers.organization.dialog import FIELDS, invite_context, link_context
 from messages import toasts
 
 
 @get("/organization/invite", guards=[access.administrators])
-async def show_invite(request: AnyRequest) -> Response[bytes]:
+async def show_invite(request: AnyRequest, current: access.Asking) -> Response[bytes]:
     """Looking changes nothing: only Reset makes a new link."""
     chosen = "email" if request.query_params.get("way") == "email" else "link"
-    context = await invite_context(request, chosen=chosen)
+    form = await drafts.form_of(request, current, FIELDS)
+    context = await invite_context(request, form=form, chosen=chosen)
     if rendering.wants_fragment(request):
         return rendering.fragment(request, "organization/_invite.html", **context)
     return await rendering.page(request, "organization/invite.html", **context)

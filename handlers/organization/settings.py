@@ -7,7 +7,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from db import clock, days, house_rules, invite_link, link_limits, outbox
 from db.policy import Invalid
-from handlers.http import access, rendering
+from handlers.http import access, drafts, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
 from handlers.organization import settings_form
@@ -22,8 +22,8 @@ class SettingsController(Controller):
     guards = [access.owners]
 
     @get()
-    async def show(self, request: AnyRequest) -> Response[bytes]:
-        return await _answer(request)
+    async def show(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        return await _answer(request, form=await drafts.form_of(request, current, settings_form.FIELDS))
 
     @post(status_code=HTTP_200_OK)
     async def change(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
@@ -37,6 +37,7 @@ class SettingsController(Controller):
         except Invalid as error:
             form.errors.update(error.errors)
             return await _answer(request, form=form, status=422)
+        await drafts.sent(current, form)
         if rules.title == current.title and rendering.wants_fragment(request):
             return await _answer(request, toast=toasts.SAVED)
         # A new name stands around the form as well.

@@ -25,7 +25,7 @@ from db import (
 from db.policy import Invalid, TooManyTries
 from db.sessions import Current
 from db.sign_in import WrongPassword
-from handlers.http import access, rendering
+from handlers.http import access, drafts, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
 from handlers.http.paths import row_id
@@ -42,7 +42,7 @@ class AccountController(Controller):
 
     @get()
     async def show(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
-        return await _page(request, current)
+        return await _page(request, current, form=await drafts.form_of(request, current, NAME_FIELDS))
 
     @post(status_code=HTTP_200_OK)
     async def change(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
@@ -61,6 +61,7 @@ class AccountController(Controller):
             time_zone=form["time_zone"],
             theme=form["theme"],
         )
+        await drafts.sent(current, form)
         return rendering.redirect(request, "/user/account", notice=toasts.SAVED)
 
     @post("/notices", status_code=HTTP_200_OK)

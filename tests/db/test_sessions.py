@@ -159,21 +159,37 @@ async def test_the_sweeper_knows_what_the_owner_settled(site: Site, clock: Modul
     alive = await begin(site, kept=True)
     await settle(site, session_age=2)
 
-    assert await engine.write(sessions.sweep, AGES) == 2
+    await engine.write(sessions.sweep, AGES)
 
+    assert await engine.rows("SELECT 1 FROM session WHERE ended_at > 0") == [(1,), (1,)]
     assert [await works(token) for token in (old, idle, alive)] == [False, False, True]
 
 
-async def test_the_sweeper_deletes_what_has_ended_and_nothing_else(site: Site, clock: ModuleType) -> None:
+async def test_the_sweeper_deletes_what_ended_some_hours_ago_and_nothing_else(
+    site: Site, clock: ModuleType
+) -> None:
     ended, idle = await begin(site), await begin(site, kept=True)
     clock.move(5 * DAY)
     alive = await begin(site, kept=True)
     await works(ended)
 
+    assert await engine.write(sessions.sweep, AGES) == 0
+    clock.move(sessions.REMEMBERED_MS)
     assert await engine.write(sessions.sweep, AGES) == 2
 
     assert await works(alive)
     assert not await works(idle)
+
+
+async def test_a_remembered_session_never_comes_to_life(site: Site, clock: ModuleType) -> None:
+    idle = await begin(site, kept=True)
+    clock.move(5 * DAY)
+    await engine.write(sessions.sweep, AGES)
+
+    clock.move(-5 * DAY)
+
+    assert not await works(idle)
+    assert await engine.read(sessions.member_of_ended, idle) == site.ids["olga"]
 
 
 async def test_a_look_writes_nothing_and_presence_is_written_later(site: Site, clock: ModuleType) -> None:

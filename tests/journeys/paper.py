@@ -99,6 +99,9 @@ class Reader:
             if control.attributes.get("type") == "checkbox":
                 ticked = control["value"] in wanted if isinstance(wanted, list) else "checked" in control
                 pairs += [(name, control["value"])] if ticked else []
+            elif control.attributes.get("type") == "radio":
+                chosen = control["value"] == wanted if wanted is not None else "checked" in control
+                pairs += [(name, control["value"])] if chosen else []
             else:
                 assert not isinstance(wanted, list), f"{name} takes one value"
                 pairs.append((name, _value(control, wanted)))

@@ -1,0 +1,53 @@
+"""What was typed survives a session that ended meanwhile: kept, shown again after signing in, sent by hand.
+
+SHOWN_BY maps the address that a form is posted to onto the page that shows this form.
+"""
+
+import contextlib
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from litestar.exceptions import HTTPException
+
+from db import drafts, engine
+from db.policy import Invalid
+from db.sessions import Current
+from handlers.http.access import SESSION_COOKIE, cookie_name
+from handlers.http.forms import Form, read_fields
+from handlers.http.house import AnyRequest, house_of
+
+INVITE_BY_MAIL: Final = "/organization/invite?way=email"
+SHOWN_BY: Final[Mapping[str, str]] = {
+    "/organization/invitations": INVITE_BY_MAIL,
+    "/organization/invitations/preview": INVITE_BY_MAIL,
+    "/organization/settings": "/organization/settings",
+    "/user/account": "/user/account",
+}
+
+
+async def kept(request: AnyRequest) -> str | None:
+    """Keeps what was posted, if its session has ended lately; the address that shows it again, else None."""
+    shown_by = SHOWN_BY.get(request.scope["path"]) if request.method == "POST" else None
+    token = request.cookies.get(cookie_name(house_of(request), SESSION_COOKIE), "")
+    if not shown_by or not token:
+        return None
+    path, _, query = shown_by.partition("?")
+    # Signing in goes on without a draft when there is nothing to keep, or no place for it.
+    with contextlib.suppress(engine.DatabaseError, HTTPException, Invalid):
+        if key := await drafts.keep(token, path, lambda: read_fields(request)):
+            return f"{path}?{query + '&' if query else ''}draft={key}"
+    return None
+
+
+async def form_of(request: AnyRequest, current: Current, fields: Collection[str]) -> Form | None:
+    """The form with what was kept under the address's `draft`, None when there is nothing."""
+    key = request.query_params.get("draft", "")
+    found = await drafts.find(current.member_id, request.scope["path"], key) if key else None
+    return None if found is None else Form(fields, {**found, "draft": [key]}, kept=True)
+
+
+async def sent(current: Current, form: Form) -> None:
+    """Forgets the draft that this form was filled from, once it was sent. What fails here, time settles."""
+    if form.draft:
+        with contextlib.suppress(engine.DatabaseError):
+            await drafts.discard(current.member_id, form.draft)

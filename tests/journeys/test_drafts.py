@@ -1,0 +1,136 @@
+"""What was typed when the session had ended, with plain forms: it is there again after signing in."""
+
+import pytest
+
+from db import engine, sessions
+from db.policy import Role
+from tests.journeys.paper import Reader
+from tests.site import PASSWORD, Site
+
+KEPT = "We kept what you typed. Check it and send it again."
+
+
+async def end_sessions(site: Site, name: str = "olga") -> None:
+    await engine.write(sessions.end_all, site.ids[name], "ended by its member")
+
+
+async def sign_in(reader: Reader, name: str = "olga") -> None:
+    """By the login page that is open, which leads back."""
+    assert reader.path.startswith("/user/login")
+    await reader.press("Log in", email=f"{name}@example.org", password=PASSWORD)
+
+
+@pytest.mark.parametrize("button", ["Send invitations", "Preview first"])
+async def test_pasted_addresses_are_there_again(site: Site, button: str) -> None:
+    olga = await Reader.signed_in(site, "olga")
+    await olga.open("/organization/invite?way=email")
+    await end_sessions(site)
+
+    await olga.press(button, emails="Ada <ada@example.org>, ben@example.org", role="Reviewer")
+    await sign_in(olga)
+    assert KEPT in olga.text
+    assert await engine.rows("SELECT 1 FROM invitation") == []
+    await olga.press("Send invitations")
+
+    found = await engine.rows("SELECT email, role FROM invitation ORDER BY id")
+    assert found == [("ada@example.org", "RE"), ("ben@example.org", "RE")]
+    assert await engine.rows("SELECT 1 FROM draft") == []
+
+
+async def test_a_wrong_address_of_a_draft_is_told_and_the_draft_lives_on(site: Site) -> None:
+    olga = await Reader.signed_in(site, "olga")
+    await olga.open("/organization/invite?way=email")
+    await end_sessions(site)
+    await olga.press("Send invitations", emails="ada@example.org, nobody@", role="Annotator")
+    await sign_in(olga)
+
+    await olga.press("Send invitations")
+
+    assert olga.status == 422
+    assert len(await engine.rows("SELECT 1 FROM draft")) == 1
+    await olga.press("Send invitations", emails="ada@example.org")
+    assert await engine.rows("SELECT 1 FROM draft") == []
+
+
+async def test_settings_and_role_notes_are_there_again(site: Site) -> None:
+    olga = await Reader.signed_in(site, "olga")
+    await olga.open("/organization/settings")
+    await end_sessions(site)
+
+    await olga.press(
+        "Save", title="Lindenhof", note_RE="Checks labels", link_domains="example.org\nx.example"
+    )
+    await sign_in(olga)
+    assert KEPT in olga.text
+    assert await engine.rows("SELECT title FROM organization") == [("Fenwick Herbarium",)]
+    await olga.press("Save", within="settings")
+
+    assert await engine.rows("SELECT title, link_domains FROM organization") == [
+        ("Lindenhof", "example.org x.example")
+    ]
+    assert await engine.rows("SELECT role, text FROM role_note") == [("RE", "Checks labels")]
+    assert await engine.rows("SELECT 1 FROM draft") == []
+
+
+async def test_the_account_form_is_there_again_for_everybody(site: Site) -> None:
+    await site.person("ada", Role.ANNOTATOR)
+    ada = await Reader.signed_in(site, "ada")
+    await ada.open("/user/account")
+    await end_sessions(site, "ada")
+
+    await ada.press("Save", first_name="Augusta")
+    await sign_in(ada, "ada")
+    await ada.press("Save")
+
+    assert await engine.rows("SELECT first_name FROM member WHERE id = ?", site.ids["ada"]) == [("Augusta",)]
+
+
+async def test_somebody_else_who_signs_in_sees_nothing_of_it(site: Site) -> None:
+    await site.person("alma", Role.ADMINISTRATOR)
+    olga = await Reader.signed_in(site, "olga")
+    await olga.open("/organization/invite?way=email")
+    await end_sessions(site)
+    await olga.press("Send invitations", emails="ada@example.org", role="Annotator")
+
+    await sign_in(olga, "alma")
+
+    assert olga.path.startswith("/organization/invite")
+    assert olga.part("emails") == ""
+    assert KEPT not in olga.text
+
+
+async def test_htmx_is_led_there_too(site: Site) -> None:
+    olga = await site.sign_in("olga")
+    await end_sessions(site)
+
+    for path in ("/organization/invitations", "/organization/invitations/preview"):
+        answer = await olga.press(path, emails="ada@example.org", role="AN")
+
+        assert answer.status_code == 401
+        assert answer.headers["HX-Redirect"].startswith(
+            "/user/login?next=/organization/invite%3Fway%3Demail%26draft%3D"
+        )
+
+
+async def test_a_stranger_and_a_form_that_is_not_kept_only_sign_in(site: Site) -> None:
+    olga = await site.sign_in("olga")
+    await end_sessions(site)
+
+    stranger = await site.visitor().submit("/organization/invitations", emails="ada@example.org", role="AN")
+    password = await olga.submit("/user/account/password", current_password=PASSWORD, password="x" * 20)
+    large = await olga.submit("/organization/invitations", emails="a" * 900_000, role="AN")
+
+    assert [answer.status_code for answer in (stranger, password, large)] == [303, 303, 303]
+    assert await engine.rows("SELECT 1 FROM draft") == []
+    assert "draft" not in f"{stranger.headers['location']} {password.headers['location']}"
+
+
+@pytest.mark.parametrize("key", ["", "x", "é", "A" * 32, "A" * 5_000, "'; DROP TABLE draft"])
+async def test_a_key_that_is_none_shows_the_plain_page(site: Site, key: str) -> None:
+    olga = await site.sign_in("olga")
+
+    for path in ("/organization/invite", "/organization/settings", "/user/account"):
+        answer = await olga.get(path, params={"draft": key})
+
+        assert answer.status_code == 200
+        assert KEPT not in answer.text
