@@ -5,7 +5,7 @@ from typing import Final
 
 from playwright.async_api import Page, Route
 
-from db import engine
+from db import drafts, engine, sessions
 from handlers.http.mismatches import Mismatch, Reason
 from tests.browser import inviting, unusual
 from tests.browser.acts import Act, Stop
@@ -39,6 +39,9 @@ async def seldom(site: Site) -> list[Stop]:
         Stop("settings", "olga", SETTINGS),
         Stop("settings, wrong", "olga", SETTINGS, 422, {"title": "", "link_max_uses": "many", "seen": "x"}),
         Stop("settings, refused", "long", SETTINGS, 403),
+        Stop("settings, kept", "olga", await kept(site, SETTINGS, title="Lindenhof", seen="x")),
+        Stop("invite, kept", "olga", await kept(site, INVITE, emails="Ada <ada@example.org>\n", role="RE")),
+        Stop("account, kept", "olga", await kept(site, "/user/account", first_name="Olga", theme="dark")),
         Stop("roles", "olga", "/organization/roles"),
         Stop("member, not to be changed", "olga", f"{MEMBERS}/{site.ids['olga']}"),
         Stop("waiting, long name", "long", "/"),
@@ -53,6 +56,20 @@ async def seldom(site: Site) -> list[Stop]:
         Stop("members, offline", "olga", MEMBERS, act=offline(search), noted=UNREACHED),
         Stop("invite, offline", "olga", f"{INVITE}?way=email", act=offline(send), noted=UNREACHED),
     ]
+
+
+async def kept(site: Site, path: str, **fields: str) -> str:
+    """The address of a form that holds what olga had typed when her session had ended."""
+    token = await engine.write(
+        sessions.begin, site.ids["olga"], kept=True, ages=site.house.ages, address="", device=""
+    )
+    await engine.write(sessions.end_all, site.ids["olga"], "ended by its member")
+
+    async def typed() -> drafts.Fields:
+        return {name: [value] for name, value in fields.items()}
+
+    key = await drafts.keep(token, path, typed)
+    return f"{path}?way=email&draft={key}"
 
 
 async def search(page: Page) -> None:

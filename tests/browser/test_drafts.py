@@ -1,4 +1,4 @@
-"""What was typed isn't lost: a page with edits asks before it is left, and a session that ended keeps them."""
+"""Typed text isn't lost: a page with edits asks before it is left, and a session that ended keeps them."""
 
 import re
 
