@@ -1,4 +1,7 @@
-"""Search keys hold every spelling of a name (db/keys.py): those of everybody here are written anew."""
+"""Search keys hold every spelling of a name (db/keys.py): those of everybody here are written anew.
+
+And a search within a role has an index that holds its members alone.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,11 +9,25 @@ from typing import Any
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
 from db import engine, keys
+from db.policy import Role
 
 ID = "2026-11-27T12:00:00:000009"
 DESCRIPTION = "Search finds every spelling of a name"
 
 BATCH = 2_000
+# A search within roles begins with their members, or on PostgreSQL with the trigrams of their members alone.
+INDEXES = {
+    "sqlite": ("CREATE INDEX member_search_by_role ON member (role, id, search_key) WHERE removed_at = 0",),
+    "postgres": tuple(
+        f"""DO $$ BEGIN
+                CREATE INDEX member_by_trigram_{role.value.lower()} ON member
+                USING gin (search_key gin_trgm_ops) WHERE role = '{role.value}' AND removed_at = 0;
+            EXCEPTION WHEN undefined_object THEN
+                RAISE NOTICE 'pg_trgm is not available: search scans';
+            END $$"""
+        for role in Role
+    ),
+}
 
 
 def of_member(email: str, email_key: str, first_name: str, last_name: str) -> tuple[str, str]:
@@ -64,10 +81,13 @@ async def forwards() -> MigrationManager:
     manager = MigrationManager(migration_id=ID, app_name="gatehouse", description=DESCRIPTION)
 
     async def make() -> None:
+        await engine.execute("DROP INDEX IF EXISTS member_by_trigram")
         names = "email, email_key, first_name, last_name"
         await write_anew("member", names, ("name_key", "search_key"), of_member)
         await write_anew("invitation", names, ("search_key",), of_invitation)
         await write_anew("request", "email, email_key, name", ("search_key",), of_request)
+        for statement in INDEXES[engine.dialect()]:
+            await engine.execute(statement)
 
     manager.add_raw(make)
     return manager

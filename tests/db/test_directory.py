@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from db import directory, engine, keys, walks
+from db import directory, engine, keys, search, walks
 from db.directory import PAGE_SIZE, Filter, Page, Row
 from db.filters import DEFAULT_ROLES, ROLE_ORDER, SORT_COLUMNS, SORTS, Place
 from db.policy import Invalid, Role
 from tests.bench import seed
+from tests.site import ON_SQLITE
 
 FIRST = ("Ada", "ada", "Zoë", "Ольга", "محمد", "", "İbrahim", "Großmann", "小明", "Émile")
 
@@ -398,12 +399,14 @@ async def test_up_to_a_thousand_hits_are_sorted_as_asked_for(database: str) -> N
     assert (forwards[0].total, forwards[0].total_is_exact, forwards[0].sorted_by) == (1_000, True, "email")
 
 
+@pytest.mark.parametrize("few", [search.FEW, 0])
 @pytest.mark.parametrize(
     ("sort", "in_force"), [("email", "-joined"), ("-joined", "-joined"), ("joined", "joined")]
 )
 async def test_more_hits_come_in_the_order_of_joining_and_say_so(
-    database: str, sort: str, in_force: str
+    monkeypatch: pytest.MonkeyPatch, database: str, sort: str, in_force: str, few: int
 ) -> None:
+    monkeypatch.setattr(search, "FEW", few)
     await add(*(seed.row(count, "AN", f"a{count * 8 % 1_001:04}@x.org", "Hit") for count in range(1_001)))
     shown = Filter(q="hit", sort=sort)
 
@@ -414,6 +417,70 @@ async def test_more_hits_come_in_the_order_of_joining_and_say_so(
     assert [page.rows for page in backwards] == [page.rows for page in reversed(forwards)]
     assert (forwards[0].total, forwards[0].total_is_exact) == (1_000, False)
     assert (forwards[0].too_many, forwards[0].sorted_by) == (True, in_force)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("shown", "way"),
+    [
+        (Filter(q="example.org", roles=(Role.PENDING,)), "roles"),
+        (Filter(q="example.org", roles=(Role.ANNOTATOR,)), "roles"),
+        (Filter(q="example.org"), "roles"),
+        (Filter(q="p11", roles=(Role.ANNOTATOR,)), "trigrams"),
+        (Filter(q="nobody", roles=(Role.ANNOTATOR,)), "trigrams"),
+        (Filter(q="newest", roles=(Role.ANNOTATOR,)), "trigrams"),
+        (Filter(q="nobody", roles=(Role.PENDING,)), "roles"),
+        (Filter(q="p11", link=7), "link"),
+        (Filter(q="p11", link=8), "trigrams"),
+    ],
+)
+async def test_a_search_begins_with_whichever_is_rarer(
+    monkeypatch: pytest.MonkeyPatch, database: str, shown: Filter, way: str
+) -> None:
+    monkeypatch.setattr(search, "FEW", 100)
+    monkeypatch.setattr(search, "MOST", 150)
+    await add(
+        *(
+            seed.row(
+                count,
+                "NO" if count % 30 == 0 else "AN",
+                f"p{count}@example.org",
+                "Newest" if count >= 1_900 else "",
+                link_id=7 if count % 30 == 1 else 8,
+            )
+            for count in range(2_000)
+        )
+    )
+
+    assert await engine.read_slowly(search._way, shown) == way
+
+
+async def test_a_link_a_role_and_a_term_find_the_same_wherever_a_search_begins(database: str) -> None:
+    await add(*crowd(400))
+    await engine.write(engine.execute, "UPDATE member SET link_id = 7 WHERE joined_at = 1001")
+    ways: tuple[search.Way, ...] = ("roles",)
+    if engine.dialect() == "sqlite":
+        ways = ("roles", "trigrams", "link")
+
+    for q in ("p", "exam", "zoë", "ada ng", "nobody"):
+        for roles in ((), (Role.ANNOTATOR,), (Role.OWNER, Role.PENDING), tuple(Role)):
+            shown = Filter(q=q, roles=roles, link=7)
+            found = [await search._walk(shown, way, "joined_at", 20, (None, True)) for way in ways]
+            later = [await search._walk(shown, way, "joined_at", 9, (200, False)) for way in ways]
+
+            expected = await _came_and_match(shown)
+            assert all([id for _, id, _ in some] == expected[::-1][:20] for some in found)
+            assert all([id for _, id, _ in some] == [id for id in expected if id > 200][:9] for some in later)
+
+
+async def _came_and_match(shown: Filter) -> list[int]:
+    came = {id for (id,) in await engine.rows("SELECT id FROM member WHERE link_id = 7")}
+    return sorted(came & set(model(await everybody(), shown)))
+
+
+async def test_each_search_on_postgresql_is_planned_for_its_words(database: str) -> None:
+    if engine.dialect() == "postgres":
+        assert await engine.read_slowly(engine.rows, "SHOW plan_cache_mode") == [("force_custom_plan",)]
 
 
 async def test_a_search_that_no_longer_has_too_many_hits_starts_again(database: str) -> None:
@@ -436,6 +503,11 @@ WORDS = st.sampled_from(["ada", "p1", "zoe", "g", "ng", "mun", "محمد", "@ex"
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=4)
 
 
+# So few members of the roles are looked through; with 0 each search begins with the trigrams instead.
+BEGINNINGS = pytest.mark.parametrize("few", [search.FEW, 0])
+
+
+@BEGINNINGS
 @given(
     q=st.lists(WORDS | TEXT, max_size=3).map(" ".join),
     roles=st.sets(st.sampled_from(list(Role))),
@@ -443,8 +515,9 @@ TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=4)
 )
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_any_filter_shows_what_a_plain_list_would(
-    database: str, q: str, roles: set[Role], sort: str
+    monkeypatch: pytest.MonkeyPatch, database: str, few: int, q: str, roles: set[Role], sort: str
 ) -> None:
+    monkeypatch.setattr(search, "FEW", few)
     if not await engine.rows("SELECT 1 FROM member LIMIT 1"):
         await add(*crowd(130))
     shown = Filter.parse({"q": [q], "role": [role.value for role in roles], "sort": [sort]})

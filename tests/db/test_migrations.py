@@ -103,7 +103,7 @@ async def _references_on_sqlite(table: str, sql: str) -> AsyncIterator[str]:
 
 async def _indexes_on_sqlite(table: str) -> AsyncIterator[str]:
     for _, name, unique, origin, _ in await engine.rows(f"PRAGMA index_list({table})"):
-        if origin == "pk":
+        if origin == "pk" or name.startswith("member_search"):
             continue
         columns = [column for _, _, column in await engine.rows(f"PRAGMA index_info({name})")]
         sql = await engine.rows("SELECT sql FROM sqlite_master WHERE name = ? AND sql <> ''", name)
