@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from db import activity, days, directory, engine
+from db import activity, days, directory, engine, visible
 from db.activity import Event, Place
 from db.directory import Row
 from db.policy import Invalid
@@ -151,7 +151,7 @@ async def people(text: str) -> tuple[Row, ...]:
     if not wanted.terms:
         return ()
     rows = (await directory.page(wanted)).rows
-    typed = text.strip().casefold()
+    typed = visible.trimmed(text).casefold()
     whole = tuple(row for row in rows if typed in (row.email.casefold(), row.name.casefold()))
     return whole if len(whole) == 1 else rows[: MOST_PEOPLE + 1]
 
@@ -194,7 +194,7 @@ async def _walk(shown: Filter, place: Place | None, backwards: bool, limit: int)
 
 def _single(query: Mapping[str, list[str]], name: str, errors: dict[str, list[str]]) -> str:
     values = query.get(name) or [""]
-    text = values[0].strip()
+    text = visible.trimmed(values[0])
     if len(values) > 1:
         errors[name] = [by_field.GIVE_ONCE]
         return ""

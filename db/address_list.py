@@ -1,17 +1,18 @@
-"""What people paste when they are asked for addresses: commas, semicolons, new lines, `Name <mail>`. Pure."""
+"""Lists of addresses: what they hold, what repeats, and the names beside the addresses. Pure."""
 
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from db import addresses
+from db import addresses, pasted, visible
 from db.addresses import Address, NotAnAddress
 from db.policy import Role
 
-# A piece ends at a comma, semicolon or new line that stands neither in quotes nor in angle brackets.
-_PIECE: Final = re.compile(r'(?:"[^"\n]*"|<[^<>\n]*>|[^,;\n])+')
-_NAMED: Final = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]*)>\s*")
+MAX_NAME_CHARACTERS: Final = 100
+# Of what was typed, as much is shown: an address has 254 at most.
+MAX_SHOWN_CHARACTERS: Final = 320
+# What may stand behind a name, after a comma.
+_BEHIND_NAMES: Final = frozenset("jr sr ii iii iv md phd dr prof esq mba msc bsc cpa dds rn".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,36 @@ class Entry:
     role: Role | None = None
     line: int = 0
 
+    @property
+    def name(self) -> str:
+        """The full name, "" when none stood there."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A row that is left out, since its address stands on an earlier line. role: what it says, or none."""
+
+    email: str
+    line: int
+    first_line: int
+    role: Role | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class AddressList:
-    """entries: each address once, in order. repeated: how many stood there before, and were left out."""
+    """entries: each address once, in order. repeated: how many stood there before, and were left out.
+
+    Of a file: repeats, those by line; ignored, the headings of columns that aren't read; headed, whether it
+    named its columns; encoding, "" for Unicode.
+    """
 
     entries: tuple[Entry, ...] = field(default=())
     repeated: int = 0
+    repeats: tuple[Repeat, ...] = ()
+    ignored: tuple[str, ...] = ()
+    headed: bool = True
+    encoding: str = ""
 
     @property
     def good(self) -> tuple[Entry, ...]:
@@ -48,80 +72,65 @@ class AddressList:
 
 
 def parse(text: str, *, most: int | None = None) -> AddressList:
-    """Everything in `text` that is, or was meant to be, an address.
+    """Everything in `text`, as people paste it, that is, or was meant to be, an address.
 
     most: reading stops at the first entry beyond so many, so that a long text costs little.
     """
     return once(_entries(text), most=most)
 
 
-def once(entries: Iterable[Entry], *, most: int | None = None) -> AddressList:
-    """The same entries without those whose address stood there before; at most one more than `most`."""
-    kept: dict[str, Entry] = {}
-    repeated = 0
-    for entry in entries:
-        key = entry.address.key if entry.address else f"\0{entry.line}{entry.typed}"
-        if key in kept:
-            repeated += 1
-        else:
-            kept[key] = entry
-        if most is not None and len(kept) > most:
-            break
-    return AddressList(tuple(kept.values()), repeated)
-
-
-def entry(typed: str, name: str = "", **more: object) -> Entry:
-    """One address, with the name that stood beside it."""
-    surname, comma, rest = name.strip(" \t\"'").partition(",")
-    words = f"{rest} {surname}" if comma else surname
-    first_name, _, last_name = " ".join(words.split()).partition(" ")
-    try:
-        return Entry(typed, addresses.parse(typed), "", first_name[:100], last_name[:100], **more)  # type: ignore[arg-type]
-    except NotAnAddress as error:
-        return Entry(typed, None, str(error), first_name[:100], last_name[:100], **more)  # type: ignore[arg-type]
-
-
 def _entries(text: str) -> Iterator[Entry]:
     """Entries in order; what stood there before, in whatever case, isn't checked a second time."""
     known: dict[str, Entry] = {}
-    for typed, name in _pairs(text):
-        folded = typed.lower() if typed.isascii() else typed
+    for found in pasted.find(text):
+        folded = found.text.lower() if found.text.isascii() else found.text
         if folded not in known:
-            known[folded] = entry(typed, name)
+            known[folded] = entry(found.text, found.name, shown=found.typed)
         yield known[folded]
 
 
-def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    """What was meant to be an address, each with the name that stood beside it."""
-    surname = ""
-    for match in _PIECE.finditer(text):
-        piece = match[0].strip()
-        named = _NAMED.fullmatch(piece)
-        if named:
-            # Mail programs write `Hartmann, Lena <lena@…>`: then the piece before was the surname.
-            # Addresses with nothing but a space between them and the next name.
-            others, name = _parted(named["name"])
-            yield from others
-            yield named["address"].strip(), f"{name} {surname}"
-            surname = ""
-            continue
-        if surname:
-            yield from _words(surname)
-        following = text[match.end() : match.end() + 1]
-        is_surname = piece and "@" not in piece and "<" not in piece and following == ","
-        surname = piece if is_surname else ""
-        if not is_surname:
-            yield from _words(piece)
-    yield from _words(surname)
+def once(entries: Iterable[Entry], *, most: int | None = None) -> AddressList:
+    """The same entries without those whose address stood there before; at most one more than `most`."""
+    kept: dict[str, Entry] = {}
+    repeats: list[Repeat] = []
+    repeated = 0
+    for entry in entries:
+        key = entry.address.key if entry.address else f"\0{entry.line}{entry.typed}"
+        if key not in kept:
+            kept[key] = entry
+        else:
+            repeated += 1
+            if entry.line and entry.address:
+                repeats.append(Repeat(entry.address.email, entry.line, kept[key].line, entry.role))
+        if most is not None and len(kept) > most:
+            break
+    return AddressList(tuple(kept.values()), repeated, tuple(repeats))
 
 
-def _parted(text: str) -> tuple[list[tuple[str, str]], str]:
-    """The addresses before a name, and the name."""
-    words = text.split()
-    count = max((number for number, word in enumerate(words, 1) if "@" in word), default=0)
-    return [(word, "") for word in words[:count]], " ".join(words[count:])
+def entry(typed: str, name: str = "", *, shown: str = "") -> Entry:
+    """One address, with the name that stood beside it. shown: as it stood there, if not as typed."""
+    first_name, last_name = split_name(name)
+    text = shown or typed
+    if len(text) > MAX_SHOWN_CHARACTERS:
+        text = f"{text[:MAX_SHOWN_CHARACTERS]}…"
+    try:
+        return Entry(text, addresses.parse(typed), "", first_name, last_name)
+    except NotAnAddress as error:
+        return Entry(text, None, str(error), first_name, last_name)
 
 
-def _words(piece: str) -> Iterator[tuple[str, str]]:
-    for word in piece.split():
-        yield word, ""
+def refused(entry: Entry, why: str) -> Entry:
+    """The entry with one more reason why it can't be invited."""
+    return replace(entry, address=None, why=f"{entry.why} {why}".strip())
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """First and last name of "Lena Hartmann", "Hartmann, Lena" and "Okafor, Ben, Jr."."""
+    parts = [visible.name(part) for part in name.split(",")]
+    behind = [part for part in parts[1:] if part.rstrip(".").lower() in _BEHIND_NAMES]
+    surname, *given = [part for part in parts if part and part not in behind] or [""]
+    if given:
+        first_name, last_name = " ".join(given), " ".join([surname, *behind])
+    else:
+        first_name, _, last_name = " ".join([surname, *behind]).partition(" ")
+    return first_name[:MAX_NAME_CHARACTERS], last_name[:MAX_NAME_CHARACTERS]

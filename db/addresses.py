@@ -8,12 +8,19 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+from db import visible
 from messages import by_field
 
 MAX_BYTES: Final = 254
 MAX_LOCAL_CHARACTERS: Final = 64
 # As typed, before anything is computed: a domain of thousands of signs would cost seconds.
 MAX_TYPED_CHARACTERS: Final = 1_000
+# What programs put around an address.
+_PAIRS: Final = frozenset(("<>", '""', "''", "()", "[]", "“”", "„“", "„”", "‘’", "‚‘", "«»", "»«", "＜＞"))
+_QUOTATION_MARKS: Final = '"“”„«»'
+_SCHEME: Final = "mailto:"
+# The only names below .arpa that people give their hosts (RFC 8375).
+_HOME: Final = "home.arpa"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +36,62 @@ class NotAnAddress(ValueError):
 
 
 def parse(text: str) -> Address:
-    """The address in `text`. Raises NotAnAddress with the reason as a sentence."""
+    """The address in `text`, without what programs put around it. Raises NotAnAddress with the reason."""
     typed = text.strip()
-    if not typed:
-        raise NotAnAddress(by_field.ENTER_ADDRESS)
     if len(typed) > MAX_TYPED_CHARACTERS:
         raise NotAnAddress(by_field.ADDRESS_TOO_LONG.format(most=MAX_BYTES))
+    typed = bare(typed)
+    if not typed:
+        raise NotAnAddress(by_field.ENTER_ADDRESS)
+    local = _local_part(typed)
+    checked = _checked(typed)
+    host = (checked.ascii_domain or checked.domain).lower()
+    if host.endswith(".arpa") and not f".{host}".endswith(f".{_HOME}"):
+        raise NotAnAddress(by_field.ADDRESS_ARPA)
+    email = f"{local}@{host}"
+    if len(email.encode()) > MAX_BYTES:
+        raise NotAnAddress(by_field.ADDRESS_TOO_LONG.format(most=MAX_BYTES))
+    return Address(email=email, key=email.lower())
+
+
+def bare(text: str) -> str:
+    """The text without invisible characters, quotation marks, brackets and `mailto:` around it."""
+    text = visible.trimmed(text)
+    while len(text) > 1 and text[0] + text[-1] in _PAIRS:
+        text = visible.trimmed(text[1:-1])
+    if text[: len(_SCHEME)].lower() == _SCHEME:
+        return bare(text[len(_SCHEME) :].partition("?")[0])
+    return text
+
+
+def _local_part(typed: str) -> str:
+    """What stands before the @ sign. Raises NotAnAddress for what is none at first sight."""
     local, at, domain = typed.rpartition("@")
+    if not at and ("＠" in typed or "﹫" in typed):
+        raise NotAnAddress(by_field.ADDRESS_WIDE_AT)
     if not at or not local or not domain:
         raise NotAnAddress(by_field.ADDRESS_PARTS)
+    if hidden := visible.hidden_in(typed):
+        raise NotAnAddress(by_field.ADDRESS_HIDDEN.format(character=hidden))
+    if "<" in typed or ">" in typed:
+        raise NotAnAddress(by_field.ADDRESS_ALONE)
+    if any(mark in typed for mark in _QUOTATION_MARKS):
+        raise NotAnAddress(by_field.ADDRESS_QUOTED)
     if not local.isascii():
         raise NotAnAddress(by_field.ADDRESS_ASCII)
     if len(local) > MAX_LOCAL_CHARACTERS:
         raise NotAnAddress(by_field.ADDRESS_NAME_TOO_LONG.format(most=MAX_LOCAL_CHARACTERS))
     if "@" in local:
         raise NotAnAddress(by_field.ADDRESS_TWO_AT)
+    return local
+
+
+def _checked(typed: str) -> Any:
     email_validator = _email_validator()
     try:
-        checked = email_validator.validate_email(typed, check_deliverability=False, allow_smtputf8=False)
+        return email_validator.validate_email(typed, check_deliverability=False, allow_smtputf8=False)
     except email_validator.EmailNotValidError as error:
         raise NotAnAddress(_sentence(str(error))) from error
-    host = (checked.ascii_domain or checked.domain).lower()
-    email = f"{local}@{host}"
-    if len(email.encode()) > MAX_BYTES:
-        raise NotAnAddress(by_field.ADDRESS_TOO_LONG.format(most=MAX_BYTES))
-    return Address(email=email, key=email.lower())
 
 
 def unicode_domain(email: str) -> str:
@@ -82,7 +120,7 @@ def _email_validator() -> Any:
 
     # Hosts of a home or office network, where small installations live.
     email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = [
-        name for name in email_validator.SPECIAL_USE_DOMAIN_NAMES if name not in ("local", "test")
+        name for name in email_validator.SPECIAL_USE_DOMAIN_NAMES if name not in ("arpa", "local", "test")
     ]
     return email_validator
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from db import addresses, engine, search, walks
+from db import addresses, engine, search, visible, walks
 from db.filters import DEFAULT_ROLES, ROLE_ORDER, SORTS, Filter, Place
 from db.ledger import counts, fold
 from db.policy import Role
@@ -97,7 +97,7 @@ class Row(_Fields):
     @property
     def name(self) -> str:
         """The full name, "" when none was given."""
-        return f"{self.first_name} {self.last_name}".strip()
+        return visible.name(f"{self.first_name} {self.last_name}")
 
     @property
     def label(self) -> str:
@@ -107,7 +107,7 @@ class Row(_Fields):
     @property
     def initials(self) -> str:
         """Up to two capital letters for the avatar."""
-        letters = [name[0] for name in (self.first_name.strip(), self.last_name.strip()) if name]
+        letters = [name[0] for name in map(visible.name, (self.first_name, self.last_name)) if name]
         return ("".join(letters) or self.email[:1]).upper()[:2]
 
 

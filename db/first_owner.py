@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from db import addresses, passwords, setup
+from db import addresses, passwords, setup, visible
 from db.members import Person
 from db.policy import Invalid
 
@@ -30,7 +30,7 @@ async def make(
         return False
     errors: dict[str, list[str]] = {}
     title, first_name, last_name = (
-        " ".join(text.split()) for text in (title or TITLE, first_name, last_name)
+        visible.name(text) for text in (visible.name(title) or TITLE, first_name, last_name)
     )
     for field, text in (("title", title), ("first_name", first_name), ("last_name", last_name)):
         if len(text) > MAX_CHARACTERS or any(ord(sign) < 32 or ord(sign) == 127 for sign in text):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
-from db import activity, clock, engine
+from db import activity, clock, engine, visible
 from db.policy import Actor, Role, Unknown, has_ended
 from db.tables import Session
 from messages import refusals
@@ -58,7 +58,7 @@ class Current:
     @cached_property
     def name(self) -> str:
         """The full name, or the address when none was given."""
-        return f"{self.first_name} {self.last_name}".strip() or self.email
+        return visible.name(f"{self.first_name} {self.last_name}") or self.email
 
 
 @dataclass(frozen=True, slots=True)

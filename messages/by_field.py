@@ -41,6 +41,13 @@ ADDRESS_PARTS: Final = "An email address has a name, an @ sign and a domain, lik
 ADDRESS_ASCII: Final = "The part before the @ sign may hold only plain letters, digits and signs (ASCII)."
 ADDRESS_NAME_TOO_LONG: Final = "The part before the @ sign has at most {most} characters."
 ADDRESS_TWO_AT: Final = "There are two @ signs in it."
+ADDRESS_HIDDEN: Final = (
+    "There is an invisible character in it: {character}. Delete it, or type the address anew."
+)
+ADDRESS_ALONE: Final = "Enter only the address, without a name or angle brackets."
+ADDRESS_QUOTED: Final = "Remove the quotation marks from it."
+ADDRESS_WIDE_AT: Final = "Its @ sign is a wide one. Type an ordinary @."
+ADDRESS_ARPA: Final = "Mail can't be sent to names below .arpa, except home.arpa."
 ADDRESS_TAKEN: Final = "Somebody already has an account with this address. If it is yours, log in instead."
 OTHER_DOMAIN: Final = "Here you register with an address {where}."
 AT_LEAST: Final = "Use at least {least} characters; this has {count}."

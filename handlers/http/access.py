@@ -10,7 +10,7 @@ from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 
-from db import clock, policy, sessions
+from db import clock, policy, sessions, visible
 from db.policy import Actor, NotAllowed, Role
 from db.sessions import Current
 from db.sign_in import Browser, SignedIn
@@ -47,7 +47,7 @@ class Me:
 
     @property
     def initials(self) -> str:
-        letters = [part[0] for part in (self.first_name.strip(), self.last_name.strip()) if part]
+        letters = [part[0] for part in map(visible.name, (self.first_name, self.last_name)) if part]
         return "".join(letters or [self.email[0]]).upper()
 
     @property

@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException, InternalServerException
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import QuerystringParser
 
-from db import addresses
+from db import addresses, visible
 from db.policy import Invalid, Role
 from handlers.http.house import AnyRequest
 from links import token_in
@@ -95,15 +95,15 @@ class Form:
             raise Invalid(self.errors)
 
     def person_name(self, name: str) -> str:
-        """A first or last name: trimmed, at most 100 characters."""
-        text = " ".join(self.values[name].split())
+        """A first or last name: trimmed, without invisible characters, at most 100 characters."""
+        text = visible.name(self.values[name])
         if len(text) > MAX_NAME_CHARACTERS:
             self.wrong(name, by_field.AT_MOST.format(most=MAX_NAME_CHARACTERS, count=len(text)))
         return text
 
     def title(self, name: str = "title") -> str:
-        """The organization's name: trimmed, not empty, at most 100 characters."""
-        text = " ".join(self.values[name].split())
+        """The organization's name: trimmed, without invisible characters, not empty, at most 100 characters."""
+        text = visible.name(self.values[name])
         if not text:
             self.wrong(name, by_field.ENTER_TITLE)
         elif len(text) > MAX_NAME_CHARACTERS:

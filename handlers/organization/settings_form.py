@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from db import addresses, days, link_limits
+from db import addresses, days, link_limits, visible
 from db.days import DAY_MS
 from db.house_rules import MAX_NOTE_CHARACTERS, NOTED, Rules, Wish
 from db.link_limits import BELOW, MAX_DOMAINS, End, NotADomain
@@ -156,7 +156,7 @@ def _too_long(name: str, most: int) -> str:
 
 
 def _domains(form: Form) -> tuple[str, ...]:
-    typed = [text for text in re.split(r"[\s,;]+", form.values["link_domains"]) if text]
+    typed = [text for text in map(visible.trimmed, re.split(r"[\s,;]+", form.values["link_domains"])) if text]
     found: dict[str, None] = {}
     wrong: list[str] = []
     for text in typed:

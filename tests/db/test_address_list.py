@@ -1,8 +1,11 @@
 """What people paste when they are asked for addresses."""
 
+import re
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from db import address_list
 from db.invitations import MAX_TYPED
@@ -49,6 +52,105 @@ def test_what_is_no_address_says_why_and_keeps_what_was_typed() -> None:
     assert emails("maria@@museo.example, ada, bob@x.example") == ["bob@x.example"]
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("'lena@x.org' <lena@x.org>", ["lena@x.org"]),
+        ("mailto:lena@x.org", ["lena@x.org"]),
+        ("lena@x.org<mailto:lena@x.org>", ["lena@x.org"]),
+        ("[lena@x.org](mailto:lena@x.org)", ["lena@x.org"]),
+        ("Okafor, Ben, Jr. <ben@x.org>", ["ben@x.org Ben Okafor Jr."]),
+        ("Ben Okafor, PhD <ben@x.org>", ["ben@x.org Ben Okafor PhD"]),
+        ("Lena\tHartmann\tlena@x.org", ["lena@x.org Lena Hartmann"]),
+        (
+            "1\tLena\tHartmann\tlena@x.org\tTeam\n2\tBen\t\tben@x.org",
+            ["lena@x.org Lena Hartmann", "ben@x.org Ben"],
+        ),
+        ('"a@x.org","b@x.org"', ["a@x.org", "b@x.org"]),
+        ("['a@x.org', 'b@x.org']", ["a@x.org", "b@x.org"]),
+        ("1. lena@x.org.\n2) ben@x.org\n(3) cleo@x.org", ["lena@x.org", "ben@x.org", "cleo@x.org"]),
+        ("• Lena Hartmann – lena@x.org", ["lena@x.org Lena Hartmann"]),
+        (
+            "- lena@x.org\n* ben@x.org\n– cleo@x.org\n-dora@x.org",
+            ["lena@x.org", "ben@x.org", "cleo@x.org", "dora@x.org"],
+        ),
+        ("a@x.org，b@x.org、c@x.org،d@x.org؛e@x.org；f@x.org", [f"{name}@x.org" for name in "abcdef"]),
+        ("a@x.org\u2028b@x.org\u0085c@x.org", ["a@x.org", "b@x.org", "c@x.org"]),
+        ("Lena Hartmann (lena@x.org)", ["lena@x.org Lena Hartmann"]),
+        ("lena@x.org (Lena Hartmann)", ["lena@x.org Lena Hartmann"]),
+        ("Lena Hartmann—lena@x.org", ["lena@x.org Lena Hartmann"]),
+        ("To: Lena <lena@x.org>; Email:ben@x.org", ["lena@x.org Lena", "ben@x.org"]),
+        ("“Hartmann, Lena” <lena@x.org>", ["lena@x.org Lena Hartmann"]),
+        ('"Doe; John" john@x.org', ["john@x.org Doe; John"]),
+        ("Lena <lena@x.org> Ben <ben@x.org>", ["lena@x.org Lena", "ben@x.org Ben"]),
+        ("a@x.org Ann b@x.org Ben", ["a@x.org Ann", "b@x.org Ben"]),
+        ("a@x.org and b@x.org/c@x.org", ["a@x.org", "b@x.org", "c@x.org"]),
+        ("mailto:a@x.org?cc=b@x.org&subject=Hello", ["a@x.org", "b@x.org"]),
+        ("*lena@x.org* `ben@x.org` _cleo@x.org_", ["lena@x.org", "ben@x.org", "cleo@x.org"]),
+        (
+            "O'Hara <o'hara@x.org>, _ben@x.org, +cleo@x.org",
+            ["o'hara@x.org O'Hara", "_ben@x.org", "+cleo@x.org"],
+        ),
+        ("\ufefflena@x.org\u200b, \u202aben@x.org\u202c", ["lena@x.org", "ben@x.org"]),
+        ("\u202eLena\u200b <lena@x.org>", ["lena@x.org Lena"]),
+        ("lena@x.org!, ben@x.org…, «cleo@x.org»", ["lena@x.org", "ben@x.org", "cleo@x.org"]),
+        ("Lena <lena@x.org\n<ben@x.org>>", ["lena@x.org Lena", "ben@x.org"]),
+        ("Straße 5 lena@bücher.example.", ["lena@xn--bcher-kva.example Straße"]),
+        ("•, —, ;", []),
+    ],
+)
+def test_the_addresses_are_found_in_what_people_paste(text: str, found: list[str]) -> None:
+    listed = address_list.parse(text)
+
+    assert not listed.wrong
+    assert [f"{e.address.email if e.address else ''} {e.name}".strip() for e in listed.entries] == found
+    assert listed.repeated == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("Lena Hartmann", ["Lena Hartmann"]),
+        ("Lena Hartmann, lena@x.org", ["Lena Hartmann"]),
+        ("lena@x.org; Ben; cleo@x.org", ["Ben"]),
+        ("Hartmann\nLena <lena@x.org>", ["Hartmann"]),
+        ("Hartmann; Lena <lena@x.org>", ["Hartmann"]),
+        ("Okafor, a@x.org, Ben <ben@x.org>", ["Okafor"]),
+        ("ann, ben, cleo, dan, eve, Fay <fay@x.org>", ["ann", "ben", "cleo", "dan", "eve"]),
+        ("1.\nlena@x.org", ["1."]),
+        ("ada@, @x.org, lena@x", ["ada@", "@x.org", "lena@x"]),
+        ("a@b@x.org", ["a@b@x.org"]),
+        ("le\u200bna@x.org", ["le\u200bna@x.org"]),
+        ("Ann <ann @x.org>", ["@x.org"]),
+        ('ann"x"@x.org', ["@x.org"]),
+        ("https://x.org/@lena", ["//x.org/@lena"]),
+    ],
+)
+def test_what_holds_no_address_is_wrong(text: str, wrong: list[str]) -> None:
+    assert [entry.typed for entry in address_list.parse(text).wrong] == wrong
+
+
+_LETTERS = st.sampled_from("aZé1.-_'\"<>()[]{}@@@,;:\n\t •–，؛|/&+=?\u200b\u3164“”«»＠")
+
+
+@given(st.text(_LETTERS, max_size=60))
+def test_nobody_with_an_at_sign_is_dropped_unsaid(text: str) -> None:
+    listed = address_list.parse(text)
+
+    said = "\n".join(entry.typed for entry in listed.entries)
+    # An address that stands there again, in whatever case, is counted, or is the name of itself.
+    words = (word.strip("\"'").lower() for word in re.split(r"[\s,;:|/&+=?<>()\[\]\"•–，؛“”«»]+", text))
+    assert all(word in said.lower() for word in words if "@" in word and word != "@")
+    assert bool(listed.entries) or "@" not in text
+
+
+@given(st.lists(st.emails(domains=st.sampled_from(["x.org", "example.com"])), min_size=1, max_size=5))
+def test_each_address_on_a_line_of_its_own_is_said(many: list[str]) -> None:
+    listed = address_list.parse("\n".join(many))
+
+    assert len(listed.entries) + listed.repeated == len(many)
+
+
 def test_nothing_typed_is_nothing() -> None:
     assert address_list.parse(" ,;\n ").entries == ()
 
@@ -73,6 +175,16 @@ def test_reading_stops_at_the_first_entry_beyond_the_most() -> None:
         "@",
         "x",
         "a@x.",
+        "x, ",
+        "x, {0}@",
+        "“",
+        "<a@x.org",
+        "((",
+        "\u200b",
+        "@:",
+        "mailto:",
+        "a:",
+        "a@b/",
     ],
 )
 def test_a_megabyte_is_read_within_seconds(piece: str) -> None:
@@ -82,3 +194,13 @@ def test_a_megabyte_is_read_within_seconds(piece: str) -> None:
     address_list.parse(text, most=MAX_TYPED)
 
     assert time.perf_counter() - begun < 5
+
+
+@pytest.mark.parametrize("piece", ["Lena {0} H <a{0}@x.example>, ", "word {0} ", "@", "a@x.org<", "“x, "])
+def test_what_is_pasted_is_read_in_linear_time(piece: str) -> None:
+    text = "".join(piece.format(number) for number in range(50_000 // len(piece) + 1))[:50_000]
+    begun = time.process_time()
+
+    address_list.parse(text, most=MAX_TYPED)
+
+    assert time.process_time() - begun < 0.5

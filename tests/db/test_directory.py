@@ -628,6 +628,12 @@ def test_a_row_without_a_name_is_called_by_its_address() -> None:
     assert (named.name, named.label, named.initials) == ("Zoë ångström", "Zoë ångström", "ZÅ")
 
 
+def test_initials_skip_what_nobody_sees() -> None:
+    row = Row(1, "zoe@example.org", "", "\u202eZoë", "\u3164", "AN", "link", "", 0, 1, 1, 0)
+
+    assert (row.name, row.initials) == ("Zoë", "Z")
+
+
 async def test_a_change_sees_its_own_rows(database: str) -> None:
     await add(seed.row(1, "NO", "ada@example.org"), seed.row(2, "NO", "zoe@example.org"))
     ada, zoe = ids((await directory.page(Filter(sort="email"))).rows)

@@ -144,3 +144,26 @@ async def test_signs_of_markup_come_back_as_text(site: Site) -> None:
 
     assert "<script>alert" not in answer.text
     assert read(answer).controls["first_name"]["value"] == '"><script>alert(1)</script>'
+
+
+async def test_names_and_addresses_lose_what_nobody_sees(site: Site) -> None:
+    olga = await site.sign_in("olga")
+
+    await olga.submit("/user/account", first_name="\u202eOl\u200bga", last_name="\u3164")
+
+    assert await engine.rows("SELECT first_name, last_name FROM member") == [("Olga", "")]
+    answer = await site.visitor().submit(
+        "/user/login", email="\u200bolga@example.org\ufeff", password=PASSWORD
+    )
+    assert answer.status_code == 303
+    answer = await site.visitor().submit("/user/login", email='"<olga@example.org>"', password=PASSWORD)
+    assert answer.status_code == 303
+
+
+async def test_a_title_without_a_visible_character_is_empty(site: Site) -> None:
+    olga = await site.sign_in("olga")
+
+    answer = await olga.submit("/organization/settings", title="\u2800\u202e")
+
+    assert answer.status_code == 422
+    assert read(answer).error_of("title")
