@@ -77,12 +77,27 @@ PRESS_RESEND_OR_REVOKE: Final = "Press Resend or Revoke."
 CHOOSE_A_FILE: Final = "Choose a CSV file first."
 FILE_EMPTY: Final = "There are no rows in this file below the names of the columns."
 FILE_ROWS_WRONG: Final = "{wrong} of {rows:,} rows can't be invited."
-FILE_NOT_UTF8: Final = "Line {line} isn't UTF-8. Save the file as CSV in UTF-8."
+FILE_NOT_UTF8: Final = "Line {line} is neither UTF-8 nor Windows-1252. Save the file as CSV in UTF-8."
 FILE_NO_TEXT: Final = "This is no text file. Save the table as CSV."
-FILE_NO_EMAIL: Final = 'The first line has to name the columns, and one of them has to be "email".'
-FILE_LINE_UNREADABLE: Final = "Line {line} can't be read: {fault}."
+FILE_NO_EMAIL: Final = (
+    "No heading says which column holds the email addresses. Headings read: {headings}."
+    " Looked for: “email”, “Email Address”, “Mail”, “User Name” and the like."
+)
+FILE_STRAY_QUOTE: Final = (
+    "Line {line}: a quotation mark opens here that isn't closed on the same line, so the rows below would be"
+    " lost. Delete it, or close it."
+)
+FILE_LINE_BREAK: Final = (
+    "A quotation mark opens here, and the cell goes on in the next line. Put it on one line."
+)
+FILE_MORE_CELLS: Final = "This row has {cells} cells, but there are {columns} columns."
 FILE_TOO_LONG: Final = "The file has more than {most:,} rows. Split it."
 FILE_NO_ROLE: Final = "“{word}” is no role to invite to; use Annotator, Reviewer, Manager or Administrator."
+FILE_NO_SUCH_ROLE: Final = {
+    "OW": "“{word}”: nobody can be invited as Owner. Enter another role, or leave the row out.",
+    "NO": "“{word}” is what people are who have no role yet. Enter a role, or leave the cell empty.",
+    "DI": "“{word}”: nobody can be invited as Deactivated. Enter a role, or leave the row out.",
+}
 
 # Members, and handing over.
 SELECT_SOMEBODY: Final = "Select somebody first."

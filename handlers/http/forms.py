@@ -102,7 +102,7 @@ class Form:
         return text
 
     def title(self, name: str = "title") -> str:
-        """The organization's name: trimmed, without invisible characters, not empty, at most 100 characters."""
+        """The organization's name: trimmed, with something to be seen, at most 100 characters."""
         text = visible.name(self.values[name])
         if not text:
             self.wrong(name, by_field.ENTER_TITLE)

@@ -1,8 +1,11 @@
 """A CSV file of people to invite."""
 
+import codecs
+
 import pytest
 
-from db import csv_list
+from db import csv_list, headings
+from db.address_list import AddressList
 from db.policy import Invalid, Role
 
 
@@ -30,20 +33,23 @@ def test_another_role_is_wrong_on_its_line(word: str) -> None:
     assert word in wrong.why
 
 
-def test_spreadsheets_marks_semicolons_and_quoted_new_lines_are_read() -> None:
-    content = '\ufeffemail;first_name\r\nada@x.example;"Ada\nAugusta"\r\n\r\nbob@x.example;Bob\r\n'.encode()
+def test_spreadsheets_marks_semicolons_and_blank_lines_are_read() -> None:
+    content = '\ufeffemail;first_name\r\nada@x.example;"Ada; Augusta"\r\n\r\nbob@x.example;Bob\r\n'.encode()
 
     ada, bob = csv_list.parse(content).entries
 
-    assert ada.first_name == "Ada Augusta"
-    assert bob.line == 5
+    assert ada.first_name == "Ada; Augusta"
+    assert bob.line == 4
 
 
 @pytest.mark.parametrize(
     ("content", "word"),
     [
         (b"address\nada@x.example\n", "email"),
-        ("email\nÅda@x.example\n".encode("latin-1"), "Line 2"),
+        (b"E-mail 2\nJ\x81rg@x.example\n", "Line 2"),
+        ("email,first_name\nada@x.example,Jörg\n".encode() + b"ben@x.example,J\xf6rg\n", "Line 3"),
+        ("email\nada@x.example\n".encode("utf-16") + b"x", "text file"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", "text file"),
         (b"PK\x03\x04\0\0", "text file"),
         (b"email\n" + b"a@x.example\n" * 10_001, "10,000"),
     ],
@@ -53,9 +59,242 @@ def test_what_is_no_such_file_says_why(content: bytes, word: str) -> None:
         csv_list.parse(content)
 
 
+def test_an_unknown_heading_is_named_with_what_was_looked_for() -> None:
+    with pytest.raises(Invalid) as refused:
+        csv_list.parse(b"Lindenhof,,\nAdresse 1,Telefon,\nada@x.example,1,2\n")
+
+    (said,) = refused.value.errors["file"]
+    assert "“Adresse 1”, “Telefon”" in said
+    assert "“email”" in said
+
+
 def test_a_control_character_is_wrong_on_its_line() -> None:
     listed = csv_list.parse(b"email,first_name\nada@x.example,Ada\nbob@x.example,B\x07b\n")
 
     (wrong,) = listed.wrong
     assert wrong.line == 3
     assert "control characters" in wrong.why
+
+
+def people(listed: AddressList) -> list[str]:
+    return [f"{e.address.email if e.address else e.why} {e.name}".strip() for e in listed.entries]
+
+
+ADA_AND_BEN = ["ada@x.example Ada Lund", "ben@x.example Ben Okafor"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Google Workspace, its users and its contacts
+        "First Name [Required],Last Name [Required],Email Address [Required],Password [Required],Status\n"
+        "Ada,Lund,ada@x.example,****,Active\nBen,Okafor,ben@x.example,****,Active\n",
+        "First Name,Middle Name,Last Name,E-mail 1 - Label,E-mail 1 - Value,E-mail 2 - Value\n"
+        "Ada,,Lund,* Work,ada@x.example,other@x.example\nBen,,Okafor,* Work,ben@x.example,\n",
+        # Microsoft 365: users to add, active users; Entra; Exchange; Outlook
+        "User Name,First Name,Last Name,Display Name,Job Title\n"
+        "ada@x.example,Ada,Lund,Ada Lund,\nben@x.example,Ben,Okafor,Ben Okafor,\n",
+        "Block credential,Display name,First name,Last name,Proxy addresses,User principal name\n"
+        "False,Ada Lund,Ada,Lund,SMTP:ada@x.example,ada@x.example\n"
+        "False,Ben Okafor,,,SMTP:ben@x.example,ben@x.example\n",
+        "userPrincipalName,displayName,surname,mail,givenName,id,userType\n"
+        "ada_y.example#EXT#@x.onmicrosoft.com,Ada Lund,Lund,ada@x.example,Ada,1,Guest\n"
+        "ben@x.onmicrosoft.com,Ben Okafor,Okafor,ben@x.example,Ben,2,Member\n",
+        'DisplayName,PrimarySmtpAddress\nAda Lund,ada@x.example\n"Okafor, Ben",ben@x.example\n',
+        "Title,First Name,Last Name,E-mail Address,E-mail 2 Address,E-mail Display Name\n"
+        ",Ada,Lund,ada@x.example,,Ada\n,Ben,Okafor,ben@x.example,other@x.example,Ben\n",
+        # Thunderbird, forms, German Excel, LDAP
+        "First Name,Last Name,Display Name,Nickname,Primary Email,Secondary Email\n"
+        "Ada,Lund,Ada Lund,,ada@x.example,\nBen,Okafor,Ben Okafor,,ben@x.example,\n",
+        "Timestamp,Email Address,What is your name?\n"
+        "1/1,ada@x.example,Ada Lund\n1/2,ben@x.example,Ben Okafor\n",
+        "Vorname;Nachname;E-Mail\nAda;Lund;ada@x.example\nBen;Okafor;ben@x.example\n",
+        "Name;Vorname;E-Mail-Adresse\nLund;Ada;ada@x.example\nOkafor;Ben;ben@x.example\n",
+        "Vor- und Nachname;Mail\nAda Lund;ada@x.example\nBen Okafor;ben@x.example\n",
+        "givenName,sn,mail\nAda,Lund,ada@x.example\nBen,Okafor,ben@x.example\n",
+        # Others
+        "prénom;nom;courriel\nAda;Lund;ada@x.example\nBen;Okafor;ben@x.example\n",
+        "Nombre;Apellidos;Correo electrónico\nAda;Lund;ada@x.example\nBen;Okafor;ben@x.example\n",
+        "NAME|EMAIL (work)\nAda Lund|ada@x.example\nBen Okafor|ben@x.example\n",
+        "Name\tE-mail:\nAda Lund\tada@x.example\nBen Okafor\tben@x.example\n",
+        'Email\nAda Lund <ada@x.example>\n"Okafor, Ben <ben@x.example>"\n',
+        "Ticket,Attendee Email,Name\n1,ada@x.example,Ada Lund\n2,ben@x.example,Ben Okafor\n",
+        # What stands above the headings, and marks
+        "Email list of the choir,\nE-Mail,Name\nada@x.example,Ada Lund\nben@x.example,Ben Okafor\n",
+        "sep=;\r\nname;email\r\nAda Lund;ada@x.example\r\nBen Okafor;ben@x.example\r\n",
+        "sep=\t\nname\temail\nAda Lund\tada@x.example\nBen Okafor\tben@x.example\n",
+        "\n\n ,\nname,email\nAda Lund,ada@x.example\nBen Okafor,ben@x.example\n",
+        "Members of Lindenhof\n\nAsk office@x.example\nname;email\n"
+        "Ada Lund;ada@x.example\nBen Okafor;ben@x.example\n",
+        "\ufeff\ufeffname,email\nAda Lund,ada@x.example\nBen Okafor,ben@x.example\n",
+        "\ufeffï»¿name,email\nAda Lund,ada@x.example\nBen Okafor,ben@x.example\n",
+        "name,email\rAda Lund,ada@x.example\rBen Okafor,ben@x.example\r",
+        'name, "email"\nAda Lund, "ada@x.example"\nBen Okafor, "\u200bben@x.example\ufeff"\n',
+        "name,email\nAda Lund,mailto:ada@x.example\nBen Okafor,<ben@x.example>\n",
+    ],
+)
+def test_files_of_the_usual_programs_are_understood(text: str) -> None:
+    listed = csv_list.parse(text.encode())
+
+    assert people(listed) == ADA_AND_BEN
+    assert not listed.repeated
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "cp1252"])
+def test_the_usual_encodings_are_read(encoding: str) -> None:
+    text = "email;Vorname\r\nada@x.example;Zoë\r\nben@x.example;Jörg\r\n"
+    mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+
+    for content in {text.encode(encoding), mark + text.encode(encoding)}:
+        listed = csv_list.parse(content)
+
+        assert people(listed) == ["ada@x.example Zoë", "ben@x.example Jörg"]
+        assert listed.encoding == ("Windows-1252" if encoding == "cp1252" else "")
+
+
+def test_columns_that_are_not_read_are_named() -> None:
+    listed = csv_list.parse(
+        b"id,Email,Secondary Email,link,Role,\n1,ada@x.example,b@x.example,https://x,AN,\n"
+    )
+
+    assert listed.ignored == ("id", "Secondary Email", "link")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("ada@x.example\nben@x.example\n", ["ada@x.example", "ben@x.example"]),
+        ("Ada,ada@x.example\nBen,ben@x.example\n", ["ada@x.example", "ben@x.example"]),
+        ("ada@x.example,ben@x.example\n", ["ada@x.example", "ben@x.example"]),
+        ("Ada Lund <ada@x.example>\nBen Okafor <ben@x.example>\n", ADA_AND_BEN),
+    ],
+)
+def test_a_file_without_headings_is_read_for_its_addresses(text: str, found: list[str]) -> None:
+    listed = csv_list.parse(text.encode())
+
+    assert people(listed) == found
+    assert not listed.headed
+
+
+def test_a_row_without_an_address_is_wrong_and_shows_what_it_holds() -> None:
+    listed = csv_list.parse(b"email,first_name\n,Ada\nben@x.example,Ben\n")
+    headless = csv_list.parse(b"ada@x.example\nben\n")
+
+    assert [(entry.typed, entry.line) for entry in listed.wrong] == [("Ada", 2)]
+    assert [(entry.typed, entry.line) for entry in headless.wrong] == [("ben", 2)]
+
+
+def test_a_row_with_more_cells_than_columns_is_wrong() -> None:
+    listed = csv_list.parse(b"email,first_name\nada@x.example,Ada,ben@x.example,Ben\ncleo@x.example,Cleo,,\n")
+
+    (wrong,) = listed.wrong
+    assert wrong.line == 2
+    assert "4 cells" in wrong.why
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('email,first_name\na@x.example,"A\nb@x.example,B\n', 2),
+        ('email,first_name\na@x.example,A\nb@x.example,"B\nc@x.example,C\nd@x.example,"D\n', 3),
+        ('email,first_name\na@x.example,"A\nb@x.example,B"\nc@x.example,C\n', 2),
+        ('email\na@x.example\n"b@x.example\nc@x.example\n', 3),
+        ('"email\na@x.example\nb@x.example\n', 1),
+        ('email,"first_name\na@x.example,A\n', 1),
+        ('Our "friends",\n"Their list,\nemail,first_name\na@x.example,A\n', 2),
+        ('email,note,role\na@x.example,"x,AN\nb@x.example,y,MA\nc@x.example,"z",MA\n', 2),
+        ('email,note,role\na@x.example,"1\n2",AN\nb@x.example,"x,AN\nc@x.example,y,AN\n', 4),
+        ('email,role\na@x.example,"AN', 2),
+        ('email,role\na@x.example,".', 2),
+        ('email,note,role\na@x.example,"1\n2","AN', 3),
+        ('email,first_name\na@x.example,A\nb@x.example, "B\nc@x.example,C\n', 3),
+        ('email,first_name\r\na@x.example,"A\r\nb@x.example,B\r\n', 2),
+        ('a@x.example,A\nb@x.example,"B\nc@x.example,C\n', 2),
+        ("email,first_name\n" + 'b@x.example,"B\n' + "c@x.example,Cleo\n" * 20_000, 2),
+    ],
+)
+def test_a_stray_quotation_mark_is_refused_with_the_line_where_it_opens(text: str, line: int) -> None:
+    with pytest.raises(Invalid, match=f"Line {line}: a quotation mark"):
+        csv_list.parse(text.encode())
+
+
+@pytest.mark.parametrize(
+    "row", ['ada@x.example,"Ada\nLund",AN,x', '"ada\n",Ada,AN,x', 'ada@x.example,Ada,"A\nN",x']
+)
+def test_a_line_break_in_a_cell_that_is_read_is_wrong_on_its_line(row: str) -> None:
+    listed = csv_list.parse(
+        f"email,name,role,note\nben@x.example,Ben,AN,y\n{row}\ncleo@x.example,Cleo,AN,z\n".encode()
+    )
+
+    (wrong,) = listed.wrong
+    assert wrong.line == 3
+    assert "quotation mark" in wrong.why
+    assert [entry.line for entry in listed.good] == [2, 5]
+
+
+def test_a_line_break_in_another_cell_is_fine() -> None:
+    content = b'email,note,role\nada@x.example,"likes cats,\nand dogs",AN\nben@x.example,,MA\n'
+
+    assert [entry.line for entry in csv_list.parse(content).good] == [2, 4]
+
+
+def test_a_quotation_mark_inside_a_cell_is_itself() -> None:
+    content = b'email,name\nada@x.example,Ada "Countess" Lund\nben@x.example,"Ben ""Benny"" Okafor"\n'
+
+    assert people(csv_list.parse(content)) == [
+        'ada@x.example Ada "Countess" Lund',
+        'ben@x.example Ben "Benny" Okafor',
+    ]
+
+
+def test_a_repeated_row_is_said_with_both_lines_and_its_role() -> None:
+    listed = csv_list.parse(b"email,role\nada@x.example,AN\nben@x.example,\nADA@x.example,MA\n")
+
+    (repeat,) = listed.repeats
+    assert (repeat.line, repeat.first_line, repeat.role) == (4, 2, Role.MANAGER)
+    assert listed.repeated == 1
+
+
+def test_the_apostrophe_before_a_formula_is_the_exports_own() -> None:
+    content = b"email,first_name\n'+ada@x.example,'=Ada\n'ben@x.example',O'Neill\n"
+
+    assert people(csv_list.parse(content)) == ["+ada@x.example =Ada", "ben@x.example O'Neill"]
+
+
+def test_names_lose_what_nobody_sees() -> None:
+    content = "email,first_name,last_name\nada@x.example,\u202eA\u200bda,\u3164\n".encode()
+
+    assert people(csv_list.parse(content)) == ["ada@x.example Ada"]
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "E-MAIL",
+        "e mail",
+        "Email Address*",
+        "Email:",
+        "1. Email",
+        "Ｅｍａｉｌ",
+        "[email]",
+        "mail (work)",
+        "E‑Mail",
+    ],
+)
+def test_headings_are_compared_by_letters_only(heading: str) -> None:
+    assert headings.places(["Prenom", "x", heading]) == {"first_name": 0, "email": 2}
+
+
+def test_each_heading_that_is_known_is_known_for_one_thing() -> None:
+    known = [headings.letters(heading) for several in headings.KNOWN.values() for heading in several]
+
+    assert len(set(known)) == len(known)
+
+
+def test_a_private_sign_at_the_end_of_a_row_ends_nothing() -> None:
+    content = "email,first_name\nada@x.example,\ue000\nben@x.example,.\n.\ncleo@x.example,\n".encode()
+
+    listed = csv_list.parse(content)
+
+    assert [entry.line for entry in listed.entries] == [2, 3, 4, 5]
+    assert [entry.typed for entry in listed.wrong] == ["."]

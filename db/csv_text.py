@@ -1,0 +1,131 @@
+"""The text of a CSV file, whatever program wrote it, and its records with their lines. Pure."""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from db.policy import Invalid
+from messages import by_field
+
+WINDOWS: Final = "Windows-1252"
+DELIMITERS: Final = (",", ";", "\t", "|")
+_LOOKED_AT_LINES: Final = 20
+_LOOKED_AT_BYTES: Final = 4096
+_MARK: Final = "\ufeff"
+# The same in UTF-8, read as Windows-1252 and written anew.
+_MARK_TWICE: Final = "ï»¿"
+_SAYS_DELIMITER: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_BREAK: Final = re.compile(r"\r\n|\r|\n")
+# Behind the last line, to tell whether a quotation mark is still open.
+_END: Final = "."
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """line: where it begins. lines: how many it takes."""
+
+    line: int
+    lines: int
+    cells: list[str]
+
+    def broken(self) -> Iterator[tuple[int, int, list[str]]]:
+        """The cells with line breaks: place, line on which the quotation mark opens, their lines."""
+        line = self.line
+        for place, cell in enumerate(self.cells if self.lines > 1 else ()):
+            lines = _BREAK.split(cell)
+            if len(lines) > 1:
+                yield place, line, lines
+            line += len(lines) - 1
+
+
+def decode(content: bytes) -> tuple[str, str]:
+    """The text, and its encoding if it isn't Unicode. Raises Invalid for what is no text."""
+    if content.startswith(b"PK\x03\x04"):
+        raise Invalid({"file": [by_field.FILE_NO_TEXT]})
+    try:
+        text, encoding = content.decode(_sixteen_bits(content) or "utf-8"), ""
+    except UnicodeDecodeError as error:
+        text, encoding = _windows(content, error.start), WINDOWS
+    text = text.lstrip(_MARK).removeprefix(_MARK_TWICE)
+    if "\0" in text:
+        raise Invalid({"file": [by_field.FILE_NO_TEXT]})
+    return text, encoding
+
+
+def _sixteen_bits(content: bytes) -> str:
+    """The UTF-16 this is in: by its mark, or by the zeros of the plain letters; "" for none."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    head = content[:_LOOKED_AT_BYTES]
+    first, second = head[::2].count(0), head[1::2].count(0)
+    if 8 * max(first, second) < len(head) or 20 * min(first, second) > max(first, second):
+        return ""
+    return "utf-16-le" if second > first else "utf-16-be"
+
+
+def _windows(content: bytes, place: int) -> str:
+    """The text of Windows-1252; one that is UTF-8 in other places is damaged, and is refused."""
+    apart = content.decode("utf-8", errors="replace")
+    damaged = apart.count("\ufffd")
+    beyond_ascii = sum(map(len, re.findall(r"[^\x00-\x7f]+", apart))) - damaged
+    try:
+        if damaged > beyond_ascii and b"\0" not in content:
+            return content.decode("cp1252")
+    except UnicodeDecodeError as error:
+        place = error.start
+    if b"\0" in content:
+        raise Invalid({"file": [by_field.FILE_NO_TEXT]})
+    line = content.count(b"\n", 0, place) + 1
+    raise Invalid({"file": [by_field.FILE_NOT_UTF8.format(line=line)]})
+
+
+def said_delimiter(text: str) -> str:
+    """What a first line `sep=;` says, as Excel writes and reads it; "" without one."""
+    found = _SAYS_DELIMITER.fullmatch(text.partition("\n")[0])
+    return found[1] if found else ""
+
+
+def first_records(text: str, delimiter: str) -> list[list[str]]:
+    """The cells of the first lines, to look at."""
+    lines = islice(io.StringIO(text, newline=""), _LOOKED_AT_LINES)
+    try:
+        return list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
+    except csv.Error:
+        return []
+
+
+def records(text: str, delimiter: str) -> Iterator[Record]:
+    """All records that hold anything. Raises Invalid, with the line, where a quotation mark isn't closed."""
+    over: list[bool] = []
+    reader = csv.reader(_lines(text, over), delimiter=delimiter, skipinitialspace=True)
+    line = 1
+    try:
+        for cells in reader:
+            record = Record(line, reader.line_num - line + 1, cells)
+            if over and cells == [_END]:
+                return
+            if over:
+                before = sum(len(_BREAK.findall(cell)) for cell in cells[:-1])
+                raise stray_quote(line + before)
+            line = reader.line_num + 1
+            if any(cell.strip() for cell in cells):
+                yield record
+    except csv.Error as error:
+        # A cell of more than 100,000 characters: nobody closed its quotation mark.
+        raise stray_quote(line) from error
+
+
+def _lines(text: str, over: list[bool]) -> Iterator[str]:
+    """The lines, and one more; `over` says that it is reached."""
+    yield from io.StringIO(text, newline="")
+    over.append(True)
+    yield _END
+
+
+def stray_quote(line: int) -> Invalid:
+    return Invalid({"file": [by_field.FILE_STRAY_QUOTE.format(line=line)]})
