@@ -12,7 +12,9 @@ MAX_NAME_CHARACTERS: Final = 100
 # Of what was typed, as much is shown: an address has 254 at most.
 MAX_SHOWN_CHARACTERS: Final = 320
 # What may stand behind a name, after a comma.
-_BEHIND_NAMES: Final = frozenset("jr sr ii iii iv md phd dr prof esq mba msc bsc cpa dds rn".split())
+_BEHIND_NAMES: Final = frozenset(
+    ("jr", "sr", "ii", "iii", "iv", "md", "phd", "dr", "prof", "esq", "mba", "msc", "bsc", "cpa", "dds", "rn")
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ from db.policy import Actor, Invalid, NotAllowed, Refused, Role
 from messages import by_field, refusals
 
 MAX_TYPED: Final = 500
+# So many wrong ones are named at the field, and so much of each.
+MOST_NAMED: Final = 5
+MAX_NAMED_CHARACTERS: Final = 60
 
 
 class Fate(StrEnum):
@@ -42,10 +45,24 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What sending a list would do, the wrong ones first."""
+    """What sending a list would do, the wrong ones first. role: for entries without their own."""
 
     outcomes: tuple[Outcome, ...]
-    repeated: int
+    listed: AddressList
+    role: Role
+
+    @property
+    def repeated(self) -> int:
+        return self.listed.repeated
+
+    @property
+    def other_roles(self) -> dict[Role, list[int]]:
+        """The lines of the rows that name another role than the one chosen, by that role."""
+        found: dict[Role, list[int]] = {}
+        for outcome in self.outcomes:
+            if outcome.entry.address and outcome.entry.role not in (None, self.role):
+                found.setdefault(outcome.entry.role, []).append(outcome.entry.line)
+        return {role: sorted(found[role]) for role in policy.WORKING if role in found}
 
     def count(self, *fates: Fate) -> int:
         return sum(outcome.fate in fates for outcome in self.outcomes)
@@ -82,12 +99,23 @@ async def invite(
     if not listed.entries:
         raise Invalid({"emails": [by_field.ENTER_ADDRESSES]})
     if listed.wrong and not left_out:
-        raise Invalid({"emails": [by_field.SOME_NO_ADDRESSES]})
+        raise Invalid({"emails": [_wrong_ones(listed.wrong)]})
     if not listed.good:
         raise Invalid({"emails": [by_field.ALL_NO_ADDRESSES]})
     batch = await engine.write(invite_within, actor, listed, role, days, upload_id)
     outbox.wake()
     return batch
+
+
+def _wrong_ones(wrong: Sequence[Entry]) -> str:
+    """A sentence that names them, as far as they can be seen at a glance."""
+    named = ", ".join(
+        by_field.QUOTED.format(text=entry.typed[:MAX_NAMED_CHARACTERS]) for entry in wrong[:MOST_NAMED]
+    )
+    more = len(wrong) - MOST_NAMED
+    if more > 0:
+        return by_field.MANY_NO_ADDRESSES.format(named=named, more=more)
+    return by_field.SOME_NO_ADDRESSES.format(len(wrong), named=named)
 
 
 async def _plan(listed: AddressList, role: Role) -> Plan:
@@ -112,7 +140,7 @@ async def _plan(listed: AddressList, role: Role) -> Plan:
             fate = Fate.AGAIN if entry.address.key in invited else Fate.NEW
         outcomes.append(Outcome(entry, fate, has if fate is Fate.MEMBER else given, member_id))
     outcomes.sort(key=lambda outcome: outcome.fate is not Fate.WRONG)
-    return Plan(tuple(outcomes), listed.repeated)
+    return Plan(tuple(outcomes), listed, role)
 
 
 async def invite_within(

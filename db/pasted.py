@@ -36,8 +36,24 @@ _ANGLES: Final = "<\uff1c"
 _BEFORE: Final = "-.*'’`|/~#=!?&^:\\"
 _AROUND: Final = "_{"
 _NUMBER: Final = re.compile(r"\A\d+[.:]+")
-_BETWEEN: Final = frozenset("and or und oder et ou y e en og och".split())
-_LABEL: Final = frozenset("to cc bcc from an von kopie mail email emailaddress smtp mailto replyto".split())
+_BETWEEN: Final = frozenset(("and", "or", "und", "oder", "et", "ou", "y", "e", "en", "og", "och"))
+_LABEL: Final = frozenset(
+    (
+        "to",
+        "cc",
+        "bcc",
+        "from",
+        "an",
+        "von",
+        "kopie",
+        "mail",
+        "email",
+        "emailaddress",
+        "smtp",
+        "mailto",
+        "replyto",
+    )
+)
 
 
 class _Piece:

@@ -5,7 +5,7 @@ import json
 from typing import Final
 
 from db import address_list, clock, engine
-from db.address_list import AddressList, Entry
+from db.address_list import AddressList, Entry, Repeat
 from db.policy import Actor, Role, Unknown
 from messages import refusals
 
@@ -14,10 +14,17 @@ KEPT_MS: Final = 3600 * 1000
 
 async def keep(actor: Actor, listed: AddressList, role: Role) -> int:
     """Stores a list; returns its id."""
-    rows = [
-        [e.typed, e.first_name, e.last_name, e.role.value if e.role else "", e.line, e.why]
-        for e in listed.entries
-    ]
+    kept = {
+        "rows": [
+            [e.typed, e.first_name, e.last_name, e.role.value if e.role else "", e.line, e.why]
+            for e in listed.entries
+        ],
+        "repeats": [[r.email, r.line, r.first_line, r.role.value if r.role else ""] for r in listed.repeats],
+        "repeated": listed.repeated,
+        "ignored": listed.ignored,
+        "headed": listed.headed,
+        "encoding": listed.encoding,
+    }
 
     async def write() -> int:
         ((upload_id,),) = await engine.rows(
@@ -25,7 +32,7 @@ async def keep(actor: Actor, listed: AddressList, role: Role) -> int:
             clock.now(),
             actor.id,
             role.value,
-            json.dumps(rows, ensure_ascii=False),
+            json.dumps(kept, ensure_ascii=False),
         )
         return int(upload_id)
 
@@ -49,11 +56,26 @@ async def find(actor: Actor, upload_id: int) -> tuple[AddressList, Role]:
 
 
 def _listed(content: str) -> AddressList:
+    kept = json.loads(content)
+    if not isinstance(kept, dict):
+        # Kept by the release before, in the last hour.
+        raise Unknown(refusals.FILE_GONE)
     entries = []
-    for typed, first_name, last_name, role, line, why in json.loads(content):
+    for typed, first_name, last_name, role, line, why in kept["rows"]:
         address = None if why else address_list.entry(typed).address
         entries.append(Entry(typed, address, why, first_name, last_name, Role(role) if role else None, line))
-    return AddressList(tuple(entries))
+    repeats = tuple(
+        Repeat(email, line, first_line, Role(role) if role else None)
+        for email, line, first_line, role in kept["repeats"]
+    )
+    return AddressList(
+        tuple(entries),
+        kept["repeated"],
+        repeats,
+        tuple(kept["ignored"]),
+        kept["headed"],
+        kept["encoding"],
+    )
 
 
 async def take(actor: Actor, upload_id: int) -> None:

@@ -71,8 +71,11 @@ ENTER_ADDRESSES: Final = "Enter at least one email address."
 TOO_MANY_ADDRESSES: Final = (
     "These are more than {most} addresses, and so many go at a time. Leave some out, or use a CSV file."
 )
-SOME_NO_ADDRESSES: Final = "Some of these are no addresses. Nothing was sent."
-ALL_NO_ADDRESSES: Final = "None of these is an address. Nothing was sent."
+SOME_NO_ADDRESSES: Final = Plural(
+    "{named} isn't an email address. Nothing was sent.", "{named} aren't email addresses. Nothing was sent."
+)
+MANY_NO_ADDRESSES: Final = "{named} and {more:,} more aren't email addresses. Nothing was sent."
+ALL_NO_ADDRESSES: Final = "None of these is an email address. Nothing was sent."
 PRESS_RESEND_OR_REVOKE: Final = "Press Resend or Revoke."
 CHOOSE_A_FILE: Final = "Choose a CSV file first."
 FILE_EMPTY: Final = "There are no rows in this file below the names of the columns."

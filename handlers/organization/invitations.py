@@ -1,5 +1,6 @@
 """/organization/invitations: inviting by mail, its preview, the list and what can be done in it."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,7 +51,7 @@ class InvitationsController(Controller):
     @post("/preview", status_code=HTTP_200_OK)
     async def preview(self, request: AnyRequest) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
-        listed, role = _parse(form)
+        listed, role = await _parse(form)
         plan = await invitations.preview(listed, role) if listed.entries and not form.errors else None
         if rendering.wants_fragment(request):
             return rendering.fragment(
@@ -66,7 +67,7 @@ class InvitationsController(Controller):
     @post(status_code=HTTP_200_OK)
     async def invite(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
-        listed, role = _parse(form)
+        listed, role = await _parse(form)
         actor, house = access.actor_of(current, request), house_of(request)
         try:
             form.check()
@@ -202,10 +203,11 @@ class InvitationsController(Controller):
         return rendering.redirect(request, path_of(filter_in(form["filter"])), notice=notice)
 
 
-def _parse(form: Form) -> tuple[AddressList, Role]:
+async def _parse(form: Form) -> tuple[AddressList, Role]:
     """The addresses and the role; errors are noted in the form."""
     role = form.role(among=policy.WORKING) or Role.ANNOTATOR
-    listed = address_list.parse(form["emails"], most=invitations.MAX_TYPED)
+    # A long text takes a while: other people's pages don't wait for it.
+    listed = await asyncio.to_thread(address_list.parse, form["emails"], most=invitations.MAX_TYPED)
     if not listed.entries:
         form.wrong("emails", by_field.ENTER_ADDRESSES)
     if _too_many(listed):

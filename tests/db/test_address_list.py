@@ -189,11 +189,11 @@ def test_reading_stops_at_the_first_entry_beyond_the_most() -> None:
 )
 def test_a_megabyte_is_read_within_seconds(piece: str) -> None:
     text = "".join(piece.format(number) for number in range(1_000_000 // len(piece)))[:1_000_000]
-    begun = time.perf_counter()
+    begun = time.process_time()
 
     address_list.parse(text, most=MAX_TYPED)
 
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.parametrize("piece", ["Lena {0} H <a{0}@x.example>, ", "word {0} ", "@", "a@x.org<", "“x, "])

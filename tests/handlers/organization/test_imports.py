@@ -36,8 +36,8 @@ async def test_a_file_is_previewed_then_sent(site: Site) -> None:
     place = answer.headers["location"]
     page = tree(await olga.get(place))
     assert [line.text for line in page.one(id="preview").all("li")] == [
-        "ada@example.org line 2 New, is invited as Reviewer",
-        "ben@example.org line 3 New, is invited as Manager",
+        "ada@example.org Ada, line 2 New, is invited as Reviewer, not Manager",
+        "ben@example.org Ben, line 3 New, is invited as Manager",
     ]
     assert await engine.rows("SELECT 1 FROM invitation") == []
 
@@ -85,8 +85,9 @@ async def test_wrong_rows_name_their_lines_and_the_others_can_be_sent(site: Site
     [
         (b"", "Choose a CSV file first"),
         (b"email\n", "no rows"),
-        (b"name,mail\nAda,ada@example.org\n", 'has to be "email"'),
-        (b"email\nada@example.org\n\xff\n", "Line 3 isn't UTF-8"),
+        (b"name,address\nAda,ada@example.org\n", "Headings read: “name”, “address”"),
+        (b'email,name\na@example.org,"A\nb@example.org,B\n', "Line 2: a quotation mark opens here"),
+        (b"email\nada@example.org\n\x81\n", "Line 3 is neither UTF-8 nor Windows-1252"),
         (b"email\n" + b"ada@example.org\n" * 10_001, "more than 10,000 rows"),
         (b"PK\x03\x04\0\0", "no text file"),
     ],
@@ -102,7 +103,7 @@ async def test_a_file_that_is_none_is_an_error_of_its_field(site: Site, content:
 
 @pytest.mark.parametrize(
     ("field", "role", "row"),
-    [("role", b"A\xffN", b""), ("file", b"AN", b"cleo@example.org,A\xff\n")],
+    [("role", b"A\xffN", b""), ("file", b"AN", b"cleo@example.org,A\x81\n")],
 )
 async def test_broken_utf_8_is_an_error_of_its_field(site: Site, field: str, role: bytes, row: bytes) -> None:
     olga = await site.sign_in("olga")
@@ -115,7 +116,7 @@ async def test_broken_utf_8_is_an_error_of_its_field(site: Site, field: str, rol
     )
 
     assert answer.status_code == 422
-    expected = "Line 3 isn't UTF-8" if field == "file" else "can't be typed (control characters)"
+    expected = "Line 3 is neither" if field == "file" else "can't be typed (control characters)"
     assert expected in read(answer).error_of(field)
     assert "\ufffd" not in answer.text
 
@@ -155,3 +156,85 @@ async def test_it_belongs_to_whoever_uploaded_it(site: Site) -> None:
     assert (await alma.submit(place)).status_code == 404
     assert (await olga.get(f"{PATH}/x")).status_code == 404
     assert (await olga.get(place)).status_code == 200
+
+
+async def test_the_preview_says_how_the_file_was_read(site: Site) -> None:
+    olga = await site.sign_in("olga")
+    content = (
+        "E-Mail;Vorname;Rolle;Team\nada@example.org;Jörg;AN;x\nben@example.org;;RE;x\n"
+        "cleo@example.org;;;y\nADA@example.org;;MA;\n"
+    ).encode("cp1252")
+
+    page = tree(await olga.get((await upload(olga, content, role="AN")).headers["location"]))
+
+    assert page.one(id="preview-title").text == "What will happen: 3 invitations, 1 repeated"
+    assert page.one(id="preview-encoding").text.startswith("Read as Windows-1252.")
+    assert page.one(id="preview-ignored").text == "Columns not read: Team."
+    assert (
+        page.one(id="preview-roles").text
+        == "Rows with a role of their own, not Annotator: Reviewer (line 3)."
+    )
+    repeats = page.one(id="preview-repeats").all("li")
+    assert [line.text for line in repeats] == [
+        "ADA@example.org line 5 Is on line 2 already, which counts; Manager doesn't"
+    ]
+
+
+async def test_the_preview_of_a_file_without_headings_says_so(site: Site) -> None:
+    olga = await site.sign_in("olga")
+
+    page = tree(
+        await olga.get((await upload(olga, b"ada@example.org\nben@example.org\n")).headers["location"])
+    )
+
+    assert page.one(id="preview-title").text == "What will happen: 2 invitations"
+    assert "only the addresses are read" in page.one(id="preview-headings").text
+
+
+async def test_what_the_lists_export_can_be_imported(site: Site) -> None:
+    await site.person("rita", Role.REVIEWER)
+    await site.person("pia")
+    await site.person("dora", Role.DEACTIVATED)
+    olga = await site.sign_in("olga")
+    exported = await olga.get("/organization/members.csv?role=OW&role=RE&role=NO&role=DI")
+
+    page = tree(await olga.get((await upload(olga, exported.content)).headers["location"]))
+
+    said = {line.text.partition(" ")[0]: line.text for line in page.one(id="preview").all("li")}
+    assert "nobody can be invited as Owner" in said["olga@example.org"]
+    assert "who have no role yet" in said["pia@example.org"]
+    assert "nobody can be invited as Deactivated" in said["dora@example.org"]
+    assert "Is Reviewer here, nothing happens" in said["rita@example.org"]
+    assert "came_by" in page.one(id="preview-ignored").text
+
+
+async def test_exported_links_can_be_imported(site: Site) -> None:
+    olga = await site.sign_in("olga")
+    await olga.submit("/organization/invitations", emails="+ada@example.org", role="RE")
+    exported = await olga.submit("/organization/invitations/links/1")
+    assert b"'+ada@example.org" in exported.content
+
+    page = tree(await olga.get((await upload(olga, exported.content)).headers["location"]))
+
+    (line,) = page.one(id="preview").all("li")
+    assert line.text == "+ada@example.org line 2 Invited before, once more as Reviewer, not Manager"
+    assert page.one(id="preview-ignored").text == "Columns not read: link."
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_the_preview_and_the_toast_count_the_same(site: Site, count: int) -> None:
+    olga = await site.sign_in("olga")
+    rows = "".join(f"guest{number}@example.org\n" for number in range(count))
+    place = (await upload(olga, b"email\n" + rows.encode() + b"olga@example.org\nnobody\n")).headers[
+        "location"
+    ]
+
+    page = tree(await olga.get(place))
+    answer = await olga.submit(place, others="yes")
+
+    number = "1 invitation" if count == 1 else "2 invitations"
+    assert page.one(id="preview-title").text == f"What will happen: {number}, 1 left alone, 1 to put right"
+    assert page.one("button", name="others").text == f"Send the other {count}"
+    toasted = tree(await olga.get(answer.headers["location"])).one(id="toasts").one("p").text
+    assert toasted.startswith(number)
+    assert "1 was left alone." in toasted

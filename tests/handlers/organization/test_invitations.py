@@ -59,7 +59,7 @@ async def test_the_preview_says_what_will_happen_to_each(site: Site) -> None:
         "nobody An email address has a name, an @ sign and a domain, like name@example.org.",
         "ada@example.org Is Reviewer here, nothing happens",
         "cleo@example.org Waits, but the address isn't confirmed: is invited as Manager",
-        "dora@example.org Deactivated, bring back in the table",
+        "dora@example.org Dora Deactivated, bring back in the table",
         "new@example.org New, is invited as Manager",
     ]
     assert await engine.rows("SELECT 1 FROM invitation") == []
@@ -76,7 +76,7 @@ async def test_sending_the_others_says_how_many_of_them_are_left_alone(site: Sit
 
     page = tree(await olga.submit(PATH, emails=typed, role="RE"))
 
-    assert page.one("button", name="others").text == "Send the other 3"
+    assert page.one("button", name="others").text == "Send the other 1"
     assert "Leaves out the one above: 1 invitation, 2 left alone." in page.one(id="preview").text
 
 
@@ -91,7 +91,7 @@ async def test_a_wrong_one_stands_first_and_the_others_can_be_sent(site: Site) -
     assert page.one("textarea", name="emails").text == typed
     assert page.one("select", id="role").chosen == ["RE"]
     assert "emails" in read(answer).controls
-    assert "Nothing was sent" in read(answer).error_of("emails")
+    assert "“nobody@” isn't an email address. Nothing was sent." in read(answer).error_of("emails")
     assert [line.partition(" ")[0] for line in fates(page)] == [
         "nobody@",
         "ada@example.org",
@@ -108,6 +108,27 @@ async def test_a_wrong_one_stands_first_and_the_others_can_be_sent(site: Site) -
         ("ada@example.org", "RE"),
         ("ben@example.org", "RE"),
     ]
+
+
+async def test_the_wrong_ones_are_named_at_the_field(site: Site) -> None:
+    olga = await site.sign_in("olga")
+
+    two = await olga.submit(PATH, emails="ada@example.org, ben, cleo@", role="RE")
+    many = await olga.submit(PATH, emails="\n".join(f"guest{n}@" for n in range(9)), role="RE")
+
+    assert "“ben”, “cleo@” aren't email addresses. Nothing was sent." in read(two).error_of("emails")
+    assert "“guest4@” and 4 more aren't email addresses." in read(many).error_of("emails")
+
+
+async def test_where_nothing_would_happen_the_others_are_not_offered(site: Site) -> None:
+    olga = await site.sign_in("olga")
+
+    page = tree(await olga.submit(PATH, emails="olga@example.org, nobody", role="RE"))
+
+    assert (
+        page.one(id="preview-title").text == "What will happen: 0 invitations, 1 left alone, 1 to put right"
+    )
+    assert not page.all("button", name="others")
 
 
 async def test_five_hundred_go_and_one_more_is_refused_by_its_field(site: Site) -> None:
