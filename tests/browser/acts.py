@@ -91,6 +91,15 @@ def through_a_proxy(*, posting: bool, **headers: str) -> Act:
     return act
 
 
+def press(name: str) -> Act:
+    """Presses the button of this name."""
+
+    async def act(page: Page) -> None:
+        await page.get_by_role("button", name=name, exact=True).click()
+
+    return act
+
+
 async def select_everyone(page: Page) -> None:
     """Ticks all rows, so that the bar for several people appears."""
     # In a row of cards the head of the table, and with it the box for all of them, isn't there.

@@ -18,6 +18,7 @@ from tests.browser.acts import (
     dialog,
     give_role,
     menu,
+    press,
     select_everyone,
     show_password,
     through_a_proxy,
@@ -90,6 +91,7 @@ async def founded(site: Site) -> list[Stop]:
             "sign up, password made of known words", "", f"/user/signup?token={invite}", act=type_known_words
         ),
         Stop("account menu", "olga", "/user/account", act=menu(".letterhead .menu")),
+        Stop("menu", "olga", "/user/account", act=press("Menu")),
         Stop("roles to choose from", "olga", MEMBERS, act=menu("#filters .menu")),
         Stop("everyone selected", "olga", MEMBERS, act=select_everyone),
         Stop("invite dialog", "olga", MEMBERS, act=dialog("Invite Members")),
