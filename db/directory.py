@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from db import addresses, engine, search, visible, walks
-from db.filters import DEFAULT_ROLES, ROLE_ORDER, SORTS, Filter, Place
+from db.filters import DEFAULT_ROLES, ROLE_ORDER, SORTS, Filter, Place, is_grouped
 from db.ledger import counts, fold
 from db.policy import Role
 
@@ -22,7 +22,9 @@ __all__ = [
     "Filter",
     "Page",
     "Row",
+    "counted",
     "counts",
+    "everybody",
     "export",
     "fold",
     "one",
@@ -125,6 +127,7 @@ class Page:
     newer, older: cursors for `before` and `after`, None where the list ends. counts: all seven roles, exact.
     total: how many the filter shows; at least so many when it isn't exact. sorted_by: the order in force:
     by joining, whatever was asked for, when a search has too many hits, or for who came by one link.
+    offset: how many come before the first row, None when that isn't known; somebody may have joined since.
     """
 
     rows: tuple[Row, ...]
@@ -135,6 +138,7 @@ class Page:
     total_is_exact: bool
     sorted_by: str
     too_many: bool
+    offset: int | None = None
 
 
 async def page(filter: Filter) -> Page:  # noqa: A002 - the word of the contract
@@ -165,6 +169,23 @@ async def several(ids: Iterable[int]) -> tuple[Row, ...]:
         )
         found.update((row.id, row) for row in _rows(records))
     return tuple(found[member_id] for member_id in wanted if member_id in found)
+
+
+async def counted(filter: Filter) -> Page:  # noqa: A002
+    """What can be said of a list without a look at its members: how many there are, of each role as well."""
+    by_role = await engine.read(counts)
+    total = sum(by_role[role] for role in filter.shown_roles)
+    return Page((), None, None, by_role, total, not (filter.q or filter.link), filter.order, too_many=False)
+
+
+async def everybody(filter: Filter, most: int) -> list[Row]:  # noqa: A002
+    """Everybody the filter shows, on all its pages; some of them, more than `most`, when there are more."""
+    rows: list[Row] = []
+    async for batch in export(filter):
+        rows += batch
+        if len(rows) > most:
+            break
+    return rows
 
 
 async def export(filter: Filter) -> AsyncIterator[list[Row]]:  # noqa: A002
@@ -211,16 +232,41 @@ async def _page(filter: Filter) -> Page:  # noqa: A002
     elif filter.link:
         came = await _came_by_link(filter)
         total, exact = min(came, search.MOST), came <= search.MOST
+    offset = _offset(part, (place, backwards), newer=newer, older=older, total=total if exact else None)
     return Page(
         rows=part.rows,
-        newer=part.first.cursor() if newer and part.first else None,
-        older=part.last.cursor() if older and part.last else None,
+        newer=_cursor(part.first, offset) if newer else None,
+        older=_cursor(part.last, None if offset is None else offset + len(part.rows)) if older else None,
         counts=by_role,
         total=total,
         total_is_exact=exact,
         sorted_by=sort,
         too_many=bool(hits and hits.too_many),
+        offset=offset,
     )
+
+
+def _offset(
+    part: "_Part", came: tuple[Place | None, bool], *, newer: bool, older: bool, total: int | None
+) -> int | None:
+    """How many come before this part. came: the place in the address, and whether it was read backwards.
+
+    At both ends it is certain. Between them it is what the last page said, within what can be.
+    """
+    place, backwards = came
+    most = None if total is None else max(total - len(part.rows), 0)
+    if not newer:
+        return 0
+    if not older and most is not None:
+        return most
+    if place is None or place.passed is None:
+        return None
+    passed = place.passed - (len(part.rows) if backwards else 0)
+    return max(0, passed if most is None else min(passed, most))
+
+
+def _cursor(place: Place | None, passed: int | None) -> str | None:
+    return place._replace(passed=passed).cursor() if place else None
 
 
 async def _came_by_link(filter: Filter) -> int:  # noqa: A002
@@ -267,7 +313,7 @@ async def _part(
 
 
 def _place(record: Sequence[Any], filter: Filter) -> Place:  # noqa: A002
-    return Place(record[_WIDTH], record[0], Role(record[_ROLE]) if filter.order.endswith("role") else None)
+    return Place(record[_WIDTH], record[0], Role(record[_ROLE]) if is_grouped(filter.order) else None)
 
 
 def _rows(records: Sequence[Sequence[Any]]) -> tuple[Row, ...]:

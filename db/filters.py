@@ -29,7 +29,10 @@ ROLE_ORDER: Final = (
 )
 # Somebody deactivated is shown when asked for.
 DEFAULT_ROLES: Final = ROLE_ORDER[:-1]
-DEFAULT_SORT: Final = "-joined"
+# The order when none is asked for: who waits first, the newest first, then everybody else by joining, the
+# newest first. It stands in no address.
+DEFAULT_SORT: Final = "-waiting"
+NEWEST_FIRST: Final = "-joined"
 # The columns to sort by; each has an index (role, column, id).
 SORT_COLUMNS: Final = {
     "email": "email_key",
@@ -39,23 +42,47 @@ SORT_COLUMNS: Final = {
     "activity": "last_activity_at",
 }
 SORTS: Final = tuple(f"{sign}{name}" for name in SORT_COLUMNS for sign in ("", "-"))
-_NUMERIC: Final = frozenset({"joined", "activity"})
+_NUMERIC: Final = frozenset({"joined", "activity", "waiting"})
+_EVERYBODY: Final = (ROLE_ORDER,)
+_BY_RANK: Final = tuple((role,) for role in ROLE_ORDER)
+_WAITING_LAST: Final = (ROLE_ORDER[1:], (Role.PENDING,))
 _ID: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _MAX_CURSOR_CHARACTERS: Final = 2_000
 _MAX_INTEGER: Final = 2**63 - 1
 _write_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
+def column_of(sort: str) -> str:
+    """The column that this order goes by, within each of its groups."""
+    return SORT_COLUMNS.get(sort.removeprefix("-"), "joined_at")
+
+
+def groups(sort: str) -> tuple[tuple[Role, ...], ...]:
+    """Roles that stand together in this order, ascending; one group when the order doesn't go by roles."""
+    return {"role": _BY_RANK, "waiting": _WAITING_LAST}.get(sort.removeprefix("-"), _EVERYBODY)
+
+
+def is_grouped(sort: str) -> bool:
+    """Whether a place in this order needs the role."""
+    return groups(sort) is not _EVERYBODY
+
+
 class Place(NamedTuple):
-    """A member's place in an order: the value it sorts by, then the id. role: only when sorted by role."""
+    """A member's place in an order: the value it sorts by, then the id. role: only in a grouped order.
+
+    passed: how many come before the page that begins here, or, for a page that ends here, before the next
+    one, as the page with the link knew it; None when it didn't.
+    """
 
     key: str | int
     id: int
     role: Role | None = None
+    passed: int | None = None
 
     def cursor(self) -> str:
         """The place as it stands in an address: base64url of a JSON list."""
         parts = [self.key, self.id] if self.role is None else [self.role.value, self.key, self.id]
+        parts += [] if self.passed is None else [self.passed]
         return base64.urlsafe_b64encode(_write_json(parts).encode()).decode().rstrip("=")
 
     @classmethod
@@ -75,19 +102,22 @@ class Place(NamedTuple):
 
     @classmethod
     def _of_parts(cls, parts: Any, name: str) -> "Place":
-        if type(parts) is not list or len(parts) != (3 if name == "role" else 2):
+        grouped = is_grouped(name)
+        if type(parts) is not list or len(parts) - grouped not in (2, 3):
             raise ValueError("not a list of this order's parts")
-        role = Role(parts[0]) if name == "role" else None
-        key, member_id = parts[-2:]
+        role = Role(parts[0]) if grouped else None
+        key, member_id, *passed = parts[grouped:]
         if type(key) is not (int if name in _NUMERIC else str):
             raise ValueError("a key of another type")
         if type(member_id) is not int or not 0 < member_id <= _MAX_INTEGER:
             raise ValueError("no id")
+        if any(type(number) is not int or not 0 <= number <= _MAX_INTEGER for number in passed):
+            raise ValueError("no number of members")
         if type(key) is int and not 0 <= key <= _MAX_INTEGER:
             raise ValueError("no instant")
         if type(key) is str and _has_control_characters(key):
             raise ValueError("control characters")
-        return cls(key, member_id, role)
+        return cls(key, member_id, role, *passed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +150,7 @@ class Filter:
             errors["q"] = [by_field.SEARCH_CONTROL_CHARACTERS]
         roles = _roles([code for code in query.get("role", []) if code], errors)
         sort = single["sort"] or DEFAULT_SORT
-        if sort not in SORTS:
+        if single["sort"] and sort not in SORTS:
             errors["sort"] = [by_field.SORT_BY.format(columns=", ".join(SORT_COLUMNS))]
         if single["link"] and not _ID.fullmatch(single["link"]):
             errors["link"] = [by_field.NO_SUCH_LINK]
@@ -149,7 +179,7 @@ class Filter:
     @property
     def order(self) -> str:
         """The order in force without a search: who came by one link is listed as they came."""
-        return DEFAULT_SORT if self.link and not self.sort.endswith("joined") else self.sort
+        return NEWEST_FIRST if self.link and not self.sort.endswith("joined") else self.sort
 
     def place(self, sort: str) -> tuple[Place | None, bool]:
         """Where to go on in this order, and whether backwards.
@@ -178,8 +208,9 @@ class Filter:
         if not cursor:
             return True
         # A search with very many hits is in the order of joining, whatever was asked for; so is who came by
-        # one link.
-        for sort in (self.sort, DEFAULT_SORT) if self.terms or self.link else (self.sort,):
+        # one link. Without an order, links from before there was one for who waits are still understood.
+        other = self.terms or self.link or self.sort == DEFAULT_SORT
+        for sort in (self.sort, NEWEST_FIRST) if other else (self.sort,):
             try:
                 Place.of_cursor(cursor, sort)
             except ValueError:

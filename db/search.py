@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from db import engine, ledger
-from db.filters import ROLE_ORDER, SORT_COLUMNS, Filter, Place
+from db.filters import NEWEST_FIRST, Filter, Place, column_of, groups, is_grouped
 from db.policy import Role
 
 MOST: Final = 1_000
@@ -57,27 +57,27 @@ class Hits:
 
 async def find(filter: Filter) -> Hits:  # noqa: A002 - the word of the contract
     """Searches for the filter's terms among its roles; inside a read_slowly, which bounds its time."""
-    column = SORT_COLUMNS[filter.sort.removeprefix("-")]
     way = await _way(filter)
-    found = await _walk(filter, way, column, MOST + 1)
+    found = await _walk(filter, way, column_of(filter.sort), MOST + 1)
     if len(found) > MOST:
         return too_many(filter, way)
-    by_role = filter.sort.endswith("role")
-    places = [Place(key, member_id, Role(role) if by_role else None) for key, member_id, role in found]
+    grouped = is_grouped(filter.sort)
+    places = [Place(key, member_id, Role(role) if grouped else None) for key, member_id, role in found]
     places.sort(key=_rank(filter.sort), reverse=filter.sort.startswith("-"))
     return Hits(filter, filter.sort, tuple(places), False)
 
 
 def too_many(filter: Filter, way: Way | None = None) -> Hits:  # noqa: A002
     """The hits of a search that has more than can be sorted."""
-    return Hits(filter, filter.sort if filter.sort.endswith("joined") else "-joined", (), True, way)
+    return Hits(filter, filter.sort if filter.sort.endswith("joined") else NEWEST_FIRST, (), True, way)
 
 
 def _rank(sort: str) -> Any:
     """A function from a place to what it is compared by in this order."""
-    if sort.endswith("role"):
-        return lambda place: (ROLE_ORDER.index(place.role), place.key, place.id)
-    return lambda place: (place.key, place.id)
+    if not is_grouped(sort):
+        return lambda place: (place.key, place.id)
+    group = {role: at for at, roles in enumerate(groups(sort)) for role in roles}
+    return lambda place: (group[place.role], place.key, place.id)
 
 
 async def _way(filter: Filter) -> Way:  # noqa: A002

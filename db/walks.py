@@ -1,7 +1,8 @@
 """Walks along the indexes of the members, which give any page of the list at once, however long it is.
 
 An index (role, key, id) holds the members of one role in order. A list of several roles merges one walk for
-each and stops as soon as it has enough; nothing is sorted, nothing is counted (DESIGN.md, 'List').
+each and stops as soon as it has enough; nothing is sorted, nothing is counted (DESIGN.md, 'List'). In an
+order that goes by roles, one group of roles follows the other.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 
 from db import engine
-from db.filters import ROLE_ORDER, SORT_COLUMNS, Filter, Place
+from db.filters import Filter, Place, column_of, groups
 from db.policy import Role
 from messages import logbook
 
@@ -27,24 +28,15 @@ COLUMNS: Final = f"""m.id, m.email, '' AS domain_shown, m.first_name, m.last_nam
 async def walk(filter: Filter, place: Place | None, backwards: bool, limit: int) -> list[Any]:  # noqa: A002
     """Up to `limit` records of the filter's roles after the place, or before it, the nearest first."""
     descending = filter.order.startswith("-") is not backwards
-    if filter.order.endswith("role"):
-        return await _role_by_role(filter.shown_roles, place, descending, limit)
-    column = SORT_COLUMNS[filter.order.removeprefix("-")]
-    return await _merged(column, filter.shown_roles, place, descending, limit, filter.link)
-
-
-async def _role_by_role(
-    roles: Sequence[Role], place: Place | None, descending: bool, limit: int
-) -> list[Any]:
-    """Members in the order of roles, then names: one role after the other until there are enough."""
-    ahead: Sequence[Role] = ROLE_ORDER[::-1] if descending else ROLE_ORDER
+    ahead = groups(filter.order)[:: -1 if descending else 1]
     if place is not None and place.role is not None:
-        ahead = ahead[ahead.index(place.role) :]
+        ahead = ahead[next(at for at, group in enumerate(ahead) if place.role in group) :]
     records: list[Any] = []
-    for role in ahead:
-        if role in roles and len(records) < limit:
-            within = place if place is not None and place.role is role else None
-            records += await _merged("name_key", (role,), within, descending, limit)
+    for group in ahead:
+        roles = tuple(role for role in filter.shown_roles if role in group)
+        if roles and len(records) < limit:
+            within = place if group is ahead[0] else None
+            records += await _merged(column_of(filter.order), roles, within, descending, limit, filter.link)
     return records[:limit]
 
 

@@ -13,11 +13,12 @@ from markupsafe import Markup
 
 from db import directory, engine, keys, search, walks
 from db.directory import PAGE_SIZE, Filter, Page, Row
-from db.filters import DEFAULT_ROLES, ROLE_ORDER, SORT_COLUMNS, SORTS, Place
+from db.filters import DEFAULT_ROLES, DEFAULT_SORT, ROLE_ORDER, SORT_COLUMNS, SORTS, Place
 from db.policy import Invalid, Role
 from tests.bench import seed
 from tests.site import ON_SQLITE
 
+ALL_SORTS = (*SORTS, DEFAULT_SORT)
 FIRST = ("Ada", "ada", "Zoë", "Ольга", "محمد", "", "İbrahim", "Großmann", "小明", "Émile")
 
 
@@ -56,12 +57,14 @@ def model(people: list[dict[str, Any]], shown: Filter) -> list[int]:
         "name": "name_key",
         "role": "name_key",
         "joined": "joined_at",
+        "waiting": "joined_at",
         "activity": "last_activity_at",
     }[shown.sort.strip("-")]
 
     def rank(person: dict[str, Any]) -> tuple[Any, ...]:
         role = [role.value for role in ROLE_ORDER].index(person["role"]) if "role" in shown.sort else 0
-        return role, person[column], person["id"]
+        waits = person["role"] == "NO" if "waiting" in shown.sort else False
+        return waits, role, person[column], person["id"]
 
     roles = {role.value for role in shown.roles or DEFAULT_ROLES}
     terms = keys.search_terms(shown.q)
@@ -100,7 +103,7 @@ async def walk(shown: Filter) -> tuple[list[Page], list[Page]]:
 # Order and pages
 
 
-@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("sort", ALL_SORTS)
 async def test_every_order_goes_through_everybody_once_forwards_and_backwards(
     database: str, sort: str
 ) -> None:
@@ -116,6 +119,46 @@ async def test_every_order_goes_through_everybody_once_forwards_and_backwards(
     assert [page.newer is None for page in forwards] == [True, False, False, False, False]
     assert [page.older is None for page in forwards] == [False, False, False, False, True]
     assert {page.total for page in forwards + backwards} == {237}
+    assert [page.offset for page in forwards] == [0, 50, 100, 150, 200]
+    assert [page.offset for page in backwards] == [page.offset for page in reversed(forwards)]
+
+
+async def test_who_waits_stands_first_the_newest_first(database: str) -> None:
+    people = [(1, "AN"), (2, "NO"), (3, "OW"), (4, "NO"), (5, "DI"), (6, "RE"), (7, "NO")]
+    await add(*(seed.row(joined, role, f"a{joined}@example.org") for joined, role in people))
+
+    page = await directory.page(Filter.parse({}))
+    found = await directory.page(Filter.parse({"q": ["example"], "role": ["NO", "AN", "DI"]}))
+    newest = await directory.page(Filter.parse({"sort": ["-joined"]}))
+
+    assert [row.joined_at for row in page.rows] == [7, 4, 2, 6, 3, 1]
+    assert [row.joined_at for row in found.rows] == [7, 4, 2, 5, 1]
+    assert [row.joined_at for row in newest.rows] == [7, 6, 4, 3, 2, 1]
+
+
+async def test_a_page_between_others_counts_on_from_the_last_one(database: str) -> None:
+    await add(*(seed.row(count, "AN", f"a{count:03}@example.org") for count in range(170)))
+    shown = Filter(sort="email")
+    first = await directory.page(shown)
+    assert first.older is not None
+
+    await add(*(seed.row(1_000 + count, "AN", f"a000b{count}@example.org") for count in range(3)))
+    second = await directory.page(reread(shown, after=first.older))
+    elsewhere = await directory.page(Filter(sort="email", after=Place("a100@example.org", 101).cursor()))
+    absurd = Place("a100@example.org", 101, passed=10**15).cursor()
+    beyond = await directory.page(Filter(sort="email", after=absurd))
+
+    assert (second.offset, elsewhere.offset) == (50, None)
+    assert beyond.offset == 173 - 50, "no more than can be"
+
+
+async def test_many_hits_of_a_search_are_counted_on_as_well(database: str) -> None:
+    await add(*(seed.row(count, "AN", f"a{count:04}@example.org") for count in range(1_100)))
+
+    first = await directory.page(Filter(q="example"))
+    second = await directory.page(reread(Filter(q="example"), after=first.older or ""))
+
+    assert (first.offset, second.offset, second.total_is_exact) == (0, 50, False)
 
 
 async def test_a_list_of_exactly_one_page_ends_there(database: str) -> None:
@@ -511,7 +554,7 @@ BEGINNINGS = pytest.mark.parametrize("few", [search.FEW, 0])
 @given(
     q=st.lists(WORDS | TEXT, max_size=3).map(" ".join),
     roles=st.sets(st.sampled_from(list(Role))),
-    sort=st.sampled_from(SORTS),
+    sort=st.sampled_from(("", *SORTS)),
 )
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_any_filter_shows_what_a_plain_list_would(
@@ -541,7 +584,7 @@ def test_folding_folded_text_changes_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize("q", ["", "Hit", "a0"])
-@pytest.mark.parametrize("sort", ["-name", "role", "-joined"])
+@pytest.mark.parametrize("sort", ["-name", "role", "-joined", DEFAULT_SORT])
 async def test_an_export_holds_all_pages_of_the_filter_in_its_order(database: str, q: str, sort: str) -> None:
     people = [seed.row(count % 700, "AN", f"a{count * 11 % 2_100:04}@x.org", "Hit") for count in range(2_100)]
     await add(*people, seed.row(1, "NO", "b@x.org"))
@@ -850,7 +893,10 @@ def forged(value: Any) -> str:
         ("joined", forged("[1e3,2]")),
         ("joined", forged("[NaN,2]")),
         ("joined", forged([1])),
-        ("joined", forged([1, 2, 3])),
+        ("joined", forged([1, 2, 3, 4])),
+        ("joined", forged([1, 2, -3])),
+        ("joined", forged([1, 2, "3"])),
+        ("joined", forged([1, 2, None])),
         ("joined", forged({"0": 1, "1": 2})),
         ("joined", forged(["1", 2])),
         ("joined", forged([True, 2])),
@@ -882,7 +928,7 @@ def test_a_forged_cursor_is_refused(parameter: str, sort: str, cursor: str) -> N
 def test_a_filter_has_one_address() -> None:
     query = {
         "role": ["DI", "NO", "DI"],
-        "sort": ["-joined"],
+        "sort": [""],
         "q": ["  ada & bob "],
         "after": [""],
         "x": ["y"],
