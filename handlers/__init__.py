@@ -34,7 +34,7 @@ ROUTES = (
     password.show_reset,  #       /user/password/reset
     password.reset,
     AccountController,  #         /user/account, …/notices, …/password, …/sessions
-    MembersController,  #         /organization, …/members, …/members.csv, …/roles
+    MembersController,  #         /organization, …/members, …/news, …/members.csv, …/roles
     MemberController,  #          /organization/members/{id}, …/end, …/removal, …/password-link
     invite.show_invite,  #        /organization/invite
     invite.reset_link,  #         /organization/invite-link/reset

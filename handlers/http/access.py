@@ -97,12 +97,13 @@ async def identify(connection: AnyConnection) -> Current | None:
     return found
 
 
+_LOOKED_AT_AGAIN: Final = ("/", "/organization/activity/news", "/organization/members/news")
+
+
 def is_poll(connection: AnyConnection) -> bool:
     """A page looking for itself, waiting or watching: no activity, and it keeps no session alive."""
     path = connection.scope["path"]
-    looks_again = path in ("/", "/organization/activity/news") or path.startswith(
-        "/organization/invitations/progress/"
-    )
+    looks_again = path in _LOOKED_AT_AGAIN or path.startswith("/organization/invitations/progress/")
     return looks_again and connection.headers.get("hx-request") == "true"
 
 

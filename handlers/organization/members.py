@@ -1,15 +1,16 @@
 """/organization/members: the table, its filter, roles for one and for several, and the CSV."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Stream
-from litestar.status_codes import HTTP_200_OK
+from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
 from markupsafe import Markup
 
-from db import directory, engine, invitation_list, invite_link, members
+from db import directory, engine, invitation_list, invite_link, members, policy
 from db.directory import Filter, Page, Row
 from db.members import RoleChange
 from db.policy import DomainError, Invalid, Refused, Role, Unknown
@@ -28,6 +29,8 @@ from messages import by_field, refusals
 
 # The id of the list in the pages.
 LIST = "directory"
+# How many may get a role by one press.
+MOST_AT_ONCE: Final = 500
 
 
 class MembersController(Controller):
@@ -49,8 +52,27 @@ class MembersController(Controller):
             return await _wrong_filter(request, query, error.errors)
         if not rendering.wants_fragment(request):
             return await _page(request, chosen)
-        headers = {"HX-Push-Url": house_of(request).root + path_of(chosen)}
-        return await _list(request, chosen, headers=headers)
+        return await _list(request, chosen, headers=_history(request, chosen))
+
+    @get("/members/news")
+    async def news(self, request: AnyRequest) -> Response[bytes]:
+        """How many there are and wait, for the page that looks again by itself; as a page, the list."""
+        chosen = await _parse(request.query_params.dict())
+        if not rendering.wants_fragment(request):
+            return await _page(request, chosen)
+        page = await directory.counted(chosen)
+        seen = dict(zip(page.counts, request.query_params.get("seen", "").split("."), strict=False))
+        present = {role: str(count) for role, count in page.counts.items()}
+        if seen == present:
+            return Response(b"", status_code=HTTP_204_NO_CONTENT, media_type=rendering.HTML)
+        return rendering.fragment(
+            request,
+            "organization/_members_news.html",
+            page=page,
+            filter=chosen,
+            sentence=count_sentence(chosen, page, _me(request).id) if page.total_is_exact else None,
+            told=seen.get(Role.PENDING) != present[Role.PENDING],
+        )
 
     @get("/members.csv")
     async def export(self, request: AnyRequest) -> Stream:
@@ -78,12 +100,14 @@ class MembersController(Controller):
 
     @post("/members/roles", status_code=HTTP_200_OK)
     async def change_roles(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
-        form = await Form.read(request, "role", "filter")
+        form = await Form.read(request, "role", "filter", "all")
         role, ids = form.role(), [row_id(value) for value in form.several("member")]
         chosen = filter_in(form["filter"])
         try:
             form.check()
             assert role is not None, "checked"
+            if form["all"]:
+                return await _ask(request, chosen, role)
             changes = await members.change_roles(access.actor_of(current, request), member_ids=ids, role=role)
         except (Invalid, Refused) as error:
             if rendering.wants_fragment(request):
@@ -113,6 +137,39 @@ async def _parse(query: Mapping[str, list[str]]) -> Filter:
     if chosen.link and await invite_link.find(chosen.link) is None:
         raise Invalid({"link": [by_field.NO_SUCH_LINK]})
     return chosen
+
+
+def _history(request: AnyRequest, chosen: Filter) -> dict[str, str]:
+    """What the address of the list does in the history: while somebody types on, a search takes the place
+    of the one before, so that one press of Back leads out of it.
+    """
+    before = present_filter(request)
+    typed_on = (
+        chosen.q != "" and before.q != "" and replace(before, q=chosen.q, after="", before="") == chosen
+    )
+    name = "HX-Replace-Url" if typed_on else "HX-Push-Url"
+    return {name: house_of(request).root + path_of(chosen)}
+
+
+async def _ask(request: AnyRequest, chosen: Filter, role: Role) -> Response[bytes]:
+    """Asks before everybody whom the list shows gets this role; the question's form names each of them."""
+    # Two more, whom nobody changes in a list: who looks, and the Owner.
+    me, found = _me(request), await directory.everybody(chosen, MOST_AT_ONCE + 2)
+    rows = [row for row in found if policy.why_untouchable(me.id, me.role, row.id, Role(row.role)) is None]
+    if len(rows) > MOST_AT_ONCE:
+        raise Refused(refusals.TOO_MANY_AT_ONCE.format(most=MOST_AT_ONCE))
+    if not rows:
+        raise Invalid({"member": [by_field.SELECT_SOMEBODY]})
+    context: dict[str, Any] = {
+        "rows": rows,
+        "role": role,
+        "back": chosen.address(),
+        "left_out": len(found) - len(rows),
+    }
+    if rendering.wants_fragment(request):
+        headers = {"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML"}
+        return rendering.fragment(request, "organization/_everybody.html", headers=headers, **context)
+    return await rendering.page(request, "organization/everybody.html", **context)
 
 
 async def _page(request: AnyRequest, chosen: Filter, *, status: int = 200, **context: Any) -> Response[bytes]:
@@ -162,6 +219,7 @@ def _around(chosen: Filter, page: Page, me: Me) -> dict[str, Any]:
         "page": page,
         "filter": chosen,
         "role_order": directory.ROLE_ORDER,
+        "most_at_once": MOST_AT_ONCE,
         "sentence": count_sentence(chosen, page, me.id),
     }
 

@@ -123,7 +123,7 @@ def count_sentence(chosen: Filter, page: Page, me_id: int) -> str:
         return phrases.MEMBERS_FOUND.format(page.total, everybody=everybody)
     if chosen.roles:
         return phrases.MEMBERS_OF_ALL.format(everybody, shown=page.total)
-    if everybody == 1 and page.rows and page.rows[0].id == me_id:
+    if everybody == 1 and all(row.id == me_id for row in page.rows):
         return phrases.ONLY_YOU
     waiting, away = page.counts[Role.PENDING], page.counts[Role.DEACTIVATED]
     if waiting and away:

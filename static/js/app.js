@@ -66,7 +66,7 @@ function left() {
   slot.replaceChildren();
   if (pushed) history.back();
   [closing, pushed] = [pushed, false];
-  opener?.(root)?.focus();
+  focusOn(opener?.(root), list(), one("main"));
   opener = null;
 }
 on("close", (event) => event.target === slotDialog() && left(), true);
@@ -82,9 +82,20 @@ addEventListener("popstate", (event) => {
   else if (!closed && slotDialog()) slotDialog().close();
   else if (here() !== shown) location.reload();
 });
-on("htmx:pushedIntoHistory", () => { shown = here(); });
+for (const kept of ["htmx:pushedIntoHistory", "htmx:replacedInHistory"]) on(kept, () => { shown = here(); });
 // A link that htmx would open here still opens in a new tab when that is what was meant.
 on("click", (event) => event.target.closest?.("a[href]") && (event.ctrlKey || event.metaKey || event.shiftKey) && event.stopPropagation(), true);
+/* The focus is never lost: what can't take it, since it is gone or out of sight, leaves it to the next. */
+const seen = (element) => element?.isConnected && element.checkVisibility?.() !== false && element.getClientRects().length > 0;
+function focusOn(...candidates) {
+  const next = candidates.find(seen);
+  if (!next) return;
+  // What isn't a control can take the focus only so, and nothing scrolls to it.
+  const whole = next.tabIndex < 0;
+  if (whole) next.tabIndex = -1;
+  next.focus({ preventScroll: whole });
+}
+
 /* Around a swap: what was ticked comes back, and the focus: to the same control, to the link that was asked for, else to the new piece. */
 let before = null;
 // Finds a control again after a swap, by its id, what it asks for, or its name.
@@ -97,6 +108,7 @@ on("htmx:beforeRequest", ({ target, detail }) => { if (detail.target === slot &&
 on("htmx:beforeSwap", ({ detail }) => {
   const { xhr, target, elt } = detail;
   const page = /^\s*<!doctype/i.test(xhr.responseText);
+  if (target === slot && !slotDialog()) opener ??= finder(document.activeElement);
   if (xhr.status >= 400) back(elt);
   if (xhr.status >= 500 || (xhr.status >= 400 && page)) {
     detail.shouldSwap = false;
@@ -105,21 +117,23 @@ on("htmx:beforeSwap", ({ detail }) => {
     return failed(elt, words.join(". ") || "Something went wrong on the server. Reload the page to see what was saved.");
   }
   const active = document.activeElement ?? document.body;
-  before = { active, again: finder(active), homes: [active.closest("[id]")?.id, target.id], picked: target.matches("tr") || target.closest("#progress") || detail.requestConfig.elt.closest(".toast") ? picked(target) : [] };
+  before = { active, again: finder(active), top: looks(elt) && list()?.getBoundingClientRect().top, homes: [active.closest("[id]")?.id, target.id], picked: target.matches("tr") || target.closest("#progress") || detail.requestConfig.elt.closest(".toast") ? picked(target) : [] };
   if (target.contains(toasts)) document.body.append(toasts);
 });
 on("htmx:afterSwap", ({ target, detail }) => {
   for (const box of boxes()) if (before?.picked.includes(box.value)) box.checked = true;
   refresh();
   count();
+  if (target === list()) for (const option of one("#sort")?.options ?? []) option.selected = option.defaultSelected = option.value === target.dataset.sort;
   present(detail.target, detail.requestConfig?.verb === "get" && detail.target === slot ? detail.pathInfo.finalRequestPath : null);
   const wrong = one('[aria-invalid="true"]', target);
-  const home = before?.homes.map((id) => document.getElementById(id)).find((piece) => piece?.getClientRects().length);
-  const next = wrong ?? (home && !before.active.isConnected && (before.again(home) ?? one(".copy input", home) ?? home));
-  // What isn't a control can take the focus only so.
-  if (next?.tabIndex < 0) next.tabIndex = -1;
-  if (next) next.focus({ preventScroll: next === home });
+  const home = before?.homes.map((id) => document.getElementById(id)).find(seen);
+  if (wrong) focusOn(wrong);
+  else if (before && !seen(before.active) && !before.active.closest(".toast")) focusOn(home && before.again(home), home && one(".copy input", home), home, one("main"));
+  // What came by itself moves nothing that somebody has under their hand or eyes.
+  if (before?.top && (scrollY > 0 || list().matches(":hover, :focus-within"))) scrollBy({ top: list().getBoundingClientRect().top - before.top, behavior: "instant" });
   before = null;
+  if (detail.requestConfig?.elt.matches("[data-closes]") && detail.xhr.status < 400) slotDialog()?.close();
 });
 
 /* When no good answer comes, drop-downs go back to what is true; what isn't saved yet (data-draft) stays. */
@@ -131,6 +145,9 @@ function back(element) {
 /* While an answer is awaited, what will change says so; app.css shows it after a moment, and after a second it is read out.
    A page that only looks again by itself says nothing, neither that it waits nor that no answer came: it looks once more. */
 const looks = (element) => element.matches('[hx-trigger*="every"]');
+const list = () => one("#directory");
+// It doesn't look while nobody sees it, nor while a list is open that it would close.
+on("htmx:confirm", (event) => looks(event.target) && (document.hidden || one("details.menu[open]") || document.activeElement?.matches("select:open")) && event.preventDefault());
 on("htmx:beforeSend", ({ detail: { elt, target, xhr } }) => {
   if (looks(elt)) return;
   const line = make("p", { className: "visually-hidden", textContent: "One moment…" });
@@ -249,19 +266,24 @@ let last = null;
 const boxes = (within) => all(".pick [name]", within);
 const picked = (within) => boxes(within).filter((box) => box.checked).map((box) => box.value);
 function count() {
-  const [ticked, total] = [picked().length, boxes().length];
-  const [top, line] = [one("#select-all"), one("#bulk strong")];
+  const [top, line, every] = [one("#select-all"), one("#bulk strong"), one("#all-found input")];
+  const total = boxes().length;
+  const ticked = every?.checked ? Number(every.value) : picked().length;
   if (line) line.textContent = `${ticked} ${ticked === 1 ? line.dataset.single : line.dataset.plural} selected`;
-  if (top) Object.assign(top, { checked: ticked > 0 && ticked === total, indeterminate: ticked > 0 && ticked < total });
+  if (top) Object.assign(top, { checked: ticked > 0 && ticked >= total, indeterminate: ticked > 0 && ticked < total });
 }
 click(".pick [name]", (box, event) => {
   const every = boxes();
   const range = event.shiftKey && last?.isConnected ? [every.indexOf(last), every.indexOf(box)].sort((a, b) => a - b) : [0, -1];
   for (const each of every.slice(range[0], range[1] + 1)) each.checked = box.checked;
   last = box;
+  if (!box.checked) for (const all of found()) all.checked = false;
   count();
 });
-click("#select-all", (top) => { for (const box of boxes()) box.checked = top.checked; count(); });
+// Everybody on the page; everybody in the list, on its other pages too.
+const found = () => all("#all-found input");
+click("#select-all", (top) => { for (const box of [...boxes(), ...(top.checked ? [] : found())]) box.checked = top.checked; count(); });
+click("#all-found input", (top) => { if (top.checked) for (const box of boxes()) box.checked = true; count(); });
 on("reset", () => setTimeout(count));
 
 /* Passwords: shown and hidden, and what of the rules is met so far. They are sent hidden, so that the browser can keep them. */
@@ -357,6 +379,9 @@ on("DOMContentLoaded", () => {
   const early = ({ options }) => [...options].some((option) => option.selected !== option.defaultSelected);
   for (const select of all(instant).filter(early)) select.dispatchEvent(new Event("change", { bubbles: true }));
 });
+
+// A page that tells what has just been done goes on where its content begins.
+if (toasts && one(".toast", toasts) && document.activeElement === document.body && !one("[autofocus]")) focusOn(one("main"));
 
 setTimeout(refresh); // Not at once: what is there already may be painted first.
 count();

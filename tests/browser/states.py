@@ -92,8 +92,8 @@ def unanswered(act: Act) -> Act:
     """Does this, and the server takes its time."""
 
     async def wait(page: Page) -> None:
-        # Pages still come, and the log's own look for news is none of it.
-        await page.route(re.compile("/organization/(?!activity/news)"), keep_waiting)
+        # Pages still come, and a page's own look for news is none of it.
+        await page.route(re.compile("/organization/(?!(activity|members)/news)"), keep_waiting)
         await act(page)
         await page.locator('[aria-busy="true"]').wait_for()
 

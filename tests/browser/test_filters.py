@@ -75,13 +75,66 @@ async def test_an_address_gives_the_same_view_after_back_reload_and_in_another_b
     assert await other.locator("#members").inner_text() == view
 
     await page.go_back()
-    await expect(page.get_by_label("Sort members")).to_have_value("-joined")
+    await expect(page.get_by_label("Sort members")).to_have_value("")
     await expect(search(page)).to_have_value("ada")
     await page.go_back()
     await expect(search(page)).to_have_value("")
     await expect(count(page)).to_have_text("4 members")
     await page.go_forward()
     await expect(count(page)).to_have_text("2 members found, of 4")
+
+
+async def test_one_press_of_back_leads_out_of_a_search_however_long_it_was_typed(
+    site: Site, desk: Desk
+) -> None:
+    await site.person("adam", Role.ANNOTATOR)
+    page = await desk.page("olga", f"{MEMBERS}?sort=name")
+    for letter, found in zip("adam", (1, 1, 1, 1), strict=True):
+        async with page.expect_response("**/organization/members?*"):
+            await search(page).press(letter)
+        await expect(count(page)).to_have_text(f"{found} member found, of 2")
+    await page.wait_for_url("**?q=adam&sort=name")
+
+    await page.go_back()
+
+    await expect(search(page)).to_have_value("")
+    await expect(count(page)).to_have_text("2 members")
+    assert page.url.endswith(f"{MEMBERS}?sort=name")
+
+
+async def test_the_heads_of_columns_sort_and_the_choice_of_orders_follows(site: Site, desk: Desk) -> None:
+    for name in ("bob", "ada", "cyd"):
+        await site.person(name, Role.ANNOTATOR)
+    page = await desk.page("olga", f"{MEMBERS}?role=AN")
+    names = page.locator("#members tbody .person bdi")
+    head = page.get_by_role("columnheader", name="Name and address")
+    await page.evaluate("window.mark = 1")
+
+    await head.get_by_role("link").press("Enter")
+    await expect(names).to_have_text(["Ada", "Bob", "Cyd"])
+    await expect(head).to_have_attribute("aria-sort", "ascending")
+    await expect(head.get_by_role("link")).to_be_focused()
+    await expect(page.get_by_label("Sort members")).to_have_value("name")
+    await head.get_by_role("link").press("Enter")
+    await expect(names).to_have_text(["Cyd", "Bob", "Ada"])
+    await expect(page.get_by_label("Sort members")).to_have_value("-name")
+    await page.wait_for_url("**?role=AN&sort=-name")
+    await search(page).fill("a")
+
+    await expect(names).to_have_text(["Ada"])
+    await page.wait_for_url("**?q=a&role=AN&sort=-name")
+    await expect(head).to_have_attribute("aria-sort", "descending")
+    assert await page.evaluate("window.mark") == 1
+
+
+async def test_the_heads_of_columns_sort_without_scripts(site: Site, desk: Desk) -> None:
+    await site.person("ada", Role.ANNOTATOR)
+    page = await desk.page("olga", f"{MEMBERS}?q=a", java_script_enabled=False)
+
+    await page.get_by_role("columnheader", name="Joined").get_by_role("link").click()
+
+    await page.wait_for_url("**?q=a&sort=-joined")
+    await expect(page.get_by_role("columnheader", name="Joined")).to_have_attribute("aria-sort", "descending")
 
 
 async def test_the_waiting_notes_link_is_the_filter(site: Site, desk: Desk) -> None:

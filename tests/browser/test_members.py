@@ -244,6 +244,105 @@ async def test_everyone_on_the_page_is_selected_and_cleared(site: Site, desk: De
     await expect(everyone).not_to_be_checked()
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+async def test_all_of_the_list_get_a_role_after_a_question(site: Site, desk: Desk, scripts: bool) -> None:
+    for number in range(60):
+        await site.person(f"ann{number:02}", Role.ANNOTATOR)
+    page = await desk.page("olga", "/organization/members?role=AN", java_script_enabled=scripts)
+    bar, everybody = page.locator("#bulk"), page.get_by_label("All 60 in this list")
+    await tick(page, "Ann57")
+
+    await everybody.check()
+    if scripts:
+        await expect(bar).to_contain_text("60 people selected")
+    await bar.get_by_label("Role for the selected people").select_option("Manager")
+    await bar.get_by_role("button", name="Give this role").click()
+    await expect(page.get_by_role("heading", name="Give 60 people the role Manager?")).to_be_visible()
+    await page.get_by_role("button", name="Change 60 people").click()
+
+    await expect(toasts(page)).to_contain_text("60 people are Managers now.")
+    await expect(page.locator("dialog")).to_have_count(0)
+    assert {await site.role_of(f"ann{number:02}") for number in range(60)} == {Role.MANAGER}
+    if scripts:
+        await expect(page.locator("#directory")).to_be_focused()
+        await page.get_by_role("button", name="Undo").click()
+        await expect(toasts(page)).to_contain_text("60 people have the role back")
+
+
+async def test_everybody_in_the_list_is_taken_back_by_one_of_them(site: Site, desk: Desk) -> None:
+    for number in range(60):
+        await site.person(f"ann{number:02}")
+    page = await desk.page("olga", "/organization/members")
+    await page.get_by_role("checkbox", name="Select everyone on this page").check()
+    await page.get_by_label("All 61 in this list").check()
+
+    await page.get_by_role("checkbox", name="Select Ann59").uncheck()
+
+    await expect(page.get_by_label("All 61 in this list")).not_to_be_checked()
+    await expect(page.locator("#bulk")).to_contain_text("49 people selected")
+
+
+async def test_who_comes_is_told_while_the_page_is_open_and_disturbs_nobody(site: Site, desk: Desk) -> None:
+    for number in range(40):
+        await site.person(f"ann{number:02}", Role.ANNOTATOR)
+    page = await desk.page("olga", "/health")
+    await page.clock.install()
+    await page.goto("/organization/members")
+    role = role_of(page, "Ann05")
+    await role.focus()
+    box = page.get_by_role("checkbox", name="Select Ann04")
+    await box.check()
+    await role.focus()
+    place = await role.evaluate("(element) => element.getBoundingClientRect().top")
+    await site.person("ben")
+
+    await page.clock.run_for(21_000)
+
+    await expect(page.locator("#waiting-note")).to_contain_text("1 person is waiting for a role.")
+    await expect(page.locator("#members-count")).to_have_text("42 members, 1 of them waiting")
+    await expect(role).to_be_focused()
+    await expect(box).to_be_checked()
+    assert abs(await role.evaluate("(element) => element.getBoundingClientRect().top") - place) < 1
+    await expect(toasts(page)).to_be_empty()
+    await expect(page.locator("#told")).to_have_text("1 person is waiting for a role.")
+
+
+async def test_a_page_that_nobody_sees_does_not_look_again(site: Site, desk: Desk) -> None:
+    page = await desk.page("olga", "/health")
+    await page.clock.install()
+    await page.goto("/organization/members")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.extend([request.url] if "/news" in request.url else []))
+    await page.evaluate("Object.defineProperty(document, 'hidden', { get: () => window.away })")
+
+    await page.evaluate("window.away = true")
+    await page.clock.run_for(65_000)
+    assert asked == []
+    await page.evaluate("window.away = false")
+    await page.clock.run_for(21_000)
+
+    await expect(page.locator("#waiting-note")).to_be_empty()
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("width", [640, 768, 896, 900, 1024, 1280])
+async def test_rows_are_low_and_no_word_is_broken(site: Site, desk: Desk, width: int) -> None:
+    await site.person("bartholomew.featherston", Role.ANNOTATOR)
+    await site.person("waits")
+    page = await desk.page("olga", "/organization/members")
+    await page.set_viewport_size({"width": width, "height": 800})
+
+    rows = page.locator("#members tbody tr:not(:has([disabled]))")
+    heights = await rows.evaluate_all("(rows) => rows.map((row) => row.getBoundingClientRect().height)")
+    lines = await page.locator("#members .address, #members .person bdi").evaluate_all(
+        "(words) => words.map((word) => word.getClientRects().length)"
+    )
+
+    assert len(heights) == 2
+    assert max(heights) <= (56 if width >= 896 else 130)
+    assert set(lines) == {1}
+
+
 async def test_a_choice_for_several_is_all_or_nothing(site: Site, desk: Desk) -> None:
     for name in ("ada", "ben"):
         await site.person(name)

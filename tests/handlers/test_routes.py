@@ -57,6 +57,7 @@ TABLE: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "/user/account/sessions/end-others": (NEVER, let_in(SIGNED_IN)),
     "/organization": (let_in(ADMINISTRATORS), NEVER),
     "/organization/members": (ADMINISTRATORS, NEVER),
+    "/organization/members/news": (ADMINISTRATORS, NEVER),
     "/organization/members.csv": (ADMINISTRATORS, NEVER),
     "/organization/members/roles": (NEVER, let_in(ADMINISTRATORS)),
     # Mail isn't set up here.

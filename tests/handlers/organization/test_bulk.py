@@ -5,6 +5,7 @@ import pytest
 
 from db import engine, members
 from db.policy import Role
+from tests.bench import seed
 from tests.db.members_house import add
 from tests.db.members_house import olga as the_owner
 from tests.handlers.organization.asking import PATH, out_of_band, select, toast
@@ -43,6 +44,77 @@ async def test_several_get_a_role_as_a_fragment(site: Site) -> None:
     assert len(out_of_band(answer)) <= 4
     assert pieces.one(id="members-count").text == "1 of 4 members"
     assert toast(answer) == "2 people are Deactivated now."
+
+
+# All of the list
+
+
+async def ask_for_all(visitor: Visitor, role: str, shown: str, *, htmx: bool) -> httpx.Response:
+    send = visitor.press if htmx else visitor.submit
+    return await send(f"{PATH}/roles", {"all": "1", "role": role, "filter": shown})
+
+
+def named(answer: httpx.Response) -> list[int]:
+    return [int(field["value"]) for field in tree(answer).one(id="everybody").all("input", name="member")]
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+async def test_all_of_a_list_get_a_role_after_a_question_with_their_number(site: Site, htmx: bool) -> None:
+    annotators = [await site.person(f"ann{number}", Role.ANNOTATOR) for number in range(60)]
+    await site.person("rita", Role.REVIEWER)
+    olga = await site.sign_in("olga")
+
+    asked = await ask_for_all(olga, "MA", "role=AN&q=ann", htmx=htmx)
+    question = tree(asked).one(id="everybody")
+    nothing_yet = await site.role_of("ann0")
+    fields = {"member": [str(id) for id in named(asked)], "role": "MA", "filter": "role=AN&q=ann"}
+    done = await olga.submit(f"{PATH}/roles", fields)
+
+    assert (asked.status_code, nothing_yet) == (200, Role.ANNOTATOR)
+    assert asked.headers.get("hx-retarget") == ("#dialog" if htmx else None)
+    assert question.one(id="everybody-ask").text == "Give 60 people the role Manager?"
+    assert sorted(named(asked)) == annotators
+    assert question.one("input", name="filter")["value"] == "q=ann&role=AN"
+    assert done.status_code == 303
+    assert {await site.role_of(f"ann{number}") for number in range(60)} == {Role.MANAGER}
+    assert await site.role_of("rita") is Role.REVIEWER
+
+
+@ON_SQLITE
+async def test_all_of_a_list_leaves_out_oneself_and_the_owner(site: Site) -> None:
+    await site.person("alma", Role.ADMINISTRATOR)
+    ada = await site.person("ada", Role.ANNOTATOR)
+    alma = await site.sign_in("alma")
+
+    asked = await ask_for_all(alma, "DI", "", htmx=True)
+
+    assert named(asked) == [ada]
+    assert "You and the Owner can't be changed here" in tree(asked).one(id="everybody").text
+
+
+@ON_SQLITE
+async def test_all_of_a_list_are_at_most_500(site: Site) -> None:
+    await engine.write(seed.insert, [seed.row(1, "AN", f"a{number}@example.org") for number in range(501)])
+    olga = await site.sign_in("olga")
+
+    most = await ask_for_all(olga, "MA", "q=a5", htmx=True)
+    refused = await ask_for_all(olga, "MA", "", htmx=True)
+    page = tree(await olga.get(PATH))
+
+    assert len(named(most)) == 12
+    assert refused.status_code == 409
+    assert "At most 500 people can get a role at once." in refused.text
+    assert page.all(id="all-found") == []
+
+
+@ON_SQLITE
+async def test_all_of_nobody_is_an_error(site: Site) -> None:
+    olga = await site.sign_in("olga")
+
+    assert (await ask_for_all(olga, "MA", "", htmx=True)).status_code == 422
+
+
+# Several, in words
 
 
 @ON_SQLITE

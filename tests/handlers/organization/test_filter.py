@@ -73,6 +73,8 @@ async def test_several_roles_are_ticked_counted_and_kept_in_the_address(site: Si
         ("joined", "ocab"),
         ("-joined", "baco"),
         ("activity", "cabo"),
+        ("-activity", "obac"),
+        ("-name", "ocba"),
     ],
 )
 async def test_each_order_is_kept_in_the_address_and_marked(site: Site, sort: str, order: str) -> None:
@@ -92,6 +94,81 @@ async def test_each_order_is_kept_in_the_address_and_marked(site: Site, sort: st
     assert page.one("select", name="sort").chosen == [sort]
     marked = [head["aria-sort"] for head in page.all("th") if "aria-sort" in head]
     assert marked == ["descending" if sort.startswith("-") else "ascending"]
+
+
+@ON_SQLITE
+async def test_without_an_order_who_waits_stands_first_and_no_column_is_marked(site: Site) -> None:
+    for name, role in (("a", Role.PENDING), ("b", Role.ANNOTATOR), ("c", Role.PENDING), ("d", Role.MANAGER)):
+        await site.person(name, role)
+    olga = await site.sign_in("olga")
+
+    page = tree(await olga.get(PATH))
+
+    assert ids(page) == [site.ids[name] for name in ("c", "a", "d", "b", "olga")]
+    assert [head for head in page.all("th") if "aria-sort" in head] == []
+    assert page.one("select", name="sort").chosen == [""]
+
+
+@ON_SQLITE
+async def test_the_heads_of_columns_sort_keep_the_filter_and_turn_round(site: Site) -> None:
+    await site.person("ada", Role.ANNOTATOR)
+    olga = await site.sign_in("olga")
+
+    plain: dict[str, str] = {}
+    turned: dict[str, str] = {}
+    for query, found in (("q=a&role=AN", plain), ("q=a&role=AN&sort=name", turned)):
+        for link in tree(await olga.get(f"{PATH}?{query}")).one("table", id="members").one("thead").all("a"):
+            assert link["href"] == link["hx-get"]
+            found[link.text] = link["href"].removeprefix(f"{PATH}?q=a&role=AN&sort=")
+    newest = tree(await olga.get(f"{PATH}?sort=-joined")).one("a", id="sort-joined")["href"]
+
+    assert plain == {
+        "Name and address": "name",
+        "Role": "role",
+        "Joined": "-joined",
+        "Last activity": "-activity",
+    }
+    assert turned == plain | {"Name and address": "-name"}
+    assert newest == f"{PATH}?sort=joined"
+
+
+@ON_SQLITE
+async def test_the_pager_says_which_of_how_many(site: Site) -> None:
+    await crowd(site, 120)
+    olga = await site.sign_in("olga")
+
+    said, answer = [], await olga.get(PATH)
+    for way in ("Next", "Next", "Previous", ""):
+        said.append(tree(answer).one(id="range").text)
+        answer = await olga.get(pager(answer)[way]) if way else answer
+    found = await olga.get(f"{PATH}?q=example&sort=name")
+
+    assert said == ["1–50 of 121", "51–100 of 121", "101–121 of 121", "51–100 of 121"]
+    assert tree(found).one(id="range").text == "1–50 of 121"
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("here", "asked", "header"),
+    [
+        ("", "q=a", "hx-push-url"),
+        ("q=a", "q=ad", "hx-replace-url"),
+        ("q=a&after=x", "q=ad", "hx-push-url"),
+        ("q=a&role=NO&sort=name", "q=ad&role=NO&sort=name", "hx-replace-url"),
+        ("q=a&role=NO", "q=ad", "hx-push-url"),
+        ("q=a", "q=a&sort=name", "hx-push-url"),
+        ("q=a", "", "hx-push-url"),
+    ],
+)
+async def test_a_search_that_is_typed_on_takes_the_place_of_the_one_before(
+    site: Site, here: str, asked: str, header: str
+) -> None:
+    olga = await site.sign_in("olga")
+
+    answer = await olga.fragment(f"{PATH}?{asked}", **{"HX-Current-URL": f"http://testserver{PATH}?{here}"})
+
+    assert [name for name in ("hx-push-url", "hx-replace-url") if name in answer.headers] == [header]
+    assert answer.headers[header] == (f"{PATH}?{asked}" if asked else PATH)
 
 
 async def test_paging_forth_and_back_keeps_the_filter(site: Site) -> None:
