@@ -7,6 +7,7 @@ None of these messages contains a word of a driver, a value or a statement: the 
 import re
 import socket
 import sqlite3
+import ssl
 from typing import Any
 
 
@@ -130,6 +131,8 @@ def reason(error: BaseException | None) -> str:
     sqlstate = getattr(error, "sqlstate", None)
     if isinstance(sqlstate, str):
         return _POSTGRES_REASONS.get(sqlstate, f"error {sqlstate} of PostgreSQL")
+    if isinstance(error, ssl.SSLError):
+        return "its certificate or its TLS isn't accepted"
     if isinstance(error, socket.gaierror):
         return "the name of its host isn't known"
     if isinstance(error, TimeoutError):

@@ -1,10 +1,15 @@
 """No part of a database's password comes out of any command, however wrong its URL is written."""
 
+import socket
+import sqlite3
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from db import engine
 from tests.test_cli import Done, run
 
 __all__ = ["run"]
@@ -92,3 +97,23 @@ def test_no_other_mistake_shows_a_password(
 
     for command in COMMANDS:
         outcome(run, command, url)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        sqlite3.OperationalError("unable to open /srv/pass-of-ada.db"),
+        asyncpg.InvalidPasswordError("pass-of-ada"),
+        asyncpg.UndefinedColumnError("pass-of-ada"),
+        socket.gaierror(-2, "pass-of-ada"),
+        ssl.SSLError(1, "pass-of-ada"),
+        ConnectionRefusedError(111, "pass-of-ada"),
+        TimeoutError("pass-of-ada"),
+        ValueError("invalid literal for int() with base 10: 'pass-of-ada'"),
+    ],
+)
+def test_why_a_driver_failed_is_said_in_words_of_ours(error: Exception) -> None:
+    said = engine.reason(error)
+
+    assert "pass-of-ada" not in said
+    assert bool(said) != isinstance(error, ValueError)

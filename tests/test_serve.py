@@ -198,6 +198,7 @@ def test_a_database_of_another_key_is_refused_until_the_key_is_rotated(plain_che
     ("environment", "named"),
     [
         ({"INVITATION_DAYS": "many"}, "INVITATION_DAYS='many'"),
+        ({"HOST": "http://127.0.0.1:9/my%20members"}, "HOST='http://127.0.0.1:9/my%20members'"),
         ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://ada:pass-of-ada@127.0.0.1:1/members"}, "can't be used at the moment"),
         ({"DATABASE_URL": "sqlite:////proc/nowhere/x.db"}, "/proc/nowhere"),
