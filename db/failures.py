@@ -64,7 +64,16 @@ class Misuse(RuntimeError):
 A_CHANGE_IS_A_FUNCTION = "a change is a function: pass it to db.engine.write()"
 A_SERVER_RUNS = "A server is running on this database: stop it first."
 NO_TRANSACTION_LEFT = "a change or a look neither begins nor ends its transaction itself"
+POOL_IS_CLOSED = "the pool of connections is closed"
 BEING_REPLACED = "The database is being replaced at the moment."
+
+NOT_A_URL = (
+    "The URL of the database can't be understood: it is written like postgresql://user:password@host/name, "
+    "with special characters of the password percent-encoded, like %2F for /."
+)
+NO_RIGHT = (
+    "The user of the database lacks a right: make it the owner of the database, its schema and its tables."
+)
 
 _UNAVAILABLE = "The database can't be used at the moment."
 _TOOK_TOO_LONG = "The database took too long to answer."
@@ -80,8 +89,25 @@ _SQLITE_UNIQUE = frozenset(
 # Classes of SQLSTATE (PostgreSQL's appendix A): connection, no such role or password, no such database,
 # rolled back for others' sake, out of resources, lock not available, shut down, system error, corrupt;
 # 25P03 is a transaction that was idle for too long.
-_POSTGRES_UNAVAILABLE = ("08", "25P03", "28", "3D", "40", "53", "55P03", "57P", "58", "XX")
-_UNIQUE, _NOT_NULL, _CANCELLED, _READ_ONLY = "23505", "23502", "57014", "25006"
+_POSTGRES_UNAVAILABLE = ("08", "25P03", "28", "3D", "40", "53", "55000", "55P03", "57P", "58", "XX")
+_UNIQUE, _NOT_NULL, _CANCELLED, _READ_ONLY, _NO_RIGHT = "23505", "23502", "57014", "25006", "42501"
+
+
+# Why no connection can be had, by the beginning of the SQLSTATE; the first that fits.
+_UNREACHABLE = (
+    ("28", "The database server refuses the user or the password."),
+    ("3D", "The server has no database of this name: create it first."),
+    ("42501", "The user may not connect to this database."),
+    ("53300", "The database server takes no more connections, or not for this user or database."),
+    ("55000", "The database takes no connections at the moment."),
+    ("57P", "The database server is starting or stopping."),
+)
+
+
+def unreachable(error: BaseException) -> Unavailable:
+    """Why no connection can be had. Whatever it is may be mended while we run, so it is never our mistake."""
+    sqlstate = getattr(error, "sqlstate", None) or ""
+    return Unavailable(next((why for key, why in _UNREACHABLE if sqlstate.startswith(key)), _UNAVAILABLE))
 
 _SQLITE_REASONS = {
     3: "the right to it is missing",
@@ -166,6 +192,8 @@ def _from_postgres(error: Any, sqlstate: str) -> DatabaseError | Misuse:
         return TookTooLong(_TOOK_TOO_LONG)
     if sqlstate == _READ_ONLY:
         return Misuse(A_CHANGE_IS_A_FUNCTION)
+    if sqlstate == _NO_RIGHT:
+        return Unavailable(NO_RIGHT)
     if sqlstate.startswith(_POSTGRES_UNAVAILABLE):
         return Unavailable(_UNAVAILABLE)
     return BadQuery(_BAD_QUERY)

@@ -12,6 +12,11 @@ from db import disk, engine, migrate, setup
 from db.snapshot import Snapshot, snapshot
 
 LEAST_FREE_BYTES: Final = 100_000_000
+# The fewer of what the role and the database may have; nothing where both are free.
+_CONNECTIONS: Final = """
+    SELECT least(nullif(rolconnlimit, -1), nullif(datconnlimit, -1))
+    FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,9 @@ async def _of_postgres(source: Snapshot) -> tuple[bool, str]:
     search = (
         "search by pg_trgm" if indexed else "search without pg_trgm, slower from some thousand members on"
     )
-    return True, f"PostgreSQL {version}, {search}"
+    ((limit,),) = await source.rows(_CONNECTIONS)
+    limited = "" if limit is None else f", connections: at most {limit}"
+    return True, f"PostgreSQL {version}, {search}{limited}"
 
 
 async def _key(fingerprint: str | None) -> Finding:

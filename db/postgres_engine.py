@@ -18,14 +18,17 @@ from piccolo.engine.postgres import PostgresEngine as PiccoloPostgresEngine
 from piccolo.engine.postgres import PostgresTransaction
 from piccolo.querystring import QueryString
 
-from db import postgres_locks
+from db import postgres_fitness, postgres_locks
 from db.driving import Caller, Watched, hear_out
 from db.failures import A_CHANGE_IS_A_FUNCTION, Misuse
+from db.postgres_pool import Pool
 from db.postgres_session import (
     DRIVER_ERRORS,
     PATIENCE_SECONDS,
-    Connection,
+    LoneConnection,
     Session,
+    cause_of,
+    end_if_silent,
     from_connecting,
     from_driver,
     is_gone,
@@ -34,22 +37,8 @@ from db.postgres_session import (
 T = TypeVar("T")
 Function = Callable[[], Coroutine[Any, Any, T]]
 
-POOL_SIZE = 10
 TRIES = 3
-STATEMENT_SECONDS = 30
 SLOW_SECONDS = 2
-# A server that doesn't answer at all, when it should have stopped the statement itself, is gone.
-SILENCE_SECONDS = STATEMENT_SECONDS + 5
-CACHED_STATEMENTS = 256
-
-# Outside of write() every statement runs in a read-only transaction, so that a change can't slip past it.
-SERVER_SETTINGS = {
-    "application_name": "gatehouse",
-    "default_transaction_read_only": "on",
-    "lock_timeout": "10s",
-    "statement_timeout": f"{STATEMENT_SECONDS}s",
-    "idle_in_transaction_session_timeout": "60s",
-}
 CHANGE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 LOOK = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # What is searched for decides the plan, so it is made anew each time: one for any text looks at everybody.
@@ -74,6 +63,7 @@ class PostgresEngine(PiccoloPostgresEngine):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started_by = 0
         self._running: set[asyncio.Task[Any]] = set()
+        self.pool: Pool | None  # type: ignore[assignment]
         super().__init__(config={"dsn": url})
 
     async def get_version(self) -> float:
@@ -83,26 +73,27 @@ class PostgresEngine(PiccoloPostgresEngine):
     # Life
 
     async def start(self) -> None:
-        """Starts the pool. Unsupported if the URL can't be understood, Unavailable if nobody answers."""
+        """Opens the pool. Unsupported if this database can't be used at all, Unavailable if not now."""
         loop = asyncio.get_running_loop()
         if self.pool is not None and self._loop is loop and self._started_by == os.getpid():
             return
         # What another event loop or the parent of this process left behind can't be closed from here.
         self.pool, self._running = None, set()
+        postgres_fitness.refuse_url(self.url)
+        pool = Pool(self.url)
         try:
-            self.pool = await asyncpg.create_pool(
-                self.url,
-                min_size=1,
-                max_size=POOL_SIZE,
-                timeout=PATIENCE_SECONDS,
-                command_timeout=SILENCE_SECONDS,
-                statement_cache_size=CACHED_STATEMENTS,
-                server_settings=SERVER_SETTINGS,
-                reset=_nothing_to_reset,
-            )
+            connection = await pool.acquire()
+            await postgres_fitness.refuse_database(connection)
+            await pool.release(connection)
         except DRIVER_ERRORS as error:
-            raise from_connecting(error) from error
-        self._loop, self._started_by = loop, os.getpid()
+            await pool.close()
+            if refused := postgres_fitness.refused_setting(self.url, error):
+                raise refused from None
+            raise from_connecting(error) from cause_of(error)
+        except BaseException:
+            await pool.close()
+            raise
+        self.pool, self._loop, self._started_by = pool, loop, os.getpid()
 
     async def stop(self) -> None:
         """Closes the pool, after the changes that were asked for before. `start()` works again."""
@@ -113,10 +104,7 @@ class PostgresEngine(PiccoloPostgresEngine):
         if self._running:
             await asyncio.wait(self._running, timeout=PATIENCE_SECONDS)
         self.pool = None
-        try:
-            await asyncio.wait_for(pool.close(), PATIENCE_SECONDS)
-        except (*DRIVER_ERRORS, TimeoutError):
-            pool.terminate()
+        await pool.close()
 
     # Changes and looks
 
@@ -185,10 +173,9 @@ class PostgresEngine(PiccoloPostgresEngine):
             raise
         finally:
             session.over = True
-            with contextlib.suppress(*DRIVER_ERRORS):
-                await pool.release(connection)
+            await pool.release(connection)
 
-    async def _acquired(self) -> tuple["asyncpg.Pool[asyncpg.Record]", Connection]:
+    async def _acquired(self) -> tuple[Pool, LoneConnection]:
         if (
             self.pool is None
             or self._started_by != os.getpid()
@@ -196,9 +183,9 @@ class PostgresEngine(PiccoloPostgresEngine):
         ):
             raise Misuse("the database isn't started in this event loop: await db.engine.start() first")
         try:
-            return self.pool, await self.pool.acquire(timeout=PATIENCE_SECONDS)
+            return self.pool, await self.pool.acquire()
         except DRIVER_ERRORS as error:
-            raise from_connecting(error) from error
+            raise from_connecting(error) from cause_of(error)
 
     # Queries
 
@@ -234,14 +221,18 @@ class PostgresEngine(PiccoloPostgresEngine):
             caller.has_not_given_up()
             return await connection.fetch(sql, *args)
         except DRIVER_ERRORS as error:
+            end_if_silent(error, connection)
             ours = from_driver(error, connection)
             if is_gone(connection):
                 # It may have been lost long ago; a statement that changes nothing does no harm twice.
                 raise _TryAgain(ours) from error
             raise ours from error
+        except asyncio.CancelledError:
+            # The event loop is being shut down: the answer that is still to come belongs to nobody.
+            connection.terminate()
+            raise
         finally:
-            with contextlib.suppress(*DRIVER_ERRORS):
-                await pool.release(connection)
+            await pool.release(connection)
 
     # Locks between processes
 
@@ -251,7 +242,7 @@ class PostgresEngine(PiccoloPostgresEngine):
 
     def serving(self) -> AbstractAsyncContextManager[None]:
         """Held by a running server; see db.engine.serving."""
-        return postgres_locks.serving(self.url)
+        return postgres_locks.serving(self.url, self.pool)
 
     def nobody_is_serving(self) -> AbstractAsyncContextManager[None]:
         """Held by who replaces the database; see db.engine.nobody_is_serving."""
@@ -285,10 +276,6 @@ async def _tried(caller: Caller, work: Callable[[Caller], Coroutine[Any, Any, T]
                 raise again.error from again.__cause__
         await asyncio.sleep(tries * random.uniform(0.01, 0.03))
         tries += 1
-
-
-async def _nothing_to_reset(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Saves the question asyncpg asks after each use: nothing here changes a session's settings for good."""
 
 
 @lru_cache(maxsize=1024)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.exceptions import InvalidCachedStatementError, OutdatedSchemaCacheError
@@ -13,19 +13,18 @@ from piccolo.engine.postgres import PostgresTransaction
 from db.driving import EndedForIt
 from db.failures import (
     NO_TRANSACTION_LEFT,
+    NOT_A_URL,
+    BadQuery,
     DatabaseError,
     Misuse,
     TookTooLong,
     Unavailable,
     Unsupported,
     translate,
+    unreachable,
 )
 
-if TYPE_CHECKING:
-    from asyncpg.pool import PoolConnectionProxy
-
 T = TypeVar("T")
-Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 LoneConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 # Everything that asyncpg raises when a connection, a query or an argument fails.
@@ -46,25 +45,32 @@ PATIENCE_SECONDS = 10
 ROLLBACK_SECONDS = 5
 
 
-def from_driver(error: BaseException, connection: "Connection | LoneConnection") -> DatabaseError | Misuse:
+def from_driver(error: BaseException, connection: LoneConnection) -> DatabaseError | Misuse:
     """Our error for one that asyncpg raised for a query."""
     return translate(error, gone=is_gone(connection))
 
 
-def is_gone(connection: "Connection | LoneConnection") -> bool:
+def is_gone(connection: LoneConnection) -> bool:
     """Whether the connection is closed, by whomever."""
-    try:
-        return connection.is_closed()
-    except asyncpg.InterfaceError:
-        # The pool has taken a lost connection back from under our hands.
-        return True
+    return bool(connection.is_closed())
 
 
-def from_connecting(error: BaseException) -> DatabaseError | Misuse:
+def end_if_silent(error: BaseException, connection: LoneConnection) -> None:
+    """Closes a connection on which the server hasn't answered in time: the answer may still come."""
+    if isinstance(error, TimeoutError):
+        connection.terminate()
+
+
+def from_connecting(error: BaseException) -> DatabaseError:
     """Our error for one that asyncpg raised while it made a connection."""
     if isinstance(error, ValueError):
-        return Unsupported("The URL of the database can't be understood.")
-    return translate(error, gone=True)
+        return Unsupported(NOT_A_URL)
+    return unreachable(error)
+
+
+def cause_of(error: BaseException) -> BaseException | None:
+    """What may be told of the driver's own words: none about a URL, which quote pieces of it."""
+    return None if isinstance(error, ValueError) else error
 
 
 class Session(EndedForIt, PostgresTransaction):
@@ -72,7 +78,7 @@ class Session(EndedForIt, PostgresTransaction):
 
     __slots__ = ("asking", "begun", "failure", "over", "slow", "stop_at", "task", "worth_a_retry", "writing")
 
-    def __init__(self, connection: Connection, *, writing: bool, seconds: float | None) -> None:
+    def __init__(self, connection: LoneConnection, *, writing: bool, seconds: float | None) -> None:
         """`seconds` is the limit for a slow look as a whole; None sets none."""
         self.connection = connection
         self.task = asyncio.current_task()
@@ -94,6 +100,9 @@ class Session(EndedForIt, PostgresTransaction):
         except Unavailable:
             self.worth_a_retry = True
             raise
+        except BadQuery as error:
+            # The server has become a standby, where nothing can be changed.
+            raise Unavailable(str(error)) from error.__cause__
 
     async def finish(self) -> None:
         """COMMIT; refused like every other query once one has failed, or it would be a silent ROLLBACK."""
@@ -125,6 +134,7 @@ class Session(EndedForIt, PostgresTransaction):
             self.failure = failure
             raise
         except DRIVER_ERRORS as error:
+            end_if_silent(error, self.connection)
             sqlstate = getattr(error, "sqlstate", None)
             self.worth_a_retry = sqlstate in _SQLSTATES_WORTH_A_RETRY or isinstance(
                 error, _ERRORS_WORTH_A_RETRY

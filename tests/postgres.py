@@ -112,6 +112,17 @@ def stop(folder: Path) -> None:
         _run_server_program(folder, "pg_ctl", "--mode=immediate", "-D", str(data), "stop")
 
 
+def become_standby(folder: Path) -> None:
+    """Starts the server in a folder again, as one that only follows another and takes no changes."""
+    data = folder / "data"
+    (data / "standby.signal").touch()
+    if os.geteuid() == 0:
+        shutil.chown(data / "standby.signal", USER_INSTEAD_OF_ROOT)
+    _run_server_program(
+        folder, "pg_ctl", "--wait", "--mode=fast", "-D", str(data), "-l", str(data / "log"), "restart"
+    )
+
+
 def check() -> str:
     """Proves that the server's programs run on this machine; returns what they call themselves.
 

@@ -25,6 +25,7 @@ OPERATORS = {
     "db/headings.py",
     "db/migrate.py",
     "db/postgres_engine.py",
+    "db/postgres_fitness.py",
     "db/postgres_session.py",
     "db/restore.py",
     "db/secret_key.py",
