@@ -23,6 +23,8 @@ FULL_SECONDS: Final = 1
 NONE_SECONDS: Final = 0.1
 # A timer may come a moment too early.
 TIMER_SLACK_SECONDS: Final = 0.01
+# The last try, too, is given the time to hear why it is refused.
+LEAST_SECONDS: Final = 1
 CLOSING_SECONDS: Final = 5
 STATEMENT_SECONDS: Final = 30
 # A server that doesn't answer at all, when it should have stopped the statement itself, is gone.
@@ -134,7 +136,7 @@ class Pool:
         try:
             connection = await asyncpg.connect(
                 self._url,
-                timeout=max(seconds, 0.01),
+                timeout=max(seconds, LEAST_SECONDS),
                 command_timeout=SILENCE_SECONDS,
                 statement_cache_size=CACHED_STATEMENTS,
                 server_settings=SERVER_SETTINGS,
