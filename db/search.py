@@ -19,10 +19,14 @@ from db.filters import NEWEST_FIRST, Filter, Place, column_of, groups, is_groupe
 from db.policy import Role
 
 MOST: Final = 1_000
-# So few members are looked through at once: that takes a millisecond (a link's: ten).
-FEW: Final = 10_000
-# To step from one hit of the terms to the next costs as much as to look at so many members of a role.
+# So many members of roles are looked through in ten milliseconds at most, whatever the terms are, for their
+# index holds the text; so many who came by a link, whose rows have to be fetched.
+FEW: Final = 100_000
+FEW_BY_LINK: Final = 10_000
+# To step from one hit of a term to the next costs as much as to look at so many members of a role.
 MEMBERS_PER_HIT: Final = 10
+# To ask how many hits a term has takes milliseconds, too; the longest terms are the rarest.
+MOST_ESTIMATED: Final = 3
 
 Way = Literal["trigrams", "roles", "link"]
 
@@ -89,23 +93,29 @@ async def _way(filter: Filter) -> Way:  # noqa: A002
             "SELECT COUNT(*) FROM (SELECT 1 FROM member WHERE link_id = ? AND link_id > 0 AND removed_at = 0"
             " LIMIT ?)",
             filter.link,
-            FEW + 1,
+            FEW_BY_LINK + 1,
         )
-        if few[0][0] <= FEW:
+        if few[0][0] <= FEW_BY_LINK:
             return "link"
     by_role = await ledger.counts()
     members = sum(by_role[role] for role in filter.shown_roles)
     if members <= FEW:
         return "roles"
-    return "roles" if members < MEMBERS_PER_HIT * await _estimated_hits(filter) else "trigrams"
+    terms = sorted(filter.terms, key=lambda spellings: -min(map(len, spellings)))[:MOST_ESTIMATED]
+    # With each further term there is more to step over until all have a hit in common.
+    enough = members / MEMBERS_PER_HIT / len(terms)
+    for spellings in terms:
+        if await _estimated_hits(spellings) < enough:
+            return "trigrams"
+    return "roles"
 
 
-async def _estimated_hits(filter: Filter) -> float:  # noqa: A002
-    """How many hits the terms have in all roles, by how near each other the newest are; 0 for up to MOST."""
+async def _estimated_hits(spellings: Sequence[str]) -> float:
+    """How many hits a term has in all roles, by how near each other the newest are; 0 for up to MOST."""
     ((hits, lowest, highest),) = await engine.rows(
         "SELECT COUNT(*), MIN(rowid), (SELECT MAX(id) FROM member) FROM ("
         "SELECT rowid FROM member_search WHERE search_key MATCH ? ORDER BY rowid DESC LIMIT ?)",
-        _phrases(filter.terms),
+        _phrases((spellings,)),
         MOST + 1,
     )
     return hits * highest / (highest - lowest + 1) if hits > MOST else 0

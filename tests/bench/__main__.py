@@ -30,7 +30,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("name", nargs="?", choices=BENCHES | WITH_NPM)
     parser.add_argument("--members", type=int, default=10_000, help="how many to seed (default %(default)s)")
     parser.add_argument("--rows", type=int, default=1_000_000, help="how many events (default %(default)s)")
-    parser.add_argument("--url", help="a database to use and fill if it is empty, instead of fresh ones")
+    parser.add_argument(
+        "--url",
+        action="append",
+        help="a database to use and fill if it is empty, instead of fresh ones; may be repeated",
+    )
     options = parser.parse_args(arguments)
     os.environ["PICCOLO_CONF"] = "db.piccolo_conf"
     for name in [options.name] if options.name else BENCHES:

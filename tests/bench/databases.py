@@ -11,11 +11,12 @@ from tests import postgres
 from tests.bench import seed
 
 
-async def filled(url: str | None, members: int) -> AsyncIterator[str]:
+async def filled(urls: list[str] | None, members: int) -> AsyncIterator[str]:
     """Puts each database in use, migrated and with so many members; yields what to call it."""
-    if url is not None:
-        async for name in _in_use(url, members):
-            yield name
+    if urls is not None:
+        for url in urls:
+            async for name in _in_use(url, members):
+                yield name
         return
     with tempfile.TemporaryDirectory(prefix="gatehouse-bench-") as folder:
         async for name in _in_use(f"sqlite:///{folder}/bench.db", members):

@@ -471,6 +471,8 @@ async def test_more_hits_come_in_the_order_of_joining_and_say_so(
         (Filter(q="example.org"), "roles"),
         (Filter(q="p11", roles=(Role.ANNOTATOR,)), "trigrams"),
         (Filter(q="nobody", roles=(Role.ANNOTATOR,)), "trigrams"),
+        (Filter(q="nobody example.org", roles=(Role.ANNOTATOR,)), "trigrams"),
+        (Filter(q="example.org p1"), "roles"),
         (Filter(q="newest", roles=(Role.ANNOTATOR,)), "trigrams"),
         (Filter(q="nobody", roles=(Role.PENDING,)), "roles"),
         (Filter(q="p11", link=7), "link"),
@@ -481,6 +483,7 @@ async def test_a_search_begins_with_whichever_is_rarer(
     monkeypatch: pytest.MonkeyPatch, database: str, shown: Filter, way: str
 ) -> None:
     monkeypatch.setattr(search, "FEW", 100)
+    monkeypatch.setattr(search, "FEW_BY_LINK", 100)
     monkeypatch.setattr(search, "MOST", 150)
     await add(
         *(
