@@ -109,6 +109,7 @@ def unreachable(error: BaseException) -> Unavailable:
     sqlstate = getattr(error, "sqlstate", None) or ""
     return Unavailable(next((why for key, why in _UNREACHABLE if sqlstate.startswith(key)), _UNAVAILABLE))
 
+
 _SQLITE_REASONS = {
     3: "the right to it is missing",
     5: "another process keeps it locked",

@@ -31,8 +31,19 @@ def scripts(page: Element) -> list[Element]:
     ]
 
 
-@pytest.mark.parametrize("name", [SCRIPT, "O'Brien", OVERRIDE, "Ada\u2029", "\u200fعدا\u200f", "{{ 7 * 7 }}"])
-async def test_a_name_is_shown_as_it_is_on_every_page(site: Site, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        (SCRIPT, SCRIPT),
+        ("O'Brien", "O'Brien"),
+        # What turns the text around it isn't shown.
+        (OVERRIDE, "adA"),
+        ("Ada\u2029", "Ada"),
+        ("\u200fعدا\u200f", "عدا"),
+        ("{{ 7 * 7 }}", "{{ 7 * 7 }}"),
+    ],
+)
+async def test_a_name_is_shown_as_it_is_on_every_page(site: Site, name: str, seen: str) -> None:
     ada = await somebody(site, name)
     await accounts.change(
         Actor(ada, Role.ADMINISTRATOR), first_name=name, last_name="<b>", time_zone="", theme="system"
@@ -41,7 +52,7 @@ async def test_a_name_is_shown_as_it_is_on_every_page(site: Site, name: str) -> 
 
     for path in (PATH, f"{PATH}/{ada}", f"{PATH}/{ada}/removal", "/organization/ownership"):
         page = tree(await olga.get(path))
-        shown = " ".join(f"{name} <b>".split())
+        shown = f"{seen} <b>"
         assert scripts(page) == []
         assert shown in page.text, path
         if path != "/organization/ownership":
