@@ -119,12 +119,11 @@ def _entries(records: Iterable[Record], columns: Columns) -> Iterator[Entry]:
     count = 0
     for record in records:
         line = _line_break(record, columns) if record.lines > 1 else 0
-        for entry in (_row(record, columns),) if columns.headed else _addresses(record):
+        for read in (_row(record, columns),) if columns.headed else _addresses(record):
             count += 1
             if count > MAX_ROWS:
                 raise Invalid({"file": [by_field.FILE_TOO_LONG.format(most=MAX_ROWS)]})
-            broken = replace(address_list.refused(entry, by_field.FILE_LINE_BREAK), line=line)
-            yield broken if line else entry
+            yield replace(address_list.refused(read, by_field.FILE_LINE_BREAK), line=line) if line else read
 
 
 def _line_break(record: Record, columns: Columns) -> int:
@@ -148,7 +147,7 @@ def _row(record: Record, columns: Columns) -> Entry:
     entry = _addressed(texts[EMAIL], record)
     if names := _names(*(texts.get(kind, "") for kind in (FIRST_NAME, LAST_NAME, NAME))):
         entry = replace(entry, first_name=names[0], last_name=names[1])
-    if any(unicodedata.category(sign) == "Cc" for text in texts.values() for sign in text):
+    if any(_has_control_characters(text) for text in texts.values()):
         entry = address_list.refused(entry, by_field.CONTROL_CHARACTERS)
     if any(map(visible.trimmed, record.cells[columns.width :])):
         more = by_field.FILE_MORE_CELLS.format(cells=len(record.cells), columns=columns.width)
@@ -161,6 +160,10 @@ def _row(record: Record, columns: Columns) -> Entry:
         return entry
     why = by_field.FILE_NO_SUCH_ROLE.get(role or "", by_field.FILE_NO_ROLE)
     return address_list.refused(entry, why.format(word=word[:40]))
+
+
+def _has_control_characters(text: str) -> bool:
+    return not text.isprintable() and any(unicodedata.category(sign) == "Cc" for sign in text)
 
 
 def _cell(cells: list[str], place: int) -> str:

@@ -2,7 +2,6 @@
 
 import codecs
 import csv
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ _MARK: Final = "\ufeff"
 # The same in UTF-8, read as Windows-1252 and written anew.
 _MARK_TWICE: Final = "ï»¿"
 _SAYS_DELIMITER: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _BREAK: Final = re.compile(r"\r\n|\r|\n")
 # Behind the last line, to tell whether a quotation mark is still open.
 _END: Final = "."
@@ -92,7 +92,7 @@ def said_delimiter(text: str) -> str:
 
 def first_records(text: str, delimiter: str) -> list[list[str]]:
     """The cells of the first lines, to look at."""
-    lines = islice(io.StringIO(text, newline=""), _LOOKED_AT_LINES)
+    lines = (match[0] for match in islice(_LINE.finditer(text), _LOOKED_AT_LINES))
     try:
         return list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
     except csv.Error:
@@ -121,8 +121,8 @@ def records(text: str, delimiter: str) -> Iterator[Record]:
 
 
 def _lines(text: str, over: list[bool]) -> Iterator[str]:
-    """The lines, and one more; `over` says that it is reached."""
-    yield from io.StringIO(text, newline="")
+    """The lines, one at a time, and one more; `over` says that it is reached."""
+    yield from (match[0] for match in _LINE.finditer(text))
     over.append(True)
     yield _END
 

@@ -10,7 +10,7 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
 from markupsafe import Markup
 
-from db import directory, engine, invitation_list, invite_link, members, policy
+from db import clock, directory, engine, invitation_list, invite_link, members, policy
 from db.directory import Filter, Page, Row
 from db.members import RoleChange
 from db.policy import DomainError, Invalid, Refused, Role, Unknown
@@ -23,7 +23,7 @@ from handlers.http.rendering import Undo
 from handlers.organization import rows as member_rows
 from handlers.organization import spreadsheet
 from handlers.organization.member_listing import PATH, filter_in, path_of, present_filter
-from handlers.organization.sharing import present_invite_address
+from handlers.organization.sharing import invite_address
 from handlers.organization.wording import back_sentence, bulk_sentence, change_sentence, count_sentence
 from messages import by_field, refusals
 
@@ -199,11 +199,13 @@ async def _listed(request: AnyRequest, chosen: Filter) -> dict[str, Any]:
     page = await directory.page(chosen)
     everybody = sum(page.counts.values())
     alone = everybody == 1 and not chosen.q and not chosen.roles and not chosen.link
+    link = await invite_link.present() if alone else None
     return _around(chosen, page, me) | {
         "site": rendering.Site(title=current.title, closed=house_of(request).closed),
         "rows": await _rendered(request, page.rows, me),
         "came_by": await invite_link.find(chosen.link) if chosen.link else None,
-        "first_link": await present_invite_address(request) if alone else None,
+        "first_link": invite_address(request, link) if link else None,
+        "first_dead": link is not None and link.dead_because(clock.now()) is not None,
     }
 
 

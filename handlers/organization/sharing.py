@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from db import invite_link, links
+from db import links
 from db.invitation_list import Line
 from db.links import Link
 from handlers.http.house import AnyRequest, house_of
@@ -30,11 +30,6 @@ def invitation_mailto(request: AnyRequest, title: str, line: Line) -> str:
     link = invitation_address(request, line)
     body = phrases.MAILTO_BODY.format(title=title, link=link)
     return f"mailto:{quote(line.email)}?subject={quote(subject)}&body={quote(body)}"
-
-
-async def present_invite_address(request: AnyRequest) -> str:
-    """The address of the invite link that works now."""
-    return invite_address(request, await invite_link.present())
 
 
 def _address(request: AnyRequest, path: str, purpose: str, link_id: int, nonce: str) -> str:

@@ -1,6 +1,7 @@
 """Inviting by mail in a real browser: the tab, its preview, the list and its progress."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
@@ -60,6 +61,60 @@ async def test_the_preview_comes_while_typing_and_the_caret_stays(site: Site, de
     await expect(emails(page)).to_be_focused()
     await page.keyboard.type("y")
     await expect(emails(page)).to_have_value("ana@example.org, new@examplexy.org")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+async def test_what_will_happen_is_seen_before_send_is_pressed(
+    mail: tuple[Desk, Server], width: int, height: int
+) -> None:
+    desk, _ = mail
+    page = await tab(desk, viewport={"width": width, "height": height})
+
+    await emails(page).fill("Lena Hartmann <lena@example.org>, olga@example.org")
+    await expect(page.locator("#preview-title")).to_have_text("What will happen: 1 invitation")
+
+    foot = await page.get_by_role("button", name="Send invitations").bounding_box()
+    row = page.locator("#preview li").first
+    await expect(row).to_contain_text("Lena Hartmann")
+    box = await row.bounding_box()
+    assert foot is not None
+    assert box is not None
+    assert box["y"] + box["height"] <= foot["y"]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+async def test_the_error_names_the_wrong_addresses_in_view(
+    mail: tuple[Desk, Server], width: int, height: int
+) -> None:
+    desk, _ = mail
+    page = await tab(desk, viewport={"width": width, "height": height})
+
+    await emails(page).fill(f"{WRONG}\nbob\nlena@example.org")
+    await page.get_by_role("button", name="Send invitations").click()
+
+    error = page.locator("#emails-error")
+    await expect(error).to_contain_text(f"“{WRONG}”, “bob” aren't email addresses")
+    foot = await page.get_by_role("button", name="Send invitations").bounding_box()
+    box = await error.bounding_box()
+    assert foot is not None
+    assert box is not None
+    assert box["y"] >= 0 and box["y"] + box["height"] <= foot["y"]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+async def test_send_is_at_hand_for_a_file_of_two_hundred(desk: Desk, width: int, height: int) -> None:
+    page = await desk.page("olga", f"{INVITATIONS}/import", viewport={"width": width, "height": height})
+    rows = "".join(f"guest{number}@example.org\n" for number in range(200))
+
+    await page.get_by_label("CSV file").set_input_files(
+        {"name": "people.csv", "mimeType": "text/csv", "buffer": b"email\n" + rows.encode()}
+    )
+    await page.get_by_role("button", name="Preview").click()
+    await expect(page.locator("#preview-title")).to_be_in_viewport()
+
+    await expect(page.get_by_role("button", name="Send invitations")).to_be_in_viewport(ratio=1)
+    await page.mouse.wheel(0, 1_500)
+    await expect(page.get_by_role("button", name="Send invitations")).to_be_in_viewport(ratio=1)
 
 
 async def test_without_a_connection_nothing_typed_is_lost(desk: Desk) -> None:
@@ -289,9 +344,9 @@ def emails(page: Page) -> Locator:
     return page.get_by_label("Email addresses")
 
 
-async def tab(desk: Desk) -> Page:
+async def tab(desk: Desk, **options: Any) -> Page:
     """The second tab of the dialog, in front of the members."""
-    page = await desk.page("olga", MEMBERS)
+    page = await desk.page("olga", MEMBERS, **options)
     await page.get_by_role("link", name="Invite Members").click()
     await page.get_by_role("tab", name="Invite via email").click()
     return page

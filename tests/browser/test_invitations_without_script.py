@@ -29,6 +29,7 @@ async def test_three_are_invited_one_is_revoked_and_one_mailed_again(mail: tuple
     await page.get_by_label("Email addresses").fill("ada@example.org, ben@example.org; cleo@example.org")
     await page.get_by_role("button", name="Preview first").click()
     await expect(page.locator("#preview-title")).to_have_text("What will happen: 3 invitations")
+    await expect(page.locator("#preview-title")).to_be_in_viewport()
     await page.get_by_role("button", name="Send invitations").click()
     await expect(page.locator("#toasts")).to_contain_text("3 invitations are on the way.")
     await inviting.delivered()

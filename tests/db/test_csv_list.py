@@ -7,6 +7,7 @@ import pytest
 from db import csv_list, headings
 from db.address_list import AddressList
 from db.policy import Invalid, Role
+from tests.arrows import ROOT
 
 
 def test_columns_may_stand_in_any_order_and_be_left_out() -> None:
@@ -298,3 +299,11 @@ def test_a_private_sign_at_the_end_of_a_row_ends_nothing() -> None:
 
     assert [entry.line for entry in listed.entries] == [2, 3, 4, 5]
     assert [entry.typed for entry in listed.wrong] == ["."]
+
+
+def test_the_documentation_lists_every_heading_that_is_understood() -> None:
+    lines = (ROOT / "docs" / "lists.md").read_text(encoding="utf-8").splitlines()
+
+    table = [line.split(" | ")[1].removesuffix(" |") for line in lines if line.startswith("| ")]
+
+    assert table[1:] == [", ".join(several) for several in headings.KNOWN.values()]

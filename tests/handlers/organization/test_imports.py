@@ -233,7 +233,8 @@ async def test_the_preview_and_the_toast_count_the_same(site: Site, count: int) 
     answer = await olga.submit(place, others="yes")
 
     number = "1 invitation" if count == 1 else "2 invitations"
-    assert page.one(id="preview-title").text == f"What will happen: {number}, 1 left alone, 1 to put right"
+    assert page.one(id="preview-title").text == f"What will happen: {number}, 1 to put right"
+    assert page.one(id="preview-left").text == "1 left alone: a member, or deactivated."
     assert page.one("button", name="others").text == f"Send the other {count}"
     toasted = tree(await olga.get(answer.headers["location"])).one(id="toasts").one("p").text
     assert toasted.startswith(number)

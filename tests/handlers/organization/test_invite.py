@@ -218,6 +218,10 @@ async def test_a_link_that_has_stopped_working_says_why(site: Site, clock: Modul
 
     expired = tree(await (await site.sign_in("ada")).get(DIALOG)).one(id="invite-link-dead")
 
+    page = tree(await (await site.sign_in("ada")).get(DIALOG)).one(id="panel-link")
+    assert "Send this link" not in page.text
+    assert not page.all(id="invite-link")
+    assert page.one(id="invite-link-reset").one("button").text == "Reset Link"
     assert "used as often as it may be" in used_up.text
     assert used_up.one("a")["href"] == "/organization/settings#link-title"
     assert "Its time ran out on" in expired.text
@@ -275,3 +279,17 @@ async def test_the_link_is_built_from_the_address_in_the_request(site: Site) -> 
     page = tree(await olga.get(DIALOG, headers={"Host": "192.168.1.20:8080"}))
 
     assert page.one(id="invite-link")["value"].startswith("http://192.168.1.20:8080/user/signup?token=")
+
+
+@ON_SQLITE
+async def test_an_empty_list_offers_no_link_that_has_stopped_working(site: Site, clock: ModuleType) -> None:
+    await settled(site, Wish(link_end=End("after", days=1)))
+    olga = await site.sign_in("olga")
+    before = tree(await olga.get("/organization/members")).one(id="first")
+    clock.move(2 * DAY_MS)
+
+    after = tree(await (await site.sign_in("olga")).get("/organization/members")).one(id="first")
+
+    assert "Send one link to everybody" in before.text
+    assert "The invite link no longer works" in after.text
+    assert not after.all(id="first-link")
