@@ -1,8 +1,8 @@
 """The activity log: one row for each change, written in the change's own transaction, and never changed.
 
 A row never holds a token, a password or a link, nor a name or an address: those are read where they stand,
-so that removing somebody takes them out of the log as well. `before` and `after` hold role codes or short
-words, never sentences: the page makes the sentence.
+or for removed members in db/activity_names.py, from where they can be erased. `before` and `after` hold role
+codes or short words, never sentences: the page makes the sentence.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,10 @@ ABOUT: Final = {"invitation_": "invitation", "invite_link_": "link", "request_":
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One row of the log, with the present names of who acted and whom it concerned ("" when nobody).
+    """One row of the log, with the names of who acted and whom it concerned ("" when nobody).
 
-    about: member, invitation, link, request or "": what subject_id is an id of. at: ms.
+    about: member, invitation, link, request or "": what subject_id is an id of. at: ms. actor_removed,
+    subject_removed: the removed member whose name is kept here, 0 for somebody who isn't removed.
     """
 
     id: int
@@ -35,6 +36,10 @@ class Event:
     after: str
     address: str
     about: str = "member"
+    actor_email: str = ""
+    subject_email: str = ""
+    actor_removed: int = 0
+    subject_removed: int = 0
 
 
 class Place(NamedTuple):
@@ -185,16 +190,25 @@ def _bounds(since: int, until: int, place: Place | None, backwards: bool) -> tup
     return "".join(parts), args
 
 
-_NAME = "COALESCE(NULLIF(TRIM({t}.first_name || ' ' || {t}.last_name), ''), NULLIF({t}.email, ''), '')"
+_NAME = "COALESCE(NULLIF(TRIM({t}.first_name || ' ' || {t}.last_name), ''), NULLIF({t}.email, '')"
+_KEPT = "NULLIF({t}.name, ''), NULLIF({t}.email, ''), '')"
 _COLUMNS = (
     "a.id, a.at, a.actor_kind, a.actor_id, "
-    + _NAME.format(t="actor")
-    + " AS actor_name, a.kind, a.subject_id, CASE WHEN a.about = 'invitation'"
-    + " THEN COALESCE((SELECT i.email FROM invitation AS i WHERE i.id = a.subject_id), '') ELSE "
-    + _NAME.format(t="subject")
-    + " END AS subject_name, a.before, a.after, a.address, a.about"
+    + f"{_NAME.format(t='actor')}, {_KEPT.format(t='actor_was')} AS actor_name,"
+    + " a.kind, a.subject_id, CASE WHEN a.about = 'invitation'"
+    + " THEN COALESCE(NULLIF(invited.email, ''), NULLIF(subject_was.email, ''), '')"
+    + f" ELSE {_NAME.format(t='subject')}, {_KEPT.format(t='subject_was')} END AS subject_name,"
+    " a.before, a.after, a.address, a.about,"
+    " COALESCE(NULLIF(actor.email, ''), actor_was.email, '') AS actor_email,"
+    " COALESCE(NULLIF(subject.email, ''), NULLIF(invited.email, ''), subject_was.email, '') AS subject_email,"
+    " COALESCE(actor_was.member_id, 0), COALESCE(subject_was.member_id, 0)"
 )
 _NAMES = (
     "LEFT JOIN member AS actor ON actor.id = a.actor_id"
+    " LEFT JOIN activity_name AS actor_was"
+    " ON actor_was.about = 'member' AND actor_was.subject_id = a.actor_id"
     " LEFT JOIN member AS subject ON subject.id = a.subject_id AND a.about = 'member'"
+    " LEFT JOIN invitation AS invited ON invited.id = a.subject_id AND a.about = 'invitation'"
+    " LEFT JOIN activity_name AS subject_was"
+    " ON subject_was.about = a.about AND subject_was.subject_id = a.subject_id"
 )

@@ -32,6 +32,7 @@ KEPT: Final = (
     "links",
     "activity",
     "activity_mark",
+    "activity_name",
     "batch",
     "invitation",
     "request",

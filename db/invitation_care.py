@@ -1,7 +1,7 @@
 """What becomes of an invitation until it is accepted: another role, sent again, revoked, asked for anew."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from db import acceptance, activity, clock, engine, invitation_ends, links, members, outbox, policy
 from db.acceptance import Invited
@@ -62,14 +62,21 @@ async def resend(actor: Actor, *, invitation_ids: Sequence[int], days: int) -> i
     return resent
 
 
-async def revoke(actor: Actor, *, invitation_ids: Sequence[int]) -> int:
-    """Kills invitations at once; all or nothing, returns how many. Raises NotAllowed, Unknown and Refused."""
+class Revoked(NamedTuple):
+    """What one press has revoked, and when (ms): what its Undo brings back."""
 
-    async def write() -> int:
+    invitation_ids: list[int]
+    at: int
+
+
+async def revoke(actor: Actor, *, invitation_ids: Sequence[int]) -> Revoked:
+    """Kills invitations at once; all or nothing. Raises NotAllowed, Unknown and Refused."""
+
+    async def write() -> Revoked:
         found = await _lock_open(actor, invitation_ids)
         wanted = sorted(set(invitation_ids))
-        await invitation_ends.end(actor, wanted, [link_id for _, _, link_id in found], "revoked")
-        return len(found)
+        at = await invitation_ends.end(actor, wanted, [link_id for _, _, link_id in found], "revoked")
+        return Revoked(wanted, at)
 
     return await engine.write(write)
 

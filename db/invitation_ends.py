@@ -6,8 +6,8 @@ from db import activity, clock, engine, outbox, request_ends
 from db.policy import Actor
 
 
-async def end(actor: Actor, invitation_ids: Sequence[int], link_ids: Sequence[int], reason: str) -> None:
-    """Ends any number of invitations and their links; mails that haven't gone out don't.
+async def end(actor: Actor, invitation_ids: Sequence[int], link_ids: Sequence[int], reason: str) -> int:
+    """Ends any number of invitations and their links; mails that haven't gone out don't. Returns when, in ms.
 
     reason: "revoked" or "void", as it stands in the log.
     """
@@ -26,12 +26,13 @@ async def end(actor: Actor, invitation_ids: Sequence[int], link_ids: Sequence[in
             reason,
             *of_them,
         )
-        await outbox.void_of_invitation(some)
+        await outbox.void_of_invitation(some, at=now)
     told = [(invitation_id, "", "") for invitation_id in invitation_ids]
     if reason == "revoked":
         await activity.record_many(actor, "invitation_revoked", told)
     else:
         await activity.record_many(actor, "invitation_voided", told)
+    return now
 
 
 async def void_of_inviter(actor: Actor, inviter_id: int) -> int:

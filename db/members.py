@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from db import (
     activity,
+    activity_names,
     clock,
     confirmation,
     deactivation,
@@ -215,7 +216,8 @@ async def _about(member_id: int, reason: str, *, alone: bool) -> str:
 async def remove(actor: Actor, *, member_id: int) -> str:
     """Removes a member: account, sessions and tokens go, the address may be invited again.
 
-    Returns the name they had. The row stays as a tombstone without name, address and password.
+    Returns the name they had. The row stays as a tombstone without name, address and password; who it was
+    stands beside the log for as long as that is kept.
     Raises Unknown, NotAllowed and Refused.
     """
     return await engine.write(_remove, actor, member_id)
@@ -229,6 +231,7 @@ async def _remove(actor: Actor, member_id: int) -> str:
     row = await directory.one(member_id)
     ((email_key,),) = await engine.rows("SELECT email_key FROM member WHERE id = ?", member_id)
     await deactivation.shut_out(actor, (member_id,), "removed")
+    await activity_names.keep(member_id)
     await engine.execute(
         "UPDATE member SET email = '', email_key = NULL, first_name = '', last_name = '', name_key = '',"
         " search_key = '', password_hash = '', role = 'DI', ends_at = 0, end_told_at = 0, handed_at = 0,"

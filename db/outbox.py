@@ -198,12 +198,27 @@ async def _insert(wanted: Sequence[tuple[Any, ...]], due_at: int, conflict: str 
 # What is no longer true isn't said: called inside the write that ends the cause.
 
 
-async def void_of_invitation(invitation_ids: Sequence[int]) -> int:
-    """Queued mails of these invitations are void. Returns how many."""
+async def void_of_invitation(invitation_ids: Sequence[int], *, at: int = 0) -> int:
+    """Queued mails of these invitations are void. Returns how many. at: in ms, 0 for now."""
     if not invitation_ids:
         return 0
     marks = ", ".join("?" * len(invitation_ids))
-    return await _void(f"invitation_id IN ({marks})", *invitation_ids)
+    return await _void(f"invitation_id IN ({marks})", *invitation_ids, at=at)
+
+
+async def bring_back(invitation_ids: Sequence[int], *, voided_at: int) -> int:
+    """The mails of these invitations that became void at this instant (ms) are queued again.
+
+    What a restore held before stays held. Returns how many.
+    """
+    marks = ", ".join("?" * len(invitation_ids))
+    return await engine.execute(
+        "UPDATE outbox SET done_at = 0, state = CASE WHEN made_at <"
+        " COALESCE((SELECT MAX(a.at) FROM activity AS a WHERE a.kind = 'restored'), 0)"
+        f" THEN 'held' ELSE 'queued' END WHERE state = 'void' AND done_at = ? AND invitation_id IN ({marks})",
+        voided_at,
+        *invitation_ids,
+    )
 
 
 async def void_where_invited(batch_id: int) -> int:
@@ -227,11 +242,11 @@ async def void_of_kind(kind: str, subject_id: int = 0) -> int:
     return await _void("kind = ? AND (subject_id = ? OR ? = 0)", kind, subject_id, subject_id)
 
 
-async def _void(condition: str, *args: int | str) -> int:
+async def _void(condition: str, *args: int | str, at: int = 0) -> int:
     return await engine.execute(
         "UPDATE outbox SET state = 'void', lease = '', leased_until = 0, done_at = ?"
         f" WHERE state IN ('queued', 'held') AND {condition}",
-        clock.now(),
+        at or clock.now(),
         *args,
     )
 

@@ -20,6 +20,7 @@ APP_CONFIG = AppConfig(
         tables.Throttle,
         tables.Activity,
         tables.ActivityMark,
+        tables.ActivityName,
         tables.Batch,
         tables.Invitation,
         tables.Request,

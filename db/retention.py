@@ -1,8 +1,8 @@
-"""How long the activity log is kept: the only thing that ever takes a row out of it."""
+"""How long the activity log is kept, and the names beside it: nothing else takes a row out of the log."""
 
 from typing import Final
 
-from db import clock, engine
+from db import activity_names, clock, engine
 from db.days import DAY_MS
 
 # A batch is one short write, so nobody waits for it, however much is to be forgotten.
@@ -10,12 +10,14 @@ BATCH_ROWS: Final = 1_000
 
 
 async def forget(days: int) -> int:
-    """Deletes what happened more than so many days ago; returns how many rows went.
+    """Deletes what happened more than so many days ago; returns how many rows of the log went.
 
     The mark goes first, in a write of its own: triggers refuse to delete anything that isn't older. It only
     moves forward, so that more days, or a clock set back, don't take it back.
     """
     before = clock.now() - days * DAY_MS
+    while await engine.write(activity_names.forget, before, BATCH_ROWS):
+        pass
     if not await engine.read(engine.rows, "SELECT 1 FROM activity WHERE at < ? LIMIT 1", before):
         return 0
     await engine.write(_move_mark, before)

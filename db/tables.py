@@ -156,6 +156,21 @@ class ActivityMark(Table, tablename="activity_mark"):
     at = BigInt()
 
 
+class ActivityName(Table, tablename="activity_name"):
+    """Who a removed member was, for the log: of themself and of their invitations, until that is erased.
+
+    about: what subject_id is an id of, as in the log. member_id: the removed member whom it belongs to.
+    """
+
+    id = BigSerial(primary_key=True)
+    member_id = BigInt()
+    about = Text()
+    subject_id = BigInt()
+    name = Text()
+    email = Text()
+    removed_at = BigInt()
+
+
 class Batch(Table, tablename="batch"):
     """One press of "Send invitations": how many were invited, approved at once, or left alone."""
 

@@ -2,7 +2,7 @@
 
 from handlers import health, home
 from handlers.organization import activity, invite
-from handlers.organization.activity import ActivityController
+from handlers.organization.activity import ActivityController, ErasureController
 from handlers.organization.imports import ImportController
 from handlers.organization.invitations import InvitationsController
 from handlers.organization.mail import send_test_mail
@@ -38,11 +38,12 @@ ROUTES = (
     MemberController,  #          /organization/members/{id}, …/end, …/removal, …/password-link
     invite.show_invite,  #        /organization/invite
     invite.reset_link,  #         /organization/invite-link/reset
-    InvitationsController,  #     /organization/invitations, …/preview, …/{id}/role, …/resend, …/revocation
+    InvitationsController,  #     /organization/invitations, …/preview, …/reversal, …/{id}/role
     ImportController,  #          /organization/invitations/import
     RequestsController,  #        /organization/requests/{id}/invitation, …/dismissal
     ActivityController,  #        /organization/activity, …/news
     activity.export,  #           /organization/activity.csv
+    ErasureController,  #         /organization/activity/erasure
     SettingsController,  #        /organization/settings
     send_test_mail,  #            /organization/settings/test-mail
     show_roles,  #                /organization/roles

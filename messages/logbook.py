@@ -32,6 +32,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "invitation_role_changed": "{who} changed the role in the invitation of {whom} from {before} to {after}",
     "invitation_resent": "{who} sent the invitation of {whom} again",
     "invitation_revoked": "{who} revoked the invitation of {whom}",
+    "invitation_brought_back": "{who} undid the revocation of the invitation of {whom}",
     "invitation_shown": "{who} was shown the invitation link of {whom}",
     "invitation_voided": "The invitation of {whom} became void: {who} took its inviter's right to invite",
     "invitation_reminded": "{who} reminded {whom} of their invitation",
@@ -46,6 +47,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "end_lifted": "{who} lifted the last day of {whom}, which was {before}",
     "ownership_handed_over": "{who} handed ownership over to {whom}",
     "removed": "{who} removed {whom}",
+    "name_erased": "{who} erased the name and address of removed member {after} from the log",
     "invite_link_reset": "{who} reset the invite link",
     "title_changed": "{who} changed the organization's name from {before} to {after}",
     "link_limits_changed": "{who} changed a limit of the invite link from “{before}” to “{after}”",
@@ -84,8 +86,12 @@ ACTORS: Final[Mapping[str, str]] = {
     "system": "Gatehouse",
     "visitor": "A visitor",
 }
-REMOVED_ACTOR: Final = "A removed member"
-REMOVED: Final = "a removed member"
+# Somebody removed whose name isn't kept (any more): the number tells them apart.
+REMOVED_ACTOR: Final = "A removed member (number {number}, name erased)"
+REMOVED: Final = "a removed member (number {number}, name erased)"
+REMOVED_INVITED: Final = "a removed member (invitation {number}, address erased)"
+# Beside the name of somebody who was removed.
+WAS_REMOVED: Final = "removed, number {number}"
 NOBODY: Final = "nobody here"
 GONE: Final = "somebody who is no longer here"
 
@@ -115,6 +121,7 @@ KINDS: Final[Mapping[str, str]] = {
     "invitation_role_changed": "Invitation role changed",
     "invitation_resent": "Invitation resent",
     "invitation_revoked": "Invitation revoked",
+    "invitation_brought_back": "Invitation brought back",
     "invitation_shown": "Invitation shown",
     "invitation_voided": "Invitation voided",
     "invitation_reminded": "Invitation reminded",
@@ -129,6 +136,7 @@ KINDS: Final[Mapping[str, str]] = {
     "end_lifted": "End lifted",
     "ownership_handed_over": "Ownership handed over",
     "removed": "Removed",
+    "name_erased": "Name erased",
     "invite_link_reset": "Invite link reset",
     "title_changed": "Title changed",
     "link_limits_changed": "Link limits changed",

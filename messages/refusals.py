@@ -53,6 +53,7 @@ OWNER_ALONE: Final = "This part is for the Owner alone."
 MANAGE_MEMBERS: Final = "Only the Owner and Administrators manage members."
 INVITE_PEOPLE: Final = "Only the Owner and Administrators invite people."
 CHANGE_SETTINGS: Final = "Only the Owner changes the settings."
+ERASE_NAMES: Final = "Only the Owner erases names from the activity log."
 HAND_OVER: Final = "Only the Owner hands the organization over."
 NOT_ONESELF: Final = (
     "Nobody changes their own role or removes themself. Ask another Administrator or the Owner."
@@ -65,6 +66,7 @@ NO_PASSWORD_LINK: Final = "You may not make a password link for this member."
 # Members and ownership.
 NOT_TAKEN_BACK: Final = "Their role was changed once more meanwhile, so this wasn't taken back."
 TOO_LATE_TO_UNDO: Final = "Too late to undo."
+NO_NAME_KEPT: Final = "The activity log keeps no name of this person; perhaps it was erased already."
 NO_SUCH_MEMBER: Final = "There is no such member."
 MEMBER_REMOVED: Final = "There is no such member; perhaps they were removed."
 MEMBER_REMOVED_MEANWHILE: Final = "There is no such member; perhaps somebody else removed them meanwhile."
@@ -93,6 +95,9 @@ CONFIRMED_ALREADY: Final = "Your address is confirmed already."
 
 # Invitations, files of them, and the invite link.
 NO_SUCH_INVITATION: Final = "There is no such invitation."
+INVITATION_NOT_BROUGHT_BACK: Final = (
+    "Somebody has decided otherwise about the invitation of {email} since, so nothing was brought back."
+)
 NO_OPEN_INVITATIONS: Final = "There are no open invitations in this sending."
 SELECT_AN_INVITATION: Final = "Select an invitation first."
 NO_ROLE_TO_INVITE_TO: Final = (

@@ -14,6 +14,7 @@ ROLES_TAKEN_BACK: Final = "{count:,} people have the role back that they had bef
 LAST_DAY: Final = "The last day of {name} is {day}."
 NO_LAST_DAY: Final = "{name} has no last day."
 REMOVED: Final = "{name} is removed."
+NAME_ERASED: Final = "The name and address are erased from the activity log."
 OWNER_NOW: Final = "{name} is the Owner now. You are an Administrator."
 
 # Invitations: a sending says as many of these as apply, one after the other.
@@ -29,6 +30,10 @@ MAIL_AGAIN: Final = "The mail goes out again."
 LIVES_ON: Final = "It lives on; hand the link over."
 INVITATION_DEAD: Final = "The invitation is dead, in every mail where it stands."
 INVITATIONS_DEAD: Final = Plural("1 invitation is dead now.", "{count} invitations are dead now.")
+INVITATIONS_BROUGHT_BACK: Final = Plural(
+    "The invitation is valid again, in every mail where it stands.",
+    "{count:,} invitations are valid again, in every mail where they stand.",
+)
 INVITATIONS_LIVE_ON: Final = Plural(
     "1 invitation lives on for {days} days.", "{count} invitations live on for {days} days."
 )

@@ -1,36 +1,43 @@
-"""/organization/activity: what happened, its filter, what has come since, and the CSV."""
+"""/organization/activity: what happened, its filter, what has come since, the CSV, and erasing a name."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from litestar import Controller, Response, get
+from litestar import Controller, Response, get, post
 from litestar.response import Stream
+from litestar.status_codes import HTTP_200_OK
 from markupsafe import Markup
 
-from db import activity_list, clock, directory, engine, retention
+from db import activity_list, activity_names, clock, directory, engine, policy, retention
 from db.activity import Event
 from db.activity_list import Filter
 from db.directory import Row
-from db.policy import Invalid
+from db.policy import Invalid, Unknown
 from handlers.http import access, rendering
+from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
+from handlers.http.paths import row_id
 from handlers.organization import spreadsheet
 from handlers.organization.kinds import GROUPS, KINDS
 from handlers.organization.wording import event_sentence
-from messages import by_field, logbook
+from messages import by_field, logbook, refusals, toasts
 
 PATH: Final = "/organization/activity"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An event as the page shows it. at: ms; address: of the network."""
+    """An event as the page shows it. at: ms; address: of the network.
+
+    erasable: the removed member whose name the Owner can erase here, 0 for none.
+    """
 
     id: int
     at: int
     sentence: Markup
     address: str
+    erasable: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,28 @@ class ActivityController(Controller):
         )
 
 
+class ErasureController(Controller):
+    """Takes the name of a removed member out of the log; it asks first."""
+
+    path = f"{PATH}/erasure"
+    guards = [access.owners]
+
+    @get()
+    async def ask(self, request: AnyRequest) -> Response[bytes]:
+        wanted = row_id(request.query_params.get("member", ""))
+        kept = await engine.read(activity_names.of_member, wanted)
+        if kept is None:
+            raise Unknown(refusals.NO_NAME_KEPT)
+        return await rendering.page(request, "organization/erasure.html", kept=kept)
+
+    @post(status_code=HTTP_200_OK)
+    async def erase(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        form = await Form.read(request, "member")
+        form.check()
+        await activity_names.erase(access.actor_of(current, request), member_id=row_id(form["member"]))
+        return rendering.redirect(request, PATH, notice=toasts.NAME_ERASED)
+
+
 @get(f"{PATH}.csv", guards=[access.administrators])
 async def export(request: AnyRequest) -> Stream:
     """Everything the filter shows."""
@@ -125,8 +154,10 @@ async def _with_person(
 
 
 async def _name_of(member_id: int) -> str:
-    row = await engine.read(directory.one, member_id)
-    return row.label if row else logbook.GONE
+    if row := await engine.read(directory.one, member_id):
+        return row.label
+    kept = await engine.read(activity_names.of_member, member_id)
+    return kept.label if kept else logbook.GONE
 
 
 def _typed(query: Mapping[str, list[str]], name: str) -> str:
@@ -148,13 +179,21 @@ async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
     """What the template of the list needs."""
     shown = asked.filter
     page = await activity_list.page(shown)
-    members = f"{house_of(request).root}/organization/members"
+    current, organization = request.scope["state"]["current"], f"{house_of(request).root}/organization"
+    owns = policy.owns(current.role)
     return {
         "asked": asked,
         "filter": shown,
         "page": page,
         "lines": [
-            Line(event.id, event.at, event_sentence(event, members), event.address) for event in page.events
+            Line(
+                event.id,
+                event.at,
+                event_sentence(event, organization),
+                event.address,
+                erasable=event.subject_removed if owns and event.kind == "removed" else 0,
+            )
+            for event in page.events
         ],
         "live": bool(page.top) and not asked.unclear and (not shown.until or shown.until > clock.now()),
         "groups": GROUPS,

@@ -13,18 +13,21 @@ from db import (
     clock,
     invitation_care,
     invitation_list,
+    invitation_reversal,
     invitations,
     outbox,
     policy,
 )
 from db.address_list import AddressList
+from db.invitation_care import Revoked
 from db.invitation_list import Filter
-from db.policy import Invalid, Refused, Role, Unknown
+from db.policy import DomainError, Invalid, Refused, Role, Unknown
 from db.sessions import Current
 from handlers.http import access, drafts, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
 from handlers.http.paths import row_id
+from handlers.http.rendering import Undo
 from handlers.organization.dialog import FIELDS, invite_context
 from handlers.organization.listing import filter_in, list_context, path_of
 from handlers.organization.sharing import invitation_address, invitation_mailto
@@ -157,10 +160,29 @@ class InvitationsController(Controller):
     ) -> Response[bytes]:
         wanted = row_id(invitation_id)
         try:
-            await invitation_care.revoke(access.actor_of(current, request), invitation_ids=[wanted])
+            revoked = await invitation_care.revoke(access.actor_of(current, request), invitation_ids=[wanted])
         except Refused as error:
             return await _row(request, wanted, str(error), status=409)
-        return await _row(request, wanted, toasts.INVITATION_DEAD)
+        return await _row(request, wanted, toasts.INVITATION_DEAD, undo=_undo(revoked))
+
+    @post("/reversal", status_code=HTTP_200_OK)
+    async def bring_back(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        """Undo for revoking: brings back what one press has revoked."""
+        form = await Form.read(request, "revoked_at", "filter")
+        wanted = [row_id(value) for value in form.several("invitation")]
+        shown, actor = filter_in(form["filter"]), access.actor_of(current, request)
+        try:
+            form.check()
+            revoked = Revoked(wanted, row_id(form["revoked_at"]))
+            done = await invitation_reversal.bring_back(actor, revoked)
+        except (Invalid, Refused) as error:
+            if not rendering.wants_fragment(request):
+                raise
+            return await _list(request, current, shown, error)
+        said = toasts.INVITATIONS_BROUGHT_BACK.format(done)
+        if not rendering.wants_fragment(request):
+            return rendering.redirect(request, path_of(shown), notice=said)
+        return await _list(request, current, shown, said)
 
     @post("/{invitation_id:str}/link", status_code=HTTP_200_OK)
     async def show_link(
@@ -191,16 +213,41 @@ class InvitationsController(Controller):
             access.actor_of(current, request),
         )
         form.check()
+        undo = None
         if form["action"] == "revoke":
-            done = await invitation_care.revoke(actor, invitation_ids=wanted)
-            notice = toasts.INVITATIONS_DEAD.format(done)
+            revoked = await invitation_care.revoke(actor, invitation_ids=wanted)
+            notice, undo = toasts.INVITATIONS_DEAD.format(len(revoked.invitation_ids)), _undo(revoked)
         elif form["action"] == "resend":
             days = house_of(request).invitation_days
             done = await invitation_care.resend(actor, invitation_ids=wanted, days=days)
             notice = toasts.INVITATIONS_LIVE_ON.format(done, days=days)
         else:
             raise Invalid({"action": [by_field.PRESS_RESEND_OR_REVOKE]})
-        return rendering.redirect(request, path_of(filter_in(form["filter"])), notice=notice)
+        return rendering.redirect(request, path_of(filter_in(form["filter"])), notice=notice, undo=undo)
+
+
+def _undo(revoked: Revoked) -> Undo:
+    """What brings back what one press has revoked."""
+    fields = [("invitation", str(invitation_id)) for invitation_id in revoked.invitation_ids]
+    fields.append(("revoked_at", str(revoked.at)))
+    return Undo("/organization/invitations/reversal", fields, target="#invitations-list")
+
+
+async def _list(
+    request: AnyRequest, current: Current, shown: Filter, said: str | DomainError
+) -> Response[bytes]:
+    """The list as it is now, and what became of an Undo."""
+    refused = isinstance(said, DomainError)
+    status = 422 if isinstance(said, Invalid) else 409 if refused else 200
+    context = await list_context(request, current, shown)
+    return rendering.fragment(
+        request,
+        "organization/_answered_request.html",
+        status=status,
+        toast=str(said),
+        refused=refused,
+        **context,
+    )
 
 
 async def _parse(form: Form) -> tuple[AddressList, Role]:
@@ -256,7 +303,9 @@ async def _page(
     return await rendering.page(request, "organization/invitations.html", status=status, **context)
 
 
-async def _row(request: AnyRequest, invitation_id: int, said: str, *, status: int = 200) -> Response[bytes]:
+async def _row(
+    request: AnyRequest, invitation_id: int, said: str, *, status: int = 200, undo: Undo | None = None
+) -> Response[bytes]:
     line = await invitation_list.one(invitation_id)
     if line is None:
         raise Unknown(refusals.NO_SUCH_INVITATION)
@@ -265,7 +314,7 @@ async def _row(request: AnyRequest, invitation_id: int, said: str, *, status: in
             raise Refused(said)
         if status == 422:
             raise Invalid({"role": [said]})
-        return rendering.redirect(request, "/organization/invitations", notice=said)
+        return rendering.redirect(request, "/organization/invitations", notice=said, undo=undo)
     context: dict[str, Any] = {"line": line, "now": clock.now(), "links": {}, "mailtos": {}}
     return rendering.fragment(
         request,
@@ -274,6 +323,7 @@ async def _row(request: AnyRequest, invitation_id: int, said: str, *, status: in
         counts=await invitation_list.counts(),
         swap=True,
         toast=said,
+        undo=undo,
         refused=status != 200,
         **context,
     )

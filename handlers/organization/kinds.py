@@ -20,6 +20,7 @@ _GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "registered",
         "accepted_invitation",
         "removed",
+        "name_erased",
         "name_changed",
         "own_notices_switched",
         "address_confirmed",

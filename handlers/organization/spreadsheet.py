@@ -38,6 +38,8 @@ EVENT_COLUMNS: Final = (
     "before",
     "after",
     "network_address",
+    "actor_email",
+    "subject_email",
 )
 
 
@@ -77,7 +79,9 @@ def _event_cells(event: Event) -> tuple[str, ...]:
     who, whom = (str(number) if number else "" for number in (event.actor_id, event.subject_id))
     done_by = (event.kind, event.actor_kind, event.actor_name, who)
     done_to = (event.about, event.subject_name, whom, event.before, event.after, event.address)
-    return (rendering.iso(event.at), *map(harmless, (event_sentence(event).striptags(), *done_by, *done_to)))
+    addresses = (event.actor_email, event.subject_email)
+    words = (event_sentence(event).striptags(), *done_by, *done_to, *addresses)
+    return (rendering.iso(event.at), *map(harmless, words))
 
 
 def harmless(cell: str) -> str:

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from db import days
 from db.activity import Event
@@ -29,20 +29,27 @@ TYPED: Final = (
 _TURNS: Final = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"))
 
 
-def event_sentence(event: Event, members: str = "") -> Markup:
+def event_sentence(event: Event, organization: str = "") -> Markup:
     """An event in words, names in <bdi>: they may be written from right to left.
 
-    members: the address below which each member has their own, to make links of the names; "" for none.
+    organization: the address of the organization's pages, to make links of the names and to set the
+    addresses beside them; "" for names alone.
     """
-    who = _named(event.actor_name, event.actor_id, members) or logbook.ACTORS.get(
-        event.actor_kind, logbook.REMOVED_ACTOR
-    )
-    of_member = members if event.about == "member" else ""
-    whom = _named(event.subject_name, event.subject_id, of_member) or (
-        logbook.REMOVED if event.subject_id else logbook.NOBODY
-    )
+    who = _person(event.actor_name, event.actor_email, event.actor_id, event.actor_removed, organization)
+    if not who:
+        removed = logbook.REMOVED_ACTOR.format(number=event.actor_id)
+        who = logbook.ACTORS.get(event.actor_kind, removed)
     before, after = (_word(event.kind, text) for text in (event.before, event.after))
-    return Markup(_form(event)).format(who=who, whom=whom, before=before, after=after)
+    return Markup(_form(event)).format(who=who, whom=_whom(event, organization), before=before, after=after)
+
+
+def _whom(event: Event, organization: str) -> Markup | str:
+    number = event.subject_id if event.about == "member" else 0
+    whom = _person(event.subject_name, event.subject_email, number, event.subject_removed, organization)
+    if whom or not event.subject_id:
+        return whom or logbook.NOBODY
+    removed = logbook.REMOVED_INVITED if event.about == "invitation" else logbook.REMOVED
+    return removed.format(number=event.subject_id)
 
 
 def _form(event: Event) -> str:
@@ -62,11 +69,27 @@ def _word(kind: str, text: str) -> Markup | str:
     return Role(text).label if text in list(Role) else text
 
 
-def _named(name: str, member_id: int, members: str) -> Markup | str:
-    """The name, as a link to that member if there is an address; "" for nobody."""
-    if not name or not members or not member_id:
+def _person(name: str, email: str, member_id: int, removed: int, organization: str) -> Markup | str:
+    """The name; with `organization` a link to what is known of them, and what tells them apart beside it.
+
+    member_id: 0 for an invitation. removed: the removed member who this was, 0 for somebody who isn't.
+    """
+    if not name or not organization:
         return _isolated(name)
-    address = f"{members}/{member_id}"
+    removed_words = logbook.WAS_REMOVED.format(number=removed)
+    beside = [Markup("<bdi>{}</bdi>").format(email)] if email and email != name else []
+    beside += [escape(removed_words)] if removed else []
+    words = Markup(' <span class="soft">({})</span>').format(Markup(", ").join(beside)) if beside else ""
+    return _linked(name, member_id, removed, organization) + words
+
+
+def _linked(name: str, member_id: int, removed: int, organization: str) -> Markup:
+    if removed:
+        address = f"{organization}/activity?person={removed}"
+        return Markup('<a href="{}">{}</a>').format(address, _isolated(name))
+    if not member_id:
+        return Markup(_isolated(name))
+    address = f"{organization}/members/{member_id}"
     link = Markup('<a href="{}" hx-get="{}" hx-target="#dialog" hx-swap="innerHTML">{}</a>')
     return link.format(address, address, _isolated(name))
 

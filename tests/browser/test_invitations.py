@@ -98,7 +98,8 @@ async def test_the_error_names_the_wrong_addresses_in_view(
     box = await error.bounding_box()
     assert foot is not None
     assert box is not None
-    assert box["y"] >= 0 and box["y"] + box["height"] <= foot["y"]
+    assert box["y"] >= 0
+    assert box["y"] + box["height"] <= foot["y"]
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])

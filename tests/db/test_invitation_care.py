@@ -4,7 +4,7 @@ from types import ModuleType
 
 import pytest
 
-from db import acceptance, activity, engine, invitation_care, links, members
+from db import acceptance, activity, activity_names, engine, invitation_care, links, members
 from db.acceptance import Invited
 from db.days import DAY_MS
 from db.invitation_list import Line
@@ -94,7 +94,7 @@ async def test_a_mail_that_still_waits_is_replaced(posting: Site) -> None:
 async def test_revoking_kills_it_at_once(posting: Site) -> None:
     line = await invited(posting, "ada")
 
-    assert await invitation_care.revoke(olga(posting), invitation_ids=[line.id]) == 1
+    assert (await invitation_care.revoke(olga(posting), invitation_ids=[line.id])).invitation_ids == [line.id]
 
     assert await state("ada@example.org") == "revoked"
     assert await mails("invitation") == []
@@ -128,7 +128,8 @@ async def test_several_are_all_or_nothing(posting: Site) -> None:
     assert await state("ada@example.org") == "queued"
     assert await kinds(ada.id) == ["invitation_made"]
 
-    assert await invitation_care.revoke(olga(posting), invitation_ids=[cleo.id, ada.id, ada.id]) == 2
+    revoked = await invitation_care.revoke(olga(posting), invitation_ids=[cleo.id, ada.id, ada.id])
+    assert revoked.invitation_ids == [ada.id, cleo.id]
     assert [await state(f"{name}@example.org") for name in ("ada", "cleo")] == ["revoked"] * 2
 
 
@@ -347,7 +348,7 @@ async def test_what_is_sent_again_is_reminded_of_again(posting: Site, clock: Mod
 # Forgetting
 
 
-async def test_removal_forgets_the_address_in_invitations_mails_and_log(posting: Site) -> None:
+async def test_removal_and_erasure_forget_the_address_in_invitations_mails_and_log(posting: Site) -> None:
     line = await invited(posting, "ada")
     await mailed(line)
     signed_in = await accept(posting, line, "Ada")
@@ -355,9 +356,10 @@ async def test_removal_forgets_the_address_in_invitations_mails_and_log(posting:
 
     await members.remove(COMMAND_LINE, member_id=signed_in.member_id)
 
+    await activity_names.erase(olga(posting), member_id=signed_in.member_id)
     told = await activity.of_member(posting.ids["olga"])
     assert "ada" not in str(told).lower()
-    for table in ("member", "invitation", "outbox", "activity"):
+    for table in ("member", "invitation", "outbox", "activity", "activity_name"):
         kept = await engine.rows(f"SELECT * FROM {table}")
         assert "ada@example.org" not in str(kept), table
     assert await state("bob@example.org") == "queued"

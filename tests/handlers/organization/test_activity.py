@@ -2,13 +2,14 @@
 
 import csv
 import io
+import re
 from types import ModuleType
 
 import httpx
 import pytest
 
-from db import activity, activity_list, engine, members, retention
-from db.policy import COMMAND_LINE, SYSTEM, Role
+from db import accounts, activity, activity_list, engine, members, retention
+from db.policy import COMMAND_LINE, SYSTEM, Actor, Role
 from settings import Settings
 from tests.db.members_house import olga as as_olga
 from tests.markup import Element, tree
@@ -19,6 +20,11 @@ NEWS = f"{PATH}/news"
 
 
 def sentences(answer: httpx.Response | Element) -> list[str]:
+    """What the rows say, without the addresses beside the names."""
+    return [re.sub(r" \([a-z]+@example\.org\)", "", said) for said in with_addresses(answer)]
+
+
+def with_addresses(answer: httpx.Response | Element) -> list[str]:
     page = answer if isinstance(answer, Element) else tree(answer)
     return [row.one("th").text for row in page.one(id="events").one("tbody").all("tr")]
 
@@ -87,8 +93,11 @@ async def test_names_lead_to_the_people_who_still_exist(site: Site) -> None:
 
     rows = tree(await olga.get(PATH)).one(id="events").all("th", scope="row")
 
-    assert [link["href"] for link in rows[0].all("a")] == [f"/organization/members/{site.ids['olga']}"]
-    assert rows[0].text == "Olga removed a removed member"
+    assert [link["href"] for link in rows[0].all("a")] == [
+        f"/organization/members/{site.ids['olga']}",
+        f"{PATH}?person={site.ids['bob']}",
+        f"{PATH}/erasure?member={site.ids['bob']}",
+    ]
     assert [link.one("bdi").text for link in rows[1].all("a")] == ["Olga", "Ada"]
 
 
@@ -144,8 +153,11 @@ async def test_a_removed_person_is_still_filtered_by(site: Site) -> None:
 
     page = tree(await olga.get(f"{PATH}?person={ada}"))
 
-    assert sentences(page) == ["Olga removed a removed member"]
-    assert page.one(id="log-about").text == "By and about somebody who is no longer here, newest first"
+    assert with_addresses(page) == [
+        f"Olga (olga@example.org) removed Ada (ada@example.org, removed, number {ada}) Erase the name"
+        f" of removed member {ada}"
+    ]
+    assert page.one(id="log-about").text == "By and about Ada, newest first"
 
 
 async def test_days_are_those_of_utc_and_both_included(site: Site, clock: ModuleType) -> None:
@@ -352,6 +364,8 @@ async def test_the_present_filter_comes_as_csv(site: Site, monkeypatch: pytest.M
             "before": "NO",
             "after": "AN",
             "network_address": "",
+            "actor_email": "olga@example.org",
+            "subject_email": "ada@example.org",
         }
     ]
 
@@ -386,3 +400,43 @@ async def test_a_member_s_panel_leads_to_all_of_theirs(site: Site) -> None:
     links = [link["href"] for link in tree(await olga.fragment(f"/organization/members/{ada}")).all("a")]
 
     assert f"{PATH}?person={ada}" in links
+
+
+async def test_two_people_of_one_name_are_told_apart_by_their_addresses(site: Site) -> None:
+    for name in ("ada", "eve"):
+        await site.person(name)
+        actor = Actor(site.ids[name], Role.PENDING)
+        await accounts.change(actor, first_name="Ada", last_name="King", time_zone="", theme="system")
+    olga = await site.sign_in("olga")
+
+    assert with_addresses(await olga.get(f"{PATH}?kind=name_changed")) == [
+        "Ada King (eve@example.org) changed their name",
+        "Ada King (ada@example.org) changed their name",
+    ]
+
+
+async def test_the_owner_erases_a_removed_members_name_after_a_question(site: Site) -> None:
+    ada = await site.person("ada")
+    await members.remove(as_olga(site), member_id=ada)
+    olga = await site.sign_in("olga")
+
+    question = tree(await olga.get(f"{PATH}/erasure?member={ada}"))
+    fields = {field["name"]: field["value"] for field in question.one(id="erasure").all("input")}
+    erased = await olga.submit(f"{PATH}/erasure", fields)
+    page = await olga.get(erased.headers["location"])
+
+    assert "Ada (ada@example.org)" in question.one(id="erasure").text
+    assert fields == {"member": str(ada)}
+    assert sentences(page)[0] == f"Olga erased the name and address of removed member {ada} from the log"
+    assert "ada@example.org" not in page.text
+    assert (await olga.get(f"{PATH}/erasure?member={ada}")).status_code == 404
+
+
+async def test_administrators_are_not_offered_to_erase_names(site: Site) -> None:
+    ada = await site.person("ada")
+    await site.person("ben", Role.ADMINISTRATOR)
+    await members.remove(as_olga(site), member_id=ada)
+    ben = await site.sign_in("ben")
+
+    assert "erasure" not in (await ben.get(PATH)).text
+    assert (await ben.submit(f"{PATH}/erasure", member=str(ada))).status_code == 403

@@ -1,0 +1,79 @@
+"""Whom the log means when it tells of somebody who was removed: a name and an address, kept for a while.
+
+They stand beside the log, which is append-only: the Owner can erase them, and they are forgotten with the
+rows of the log that need them (db/retention.py).
+"""
+
+from typing import NamedTuple
+
+from db import activity, clock, deactivation, engine, policy
+from db.policy import Actor, NotAllowed, Role, Unknown
+from messages import refusals
+
+
+class Kept(NamedTuple):
+    """A removed member as the log knows them."""
+
+    member_id: int
+    name: str
+    email: str
+
+    @property
+    def label(self) -> str:
+        """The name, or the address where no name was given."""
+        return self.name or self.email
+
+
+async def keep(member_id: int) -> None:
+    """Inside the write of a removal, before the row is emptied: who this was, and who their invitations."""
+    now = clock.now()
+    name = "TRIM(first_name || ' ' || last_name)"
+    await engine.execute(
+        "INSERT INTO activity_name (member_id, about, subject_id, name, email, removed_at)"
+        f" SELECT id, 'member', id, {name}, email, CAST(? AS BIGINT) FROM member WHERE id = ?",
+        now,
+        member_id,
+    )
+    await engine.execute(
+        "INSERT INTO activity_name (member_id, about, subject_id, name, email, removed_at)"
+        f" SELECT CAST(? AS BIGINT), 'invitation', id, {name}, email, CAST(? AS BIGINT) FROM invitation"
+        " WHERE email <> '' AND (member_id = ?"
+        " OR email_key = (SELECT m.email_key FROM member AS m WHERE m.id = ?))",
+        member_id,
+        now,
+        member_id,
+        member_id,
+    )
+
+
+async def of_member(member_id: int) -> Kept | None:
+    """What is kept of a removed member; None for nothing."""
+    found = await engine.rows(
+        "SELECT member_id, name, email FROM activity_name WHERE about = 'member' AND subject_id = ?",
+        member_id,
+    )
+    return Kept(*found[0]) if found else None
+
+
+async def erase(actor: Actor, *, member_id: int) -> None:
+    """Erases what the log keeps of a removed member. Raises NotAllowed and Unknown."""
+    await engine.write(_erase, actor, member_id)
+
+
+async def _erase(actor: Actor, member_id: int) -> None:
+    roles = await deactivation.lock_roles((actor.id,))
+    if not policy.owns(roles.get(actor.id, Role.DEACTIVATED)):
+        raise NotAllowed(refusals.ERASE_NAMES)
+    if not await engine.execute("DELETE FROM activity_name WHERE member_id = ?", member_id):
+        raise Unknown(refusals.NO_NAME_KEPT)
+    await activity.record(actor, "name_erased", member_id, after=str(member_id))
+
+
+async def forget(before: int, limit: int) -> int:
+    """Inside a write: deletes up to `limit` names of those who were removed before this instant (ms)."""
+    return await engine.execute(
+        "DELETE FROM activity_name WHERE id IN"
+        " (SELECT id FROM activity_name WHERE removed_at < ? ORDER BY removed_at LIMIT ?)",
+        before,
+        limit,
+    )
