@@ -4,6 +4,7 @@ What was done goes to stdout in one line; what went wrong to stderr in one line,
 The rest of the house is imported where it is used, so that --help and wrong usage answer at once.
 """
 
+import io
 import os
 import sys
 from typing import NoReturn
@@ -16,11 +17,16 @@ from cli.operation import Stop
 
 def main() -> NoReturn:
     """Runs one command and exits with 0, or with 1 when it failed or was called wrongly."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name or a mail server's words may hold what this terminal can't show; stderr does so by itself.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Runs one command; returns the exit code. Raises SystemExit for --help and wrong usage."""
+    if any("\udc80" <= char <= "\udcff" for char in "".join(arguments)):
+        return _failed("an argument isn't UTF-8 text.")
     args = parser().parse_args(arguments)
     from db.disk import in_words
     from db.failures import DatabaseError, reason

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -154,6 +155,39 @@ def test_help_loads_neither_the_web_framework_nor_the_database() -> None:
     )
 
     assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("role", "ada\udcff@example.org", "AN"),
+        ("create-owner", "--email", "\udcfc@example.org"),
+        ("backup", "\udcfc"),
+    ],
+)
+def test_an_argument_in_other_bytes_than_utf_8_is_refused(
+    run: Callable[..., Done], house: str, arguments: tuple[str, ...]
+) -> None:
+    assert one_line(run(*arguments)) == "gatehouse: an argument isn't UTF-8 text.\n"
+
+
+@ON_SQLITE
+def test_names_that_the_terminal_cannot_show_stop_no_command(house: str) -> None:
+    someone_else = replace(someone("zoe"), first_name="Łukasz")
+    on(house, lambda: engine.write(lambda: members.insert(someone_else, Role.PENDING, came_by="signup")))
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "DATABASE_URL": house, "SECRET_KEY": SECRET}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "members"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u0141ukasz" in done.stdout
 
 
 def test_members_are_a_table(run: Callable[..., Done], house: str) -> None:
