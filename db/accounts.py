@@ -34,28 +34,37 @@ async def change(actor: Actor, *, first_name: str, last_name: str, time_zone: st
     """Sets the actor's own names, zone and theme, already checked by the form."""
 
     async def write() -> None:
-        ((email, email_key, *before),) = await engine.rows(
-            "SELECT email, email_key, first_name, last_name, time_zone, theme FROM member"
-            f" WHERE id = ?{engine.for_update()}",
-            actor.id,
-        )
-        if before == [first_name, last_name, time_zone, theme]:
-            return
+        if await set_name(actor.id, first_name, last_name):
+            await activity.record(actor, "name_changed", actor.id)
         await engine.execute(
-            "UPDATE member SET first_name = ?, last_name = ?, name_key = ?, search_key = ?, time_zone = ?,"
-            " theme = ? WHERE id = ?",
-            first_name,
-            last_name,
-            keys.name_key(first_name, last_name, email_key),
-            keys.search_key(first_name, last_name, email, email_key),
+            "UPDATE member SET time_zone = ?, theme = ? WHERE id = ? AND (time_zone <> ? OR theme <> ?)",
             time_zone,
             theme,
             actor.id,
+            time_zone,
+            theme,
         )
-        if before[:2] != [first_name, last_name]:
-            await activity.record(actor, "name_changed", actor.id)
 
     await engine.write(write)
+
+
+async def set_name(member_id: int, first_name: str, last_name: str) -> bool:
+    """Inside a write: a member's name, and what is sorted and searched by. Returns whether that was new."""
+    ((email, email_key, *before),) = await engine.rows(
+        f"SELECT email, email_key, first_name, last_name FROM member WHERE id = ?{engine.for_update()}",
+        member_id,
+    )
+    if before == [first_name, last_name]:
+        return False
+    await engine.execute(
+        "UPDATE member SET first_name = ?, last_name = ?, name_key = ?, search_key = ? WHERE id = ?",
+        first_name,
+        last_name,
+        keys.name_key(first_name, last_name, email_key),
+        keys.search_key(first_name, last_name, email, email_key),
+        member_id,
+    )
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,24 @@ def why_no_last_day(actor_id: int, actor_role: Role, target_id: int, target_role
     return reason
 
 
+def why_not_named(actor_id: int, actor_role: Role, target_id: int, target_role: Role) -> str | None:
+    """Why this actor can't put this member's name right; None when they can."""
+    if not administers(actor_role):
+        return refusals.MANAGE_MEMBERS
+    if target_role is Role.OWNER and actor_id != target_id:
+        return refusals.OWNER_NAMES_THEMSELF
+    return None
+
+
+def why_not_signed_out(actor_id: int, actor_role: Role, target_id: int, target_role: Role) -> str | None:
+    """Why this actor can't end this member's sessions; None when they can."""
+    if not administers(actor_role):
+        return refusals.MANAGE_MEMBERS
+    if target_role is Role.OWNER and actor_id != target_id:
+        return refusals.OWNER_SIGNS_OUT_THEMSELF
+    return None
+
+
 def may_make_reset_link(actor_id: int, actor_role: Role, target_id: int, target_role: Role) -> bool:
     """The Owner for anybody else; an Administrator for those below Administrators (SECURITY.md)."""
     if actor_id == target_id or target_role is Role.DEACTIVATED:

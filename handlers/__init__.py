@@ -35,7 +35,7 @@ ROUTES = (
     password.reset,
     AccountController,  #         /user/account, …/notices, …/password, …/sessions
     MembersController,  #         /organization, …/members, …/news, …/members.csv, …/roles
-    MemberController,  #          /organization/members/{id}, …/end, …/removal, …/password-link
+    MemberController,  #          /organization/members/{id}, …/name, …/sessions, …/end, …/removal
     invite.show_invite,  #        /organization/invite
     invite.reset_link,  #         /organization/invite-link/reset
     InvitationsController,  #     /organization/invitations, …/preview, …/reversal, …/{id}/role

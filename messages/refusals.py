@@ -60,6 +60,8 @@ NOT_ONESELF: Final = (
 )
 NOT_THE_OWNER: Final = "There is always exactly one Owner: only the Owner can hand ownership over."
 NEVER_ASSIGNED: Final = "{role} is never assigned: the Owner hands ownership over."
+OWNER_NAMES_THEMSELF: Final = "Only the Owner changes the Owner's name."
+OWNER_SIGNS_OUT_THEMSELF: Final = "Only the Owner ends the Owner's sessions."
 NO_LAST_DAY: Final = "Who is deactivated has no access that could end: give them a role first."
 NO_PASSWORD_LINK: Final = "You may not make a password link for this member."
 

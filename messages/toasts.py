@@ -11,6 +11,9 @@ ALL_WERE_ROLE: Final = "All of them were {roles} already."
 # {role} for one, {roles} for several.
 ARE_ROLE_NOW: Final = Plural("1 person is {role} now.", "{count:,} people are {roles} now.")
 ROLES_TAKEN_BACK: Final = "{count:,} people have the role back that they had before."
+NAME_CHANGED: Final = "The name is {name} now."
+MEMBER_SESSION_ENDED: Final = "That session of {name} has ended."
+MEMBER_SESSIONS_ENDED: Final = "{name} is signed out everywhere."
 LAST_DAY: Final = "The last day of {name} is {day}."
 NO_LAST_DAY: Final = "{name} has no last day."
 REMOVED: Final = "{name} is removed."

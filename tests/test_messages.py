@@ -39,6 +39,7 @@ OPERATORS = {
 # the password of nobody.
 CODES = {
     "ended by its member",
+    "ended by an administrator",
     "forgotten passwords",
     "key rotated",
     "membership ended",

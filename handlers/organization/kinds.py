@@ -14,6 +14,8 @@ _GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "limit_reached",
         "session_ended",
         "other_sessions_ended",
+        "member_session_ended",
+        "member_sessions_ended",
     ),
     "roles": ("role_changed", "end_set", "end_lifted", "ownership_handed_over"),
     "accounts": (
@@ -22,6 +24,7 @@ _GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "removed",
         "name_erased",
         "name_changed",
+        "name_corrected",
         "own_notices_switched",
         "address_confirmed",
         "confirmation_asked_for",

@@ -1,4 +1,4 @@
-"""/organization/members/{id}: details, the last day, a password link, and removal."""
+"""/organization/members/{id}: details, name, sessions, the last day, a password link, and removal."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,18 @@ from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 from markupsafe import Markup
 
-from db import accounts, activity, directory, engine, invitation_list, last_day, members, policy, sessions
+from db import (
+    accounts,
+    activity,
+    directory,
+    engine,
+    invitation_list,
+    last_day,
+    member_care,
+    members,
+    policy,
+    sessions,
+)
 from db.activity import Event
 from db.directory import Filter, Row
 from db.invitation_list import Meant
@@ -69,6 +80,34 @@ class MemberController(Controller):
             return rendering.redirect(request, path_of(present_filter(request, form)), notice=sentence)
         return await _panel(request, current, row, name="changed_member.html", toast=sentence)
 
+    @post("/name", status_code=HTTP_200_OK)
+    async def set_name(
+        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
+    ) -> Response[bytes]:
+        form = await Form.read(request, "first_name", "last_name", "filter")
+        actor, wanted = access.actor_of(current, request), row_id(member_id)
+        first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
+        if form.errors:
+            return await _panel(request, current, await _row(member_id), name_form=form, status=422)
+        row = await member_care.set_name(actor, member_id=wanted, first_name=first_name, last_name=last_name)
+        return await _cared_for(request, current, form, row, toasts.NAME_CHANGED)
+
+    @post("/sessions/{session_id:str}/end", status_code=HTTP_200_OK)
+    async def end_session(
+        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str], session_id: FromPath[str]
+    ) -> Response[bytes]:
+        form, actor = await Form.read(request, "filter"), access.actor_of(current, request)
+        row = await member_care.end_session(actor, member_id=row_id(member_id), session_id=row_id(session_id))
+        return await _cared_for(request, current, form, row, toasts.MEMBER_SESSION_ENDED)
+
+    @post("/sessions/end-all", status_code=HTTP_200_OK)
+    async def end_sessions(
+        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
+    ) -> Response[bytes]:
+        form, actor = await Form.read(request, "filter"), access.actor_of(current, request)
+        row = await member_care.end_sessions(actor, member_id=row_id(member_id))
+        return await _cared_for(request, current, form, row, toasts.MEMBER_SESSIONS_ENDED)
+
     @get("/removal")
     async def ask(
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
@@ -91,6 +130,17 @@ class MemberController(Controller):
         return rendering.redirect(request, path_of(filter_in(form["filter"])), notice=said)
 
 
+async def _cared_for(
+    request: AnyRequest, current: Current, form: Form, row: Row, sentence: str
+) -> Response[bytes]:
+    """The panel as it is now, with what was done in a toast; without a script their page."""
+    said = sentence.format(name=plain(row.label))
+    if not rendering.wants_fragment(request):
+        return rendering.redirect(request, f"/organization/members/{row.id}", notice=said)
+    shown = present_filter(request, form)
+    return await _panel(request, current, row, name="changed_member.html", shown=shown, toast=said)
+
+
 async def _row(member_id: str) -> Row:
     row = await engine.read(directory.one, row_id(member_id))
     if row is None:
@@ -106,6 +156,7 @@ async def _panel(
     name: str = "member.html",
     link: str | None = None,
     form: Form | None = None,
+    name_form: Form | None = None,
     shown: Filter | None = None,
     **more: Any,
 ) -> Response[bytes]:
@@ -118,9 +169,13 @@ async def _panel(
         row=row,
         role=role,
         why=why,
+        may_name=policy.why_not_named(current.member_id, current.role, row.id, role) is None,
+        may_sign_out=policy.why_not_signed_out(current.member_id, current.role, row.id, role) is None,
+        name_form=name_form
+        or Form(("first_name", "last_name"), {"first_name": [row.first_name], "last_name": [row.last_name]}),
         may_end=policy.why_no_last_day(current.member_id, current.role, row.id, role) is None,
         form=form or Form(("last_day",), {"last_day": [last_day.iso(row.ends_at)]}),
-        back=(shown or present_filter(request, form)).address(),
+        back=(shown or present_filter(request, form or name_form)).address(),
         days=(last_day.earliest(), last_day.latest()),
         may_reset=policy.may_make_reset_link(current.member_id, current.role, row.id, role),
         may_hand_over=policy.owns(current.role) and policy.is_active(role) and row.id != current.member_id,
