@@ -19,9 +19,9 @@ from db.filters import NEWEST_FIRST, Filter, Place, column_of, groups, is_groupe
 from db.policy import Role
 
 MOST: Final = 1_000
-# So many members of roles are looked through in ten milliseconds at most, whatever the terms are, for their
-# index holds the text; so many who came by a link, whose rows have to be fetched.
-FEW: Final = 100_000
+# So many members of roles are looked through in two milliseconds, whatever the terms are, for their index
+# holds the text; so many who came by a link in ten, for their rows have to be fetched.
+FEW: Final = 20_000
 FEW_BY_LINK: Final = 10_000
 # To step from one hit of a term to the next costs as much as to look at so many members of a role.
 MEMBERS_PER_HIT: Final = 10
