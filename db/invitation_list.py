@@ -1,4 +1,7 @@
-"""The list of invitations, newest first, fifty at a time, by state, address, name or inviter."""
+"""The list of invitations: the open ones first, then those that ended, each the newest first.
+
+Fifty at a time, by state, address, name or inviter.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,7 +91,11 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """q: part of an address, name or inviter's name. state: one of STATES or "". batch: 0 for all."""
+    """q: part of an address, name or inviter's name. state: one of STATES or "". batch: 0 for all.
+
+    after, before: the id of the invitation next to the page, 0 for none; below 0 when that stands among those
+    that have ended, so that it keeps its place if it ends meanwhile.
+    """
 
     q: str = ""
     state: str = ""
@@ -112,12 +119,18 @@ class Filter:
             errors["state"] = [by_field.STATE_IS_ONE_OF.format(states=", ".join(STATES))]
         numbers = {}
         for name in ("batch", "after", "before"):
-            numbers[name] = ids.read(single[name])
+            sign = -1 if name != "batch" and single[name].startswith("-") else 1
+            numbers[name] = sign * ids.read(single[name][1:] if sign < 0 else single[name])
             if single[name] and not numbers[name]:
                 errors[name] = [by_field.NO_NUMBER]
         if errors:
             raise Invalid(errors)
         return cls(single["q"].strip(), single["state"], **numbers)
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it leaves any invitation out."""
+        return bool(self.q or self.state or self.batch)
 
     def address(self, *, after: int = 0, before: int = 0) -> str:
         """The query string of this filter, with a place in it or none."""
@@ -220,28 +233,49 @@ async def of_batch(batch_id: int) -> list[Line]:
 async def _page(shown: Filter) -> Page:
     where, args = _where(shown)
     ((total,),) = await engine.rows(f"SELECT COUNT(*) {_FROM} WHERE {where}", *args)
-    backwards = shown.before > 0
-    place = ("i.id > ?" if backwards else "i.id < ?", shown.before or shown.after)
-    beyond = f" AND {place[0]}" if place[1] else ""
-    order = "ASC" if backwards else "DESC"
-    found = await engine.rows(
-        f"SELECT {_COLUMNS} {_FROM} WHERE {where}{beyond} ORDER BY i.id {order} LIMIT ?",
-        *args,
-        *((place[1],) if place[1] else ()),
-        PAGE_SIZE + 1,
-    )
+    backwards, place = shown.before != 0, shown.before or shown.after
+    found: list[tuple[Line, bool]] = []
+    for ended, group, instants in _groups(shown, backwards, place):
+        beyond = (" AND i.id > ?" if backwards else " AND i.id < ?") if place else ""
+        records = await engine.rows(
+            f"SELECT {_COLUMNS} {_FROM} WHERE {where} AND {group}{beyond}"
+            f" ORDER BY i.id {'ASC' if backwards else 'DESC'} LIMIT ?",
+            *args,
+            *instants,
+            *((abs(place),) if place else ()),
+            PAGE_SIZE + 1 - len(found),
+        )
+        found += [(Line(*record), ended) for record in records]
+        # The next group begins at its beginning.
+        place = 0
     more = len(found) > PAGE_SIZE
-    lines = [Line(*row) for row in found[:PAGE_SIZE]]
-    if backwards:
-        lines.reverse()
-    newer, older = (more, True) if backwards else (shown.after > 0, more)
+    placed = found[:PAGE_SIZE][:: -1 if backwards else 1]
+    newer, older = (more, True) if backwards else (shown.after != 0, more)
     return Page(
-        lines=tuple(lines),
-        newer=lines[0].id if lines and newer else 0,
-        older=lines[-1].id if lines and older else 0,
+        lines=tuple(line for line, _ in placed),
+        newer=_place(placed[0]) if placed and newer else 0,
+        older=_place(placed[-1]) if placed and older else 0,
         total=total,
         counts=await _counts(),
     )
+
+
+def _place(placed: tuple[Line, bool]) -> int:
+    line, ended = placed
+    return -line.id if ended else line.id
+
+
+def _groups(shown: Filter, backwards: bool, place: int) -> list[tuple[bool, str, list[int]]]:
+    """What is still ahead of a place: whether it has ended, the condition and its instants; one group when
+    a state is asked for.
+    """
+    if shown.state:
+        return [(False, "1 = 1", [])]
+    now = clock.now()
+    groups = [(False, f"({_ALIVE})", [now]), (True, f"NOT ({_ALIVE})", [now])]
+    if backwards:
+        return groups[:1] if place > 0 else groups[::-1]
+    return groups[1:] if place < 0 else groups
 
 
 async def _counts() -> Mapping[str, int]:

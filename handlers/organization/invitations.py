@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from litestar import Controller, Response, get, post
@@ -29,7 +30,7 @@ from handlers.http.house import AnyRequest, house_of
 from handlers.http.paths import row_id
 from handlers.http.rendering import Undo
 from handlers.organization.dialog import FIELDS, invite_context
-from handlers.organization.listing import filter_in, list_context, path_of
+from handlers.organization.listing import filter_in, list_context, path_of, shown_in
 from handlers.organization.sharing import invitation_address, invitation_mailto
 from handlers.organization.spreadsheet import invitation_links
 from handlers.organization.wording import batch_sentence
@@ -299,7 +300,12 @@ async def _page(
     if typed is not None:
         context["typed"] = typed
     if rendering.wants_fragment(request):
-        return rendering.fragment(request, "organization/_invitations_found.html", status=status, **context)
+        before, address = shown_in(request), house_of(request).root + path_of(shown)
+        typed_on = "" not in (before.q, shown.q) and replace(before, q=shown.q, after=0, before=0) == shown
+        headers = {"HX-Replace-Url" if typed_on else "HX-Push-Url": address}
+        return rendering.fragment(
+            request, "organization/_invitations_found.html", status=status, headers=headers, **context
+        )
     return await rendering.page(request, "organization/invitations.html", status=status, **context)
 
 
@@ -321,6 +327,7 @@ async def _row(
         "organization/_changed_invitation.html",
         status=status,
         counts=await invitation_list.counts(),
+        filter=shown_in(request),
         swap=True,
         toast=said,
         undo=undo,

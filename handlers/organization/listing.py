@@ -1,7 +1,7 @@
 """What the page of invitations shows: the list, those who ask to be let in, and links to hand over."""
 
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from db import clock, invitation_list, outbox, request_list
 from db.invitation_list import ASKED, Filter
@@ -47,6 +47,15 @@ def filter_in(query: str) -> Filter:
         return Filter.parse(parse_qs(query, max_num_fields=20))
     except (Invalid, ValueError):
         return Filter()
+
+
+def shown_in(request: AnyRequest) -> Filter:
+    """The filter of the list that somebody is looking at, by the address of their page."""
+    try:
+        came_from = urlsplit(request.headers.get("hx-current-url", ""))
+    except ValueError:
+        return Filter()
+    return filter_in(came_from.query) if came_from.path.endswith("/organization/invitations") else Filter()
 
 
 def path_of(shown: Filter) -> str:

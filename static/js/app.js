@@ -126,6 +126,9 @@ on("htmx:afterSwap", ({ target, detail }) => {
   count();
   if (target === list()) for (const option of one("#sort")?.options ?? []) option.selected = option.defaultSelected = option.value === target.dataset.sort;
   present(detail.target, detail.requestConfig?.verb === "get" && detail.target === slot ? detail.pathInfo.finalRequestPath : null);
+  // A link that was asked for in order to copy it.
+  one("[data-copies]:modal [data-copy]", slot ?? root)?.click();
+  one("[data-copies]", slot ?? root)?.removeAttribute("data-copies");
   const wrong = one('[aria-invalid="true"]', target);
   const home = before?.homes.map((id) => document.getElementById(id)).find(seen);
   if (wrong) focusOn(wrong);

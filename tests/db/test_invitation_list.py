@@ -128,3 +128,35 @@ async def test_an_inviter_who_is_gone_is_no_empty_name(site: Site) -> None:
     await members.remove(olga(site), member_id=alma)
 
     assert (await one("ada@example.org")).inviter == "a removed member"
+
+
+async def test_the_open_ones_stand_first_on_all_pages_both_ways(site: Site) -> None:
+    ends = range(0, 130, 2)
+    await invite(site, ", ".join(f"a{number:03}@example.org" for number in range(130)))
+    everybody = await engine.rows("SELECT id, email FROM invitation ORDER BY id")
+    ended = [everybody[number][0] for number in ends]
+    await invitation_care.revoke(olga(site), invitation_ids=ended)
+    expected = [email for id, email in reversed(everybody) if id not in ended]
+    expected += [email for id, email in reversed(everybody) if id in ended]
+
+    pages = [await invitation_list.page(Filter())]
+    while pages[-1].older:
+        pages.append(await invitation_list.page(Filter(after=pages[-1].older)))
+    back = [pages[-1]]
+    while back[-1].newer:
+        back.append(await invitation_list.page(Filter(before=back[-1].newer)))
+
+    assert [line.email for page in pages for line in page.lines] == expected
+    assert [page.lines for page in back] == [page.lines for page in reversed(pages)]
+
+
+async def test_a_place_among_the_open_ones_stays_there_when_its_invitation_ends(site: Site) -> None:
+    await invite(site, ", ".join(f"a{number:03}@example.org" for number in range(60)))
+    first = await invitation_list.page(Filter())
+    shown = Filter.parse({"after": [str(first.older)]})
+    await invitation_care.revoke(olga(site), invitation_ids=[first.lines[-1].id])
+
+    second = await invitation_list.page(shown)
+
+    assert len([line for line in second.lines if not line.end_reason]) == 10
+    assert second.lines[10].id == first.lines[-1].id

@@ -240,7 +240,8 @@ async def test_it_is_filtered_searched_and_paged(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["state=asleep", "q=" + "x" * 201, "after=x", "before=-1", "batch=0", "q=a&q=b", "q=%00"]
+    "query",
+    ["state=asleep", "q=" + "x" * 201, "after=x", "before=--1", "batch=-1", "batch=0", "q=a&q=b", "q=%00"],
 )
 async def test_wrong_parameters_are_told(site: Site, query: str) -> None:
     olga = await site.sign_in("olga")
@@ -439,3 +440,56 @@ async def test_names_and_addresses_are_escaped(site: Site) -> None:
     assert answer.status_code == 422
     assert "<script>alert" not in answer.text
     assert "<b>Ada" not in answer.text
+
+
+async def test_the_count_is_of_the_filter_and_stays_so_when_a_row_changes(site: Site) -> None:
+    await invite(site, "ada@example.org, ben@example.org, cyd@example.org")
+    olga = await site.sign_in("olga")
+    ada = await one("ada@example.org")
+    await olga.submit(f"{PATH}/{ada.id}/revocation")
+
+    found = {
+        query: tree(await olga.get(f"{PATH}?{query}")).one(id="invitations-count").text
+        for query in ("", "state=open", "q=ada", "state=asked", "q=nobody&state=open")
+    }
+    here = {"HX-Current-URL": f"http://testserver{PATH}?state=open"}
+    ben = await one("ben@example.org")
+    headers = {"HX-Request": "true", "Sec-Fetch-Site": "same-origin", **here}
+    row = await olga.post(f"{PATH}/{ben.id}/role", data={"role": "RE"}, headers=headers)
+
+    assert found == {
+        "": "2 open, 1 revoked",
+        "state=open": "2 of 3 invitations",
+        "q=ada": "1 of 3 invitations",
+        "state=asked": "0 of 0 requests",
+        "q=nobody&state=open": "0 of 3 invitations",
+    }
+    assert row.status_code == 200
+    assert tree(row).all(id="invitations-count") == []
+
+
+async def test_a_search_that_is_typed_on_takes_the_place_of_the_one_before(site: Site) -> None:
+    olga = await site.sign_in("olga")
+
+    found = {}
+    for here, asked in (("", "q=a"), ("?q=a", "q=ad"), ("?q=a", "q=ad&state=open"), ("?q=a", "")):
+        address = {"HX-Current-URL": f"http://testserver{PATH}{here}"}
+        answer = await olga.fragment(f"{PATH}?{asked}", **address)
+        found[asked] = [name for name in ("hx-push-url", "hx-replace-url") if name in answer.headers]
+
+    assert found == {
+        "q=a": ["hx-push-url"],
+        "q=ad": ["hx-replace-url"],
+        "q=ad&state=open": ["hx-push-url"],
+        "": ["hx-push-url"],
+    }
+
+
+async def test_what_copying_a_link_costs_is_said_beside_it(site: Site) -> None:
+    await invite(site, "ada@example.org")
+    olga = await site.sign_in("olga")
+
+    page = tree(await olga.get(PATH))
+    (copy,) = [button for button in page.all("button") if button.text.startswith("Copy link")]
+
+    assert "prove" in page.one(id=copy["aria-describedby"]).text
