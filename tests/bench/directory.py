@@ -49,15 +49,18 @@ async def run(options: argparse.Namespace) -> None:
 
 async def _filters() -> list[tuple[str, Filter]]:
     """What to measure: names and filters."""
-    found = [(f"sort={sort}", Filter(sort=sort)) for sort in SORTS]
+    found = [("no order: who waits first", Filter())]
+    found += [(f"sort={sort}", Filter(sort=sort)) for sort in SORTS]
     ((joined_at, middle),) = await engine.rows(
         "SELECT joined_at, id FROM member WHERE role = 'AN' AND removed_at = 0 AND id >="
         " (SELECT MAX(id) / 2 FROM member) ORDER BY id LIMIT 1"
     )
     place = Place(joined_at, middle).cursor()
+    among_others = Place(joined_at, middle, Role.ANNOTATOR).cursor()
     found += [
-        ("after the middle", Filter(after=place)),
-        ("before the middle", Filter(before=place)),
+        ("after the middle", Filter(after=among_others)),
+        ("before the middle", Filter(before=among_others)),
+        ("by joining, after the middle", Filter(sort="-joined", after=place)),
         ("by name, after m", Filter(sort="name", after=Place("m", 1).cursor())),
         ("role=NO", Filter(roles=(Role.PENDING,))),
         ("role=NO,RE,DI by name", Filter(roles=(Role.PENDING, Role.REVIEWER, Role.DEACTIVATED), sort="name")),
