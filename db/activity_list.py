@@ -22,7 +22,7 @@ MOST_PEOPLE: Final = 20
 # "99 new events" is as good as any number above.
 MOST_NEW: Final = 99
 MAX_CHARACTERS: Final = 200
-FIELDS: Final = ("person", "kind", "from", "to", "after", "before")
+FIELDS: Final = ("person", "kind", "from", "to", "zone", "after", "before")
 _ID: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _CURSOR: Final = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
 
@@ -31,7 +31,8 @@ _CURSOR: Final = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
 class Filter:
     """person: a member's id, 0 for anybody. kind: as in the address, kinds: the kinds it stands for.
 
-    first, last: days as in the address, both of them included, in UTC. after, before: at most one of them.
+    first, last: days as in the address, both of them included, in the time zone `zone`, "" for UTC.
+    after, before: at most one of them.
     """
 
     person: int = 0
@@ -39,6 +40,7 @@ class Filter:
     kinds: tuple[str, ...] = ()
     first: str = ""
     last: str = ""
+    zone: str = ""
     after: Place | None = None
     before: Place | None = None
 
@@ -68,7 +70,9 @@ class Filter:
         if errors:
             raise Invalid(errors)
         who, kind = int(typed["person"] or 0), typed["kind"]
-        return cls(who, kind, kinds[kind] if kind else (), typed["from"], typed["to"], **places)
+        return cls(
+            who, kind, kinds[kind] if kind else (), typed["from"], typed["to"], typed["zone"], **places
+        )
 
     @property
     def chosen(self) -> bool:
@@ -78,13 +82,13 @@ class Filter:
     @property
     def since(self) -> int:
         """The first day's beginning, in ms; 0 for none."""
-        return days.start_of(self.first) or 0
+        return max(0, days.start_in(self.first, self.zone) or 0)
 
     @property
     def until(self) -> int:
         """The last day's end, in ms; 0 for none."""
-        start = days.start_of(self.last)
-        return 0 if start is None else max(1, start + days.DAY_MS)
+        end = days.start_in(self.last, self.zone, later=1)
+        return 0 if end is None else max(1, end)
 
     def address(self, **changes: Any) -> str:
         """The query string of this filter with `changes`; a place in the log only if it is one of them.
@@ -94,6 +98,7 @@ class Filter:
         place = {name: changes.pop(name, "") for name in ("after", "before")}
         new = replace(self, after=None, before=None, **changes)
         pairs = [("person", new.person), ("kind", new.kind), ("from", new.first), ("to", new.last)]
+        pairs += [("zone", new.zone)] if new.first or new.last else []
         return urlencode([(name, value) for name, value in (*pairs, *place.items()) if value])
 
 

@@ -1,7 +1,8 @@
-"""Days, by UTC: as people type them, as the address and the log hold them, and as sentences say them."""
+"""Days, by UTC unless a zone is given: as people type them, as address and log hold them, as words."""
 
 import re
-from datetime import UTC, datetime
+import zoneinfo
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 DAY_MS: Final = 24 * 3600 * 1000
@@ -17,6 +18,23 @@ def start_of(text: str) -> int | None:
     except ValueError:
         return None
     return int(begins.timestamp()) * 1000
+
+
+def start_in(text: str, zone: str, *, later: int = 0) -> int | None:
+    """When a day like 2026-11-22 begins in a time zone, or so many days later; None for no day.
+
+    zone: "" or one that this machine doesn't know is UTC.
+    """
+    start = start_of(text)
+    if start is None:
+        return None
+    start += later * DAY_MS
+    try:
+        local = datetime.fromisoformat(text) + timedelta(days=later)
+        offset = local.replace(tzinfo=zoneinfo.ZoneInfo(zone)).utcoffset() or timedelta()
+    except (ValueError, OSError, OverflowError, zoneinfo.ZoneInfoNotFoundError):
+        return start
+    return start - int(offset.total_seconds() * 1000)
 
 
 def iso(at: int) -> str:

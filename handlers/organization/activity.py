@@ -78,7 +78,7 @@ class ActivityController(Controller):
     @get("/news")
     async def news(self, request: AnyRequest) -> Response[bytes]:
         """Asked for by the page itself: how many events have come since; 204 while it shows that already."""
-        query = request.query_params.dict()
+        query = _query(request)
         shown = Filter.parse(query, KINDS)
         number = await activity_list.count_new(shown, query.get("top", ["0.0"])[0])
         if str(number) == query.get("seen", ["0"])[0]:
@@ -114,16 +114,22 @@ class ErasureController(Controller):
 @get(f"{PATH}.csv", guards=[access.administrators])
 async def export(request: AnyRequest) -> Stream:
     """Everything the filter shows."""
-    batches = activity_list.export(Filter.parse(request.query_params.dict(), KINDS))
+    batches = activity_list.export(Filter.parse(_query(request), KINDS))
     # The first batch is read before the answer begins, so that a fault still has a status.
     first: list[Event] = await anext(batches, [])
     headers = {"Content-Disposition": 'attachment; filename="activity.csv"'}
     return Stream(spreadsheet.events(first, batches), media_type="text/csv", headers=headers)
 
 
+def _query(request: AnyRequest) -> dict[str, list[str]]:
+    """What the address says; its days are those of the account's time zone, else of the browser's."""
+    zone = request.scope["state"]["current"].time_zone
+    return request.query_params.dict() | ({"zone": [zone]} if zone else {})
+
+
 async def _asked(request: AnyRequest) -> Asked:
     """What the address says. What is wrong in it counts for nothing, and is told by its field."""
-    query = request.query_params.dict()
+    query = _query(request)
     typed = {name: _typed(query, name) for name in ("who", "kind", "from", "to")}
     errors: dict[str, list[str]] = {}
     try:

@@ -253,6 +253,7 @@ function ago(date, days) {
   return minutes === 0 ? "just now" : relative().format(Math.trunc(amount), unit);
 }
 function refresh() {
+  for (const zone of all("input[name=zone]")) zone.value ||= clock().resolvedOptions().timeZone;
   const today = lazily(() => dayOf(parts(Date.now())));
   for (const time of all("time[data-time]")) {
     const date = new Date(time.dateTime);

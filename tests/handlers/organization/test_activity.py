@@ -160,7 +160,7 @@ async def test_a_removed_person_is_still_filtered_by(site: Site) -> None:
     assert page.one(id="log-about").text == "By and about Ada, newest first"
 
 
-async def test_days_are_those_of_utc_and_both_included(site: Site, clock: ModuleType) -> None:
+async def test_without_a_zone_days_are_those_of_utc_and_both_included(site: Site, clock: ModuleType) -> None:
     olga = await site.sign_in("olga")
     for at in (1_767_225_599_999, 1_767_225_600_000, 1_767_311_999_999, 1_767_312_000_000):
         clock.stop_at(at)
@@ -175,7 +175,7 @@ async def test_days_are_those_of_utc_and_both_included(site: Site, clock: Module
     assert [event.at for event in whole.events] == [1_767_311_999_999, 1_767_225_600_000]
     assert len(sentences(page)) == 2
     assert page.one("input", name="from")["value"] == "2026-01-01"
-    assert "UTC" in page.one("input", name="from")["aria-label"]
+    assert "UTC" in page.one(id="search-help").text
 
 
 @ON_SQLITE
@@ -440,3 +440,34 @@ async def test_administrators_are_not_offered_to_erase_names(site: Site) -> None
 
     assert "erasure" not in (await ben.get(PATH)).text
     assert (await ben.submit(f"{PATH}/erasure", member=str(ada))).status_code == 403
+
+
+@pytest.mark.parametrize("way", ["the account", "the browser"])
+async def test_days_are_those_of_the_readers_own_time_zone(site: Site, clock: ModuleType, way: str) -> None:
+    """The 1 July of New York begins at 4:00 UTC, its 8 March 2026 has 23 hours."""
+    olga = await site.sign_in("olga")
+    for at in (1_782_878_399_999, 1_782_878_400_000, 1_782_964_799_999, 1_782_964_800_000):
+        clock.stop_at(at)
+        await happen("restored")
+    clock.go_on()
+    zone = "&zone=America/New_York"
+    if way == "the account":
+        await engine.write(engine.execute, "UPDATE member SET time_zone = 'America/New_York'")
+        zone = "&zone=Europe/Prague"
+    days = f"kind=restored&from=2026-07-01&to=2026-07-01{zone}"
+
+    page, file = tree(await olga.get(f"{PATH}?{days}")), await olga.get(f"{PATH}.csv?{days}")
+
+    assert len(sentences(page)) == 2
+    assert len(file.text.strip().splitlines()) == 3
+    assert page.one("input", name="zone")["value"] == "America/New_York"
+    assert "Days are those of America/New_York" in page.one(id="search-help").text
+
+
+def test_a_day_on_which_clocks_change_is_as_long_as_it_is() -> None:
+    shown = activity_list.Filter(first="2026-03-08", last="2026-03-08", zone="America/New_York")
+    nowhere = activity_list.Filter(first="2026-03-08", last="9999-12-31", zone="Nowhere/../x")
+
+    assert shown.until - shown.since == 23 * 3600 * 1000
+    assert nowhere.since == 1_772_928_000_000
+    assert activity_list.Filter(last="9999-12-31", zone="America/New_York").until > 0

@@ -132,4 +132,4 @@ async def test_the_page_of_a_member_has_a_heading_and_a_title(site: Site) -> Non
     page = tree(await olga.get(f"{PATH}/{ada}"))
 
     assert page.one("h1").text == "Ada"
-    assert page.one("title").text.startswith("Ada, member")
+    assert page.one("title").text == "Ada · Fenwick Herbarium"
