@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 from playwright.async_api import Browser
 
-from db import accounts, clock, directory, engine, links, setup, throttle
+from db import accounts, clock, csv_list, directory, engine, links, setup, throttle, uploads
 from db.directory import Filter
 from db.policy import COMMAND_LINE, Role
 from settings import Settings
@@ -171,10 +171,21 @@ async def lonely(_: Site) -> list[Stop]:
     ]
 
 
+# Other roles, a repeated row, a column that isn't read, a wrong row.
+UNEVEN_FILE = """E-Mail;Name;Rolle;Team
+joerg@example.org;Jörg Hartmann;Reviewer;A
+nobody;;;
+joerg@example.org;;Manager;
+zoe@example.org;Zoë;;B
+"""
+
+
 async def invited(site: Site, server: Server) -> list[Stop]:
     """All pages of inviting by mail, with invitations in every state."""
     await inviting.every_state(site, server)
     await site.person("ana", Role.ANNOTATOR)
+    listed = csv_list.parse(UNEVEN_FILE.encode("cp1252"))
+    upload = await uploads.keep(await inviting.actor(site, "olga"), listed, Role.ANNOTATOR)
     sending = await inviting.invite(site, "olga", "zed@example.org", "yan@example.org", role=Role.REVIEWER)
     await site.person("zed")
     path, zed = (
@@ -209,6 +220,7 @@ async def invited(site: Site, server: Server) -> list[Stop]:
         Stop("invite, wrong", "olga", INVITATIONS, 422, {"emails": typed, "role": "AN"}),
         Stop("invitation's link", "olga", f"{INVITATIONS}/{shown}/link", 200, {}),
         Stop("import", "olga", f"{INVITATIONS}/import"),
+        Stop("import, preview", "olga", f"{INVITATIONS}/import/{upload}"),
         Stop("members beside invitations", "olga", MEMBERS),
         Stop("member, invited and registered otherwise", "olga", f"{MEMBERS}/{site.ids['zed']}"),
         Stop("account with mail", "olga", "/user/account"),
