@@ -70,16 +70,20 @@ async def record_many(actor: Actor, kind: str, rows: Sequence[tuple[int, str, st
         )
 
 
-async def newest(kind: str, member_ids: Sequence[int]) -> dict[int, int]:
-    """When an event of this kind last concerned each of these members, in ms; who has none is left out."""
+async def newest_role_changes(member_ids: Sequence[int]) -> dict[int, tuple[int, str]]:
+    """The last change of role of each of these members: when, in ms, and the code of the role before it.
+
+    Members whose role was never changed are left out.
+    """
     marks = ", ".join("?" * len(member_ids))
+    # SQLite and PostgreSQL both find the newest of a member at the end of the index by subject.
     found = await engine.rows(
-        "SELECT subject_id, MAX(at) FROM activity WHERE subject_id > 0 AND about = 'member' AND kind = ?"
-        f" AND subject_id IN ({marks}) GROUP BY subject_id",
-        kind,
+        "SELECT m.id, a.at, a.before FROM member AS m JOIN activity AS a ON a.id = (SELECT n.id"
+        " FROM activity AS n WHERE n.subject_id = m.id AND n.subject_id > 0 AND n.about = 'member'"
+        f" AND n.kind = 'role_changed' ORDER BY n.at DESC, n.id DESC LIMIT 1) WHERE m.id IN ({marks})",
         *member_ids,
     )
-    return dict(found)
+    return {member_id: (at, before) for member_id, at, before in found}
 
 
 async def of_member(member_id: int, limit: int = 20) -> list[Event]:

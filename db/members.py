@@ -162,13 +162,11 @@ async def _written(actor: Actor, wanted: Mapping[int, Role], given: Role | None 
 async def _change_roles(actor: Actor, wanted: Mapping[int, Role], given: Role | None) -> list[RoleChange]:
     acting, had = await lock(actor, tuple(wanted))
     changed: dict[Role, dict[int, Role]] = {}
-    decided_at = await activity.newest("role_changed", tuple(wanted)) if given else {}
+    newest = await activity.newest_role_changes(tuple(wanted)) if given else {}
     for member_id, role in wanted.items():
         reason = policy.why_not_assigned(actor.id, acting, member_id, had[member_id], role)
-        if reason is None and given not in (None, had[member_id]):
-            reason = refusals.NOT_TAKEN_BACK
-        if reason is None and given and undo.is_over(decided_at.get(member_id, 0)):
-            reason = refusals.TOO_LATE_TO_UNDO
+        if reason is None and given is not None:
+            reason = _why_not_undone(given, had[member_id], role, *newest.get(member_id, (0, "")))
         if reason is not None:
             raise Refused(await _about(member_id, reason, alone=len(wanted) == 1))
         if had[member_id] is not role:
@@ -178,6 +176,16 @@ async def _change_roles(actor: Actor, wanted: Mapping[int, Role], given: Role | 
         await _follow_up(actor, role, before)
     rows = {row.id: row for row in await directory.several(tuple(wanted))}
     return [RoleChange(row=rows[member_id], before=had[member_id]) for member_id in wanted]
+
+
+def _why_not_undone(given: Role, has: Role, wanted: Role, changed_at: int, before: str) -> str | None:
+    """Why a change to `given` can't be undone; None if it can.
+
+    has: their role now. wanted: the role to give back. changed_at, before: of the newest change of theirs.
+    """
+    if has is not given or (before and before != wanted.value):
+        return refusals.NOT_TAKEN_BACK
+    return refusals.TOO_LATE_TO_UNDO if undo.is_over(changed_at) else None
 
 
 async def _follow_up(actor: Actor, role: Role, before: Mapping[int, Role]) -> None:
@@ -198,8 +206,11 @@ async def _follow_up(actor: Actor, role: Role, before: Mapping[int, Role]) -> No
     if role is Role.PENDING:
         await outbox.void_approved(tuple(before))
     if policy.is_active(role):
+        not_before = clock.now() + undo.NOT_BEFORE_MS
         waited = [member_id for member_id, had in before.items() if had is Role.PENDING]
-        await outbox.queue_approved(waited, not_before=clock.now() + undo.NOT_BEFORE_MS)
+        await outbox.queue_approved(waited, not_before=not_before)
+        if came_back := [member_id for member_id, had in before.items() if had is Role.DEACTIVATED]:
+            await outbox.bring_back_approved(came_back, not_before=not_before)
 
 
 async def _give(role: Role, member_ids: Sequence[int]) -> None:

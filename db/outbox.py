@@ -237,6 +237,18 @@ async def void_approved(member_ids: Sequence[int]) -> int:
     return await _void(f"kind = 'approved' AND member_id IN ({marks})", *member_ids)
 
 
+async def bring_back_approved(member_ids: Sequence[int], *, not_before: int) -> int:
+    """These members come back: those whose "you're in" was void before it left are told now. In ms."""
+    marks = ", ".join("?" * len(member_ids))
+    return await engine.execute(
+        f"UPDATE outbox SET state = 'queued', done_at = 0, due_at = ? WHERE member_id IN ({marks})"
+        " AND kind = 'approved' AND state = 'void' AND id = (SELECT MAX(newest.id) FROM outbox AS newest"
+        " WHERE newest.kind = 'approved' AND newest.member_id = outbox.member_id)",
+        not_before,
+        *member_ids,
+    )
+
+
 async def void_of_kind(kind: str, subject_id: int = 0) -> int:
     """Queued mails of a kind, about this member if one is given, are void: what they tell has changed."""
     return await _void("kind = ? AND (subject_id = ? OR ? = 0)", kind, subject_id, subject_id)
@@ -283,10 +295,14 @@ async def progress(batch_id: int) -> Progress:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether mail leaves. sent_at: when the last was taken, in ms, 0 for never. trouble: why one waits."""
+    """Whether mail leaves. sent_at: when the last was taken, in ms, 0 for never. trouble: why one waits.
+
+    refused: why the last one was refused for good, "" when it was taken.
+    """
 
     sent_at: int
     trouble: str
+    refused: str
 
 
 async def health() -> Health:
@@ -295,13 +311,16 @@ async def health() -> Health:
 
 
 async def _health() -> Health:
-    sent = await engine.rows(
-        "SELECT done_at FROM outbox WHERE done_at > 0 AND state = 'sent' ORDER BY done_at DESC LIMIT 1"
+    done = await engine.rows(
+        "SELECT done_at, state, said FROM outbox WHERE done_at > 0 AND state IN ('sent', 'failed')"
+        " ORDER BY done_at DESC LIMIT 1"
     )
     waiting = await engine.rows(
         "SELECT said FROM outbox WHERE state = 'queued' AND said <> '' ORDER BY due_at LIMIT 1"
     )
-    return Health(sent[0][0] if sent else 0, waiting[0][0] if waiting else "")
+    done_at, state, said = done[0] if done else (0, "", "")
+    trouble = waiting[0][0] if waiting else ""
+    return Health(done_at if state == "sent" else 0, trouble, said if state == "failed" else "")
 
 
 async def sweep() -> int:

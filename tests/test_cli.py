@@ -536,7 +536,7 @@ def test_check_speaks_with_the_mail_server(run: Callable[..., Done], mail_port: 
 
     assert findings(fine)["mail"] == f"ok, 127.0.0.1:{mail_port} takes mails"
     assert "offers no STARTTLS" in findings(without_tls)["mail"]
-    assert "doesn't let ada sign in" in findings(with_password)["mail"]
+    assert "offers no sign-in: unset EMAIL_HOST_USER" in findings(with_password)["mail"]
     assert "can't be reached" in findings(refused)["mail"]
     assert {findings(done)["mail"][:6] for done in (without_tls, with_password, refused)} == {"FAILED"}
     assert "pass-of-ada" not in with_password.out

@@ -22,6 +22,8 @@ function keep(toast) {
     toast.classList.add("leaving");
     return setTimeout(() => toast.remove(), 400);
   };
+  // After a minute the server no longer undoes a change.
+  setTimeout(() => one("form", toast)?.remove(), 60000);
   return setTimeout(leave, (one("form", toast) ? 10000 : 4000) + 70 * toast.textContent.length);
 }
 if (toasts) {

@@ -141,6 +141,36 @@ async def test_who_gets_a_role_again_after_an_undo_is_told_once(posting: Site) -
     assert await mails("approved") == ["ada@example.org"]
 
 
+async def test_who_is_deactivated_by_mistake_is_still_told_of_the_role(posting: Site) -> None:
+    ada = await posting.person("ada")
+    await members.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
+
+    await members.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
+    told_meanwhile = await mails("approved")
+    await members.take_back(olga(posting), given=Role.DEACTIVATED, before={ada: Role.ANNOTATOR})
+
+    assert (told_meanwhile, await mails("approved")) == ([], ["ada@example.org"])
+
+
+async def test_who_comes_back_and_was_told_once_is_not_told_again(posting: Site, clock: ModuleType) -> None:
+    ada = await posting.person("ada")
+    async with serving() as server, delivering(server.account()):
+        await members.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
+        clock.move(NOT_BEFORE_MS)
+        outbox.wake()
+        await soon(lambda: server.to("ada@example.org"))
+        await soon(_is_marked)
+
+    await members.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
+    await members.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
+
+    assert await mails("approved") == []
+
+
+async def _is_marked() -> bool:
+    return await engine.rows("SELECT 1 FROM outbox WHERE kind = 'approved' AND state = 'sent'") != []
+
+
 async def _settled() -> None:
     """Mail that is due would be on its way by now."""
     outbox.wake()

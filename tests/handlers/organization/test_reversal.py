@@ -138,6 +138,21 @@ async def test_after_a_minute_it_is_too_late_to_undo(site: Site, clock: ModuleTy
     assert await site.role_of("ada") is Role.ANNOTATOR
 
 
+async def test_a_change_is_not_undone_by_the_toast_of_an_earlier_one(site: Site, clock: ModuleType) -> None:
+    ada = await site.person("ada")
+    olga = await site.sign_in("olga")
+
+    first = await olga.press(f"{PATH}/{ada}/role", role="AN")
+    clock.move(50_000)
+    await olga.press(f"{PATH}/{ada}/role", role="RE")
+    await olga.press(f"{PATH}/{ada}/role", role="AN")
+    clock.move(UNDO_MS - 1)
+    answer = await olga.press(REVERSAL, undo(first))
+
+    assert answer.status_code == 409
+    assert await site.role_of("ada") is Role.ANNOTATOR
+
+
 async def test_what_somebody_else_decided_meanwhile_stands(site: Site) -> None:
     ada, ben = await site.person("ada"), await site.person("ben")
     await site.person("eva", Role.ADMINISTRATOR)
