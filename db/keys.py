@@ -1,7 +1,7 @@
 """Folded text: what names are sorted by and what search compares, the same on both databases.
 
 `lower()` and `ilike` fold ASCII only on SQLite, so text is folded here once, when a row is written. A change
-of these rules needs a migration that writes the keys anew (m0009_search_keys).
+of these rules needs a migration that writes the keys anew (m0004_search_keys).
 """
 
 import itertools

@@ -3,10 +3,13 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from types import ModuleType
 
 import pytest
 
+from db import outbox
 from db.policy import Role
+from db.undo import NOT_BEFORE_MS
 from settings import Settings
 from tests.journeys.paper import Reader
 from tests.post import soon
@@ -131,7 +134,9 @@ async def test_revoked_it_asks_for_a_new_one_and_resent_the_earlier_mail_works(p
     assert "ada@example.org" in olga.text
 
 
-async def test_who_registers_confirms_the_address_and_is_told_of_the_role(place: Place) -> None:
+async def test_who_registers_confirms_the_address_and_is_told_of_the_role(
+    place: Place, clock: ModuleType
+) -> None:
     olga, ada = await Reader.signed_in(place.site, "olga"), Reader.of(place.site)
     await ada.open("/user/signup")
     await ada.register("ada")
@@ -145,6 +150,9 @@ async def test_who_registers_confirms_the_address_and_is_told_of_the_role(place:
     assert "Address not confirmed yet" not in olga.part(olga.row("Ada"))
     await olga.press("Save", within=olga.row("Ada"), role="Annotator")
 
+    # Not before the time to undo it is over.
+    clock.move(NOT_BEFORE_MS)
+    outbox.wake()
     assert "Annotator" in await place.mail("ada", "in")
 
 

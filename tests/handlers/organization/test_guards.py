@@ -10,7 +10,7 @@ from handlers.http.uploads import UPLOAD_PATH
 from settings import Settings
 from tests.site import ON_SQLITE, SECRET, Site
 
-OWNER_ONLY = ("/organization/ownership", "/organization/settings")
+OWNER_ONLY = ("/organization/ownership", "/organization/settings", "/organization/activity/erasure")
 
 
 def addresses() -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from db import engine, keys
 from db.policy import Role
 
-ID = "2026-11-27T12:00:00:000009"
+ID = "2026-11-27T12:00:00:000004"
 DESCRIPTION = "Search finds every spelling of a name"
 
 BATCH = 2_000

@@ -5,7 +5,7 @@ from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from db import engine
 from db.migrations.m0001_house import KEYS
 
-ID = "2026-11-27T12:00:00:000010"
+ID = "2026-11-27T12:00:00:000005"
 DESCRIPTION = "Drafts of forms whose session had ended"
 
 STATEMENTS = (

@@ -4,7 +4,7 @@ from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
 from db import engine
 
-ID = "2026-11-27T12:00:00:000007"
+ID = "2026-11-27T12:00:00:000003"
 DESCRIPTION = "Names for the log's removals"
 
 TABLE = """CREATE TABLE activity_name (
