@@ -1,8 +1,8 @@
 """Walks along the indexes of the members, which give any page of the list at once, however long it is.
 
 An index (role, key, id) holds the members of one role in order. A list of several roles merges one walk for
-each and stops as soon as it has enough; nothing is sorted, nothing is counted (DESIGN.md, 'List'). In an
-order that goes by roles, one group of roles follows the other.
+each and stops as soon as it has enough; nothing is sorted, nothing is counted. In an order that goes by roles,
+one group of roles follows the other.
 """
 
 from collections.abc import Sequence
