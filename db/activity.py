@@ -54,13 +54,13 @@ async def record(actor: Actor, kind: str, subject_id: int = 0, *, before: str = 
     await record_many(actor, kind, [(subject_id, before, after)])
 
 
-async def record_many(actor: Actor, kind: str, rows: Sequence[tuple[int, str, str]]) -> None:
-    """Adds many rows of one kind, inside the write: (subject_id, before, after) of each."""
+async def record_many(actor: Actor, kind: str, rows: Sequence[tuple[int, str, str]], *, at: int = 0) -> None:
+    """Adds many rows of one kind, inside the write: (subject_id, before, after) of each. at: 0 for now."""
     about = next((about for beginning, about in ABOUT.items() if kind.startswith(beginning)), "member")
     for some in engine.chunks(rows):
         values: list[object] = []
         for subject_id, before, after in some:
-            values += [clock.now(), actor.kind, actor.id, kind, about if subject_id else "", subject_id]
+            values += [at or clock.now(), actor.kind, actor.id, kind, about if subject_id else "", subject_id]
             values += [before, after, actor.address]
         marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * len(some))
         await engine.execute(

@@ -12,6 +12,7 @@ from db.policy import SYSTEM, Actor, Role
 
 # Memberships that end in one transaction: a whole course may end on the same day.
 BITE: Final = 200
+LINKS_OF_MEMBERS: Final = (links.RESET, links.ADDRESS)
 # The role as it is now, for queries that decide nothing; the argument is the present instant in ms.
 ROLE_NOW: Final = "CASE WHEN {t}.ends_at > 0 AND {t}.ends_at <= ? THEN 'DI' ELSE {t}.role END"
 
@@ -66,12 +67,26 @@ async def _end_some() -> int:
     return len(due)
 
 
-async def shut_out(actor: Actor, member_ids: Sequence[int], reason: str) -> None:
-    """Inside a write: ends every session and every link of these members, and what they invited to."""
+async def shut_out(actor: Actor, member_ids: Sequence[int], reason: str, *, at: int = 0) -> None:
+    """Inside a write: ends every session and every link of these members, and what they invited to.
+
+    at: the instant, by which `let_back` finds it all, in ms; 0 for now.
+    """
+    now = at or clock.now()
     for member_id in member_ids:
         await sessions.end_all(member_id, reason)
-        for purpose in (links.RESET, links.ADDRESS):
-            await links.end(purpose, reason, subject=member_id)
-        await invitation_ends.void_of_inviter(actor, member_id)
-        await invitation_ends.revoke_of_invited(actor, member_id)
-        await outbox.void_of_member(member_id)
+        for purpose in LINKS_OF_MEMBERS:
+            await links.end(purpose, reason, subject=member_id, at=now)
+        await invitation_ends.void_of_inviter(actor, member_id, at=now)
+        await invitation_ends.revoke_of_invited(actor, member_id, at=now)
+        await outbox.void_of_member(member_id, at=now)
+
+
+async def let_back(actor: Actor, member_ids: Sequence[int], *, ended_at: int) -> None:
+    """Inside the write that undoes a change of role: what ended with that change is as it was before.
+
+    Sessions stay ended. ended_at: the instant of the change, in ms.
+    """
+    await links.bring_back(LINKS_OF_MEMBERS, member_ids, ended_at=ended_at)
+    await invitation_ends.bring_back(actor, member_ids, ended_at=ended_at)
+    await outbox.bring_back_of_members(member_ids, voided_at=ended_at)

@@ -6,12 +6,14 @@ from db import activity, clock, engine, outbox, request_ends
 from db.policy import Actor
 
 
-async def end(actor: Actor, invitation_ids: Sequence[int], link_ids: Sequence[int], reason: str) -> int:
+async def end(
+    actor: Actor, invitation_ids: Sequence[int], link_ids: Sequence[int], reason: str, *, at: int = 0
+) -> int:
     """Ends any number of invitations and their links; mails that haven't gone out don't. Returns when, in ms.
 
-    reason: "revoked" or "void", as it stands in the log.
+    reason: "revoked" or "void", as it stands in the log. at: the instant, 0 for now.
     """
-    now = clock.now()
+    now = at or clock.now()
     for some, of_them in zip(engine.chunks(invitation_ids), engine.chunks(link_ids), strict=True):
         marks = ", ".join("?" * len(some))
         await engine.execute(
@@ -35,17 +37,17 @@ async def end(actor: Actor, invitation_ids: Sequence[int], link_ids: Sequence[in
     return now
 
 
-async def void_of_inviter(actor: Actor, inviter_id: int) -> int:
+async def void_of_inviter(actor: Actor, inviter_id: int, *, at: int = 0) -> int:
     """Where somebody loses the right to invite: their open invitations are void. Returns how many."""
     found = await engine.rows(
         "SELECT id, link_id FROM invitation WHERE invited_by = ? AND ended_at = 0", inviter_id
     )
     if found:
-        await end(actor, [row[0] for row in found], [row[1] for row in found], "void")
+        await end(actor, [row[0] for row in found], [row[1] for row in found], "void", at=at)
     return len(found)
 
 
-async def revoke_of_invited(actor: Actor, member_id: int) -> int:
+async def revoke_of_invited(actor: Actor, member_id: int, *, at: int = 0) -> int:
     """Where a member is shut out or put back to waiting: an invitation that still lies around in a mail must
     not undo that. Returns how many ended."""
     found = await engine.rows(
@@ -54,8 +56,39 @@ async def revoke_of_invited(actor: Actor, member_id: int) -> int:
         member_id,
     )
     if found:
-        await end(actor, [row[0] for row in found], [row[1] for row in found], "revoked")
+        await end(actor, [row[0] for row in found], [row[1] for row in found], "revoked", at=at)
     return len(found)
+
+
+async def bring_back(actor: Actor, member_ids: Sequence[int], *, ended_at: int) -> None:
+    """Where a change of role is undone: invitations by or to these members that ended with it live again.
+
+    ended_at: the instant of the change, in ms. Left as they are: invitations whose address was invited anew
+    or has joined since.
+    """
+    marks = ", ".join("?" * len(member_ids))
+    found = await engine.rows(
+        "SELECT i.id, i.link_id FROM invitation AS i LEFT JOIN member AS m ON m.email_key = i.email_key"
+        " WHERE i.ended_at = ? AND i.email_key <> '' AND NOT EXISTS (SELECT 1 FROM invitation AS later"
+        " WHERE later.email_key = i.email_key AND later.id > i.id) AND ((i.end_reason = 'void'"
+        f" AND m.id IS NULL AND i.invited_by IN ({marks}))"
+        f" OR (i.end_reason = 'revoked' AND m.id IN ({marks}))) ORDER BY i.id",
+        ended_at,
+        *member_ids,
+        *member_ids,
+    )
+    for some in engine.chunks(found):
+        await reopen([row[0] for row in some], [row[1] for row in some], ended_at=ended_at)
+    await activity.record_many(actor, "invitation_brought_back", [(row[0], "", "") for row in found])
+
+
+async def reopen(invitation_ids: Sequence[int], link_ids: Sequence[int], *, ended_at: int) -> None:
+    """Takes back what `end` did at this instant (ms), mails included."""
+    of_them, of_links = (", ".join("?" * len(ids)) for ids in (invitation_ids, link_ids))
+    open_again = "SET ended_at = 0, end_reason = '' WHERE ended_at = ? AND id IN"
+    await engine.execute(f"UPDATE links {open_again} ({of_links})", ended_at, *link_ids)
+    await engine.execute(f"UPDATE invitation {open_again} ({of_them})", ended_at, *invitation_ids)
+    await outbox.bring_back(f"invitation_id IN ({of_them})", *invitation_ids, voided_at=ended_at)
 
 
 async def forget(member_id: int, email_key: str) -> None:

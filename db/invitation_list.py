@@ -156,7 +156,7 @@ class Page:
 
 
 _INVITER: Final = f"""COALESCE(NULLIF(TRIM(b.first_name || ' ' || b.last_name), ''), NULLIF(b.email, ''),
-        {engine.literal(logbook.REMOVED)})"""
+        {engine.literal(logbook.REMOVED_INVITER)})"""
 _COLUMNS: Final = f"""i.id, i.email, i.first_name, i.last_name, i.role,
     {_INVITER},
     i.made_at, i.asked_at, i.shown_at, i.link_id, l.nonce, l.expires_at, l.end_reason, i.ended_at,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from db import activity, deactivation, engine, outbox, policy, undo
+from db import activity, deactivation, engine, invitation_ends, outbox, policy, undo
 from db.invitation_care import Revoked
 from db.policy import Actor, NotAllowed, Refused, Role, Unknown
 from messages import refusals
@@ -28,16 +28,8 @@ async def _bring_back(actor: Actor, wanted: Sequence[int], at: int) -> int:
     for some in engine.chunks(wanted):
         marks = ", ".join("?" * len(some))
         await _refuse_others(some, at, engine.for_update())
-        await engine.execute(
-            "UPDATE links SET ended_at = 0, end_reason = '' WHERE end_reason = 'revoked' AND ended_at = ?"
-            f" AND id IN (SELECT link_id FROM invitation WHERE id IN ({marks}))",
-            at,
-            *some,
-        )
-        await engine.execute(
-            f"UPDATE invitation SET ended_at = 0, end_reason = '' WHERE id IN ({marks})", *some
-        )
-        await outbox.bring_back(some, voided_at=at)
+        found = await engine.rows(f"SELECT link_id FROM invitation WHERE id IN ({marks})", *some)
+        await invitation_ends.reopen(some, [link_id for (link_id,) in found], ended_at=at)
     await activity.record_many(
         actor, "invitation_brought_back", [(invitation_id, "", "") for invitation_id in wanted]
     )

@@ -132,16 +132,28 @@ async def consume_as_member(link: Link, address: str) -> Actor:
     return Actor(link.subject, Role(found[0][0]), address=address)
 
 
-async def end(purpose: str, reason: str, *, subject: int | None = None) -> int:
-    """Ends all open rows of a purpose, of one subject or of all; returns how many."""
+async def end(purpose: str, reason: str, *, subject: int | None = None, at: int = 0) -> int:
+    """Ends all open rows of a purpose, of one subject or of all; returns how many. at: in ms, 0 for now."""
     about = "" if subject is None else " AND subject = ?"
     args = () if subject is None else (subject,)
     return await engine.execute(
         f"UPDATE links SET ended_at = ?, end_reason = ? WHERE purpose = ? AND ended_at = 0{about}",
-        clock.now(),
+        at or clock.now(),
         reason,
         purpose,
         *args,
+    )
+
+
+async def bring_back(purposes: Sequence[str], subjects: Sequence[int], *, ended_at: int) -> None:
+    """Links of these members that ended at this instant (ms) work again: what ended them was undone."""
+    kinds, marks = ", ".join("?" * len(purposes)), ", ".join("?" * len(subjects))
+    await engine.execute(
+        "UPDATE links SET ended_at = 0, end_reason = ''"
+        f" WHERE ended_at = ? AND purpose IN ({kinds}) AND subject IN ({marks})",
+        ended_at,
+        *purposes,
+        *subjects,
     )
 
 

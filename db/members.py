@@ -160,6 +160,9 @@ async def _written(actor: Actor, wanted: Mapping[int, Role], given: Role | None 
 
 
 async def _change_roles(actor: Actor, wanted: Mapping[int, Role], given: Role | None) -> list[RoleChange]:
+    if given is not None:
+        # Invitations may come back: all inviting goes one after the other behind the organization's row.
+        await engine.rows(f"SELECT id FROM organization{engine.for_update()}")
     acting, had = await lock(actor, tuple(wanted))
     changed: dict[Role, dict[int, Role]] = {}
     newest = await activity.newest_role_changes(tuple(wanted)) if given else {}
@@ -171,9 +174,13 @@ async def _change_roles(actor: Actor, wanted: Mapping[int, Role], given: Role | 
             raise Refused(await _about(member_id, reason, alone=len(wanted) == 1))
         if had[member_id] is not role:
             changed.setdefault(role, {})[member_id] = had[member_id]
+    now = clock.now()
     for role, before in changed.items():
         await _give(role, tuple(before))
-        await _follow_up(actor, role, before)
+        await _follow_up(actor, role, before, now)
+        if given is None:
+            await _queue_approved(role, before, now)
+    await _let_back(actor, {member_id: at for member_id, (at, _) in newest.items()})
     rows = {row.id: row for row in await directory.several(tuple(wanted))}
     return [RoleChange(row=rows[member_id], before=had[member_id]) for member_id in wanted]
 
@@ -188,29 +195,37 @@ def _why_not_undone(given: Role, has: Role, wanted: Role, changed_at: int, befor
     return refusals.TOO_LATE_TO_UNDO if undo.is_over(changed_at) else None
 
 
-async def _follow_up(actor: Actor, role: Role, before: Mapping[int, Role]) -> None:
-    """What a new role brings with it, and the log. before: the roles that these members had."""
+async def _follow_up(actor: Actor, role: Role, before: Mapping[int, Role], now: int) -> None:
+    """What a new role brings with it, and the log. before: the roles that these members had. now: in ms."""
     if role is Role.DEACTIVATED:
-        await deactivation.shut_out(actor, tuple(before), "deactivated")
+        await deactivation.shut_out(actor, tuple(before), "deactivated", at=now)
     for member_id, had in before.items():
         if had is Role.DEACTIVATED:
             await last_day.lift_passed(actor, member_id)
     told = [(member_id, had.value, role.value) for member_id, had in before.items()]
-    await activity.record_many(actor, "role_changed", told)
+    await activity.record_many(actor, "role_changed", told, at=now)
     for member_id, had in before.items():
         # Who is deactivated is shut out above, invitations included.
         if policy.administers(had) and not policy.administers(role) and policy.may_sign_in(role):
-            await invitation_ends.void_of_inviter(actor, member_id)
+            await invitation_ends.void_of_inviter(actor, member_id, at=now)
         if role is Role.PENDING:
-            await invitation_ends.revoke_of_invited(actor, member_id)
+            await invitation_ends.revoke_of_invited(actor, member_id, at=now)
     if role is Role.PENDING:
-        await outbox.void_approved(tuple(before))
+        await outbox.void_approved(tuple(before), at=now)
+
+
+async def _queue_approved(role: Role, before: Mapping[int, Role], now: int) -> None:
+    """Tells people who waited that they are in, as soon as it is too late to undo that."""
     if policy.is_active(role):
-        not_before = clock.now() + undo.NOT_BEFORE_MS
         waited = [member_id for member_id, had in before.items() if had is Role.PENDING]
-        await outbox.queue_approved(waited, not_before=not_before)
-        if came_back := [member_id for member_id, had in before.items() if had is Role.DEACTIVATED]:
-            await outbox.bring_back_approved(came_back, not_before=not_before)
+        await outbox.queue_approved(waited, not_before=now + undo.NOT_BEFORE_MS)
+
+
+async def _let_back(actor: Actor, undone: Mapping[int, int]) -> None:
+    """Brings back what ended with changes that are undone. undone: when each member was changed, in ms."""
+    for instant in sorted(set(undone.values())):
+        of_it = [member_id for member_id, at in undone.items() if at == instant]
+        await deactivation.let_back(actor, of_it, ended_at=instant)
 
 
 async def _give(role: Role, member_ids: Sequence[int]) -> None:

@@ -18,6 +18,8 @@ from db.days import DAY_MS
 # Of one kind of notice each gets at most one mail in this time, however many people register or ask.
 PAUSE_MS: Final = 15 * 60 * 1000
 KEEP_MS: Final = 30 * DAY_MS
+# A mail that became void while a mail server had it is marked as sent by then.
+UNDER_WAY_MS: Final = 30 * 1000
 
 
 @dataclass
@@ -206,19 +208,30 @@ async def void_of_invitation(invitation_ids: Sequence[int], *, at: int = 0) -> i
     return await _void(f"invitation_id IN ({marks})", *invitation_ids, at=at)
 
 
-async def bring_back(invitation_ids: Sequence[int], *, voided_at: int) -> int:
-    """The mails of these invitations that became void at this instant (ms) are queued again.
+async def bring_back(condition: str, *args: int | str, voided_at: int) -> int:
+    """The mails of this condition that became void at this instant (ms) are queued again.
 
-    What a restore held before stays held. Returns how many.
+    Not at once: one of them may have been under way, and is marked as sent within that time. What a restore
+    held before stays held. Returns how many.
     """
-    marks = ", ".join("?" * len(invitation_ids))
+    not_before = clock.now() + UNDER_WAY_MS
     return await engine.execute(
-        "UPDATE outbox SET done_at = 0, state = CASE WHEN made_at <"
+        "UPDATE outbox SET done_at = 0, due_at = CASE WHEN due_at > ? THEN due_at ELSE ? END,"
+        " state = CASE WHEN made_at <"
         " COALESCE((SELECT MAX(a.at) FROM activity AS a WHERE a.kind = 'restored'), 0)"
-        f" THEN 'held' ELSE 'queued' END WHERE state = 'void' AND done_at = ? AND invitation_id IN ({marks})",
+        f" THEN 'held' ELSE 'queued' END WHERE state = 'void' AND done_at = ? AND {condition}",
+        not_before,
+        not_before,
         voided_at,
-        *invitation_ids,
+        *args,
     )
+
+
+async def bring_back_of_members(member_ids: Sequence[int], *, voided_at: int) -> int:
+    """The same for mails to or about these members; who waits is told of by the next registration."""
+    marks = ", ".join("?" * len(member_ids))
+    about = f"(member_id IN ({marks}) OR subject_id IN ({marks})) AND kind <> 'waiting'"
+    return await bring_back(about, *member_ids, *member_ids, voided_at=voided_at)
 
 
 async def void_where_invited(batch_id: int) -> int:
@@ -226,27 +239,15 @@ async def void_where_invited(batch_id: int) -> int:
     return await _void("invitation_id IN (SELECT i.id FROM invitation AS i WHERE i.batch_id = ?)", batch_id)
 
 
-async def void_of_member(member_id: int) -> int:
-    """Queued mails to or about a member who was deactivated or removed are void."""
-    return await _void("(member_id = ? OR subject_id = ?)", member_id, member_id)
+async def void_of_member(member_id: int, *, at: int = 0) -> int:
+    """Queued mails to or about a member who was deactivated or removed are void. at: in ms, 0 for now."""
+    return await _void("(member_id = ? OR subject_id = ?)", member_id, member_id, at=at)
 
 
-async def void_approved(member_ids: Sequence[int]) -> int:
-    """These members wait again: they aren't told that they are in."""
+async def void_approved(member_ids: Sequence[int], *, at: int) -> int:
+    """These members wait again: they aren't told that they are in. at: in ms."""
     marks = ", ".join("?" * len(member_ids))
-    return await _void(f"kind = 'approved' AND member_id IN ({marks})", *member_ids)
-
-
-async def bring_back_approved(member_ids: Sequence[int], *, not_before: int) -> int:
-    """These members come back: those whose "you're in" was void before it left are told now. In ms."""
-    marks = ", ".join("?" * len(member_ids))
-    return await engine.execute(
-        f"UPDATE outbox SET state = 'queued', done_at = 0, due_at = ? WHERE member_id IN ({marks})"
-        " AND kind = 'approved' AND state = 'void' AND id = (SELECT MAX(newest.id) FROM outbox AS newest"
-        " WHERE newest.kind = 'approved' AND newest.member_id = outbox.member_id)",
-        not_before,
-        *member_ids,
-    )
+    return await _void(f"kind = 'approved' AND member_id IN ({marks})", *member_ids, at=at)
 
 
 async def void_of_kind(kind: str, subject_id: int = 0) -> int:

@@ -29,6 +29,7 @@ from db.postgres_session import (
     Session,
     cause_of,
     end_if_silent,
+    end_implicit_transaction,
     from_connecting,
     from_driver,
     is_gone,
@@ -226,6 +227,7 @@ class PostgresEngine(PiccoloPostgresEngine):
             if is_gone(connection):
                 # It may have been lost long ago; a statement that changes nothing does no harm twice.
                 raise _TryAgain(ours) from error
+            await end_implicit_transaction(connection)
             raise ours from error
         except asyncio.CancelledError:
             # The event loop is being shut down: the answer that is still to come belongs to nobody.

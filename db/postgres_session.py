@@ -61,6 +61,18 @@ def end_if_silent(error: BaseException, connection: LoneConnection) -> None:
         connection.terminate()
 
 
+async def end_implicit_transaction(connection: LoneConnection) -> None:
+    """After a statement that failed outside of a transaction.
+
+    Where the driver refuses an argument, the statement is prepared and the server still waits for it: the
+    next BEGIN would come too late to choose its mode. A connection on which even that fails is closed.
+    """
+    try:
+        await connection.execute("ROLLBACK")
+    except DRIVER_ERRORS:
+        connection.terminate()
+
+
 def from_connecting(error: BaseException) -> DatabaseError:
     """Our error for one that asyncpg raised while it made a connection."""
     if isinstance(error, ValueError):

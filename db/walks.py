@@ -1,8 +1,8 @@
 """Walks along the indexes of the members, which give any page of the list at once, however long it is.
 
 An index (role, key, id) holds the members of one role in order. A list of several roles merges one walk for
-each and stops as soon as it has enough; nothing is sorted, nothing is counted. In an order that goes by roles,
-one group of roles follows the other.
+each and stops as soon as it has enough; nothing is sorted, nothing is counted. In an order that goes by
+roles, one group of roles follows the other.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Dialect = Literal["sqlite", "postgres"]
 # The fields of directory.Row, in its order. Records of walks have the sort key behind them.
 COLUMNS: Final = f"""m.id, m.email, '' AS domain_shown, m.first_name, m.last_name, m.role, m.came_by,
     COALESCE((
-        SELECT CASE WHEN i.removed_at <> 0 THEN {engine.literal(logbook.REMOVED)}
+        SELECT CASE WHEN i.removed_at <> 0 THEN {engine.literal(logbook.REMOVED_INVITER)}
             ELSE COALESCE(NULLIF(TRIM(i.first_name || ' ' || i.last_name), ''), i.email) END
         FROM member AS i WHERE i.id = m.invited_by
     ), '') AS inviter_name,

@@ -92,6 +92,8 @@ ACTORS: Final[Mapping[str, str]] = {
 # Somebody removed whose name isn't kept (any more): the number tells them apart.
 REMOVED_ACTOR: Final = "A removed member (number {number}, name erased)"
 REMOVED: Final = "a removed member (number {number}, name erased)"
+# Who invited somebody, in the lists of members and invitations.
+REMOVED_INVITER: Final = "a removed member"
 REMOVED_INVITED: Final = "a removed member (invitation {number}, address erased)"
 # Beside the name of somebody who was removed.
 WAS_REMOVED: Final = "removed, number {number}"

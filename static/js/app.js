@@ -131,6 +131,11 @@ on("htmx:afterSwap", ({ target, detail }) => {
   // A link that was asked for in order to copy it.
   one("[data-copies]:modal [data-copy]", slot ?? root)?.click();
   one("[data-copies]", slot ?? root)?.removeAttribute("data-copies");
+  // What was wrong before is told anew by the preview.
+  if (target.id === "preview") {
+    one("#emails-error")?.remove();
+    one("#emails")?.removeAttribute("aria-invalid");
+  }
   const wrong = one('[aria-invalid="true"]', target);
   const home = before?.homes.map((id) => document.getElementById(id)).find(seen);
   if (wrong) focusOn(wrong);

@@ -5,12 +5,12 @@ from types import ModuleType
 
 import pytest
 
-from db import accounts, activity, confirmation, engine, links, members, outbox
+from db import accounts, activity, confirmation, engine, invitation_care, links, members, outbox
 from db.days import DAY_MS
 from db.links import Link
 from db.policy import COMMAND_LINE, Actor, DeadLink, Refused, Role
 from db.undo import NOT_BEFORE_MS, UNDO_MS
-from tests.db.invitations_house import confirmed, mails
+from tests.db.invitations_house import confirmed, invited, mails, one
 from tests.db.members_house import BROWSER, olga, register
 from tests.post import delivering, soon
 from tests.site import PASSWORD, Site
@@ -165,6 +165,50 @@ async def test_who_comes_back_and_was_told_once_is_not_told_again(posting: Site,
     await members.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
 
     assert await mails("approved") == []
+
+
+async def test_who_waits_by_mistake_for_a_moment_hears_nothing(posting: Site) -> None:
+    ada = await posting.person("ada", Role.ANNOTATOR)
+
+    await members.change_role(olga(posting), member_id=ada, role=Role.PENDING)
+    await members.take_back(olga(posting), given=Role.PENDING, before={ada: Role.ANNOTATOR})
+
+    assert await mails("approved") == []
+
+
+async def test_undoing_a_deactivation_brings_back_the_link_and_the_mail_about_the_address(
+    posting: Site,
+) -> None:
+    ada = (await register(posting, "ada")).member_id
+    link = await link_of(ada)
+
+    await members.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
+    await members.take_back(olga(posting), given=Role.DEACTIVATED, before={ada: Role.PENDING})
+
+    assert await mails("address") == ["ada@example.org"]
+    await confirmation.confirm(link, "192.0.2.1")
+    assert await confirmed(ada)
+
+
+@pytest.mark.parametrize("role", [Role.ANNOTATOR, Role.DEACTIVATED])
+async def test_undoing_the_loss_of_the_right_to_invite_brings_their_invitations_back(
+    posting: Site, role: Role
+) -> None:
+    eve = await posting.person("eve", Role.ADMINISTRATOR)
+    for name in ("ada", "bea", "cyd"):
+        await invited(posting, name, by=Actor(eve, Role.ADMINISTRATOR))
+    await invitation_care.revoke(olga(posting), invitation_ids=[(await one("cyd@example.org")).id])
+
+    await members.change_role(olga(posting), member_id=eve, role=role)
+    ended = [(await one(f"{name}@example.org")).end_reason for name in ("ada", "bea", "cyd")]
+    await invited(posting, "bea")
+    await members.take_back(olga(posting), given=role, before={eve: Role.ADMINISTRATOR})
+
+    assert ended == ["void", "void", "revoked"]
+    open_again = [(await one(f"{name}@example.org")).end_reason for name in ("ada", "bea", "cyd")]
+    assert open_again == ["", "", "revoked"]
+    # bea was invited anew meanwhile, which stands alone.
+    assert await mails("invitation") == ["ada@example.org", "bea@example.org"]
 
 
 async def _is_marked() -> bool:

@@ -101,7 +101,7 @@ async def test_a_sending_is_listed_by_itself(site: Site) -> None:
         ({"state": ["open", "open"], "after": ["x"]}, {"state", "after"}),
         ({"state": ["asleep"]}, {"state"}),
         ({"batch": ["0"]}, {"batch"}),
-        ({"after": ["-1"]}, {"after"}),
+        ({"after": ["--1"]}, {"after"}),
         ({"before": ["9" * 19]}, {"before"}),
         ({"before": ["１"]}, {"before"}),
     ],

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from db import engine, invitation_care, invitation_reversal, members, undo
+from db import engine, invitation_care, invitation_reversal, members, tables, undo
 from db.acceptance import find
 from db.invitation_care import Revoked
 from db.invitation_list import Line
@@ -26,7 +26,10 @@ async def revoke(site: Site, *lines: Line) -> Revoked:
 
 
 async def rows(table: str) -> list[tuple[Any, ...]]:
-    return await engine.rows(f"SELECT * FROM {table} ORDER BY id")
+    """The whole table, but for when mails may leave, which is later than before."""
+    found = await engine.rows(f"SELECT * FROM {table} ORDER BY id")
+    due_at = [column._meta.name for column in tables.Outbox._meta.columns].index("due_at")
+    return [row[:due_at] + row[due_at + 1 :] for row in found] if table == "outbox" else found
 
 
 async def test_undo_brings_invitations_links_and_mails_back_as_they_were(posting: Site) -> None:
