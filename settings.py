@@ -1,6 +1,7 @@
 """Every setting, read once from the environment (CONTRACT.md §2); nowhere else is the environment asked."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -29,6 +30,8 @@ MAIL: Final = (
     "FROM_EMAIL",
 )
 QUOTES: Final = "\"'"
+# Also a pair of quotation marks with nothing in it, as Docker hands it on.
+_EMPTY: Final = re.compile(r"""\s*(?:"\s*"|'\s*')?\s*""")
 
 T = TypeVar("T")
 
@@ -123,7 +126,11 @@ class Settings:
             written = read_dotenv(dotenv) if dotenv is not None and dotenv.exists() else Written()
         except BadLine as error:
             raise WrongSetting(str(error)) from None
-        own = {name: value for name, value in real.items() if value.strip() or name not in written.values}
+        own = {
+            name: value
+            for name, value in real.items()
+            if not _EMPTY.fullmatch(value) or name not in written.values
+        }
         return _read(_Reader({**written.values, **own}, written.warnings))
 
 
@@ -185,9 +192,9 @@ class _Reader:
         """The variable that is set, and its value without blanks and quotation marks around it."""
         self._known.add(name)
         for variable in (PREFIX + name,) if prefixed_only else (PREFIX + name, name):
-            value = self._environment.get(variable, "").strip()
-            if value:
-                return variable, self._plain(variable, name, value)
+            value = self._environment.get(variable, "")
+            if not _EMPTY.fullmatch(value):
+                return variable, self._plain(variable, name, value.strip())
         return None
 
     def _plain(self, variable: str, name: str, value: str) -> str:
@@ -205,7 +212,7 @@ class _Reader:
 
     def __call__(self, name: str, parse: Callable[[str], T], *, default: T, prefixed_only: bool = False) -> T:
         found = self.find(name, prefixed_only=prefixed_only)
-        if found is None or not found[1]:
+        if found is None:
             return default
         variable, value = found
         try:

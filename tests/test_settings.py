@@ -163,11 +163,29 @@ def test_the_prefixed_name_wins() -> None:
     assert settings.app_name == "Prefixed"
 
 
-@pytest.mark.parametrize("empty", ["", "  "])
+@pytest.mark.parametrize("empty", ["", "  ", "''", '""', ' " " '])
 def test_empty_is_unset(empty: str) -> None:
     settings = read({"LABEL_STUDIO_APP_NAME": empty, "APP_NAME": "Plain", "HOST": empty, "EMAIL_HOST": empty})
 
     assert (settings.app_name, settings.host, settings.mail) == ("Plain", "", None)
+
+
+@pytest.mark.parametrize("empty", ["''", '""', "' '"])
+def test_quotation_marks_around_nothing_leave_registration_closed(empty: str, tmp_path: Path) -> None:
+    name = "DISABLE_SIGNUP_WITHOUT_LINK"
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(f"{name}=true\n")
+
+    assert read({f"LABEL_STUDIO_{name}": empty, name: "true"}).closed
+    assert read({name: empty}, dotenv).closed
+    assert read({f"LABEL_STUDIO_{name}": empty}, dotenv).closed
+
+
+@pytest.mark.parametrize("name", ["PASSWORD", "USERNAME", "EMAIL_HOST_PASSWORD", "SECRET_KEY", "DATABASE_URL"])
+def test_quotation_marks_around_nothing_are_no_secret(name: str) -> None:
+    settings = read({f"LABEL_STUDIO_{name}": "''"})
+
+    assert (settings, settings.warnings) == (read({}), ())
 
 
 def test_a_host_that_is_a_machines_name_is_ignored_with_a_warning() -> None:
