@@ -21,7 +21,7 @@ _SCHEME: Final = re.compile(r"([A-Za-z]+)(?:\+[A-Za-z0-9_]+)?://(.*)", re.DOTALL
 _SIGN: Final = r"(?:[^/?#@:\[\]%]|%[0-9A-Fa-f]{2})"
 _USER: Final = re.compile(rf"{_SIGN}*(?::(?:{_SIGN}|:)*)?")
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._%-]+)(?::([0-9]{1,5}))?")
-_PARAMETER: Final = re.compile(r"[a-z_.]+=[^@=]*")
+_PARAMETER: Final = re.compile(r"[a-z_.]+=[^@]*")
 
 
 def parse(value: str, checkout: Path) -> str:

@@ -388,6 +388,10 @@ def test_text_that_no_page_could_show_is_refused_without_showing_it(value: str) 
         ("POSTGRESQL+asyncpg://ada:pw@db:5433/members", "postgresql://ada:pw@db:5433/members"),
         ("postgresql://ada:pâss:w%2Ford@db/members", "postgresql://ada:p%C3%A2ss:w%2Ford@db/members"),
         ("postgresql://ada@/members?host=/var/run/pg", "postgresql://ada@/members?host=/var/run/pg"),
+        (
+            "postgresql://ada:pw@db/members?sslmode=require&options=-c%20a=b",
+            "postgresql://ada:pw@db/members?sslmode=require&options=-c%20a=b",
+        ),
         ("postgresql://ada@a:1,[::1]:2/members", "postgresql://ada@a:1,[::1]:2/members"),
         ("sqlite+aiosqlite:////srv/members.db", "sqlite:////srv/members.db"),
         ("sqlite:////srv/members.db", "sqlite:////srv/members.db"),
