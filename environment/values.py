@@ -16,6 +16,8 @@ from environment import addresses
 TRUE: Final = frozenset({"true", "yes", "on", "1"})
 FALSE: Final = frozenset({"false", "no", "not", "off", "0"})
 MOST_NAME_CHARACTERS: Final = 100
+# ::ffff:0:0/96 holds the IPv4 addresses written as IPv6.
+MAPPED_BITS: Final = 96
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -70,14 +72,24 @@ def sender(value: str) -> str:
 
 
 def networks(value: str) -> tuple[Network, ...]:
+    return tuple(_network(part.strip()) for part in value.split(",") if part.strip())
+
+
+def _network(text: str) -> Network:
+    """An address or a network. IPv4 written as IPv6 becomes IPv4, as the addresses of clients do."""
     try:
-        return tuple(
-            ipaddress.ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip()
-        )
+        written = ipaddress.ip_interface(text)
     except ValueError:
         raise ValueError(
             "accepted are addresses and networks with commas, like 127.0.0.1, 10.0.0.0/8"
         ) from None
+    mapped = getattr(written, "ipv4_mapped", None)
+    if mapped and written.network.prefixlen >= MAPPED_BITS:
+        written = ipaddress.ip_interface((mapped, written.network.prefixlen - MAPPED_BITS))
+    if int(written) != int(written.network.network_address):
+        # Whether one address was meant or all of them is for a person to say.
+        raise ValueError(f"an address and a network are mixed up: write {written.ip} or {written.network}")
+    return written.network
 
 
 def domain(value: str) -> str:

@@ -181,7 +181,9 @@ def test_quotation_marks_around_nothing_leave_registration_closed(empty: str, tm
     assert read({f"LABEL_STUDIO_{name}": empty}, dotenv).closed
 
 
-@pytest.mark.parametrize("name", ["PASSWORD", "USERNAME", "EMAIL_HOST_PASSWORD", "SECRET_KEY", "DATABASE_URL"])
+@pytest.mark.parametrize(
+    "name", ["PASSWORD", "USERNAME", "EMAIL_HOST_PASSWORD", "SECRET_KEY", "DATABASE_URL"]
+)
 def test_quotation_marks_around_nothing_are_no_secret(name: str) -> None:
     settings = read({f"LABEL_STUDIO_{name}": "''"})
 
@@ -413,9 +415,46 @@ def test_a_relative_database_counts_from_the_checkout(
 
 
 def test_trusted_proxies_are_addresses_and_networks() -> None:
-    settings = read({"TRUSTED_PROXIES": "127.0.0.1, 10.1.2.3/8 ,::1,"})
+    settings = read({"TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8 ,::1,"})
 
     assert list(map(str, settings.trusted_proxies)) == ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]
+
+
+@pytest.mark.parametrize(
+    ("given", "read_as"),
+    [
+        ("::ffff:10.0.0.1", "10.0.0.1/32"),
+        ("::ffff:a00:1", "10.0.0.1/32"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+        ("10.0.0.0/255.0.0.0", "10.0.0.0/8"),
+        ("10.0.0.1/32", "10.0.0.1/32"),
+        ("2001:db8::/32", "2001:db8::/32"),
+        ("fe80::1%eth0", "fe80::1%eth0/128"),
+    ],
+)
+def test_an_ipv4_proxy_written_as_ipv6_is_the_ipv4_proxy(given: str, read_as: str) -> None:
+    assert list(map(str, read({"TRUSTED_PROXIES": given}).trusted_proxies)) == [read_as]
+
+
+@pytest.mark.parametrize(
+    ("given", "instead"),
+    [
+        ("127.0.0.1, 10.0.0.1/8", "10.0.0.1 or 10.0.0.0/8"),
+        ("10.0.0.1/255.0.0.0", "10.0.0.1 or 10.0.0.0/8"),
+        ("10.0.0.1/0", "10.0.0.1 or 0.0.0.0/0"),
+        ("2001:db8::1/32", "2001:db8::1 or 2001:db8::/32"),
+        ("::ffff:10.0.0.1/104", "10.0.0.1 or 10.0.0.0/8"),
+    ],
+)
+def test_an_address_inside_a_network_is_refused_with_both_things_it_may_mean(
+    given: str, instead: str
+) -> None:
+    said = wrong(TRUSTED_PROXIES=given)
+
+    assert said.startswith(f"TRUSTED_PROXIES={given!r}")
+    assert said.endswith(f": write {instead}.")
+    assert "\n" not in said
 
 
 def test_the_file_beside_app_py_is_read_and_the_real_environment_wins(tmp_path: Path) -> None:
