@@ -123,7 +123,7 @@ class Settings:
         """Reads the environment, and `.env` beside app.py for what it leaves out. Raises WrongSetting."""
         real = os.environ if environment is None else environment
         try:
-            written = read_dotenv(dotenv) if dotenv is not None and dotenv.exists() else Written()
+            written = read_dotenv(dotenv, SECRET) if dotenv is not None and dotenv.exists() else Written()
         except BadLine as error:
             raise WrongSetting(str(error)) from None
         own = {

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 ACCEPTED: Final = "accepted are sqlite:///path/to/file.db and postgresql://user:password@host/database"
 ENCODE: Final = "a character of the password has to be percent-encoded, like %2F for /"
+NO_NOTE: Final = "a note can't follow it; # in the password has to be percent-encoded, as %23"
 NO_PORT: Final = f"the port isn't a number, or {ENCODE}"
 ACCEPTED_FILE: Final = "accepted is the path of a file, like sqlite:///data/gatehouse.db"
 
@@ -29,6 +30,8 @@ def parse(value: str, checkout: Path) -> str:
 
     SQLAlchemy's names of drivers, as in postgresql+psycopg2://, are left out.
     """
+    if re.search(r"\s#", value):
+        raise ValueError(NO_NOTE)
     found = _SCHEME.fullmatch(value)
     if not found or not value.isprintable():
         raise ValueError(ACCEPTED)

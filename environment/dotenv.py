@@ -1,16 +1,21 @@
 """Reads `.env`: a line for each setting, as shells, systemd and Docker read such files."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from environment.names import PREFIX
+
 # Written by editors on Windows in front of a file; each names the encoding of what follows.
 MARKS: Final = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
-LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)", re.DOTALL)
+LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)", re.DOTALL)
 # What a word processor makes of straight quotation marks means the same.
 QUOTES: Final = {"'": "'", '"': '"', "“": "”", "„": "“", "‘": "’"}
 NOTE: Final = re.compile(r"(?:^|\s)#.*", re.DOTALL)
+# In place of a secret only this is a note: a secret may hold # anywhere.
+NOTE_ALONE: Final = re.compile(r"\s+#\s.*", re.DOTALL)
 
 
 class BadLine(ValueError):
@@ -19,23 +24,24 @@ class BadLine(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """values: by name. warnings: sentences about names that stand there twice."""
+    """values: by name. warnings: sentences about what may not be meant as it is read."""
 
     values: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 
-def read(path: Path) -> Written:
-    """The settings in a file. Raises BadLine and OSError."""
+def read(path: Path, secrets: Collection[str] = ()) -> Written:
+    """The settings in a file. Raises BadLine and OSError. secrets: names whose values are kept whole."""
     if path.is_dir():
         raise BadLine(f"{path.name} is a folder; it has to be a file, or not there at all.")
     written = Written()
     lines: dict[str, int] = {}
     for number, raw in enumerate(_lines(path.read_bytes(), path.name), 1):
-        text = _decoded(raw, f"{path.name} line {number}")
+        line = f"{path.name} line {number}"
+        text = _decoded(raw, line)
         if not text or text.startswith("#"):
             continue
-        name, value = _setting(text, f"{path.name} line {number}")
+        name, value = _setting(text, line, secrets, written.warnings)
         if name in lines and written.values[name] != value:
             written.warnings.append(
                 f"{path.name} sets {name} in line {lines[name]} and in line {number}: the last one counts."
@@ -70,15 +76,20 @@ def _decoded(raw: bytes, line: str) -> str:
         raise BadLine(f"{line} can't be read: save the file as UTF-8.") from None
 
 
-def _setting(text: str, line: str) -> tuple[str, str]:
+def _setting(text: str, line: str, secrets: Collection[str], warnings: list[str]) -> tuple[str, str]:
     found = LINE.fullmatch(text)
     if found is None:
         raise BadLine(f"{line} can't be read: accepted is NAME=value.")
-    name, value = found[1], found[2]
-    if value[:1] in QUOTES and value:
+    name, value = found[1], found[2].strip()
+    if value and value[0] in QUOTES:
         value = _quoted(value, line)
-    else:
+    elif name.removeprefix(PREFIX) not in secrets or NOTE_ALONE.fullmatch(found[2]):
         value = NOTE.sub("", value).strip()
+    elif NOTE.search(value):
+        warnings.append(
+            f"{line}: {name} is a secret, so what stands behind # counts as a part of it. "
+            "Put the secret in quotation marks, or take the note out."
+        )
     if any(ord(sign) < 32 or ord(sign) == 127 for sign in value):
         raise BadLine(f"{line} can't be read: its value holds a control character.")
     return name, value

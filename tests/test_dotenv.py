@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from environment.dotenv import BadLine, read
+from environment.dotenv import BadLine, Written, read
 
 TEXT = "APP_NAME=Lübeck\nINVITATION_DAYS=30\n"
 
@@ -129,6 +129,37 @@ def test_of_a_name_that_stands_twice_the_last_counts_and_that_is_said(file: Path
 
     assert written.values == {"A": "3", "B": "2"}
     assert written.warnings == [".env sets A in line 1 and in line 3: the last one counts."]
+
+
+@pytest.mark.parametrize("name", ["EMAIL_HOST_PASSWORD", "LABEL_STUDIO_EMAIL_HOST_PASSWORD"])
+@pytest.mark.parametrize("value", ["pass #word", "#word", "pass #word #2"])
+def test_a_secret_is_kept_whole_and_that_is_said_by_its_line(file: Path, name: str, value: str) -> None:
+    file.write_text(f"# first\n{name}={value}\n")
+
+    written = read(file, secrets=frozenset({"EMAIL_HOST_PASSWORD"}))
+
+    assert written.values == {name: value}
+    assert written.warnings == [
+        f".env line 2: {name} is a secret, so what stands behind # counts as a part of it. "
+        "Put the secret in quotation marks, or take the note out."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("KEY='pass #word' # note", "pass #word"),
+        ('KEY="pass #word"', "pass #word"),
+        ("KEY=pass#word", "pass#word"),
+        ("KEY=", ""),
+        ("KEY= # note", ""),
+        ("OTHER=value # note", "value"),
+    ],
+)
+def test_a_secret_that_can_be_read_in_one_way_needs_no_warning(file: Path, line: str, value: str) -> None:
+    file.write_text(line)
+
+    assert read(file, secrets=frozenset({"KEY"})) == Written({line.partition("=")[0]: value}, [])
 
 
 def test_a_folder_of_that_name_is_refused(file: Path) -> None:

@@ -403,6 +403,17 @@ def test_databases_are_given_as_urls(given: str, read_as: str) -> None:
     assert read({"DATABASE_URL": given}).database_url == read_as
 
 
+@pytest.mark.parametrize("url", ["postgresql://ada:pw@db/members # note", "sqlite:///data/members.db # note"])
+def test_a_note_behind_a_database_is_named_as_what_is_wrong(url: str, tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(f"DATABASE_URL={url}\n")
+
+    with pytest.raises(WrongSetting, match="a note can't follow it") as raised:
+        read({}, dotenv)
+
+    assert "members" not in str(raised.value)
+
+
 def test_a_relative_database_counts_from_the_checkout(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -468,6 +479,22 @@ def test_the_file_beside_app_py_is_read_and_the_real_environment_wins(tmp_path: 
     assert settings.app_name == "Bild = Text"
     assert settings.invitation_days == 30
     assert settings.activity_days == 200
+
+
+def test_a_password_with_a_hash_sign_in_the_file_is_used_whole(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(
+        "HOST=https://members.example.org # note\nEMAIL_HOST=smtp.example.org\n"
+        "EMAIL_HOST_USER=ada@example.org\nEMAIL_HOST_PASSWORD=pass #word\n"
+    )
+
+    settings = read({}, dotenv)
+
+    assert settings.mail is not None
+    assert (settings.mail.password, settings.host) == ("pass #word", "https://members.example.org")
+    assert len(settings.warnings) == 1
+    assert settings.warnings[0].startswith(".env line 4: EMAIL_HOST_PASSWORD is a secret")
+    assert "#word" not in str(settings.warnings)
 
 
 def test_a_line_that_is_no_setting_is_named_by_its_number_and_not_shown(tmp_path: Path) -> None:
