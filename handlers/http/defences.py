@@ -28,8 +28,6 @@ POLICY: Final = (
 )
 PERMISSIONS: Final = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 HSTS_SECONDS: Final = 365 * 24 * 3600
-# What no person looks at, and what the page about the wrong address itself needs.
-OPEN_OVER_HTTP: Final = ("/health", "/static/")
 
 # Also as amp;token= and token%3D, which is how links come out of some programs.
 _SECRET: Final = re.compile(rb"(?:^|[&;])(?:token|code)(?:=|%3D)", re.IGNORECASE)
@@ -96,9 +94,9 @@ class Defences:
         """What speaks against answering this request at this address; forwarded: see mismatch_of_page."""
         if scope["method"] == "POST":
             return origins.mismatch_of_form(self._house, scope, headers)
-        if scope["method"] not in METHODS or scope["path"].startswith(OPEN_OVER_HTTP):
+        if scope["method"] not in METHODS:
             return None
-        return origins.mismatch_of_page(self._house, headers, forwarded)
+        return origins.mismatch_of_page(self._house, scope, headers, forwarded)
 
     async def _refuse(self, scope: HTTPScope, receive: Receive, send: Send, mismatch: Mismatch) -> None:
         # A genuine attack is no news: the request itself has its line.

@@ -16,7 +16,7 @@ from db.policy import Busy, DeadLink, Invalid, NotAllowed, Refused, TooManyTries
 from handlers.http import drafts, rendering
 from handlers.http.access import NotSetUp, SignInFirst
 from handlers.http.house import AnyRequest, house_of
-from handlers.http.mismatches import Mismatch
+from handlers.http.mismatches import CONTINUED, Mismatch, Reason
 from messages import refusals
 
 log = logging.getLogger("gatehouse")
@@ -62,7 +62,9 @@ def wrong_address(request: AnyRequest, mismatch: Mismatch) -> Response[bytes]:
     if rendering.wants_fragment(request):
         sentence = refusals.WRONG_ADDRESS[mismatch.reason].format(said=mismatch.said, own=mismatch.own)
         return rendering.toast(request, sentence, status=403)
-    house = house_of(request)
+    house, where = house_of(request), rendering.where(request)
+    if mismatch.reason is Reason.PLAIN and request.method != "POST":
+        where += f"{'&' if '?' in where else '?'}{CONTINUED}"
     return rendering.fragment(
         request,
         "wrong_address.html",
@@ -71,7 +73,7 @@ def wrong_address(request: AnyRequest, mismatch: Mismatch) -> Response[bytes]:
         reason=mismatch.reason.value,
         said=mismatch.said,
         own=mismatch.own,
-        proper=house.host and house.host + rendering.where(request),
+        proper=house.host and house.host + where,
     )
 
 

@@ -11,6 +11,8 @@ from db import clock
 # Pairs of addresses that the Owner's settings page shows, the newest last.
 MAX_PAIRS: Final = 5
 MAX_LOG_LINES_AN_HOUR: Final = 10
+# In the address behind "Continue over https": who comes by it was told, and isn't stopped again.
+CONTINUED: Final = "https=1"
 HOUR_MS: Final = 3_600_000
 
 

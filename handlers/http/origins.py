@@ -7,23 +7,43 @@ from litestar.types import HTTPScope
 
 from handlers.http.access import SESSION_COOKIE, cookie_name
 from handlers.http.house import House
-from handlers.http.mismatches import Mismatch, Reason
+from handlers.http.mismatches import CONTINUED, Mismatch, Reason
 from handlers.http.proxies import Headers
 
 MAX_SHOWN: Final = 100
+# Beginnings of their paths.
+SIGNED_OUT_FORMS: Final = (
+    "/setup",
+    "/user/access-request",
+    "/user/confirmation",
+    "/user/invitation",
+    "/user/login",
+    "/user/password/",
+    "/user/signup",
+)
 PORTS: Final = {"http": 80, "https": 443}
 
 
-def mismatch_of_page(house: House, headers: Headers, forwarded: str) -> Mismatch | None:
-    """A page opened over http although HOST is https, where that is certain.
+def mismatch_of_page(house: House, scope: HTTPScope, headers: Headers, forwarded: str) -> Mismatch | None:
+    """A form for people who are signed out, opened over http although HOST is https: it can't succeed.
 
-    forwarded: the scheme that a trusted proxy gave. Behind a chain of proxies the inner one may give its own:
-    browsers name Sec-Fetch-Site over https alone, and return a __Host- cookie there alone.
+    forwarded: the scheme that a trusted proxy gave. Behind a chain of proxies the inner one may give its own,
+    so any sign of https counts for more, and nobody is stopped twice.
     """
-    over_https = "sec-fetch-site" in headers or _has_session_cookie(house, headers)
-    if not house.https or forwarded != "http" or over_https:
+    if not house.https or forwarded != "http" or not scope["path"].startswith(SIGNED_OUT_FORMS):
+        return None
+    if _shows_https(house, headers) or CONTINUED.encode() in scope["query_string"].split(b"&"):
         return None
     return Mismatch(Reason.PLAIN, _shown(f"http://{headers.get('host', '')}"), origin_of(house.host))
+
+
+def _shows_https(house: House, headers: Headers) -> bool:
+    """Over https alone browsers send Sec-Fetch-Site, a __Host- cookie, or an https page as Referer."""
+    return (
+        "sec-fetch-site" in headers
+        or cookie_name(house, "") in headers.get("cookie", "")
+        or headers.get("referer", "").startswith(origin_of(house.host) + "/")
+    )
 
 
 def mismatch_of_form(house: House, scope: HTTPScope, headers: Headers) -> Mismatch | None:

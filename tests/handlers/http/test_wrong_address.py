@@ -78,13 +78,52 @@ async def test_a_sign_in_over_http_is_led_to_https(secure: Site) -> None:
 async def test_a_page_opened_over_http_says_so_where_a_trusted_proxy_tells(secure: Site) -> None:
     headers = {"X-Forwarded-Proto": "http", "Host": "members.example.org"}
 
-    for path in ("/user/login?next=%2Fuser%2Faccount", "/user/signup", "/setup?code=x", "/nothing"):
+    for path, marked in (
+        ("/user/login?next=%2Fuser%2Faccount", "/user/login?next=%2Fuser%2Faccount&https=1"),
+        ("/user/signup", "/user/signup?https=1"),
+        ("/user/invitation?token=x", "/user/invitation?token=x&https=1"),
+        ("/user/password/forgot", "/user/password/forgot?https=1"),
+        ("/setup?code=x", "/setup?code=x&https=1"),
+    ):
         answer = await secure.visitor("10.0.0.1").get(path, headers=headers)
         assert facts(answer) == ["http://members.example.org", HTTPS], path
-        assert tree(answer).one("a")["href"] == HTTPS + path
+        assert tree(answer).one("a")["href"] == HTTPS + marked
 
     head = await secure.visitor("10.0.0.1").head("/user/login", headers=headers)
     assert (head.status_code, head.content) == (403, b"")
+
+
+@pytest.mark.parametrize(
+    "path", ["/user/login", "/user/login?next=%2Fuser%2Faccount", "/user/signup?token=x"]
+)
+async def test_the_way_to_https_ends_where_a_proxy_keeps_saying_http(secure: Site, path: str) -> None:
+    safari, headers = secure.visitor("10.0.0.1", base=HTTPS), {"X-Forwarded-Proto": "http"}
+
+    refused = await safari.get(path, headers=headers)
+    led_to = await safari.get(tree(refused).one("a")["href"], headers=headers)
+    signed_in = await safari.post("/user/login", data=LOGIN, headers={**headers, "Origin": HTTPS})
+
+    assert (refused.status_code, led_to.status_code != 403, signed_in.status_code) == (403, True, 303)
+
+
+async def test_only_the_forms_of_people_who_are_signed_out_are_refused_over_http(secure: Site) -> None:
+    headers = {"X-Forwarded-Proto": "http", "Host": "members.example.org"}
+
+    for path, status in (
+        ("/", 303),
+        ("/user/account", 303),
+        ("/organization/members", 303),
+        ("/nothing", 404),
+    ):
+        answer = await secure.visitor("10.0.0.1").get(path, headers=headers)
+        assert answer.status_code == status, path
+
+
+@pytest.mark.parametrize("referer", ["http://members.example.org/", f"{HTTPS}.evil.example/", "https://[x"])
+async def test_a_page_elsewhere_or_over_http_is_no_sign_of_https(secure: Site, referer: str) -> None:
+    headers = {"X-Forwarded-Proto": "http", "Referer": referer}
+
+    assert (await secure.visitor("10.0.0.1").get("/user/login", headers=headers)).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -100,6 +139,9 @@ async def test_a_page_opened_over_http_says_so_where_a_trusted_proxy_tells(secur
         # The inner of two proxies gives its own scheme; the browser shows that it is on https.
         ("10.0.0.1", {"X-Forwarded-Proto": "http", "Sec-Fetch-Site": "none"}),
         ("10.0.0.1", {"X-Forwarded-Proto": "http", "Cookie": "__Host-gatehouse_session=x"}),
+        ("10.0.0.1", {"X-Forwarded-Proto": "http", "Cookie": "a=b; __Host-gatehouse_device=x"}),
+        # No browser names a page over https when it opens one over http.
+        ("10.0.0.1", {"X-Forwarded-Proto": "http", "Referer": f"{HTTPS}/user/signup"}),
     ],
 )
 async def test_where_http_is_not_certain_the_page_opens(
