@@ -11,10 +11,6 @@ from db.policy import Role
 MAX_NAME_CHARACTERS: Final = 100
 # Of what was typed, as much is shown: an address has 254 at most.
 MAX_SHOWN_CHARACTERS: Final = 320
-# What may stand behind a name, after a comma.
-_BEHIND_NAMES: Final = frozenset(
-    ("jr", "sr", "ii", "iii", "iv", "md", "phd", "dr", "prof", "esq", "mba", "msc", "bsc", "cpa", "dds", "rn")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +125,7 @@ def refused(entry: Entry, why: str) -> Entry:
 def split_name(name: str) -> tuple[str, str]:
     """First and last name of "Lena Hartmann", "Hartmann, Lena" and "Okafor, Ben, Jr."."""
     parts = [visible.name(part) for part in name.split(",")]
-    behind = [part for part in parts[1:] if part.rstrip(".").lower() in _BEHIND_NAMES]
+    behind = [part for part in parts[1:] if pasted.is_title(part)]
     surname, *given = [part for part in parts if part and part not in behind] or [""]
     if given:
         first_name, last_name = " ".join(given), " ".join([surname, *behind])

@@ -56,12 +56,14 @@ def parse(text: str) -> Address:
 
 def bare(text: str) -> str:
     """The text without invisible characters, quotation marks, brackets and `mailto:` around it."""
-    text = visible.trimmed(text)
-    while len(text) > 1 and text[0] + text[-1] in _PAIRS:
-        text = visible.trimmed(text[1:-1])
-    if text[: len(_SCHEME)].lower() == _SCHEME:
-        return bare(text[len(_SCHEME) :].partition("?")[0])
-    return text
+    while True:
+        text = visible.trimmed(text)
+        if len(text) > 1 and text[0] + text[-1] in _PAIRS:
+            text = text[1:-1]
+        elif text[: len(_SCHEME)].lower() == _SCHEME:
+            text = text[len(_SCHEME) :].partition("?")[0]
+        else:
+            return text
 
 
 def _local_part(typed: str) -> str:
@@ -73,6 +75,8 @@ def _local_part(typed: str) -> str:
         raise NotAnAddress(by_field.ADDRESS_PARTS)
     if hidden := visible.hidden_in(typed):
         raise NotAnAddress(by_field.ADDRESS_HIDDEN.format(character=hidden))
+    if "://" in typed or local.endswith("/"):
+        raise NotAnAddress(by_field.ADDRESS_LINK)
     if "<" in typed or ">" in typed:
         raise NotAnAddress(by_field.ADDRESS_ALONE)
     if any(mark in typed for mark in _QUOTATION_MARKS):

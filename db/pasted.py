@@ -1,7 +1,7 @@
 """What people paste when they are asked for addresses: finds the addresses, and the names beside them. Pure.
 
-A comma, a semicolon or the end of a line ends a piece. A piece without an @ is wrong, unless it belongs to a
-name before an address in angle brackets (`Hartmann, Lena <lena@example.org>`).
+A comma, a semicolon or the end of a line ends a piece. A piece without an @ is wrong, unless it is a surname
+before a name and an address in angle brackets (`Hartmann, Lena <lena@example.org>`), or a title.
 """
 
 import re
@@ -12,8 +12,16 @@ from typing import Final
 
 from db import addresses, visible
 
-# More pieces before an address in angle brackets are a list of people, not a name with titles.
-MOST_NAME_PIECES: Final = 4
+# A surname and a given name; more pieces that are no titles are a list of people.
+MOST_NAME_PIECES: Final = 2
+# What may stand behind a name, after a comma.
+_TITLES: Final = frozenset(
+    ("jr", "sr", "ii", "iii", "iv", "md", "phd", "dr", "prof", "esq", "mba", "msc", "bsc", "cpa", "dds", "rn")
+)
+# An address whose @ sign is missing or written out; the dots of initials mean none.
+_MEANT_AS_ADDRESS: Final = re.compile(
+    r"[^\W_]{2}\.[^\W_]|[^\W_]\.[^\W_]{2}|[(\[{<]\s*[aä]t\s*[)\]}>]|\sat\s|[＠﹫]", re.IGNORECASE
+)
 _LINE_ENDS: Final = r"\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029"
 _SEMICOLONS: Final = ";\u037e\u061b\ufe14\ufe54\uff1b"
 _COMMAS: Final = ",\u060c\u3001\ufe10\ufe11\ufe50\ufe51\uff0c\uff64"
@@ -86,7 +94,7 @@ class _Piece:
 
     def _add_address(self, part: str) -> None:
         again = self.runs and self._opened and not self.names[-1]
-        if again and addresses.bare(self.runs[-1][0]).lower() == addresses.bare(part).lower():
+        if again and _same(self.runs[-1][0], part):
             # `lena@example.org <lena@example.org>`: the name of it is the address itself.
             self.runs[-1] = (part, self._opened)
         else:
@@ -107,6 +115,13 @@ class _Piece:
         for place, (run, _) in enumerate(self.runs):
             last = place == len(self.runs) - 1
             yield run, names[place + 1] if behind else names[place] or (names[-1] if last else "")
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether both are the same address, apart from what stands around it."""
+    if max(len(one), len(other)) > addresses.MAX_TYPED_CHARACTERS:
+        return False
+    return addresses.bare(one).lower() == addresses.bare(other).lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +165,27 @@ def _ended(piece: _Piece, before: list[str], text: str) -> Iterator[tuple[str, s
         if any(sign.isalnum() and not visible.is_hidden(sign) for sign in text):
             before.append(visible.trimmed(text))
         return
-    if piece.takes_a_name and len(before) <= MOST_NAME_PIECES:
-        words = " ".join(piece.names[0])
+    words = " ".join(piece.names[0])
+    if piece.takes_a_name and _are_one_name(before, words):
         piece.names[0] = [
             ", ".join([*(part.strip(" \t\"'") for part in before), *([words] if words else [])])
         ]
         before.clear()
     yield from _wrong(before)
     yield from piece.named()
+
+
+def _are_one_name(before: list[str], words: str) -> bool:
+    """Whether the pieces before the words are a surname, or titles, and none was meant as an address."""
+    untitled = [text for text in before if not is_title(text.replace(".", ""))]
+    given = bool(words) and not is_title(words.replace(".", ""))
+    return len(untitled) + given <= MOST_NAME_PIECES and not any(map(_MEANT_AS_ADDRESS.search, untitled))
+
+
+def is_title(text: str) -> bool:
+    """Whether this is what may stand behind a name, like `Jr.` and `Ph.D.`; `J.R.` are initials."""
+    parts = text.strip().lower().split(".")
+    return max(map(len, parts)) > 1 and "".join(parts) in _TITLES
 
 
 def _wrong(before: list[str]) -> Iterator[tuple[str, str]]:
@@ -171,6 +199,8 @@ def _parts(run: str) -> list[str]:
     if run.lower().startswith("mailto:"):
         first, *more = re.split("[?&]", run[len("mailto:") :])
         return [first, *(part.partition("=")[2] or part for part in more if "@" in part)]
+    if "://" in run:
+        return [run]
     label, colon, rest = run.partition("@")[0].rpartition(":")
     if colon and rest:
         return [f"{label}:", *_parts(run[len(label) + 1 :])]

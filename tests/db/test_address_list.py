@@ -61,6 +61,11 @@ def test_what_is_no_address_says_why_and_keeps_what_was_typed() -> None:
         ("[lena@x.org](mailto:lena@x.org)", ["lena@x.org"]),
         ("Okafor, Ben, Jr. <ben@x.org>", ["ben@x.org Ben Okafor Jr."]),
         ("Ben Okafor, PhD <ben@x.org>", ["ben@x.org Ben Okafor PhD"]),
+        ("Okafor, Ben, Jr., Ph.D. <ben@x.org>", ["ben@x.org Ben Okafor Jr. Ph.D."]),
+        ("Okafor, Ben, M.Sc., MBA <ben@x.org>", ["ben@x.org Ben Okafor M.Sc. MBA"]),
+        ("Doe, John, M.D. <j@x.org>", ["j@x.org John M.D. Doe"]),
+        ("Doe, J.R., Jr. <j@x.org>", ["j@x.org J.R. Doe Jr."]),
+        ("<mailto:a@x.org>", ["a@x.org"]),
         ("Lena\tHartmann\tlena@x.org", ["lena@x.org Lena Hartmann"]),
         (
             "1\tLena\tHartmann\tlena@x.org\tTeam\n2\tBen\t\tben@x.org",
@@ -123,7 +128,22 @@ def test_the_addresses_are_found_in_what_people_paste(text: str, found: list[str
         ("le\u200bna@x.org", ["le\u200bna@x.org"]),
         ("Ann <ann @x.org>", ["@x.org"]),
         ('ann"x"@x.org', ["@x.org"]),
-        ("https://x.org/@lena", ["//x.org/@lena"]),
+        ("https://x.org/@lena", ["https://x.org/@lena"]),
+        ("https://www.tiktok.com/@lena.hartmann", ["https://www.tiktok.com/@lena.hartmann"]),
+        ("Blog: <https://medium.com/@lena.h>", ["https://medium.com/@lena.h"]),
+        ("Blog:https://medium.com/@lena.h", ["Blog:https://medium.com/@lena.h"]),
+        ("https://x.org/?u=a@x.org", ["https://x.org/?u=a@x.org"]),
+        ("https://x.org/?u=a@x.org&v=b@x.org", ["https://x.org/?u=a@x.org&v=b@x.org"]),
+        ("www.x.org/@lena.h", ["www.x.org/@lena.h"]),
+        ("//x.org/@lena.h, /@lena.h", ["//x.org/@lena.h", "/@lena.h"]),
+        ("anna.example.org, Carol <carol@x.org>", ["anna.example.org"]),
+        ("anna.h, Carol <carol@x.org>", ["anna.h"]),
+        ("anna at x.org, Carol <carol@x.org>", ["anna at x.org"]),
+        ("anna AT x, Carol <carol@x.org>", ["anna AT x"]),
+        ("anna(at)x.org, Carol <carol@x.org>", ["anna(at)x.org"]),
+        ("anna [at] x, Carol <carol@x.org>", ["anna [at] x"]),
+        ("anna, bernd, carl, dora <dora@x.org>", ["anna", "bernd", "carl"]),
+        ("anna, bernd, dora <dora@x.org>", ["anna", "bernd"]),
     ],
 )
 def test_what_holds_no_address_is_wrong(text: str, wrong: list[str]) -> None:
@@ -149,6 +169,17 @@ def test_each_address_on_a_line_of_its_own_is_said(many: list[str]) -> None:
     listed = address_list.parse("\n".join(many))
 
     assert len(listed.entries) + listed.repeated == len(many)
+
+
+def test_a_scheme_that_is_repeated_is_read_like_one() -> None:
+    assert emails(f"x@y.org <{'mailto:' * 100}a@x.org>") == ["x@y.org", "a@x.org"]
+
+
+@pytest.mark.parametrize("ballast", ["mailto:", "mailto://", "mailto:'", "("])
+def test_what_is_longer_than_any_address_is_wrong(ballast: str) -> None:
+    listed = address_list.parse(f"x@y.org <{ballast * 1_500}a@x.org>")
+
+    assert "x@y.org" in [entry.typed for entry in listed.good]
 
 
 def test_nothing_typed_is_nothing() -> None:
@@ -183,6 +214,7 @@ def test_reading_stops_at_the_first_entry_beyond_the_most() -> None:
         "\u200b",
         "@:",
         "mailto:",
+        "x@y.org <mailto:mailto:",
         "a:",
         "a@b/",
     ],
