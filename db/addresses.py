@@ -75,7 +75,7 @@ def _local_part(typed: str) -> str:
         raise NotAnAddress(by_field.ADDRESS_PARTS)
     if hidden := visible.hidden_in(typed):
         raise NotAnAddress(by_field.ADDRESS_HIDDEN.format(character=hidden))
-    if "://" in typed or local.endswith("/"):
+    if "://" in typed or local.endswith("/") or "?" in local.partition("/")[2]:
         raise NotAnAddress(by_field.ADDRESS_LINK)
     if "<" in typed or ">" in typed:
         raise NotAnAddress(by_field.ADDRESS_ALONE)

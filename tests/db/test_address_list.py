@@ -134,6 +134,7 @@ def test_the_addresses_are_found_in_what_people_paste(text: str, found: list[str
         ("Blog:https://medium.com/@lena.h", ["Blog:https://medium.com/@lena.h"]),
         ("https://x.org/?u=a@x.org", ["https://x.org/?u=a@x.org"]),
         ("https://x.org/?u=a@x.org&v=b@x.org", ["https://x.org/?u=a@x.org&v=b@x.org"]),
+        ("www.x.org/?u=a@x.org", ["www.x.org/?u=a@x.org"]),
         ("www.x.org/@lena.h", ["www.x.org/@lena.h"]),
         ("//x.org/@lena.h, /@lena.h", ["//x.org/@lena.h", "/@lena.h"]),
         ("anna.example.org, Carol <carol@x.org>", ["anna.example.org"]),
