@@ -69,9 +69,15 @@ KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     ROLE: (
         *("role", "roles", "user role", "member role", "organization role", "Rolle", "rol", "ruolo"),
-        *("rola", "roll", "роль", "角色"),
+        *("rola", "роль", "角色"),
     ),
 }
+# Those of other people, or those that nobody reads.
+_OTHERS_EMAIL: Final = re.compile(
+    "manager|supervisor|boss|recovery|secondary|invited|inviter|parent|guardian|vorgesetz|wiederherstell|sekundar"
+)
+# Only as they stand here: "S/N" numbers the rows.
+_EXACT: Final = frozenset(("sn",))
 _BRACKETED: Final = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|\{[^{}]*\}|<[^<>]*>|（[^（）]*）")
 
 
@@ -96,7 +102,7 @@ def places(cells: Sequence[str]) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     for place, cell in enumerate(cells):
-        if kind := _BY_LETTERS.get(letters(cell)):
+        if kind := _kind(cell):
             found.setdefault(kind, place)
     signed_in = found.pop(SIGN_IN, _only_email(cells))
     if signed_in is not None:
@@ -104,9 +110,25 @@ def places(cells: Sequence[str]) -> dict[str, int]:
     return found if EMAIL in found else {}
 
 
+def _kind(cell: str) -> str:
+    """What the column below this heading holds; "" for what isn't known, or isn't of the people listed."""
+    text = letters(cell)
+    if text in _EXACT and cell.strip() not in _EXACT:
+        return ""
+    kind = _BY_LETTERS.get(text, "")
+    return "" if kind in (EMAIL, SIGN_IN) and _is_others(cell) else kind
+
+
+def _is_others(cell: str) -> bool:
+    """Whether the heading, or what stands in its brackets, says that the addresses are those of others."""
+    return _OTHERS_EMAIL.search(_letters(cell[:200])) is not None
+
+
 def _only_email(cells: Sequence[str]) -> int | None:
     """The one column among others whose heading has "email" in it, like "Attendee Email"."""
     all_letters = [letters(cell) for cell in cells]
-    found = [place for place, text in enumerate(all_letters) if "email" in text]
+    found = [
+        place for place, text in enumerate(all_letters) if "email" in text and not _is_others(cells[place])
+    ]
     # A lone cell is a title: "Email list of the choir".
     return found[0] if len(found) == 1 and sum(map(bool, all_letters)) > 1 else None

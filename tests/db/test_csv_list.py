@@ -262,6 +262,39 @@ def test_the_apostrophe_before_a_formula_is_the_exports_own() -> None:
     assert people(csv_list.parse(content)) == ["+ada@x.example =Ada", "ben@x.example O'Neill"]
 
 
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "Manager Email",
+        "Email of manager",
+        "Email (manager)",
+        "Supervisor’s e-mail",
+        "Boss email",
+        "Recovery Email",
+        "Secondary email",
+        "Invited by email",
+        "Email of inviter",
+        "Parent/Guardian Email",
+        "E-Mail des Vorgesetzten",
+        "Wiederherstellungs-E-Mail",
+        "Sekundäre E-Mail",
+    ],
+)
+def test_a_column_of_other_peoples_addresses_is_never_read(heading: str) -> None:
+    with pytest.raises(Invalid, match="No heading"):
+        csv_list.parse(f"Name,{heading}\nAda,boss@x.example\n".encode())
+    assert headings.places([heading, "Name", "Attendee Email"]) == {"name": 1, "email": 2}
+    assert headings.places(["Name", heading, "Email (own)"]) == {"name": 0, "email": 2}
+    assert headings.places(["Name", heading, "Email"]) == {"name": 0, "email": 2}
+
+
+def test_a_serial_number_is_no_surname_and_a_roll_no_role() -> None:
+    for heading in ("S/N", "SN", "S.N.", "sn#", "Roll", "Roll No."):
+        assert headings.places([heading, "Name", "Email"]) == {"name": 1, "email": 2}
+
+    assert headings.places([" sn ", "mail"]) == {"last_name": 0, "email": 1}
+
+
 def test_names_lose_what_nobody_sees() -> None:
     content = "email,first_name,last_name\nada@x.example,\u202eA\u200bda,\u3164\n".encode()
 
