@@ -1,5 +1,6 @@
 """A CSV file of people to invite: an address in each row, and optionally names and a role. Pure."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from typing import Final
 
 from db import address_list, csv_text, headings, visible
 from db.address_list import AddressList, Entry
+from db.addresses import MAX_TYPED_CHARACTERS
 from db.csv_text import Record
 from db.headings import EMAIL, FIRST_NAME, LAST_NAME, NAME, ROLE
 from db.policy import WORKING, Invalid, Role
@@ -16,9 +18,12 @@ from messages import by_field
 MAX_ROWS: Final = 10_000
 # A title, blank lines and notes may stand above the headings.
 MAX_RECORDS_ABOVE: Final = 10
+# One address may stand several times in a cell, as its own name or a link; a cell of hundreds isn't read.
+MAX_ADDRESSES: Final = 4
 MAX_HEADINGS_NAMED: Final = 20
 MAX_HEADING_CHARACTERS: Final = 60
 _ROLES: Final = {word.lower(): role for role in Role for word in (role.value, role.label)}
+_LIKE_ADDRESS: Final = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 # Exports put an apostrophe before what a spreadsheet would take for a formula.
 _FORMULAS: Final = ("'=", "'+", "'-", "'@")
 
@@ -135,10 +140,20 @@ def _line_break(record: Record, columns: Columns) -> int:
     for place, line, lines in record.broken():
         ours = place in read or not columns.headed
         rows = any(text.count(columns.delimiter) >= columns.separators for text in lines)
+        rows = rows or any(_is_row(text, columns) for text in lines[1:])
         if (rows and columns.separators) or (ours and any("@" in text for text in lines)):
             raise csv_text.stray_quote(line)
         found = found or (line if ours else 0)
     return found
+
+
+def _is_row(text: str, columns: Columns) -> bool:
+    """Whether a line in a cell has an address where that of a row would be."""
+    place = columns.places.get(EMAIL, 0)
+    cells = text.split(columns.delimiter, place + 1)
+    return len(cells) > max(place, 1) and bool(
+        _LIKE_ADDRESS.fullmatch(cells[place].rpartition("<")[2].strip())
+    )
 
 
 def _row(record: Record, columns: Columns) -> Entry:
@@ -173,13 +188,15 @@ def _cell(cells: list[str], place: int) -> str:
 
 def _addressed(cell: str, record: Record) -> Entry:
     """The address in a cell; without one, the entry shows what else the row holds."""
-    if "<" in cell:
+    if "<" in cell and len(cell) <= MAX_TYPED_CHARACTERS and max(map(cell.count, "<@")) <= MAX_ADDRESSES:
         # `Lena Hartmann <lena@example.org>`
         found = address_list.parse(cell, most=1).entries
         entry = found[0] if len(found) == 1 else address_list.entry(cell)
     else:
         others = " ".join(filter(None, map(visible.name, record.cells)))
-        entry = address_list.entry(cell, shown=cell or others)
+        # Spreadsheets put an apostrophe before what they shall take for text.
+        bare = cell if cell.endswith("'") else cell.removeprefix("'")
+        entry = address_list.entry(bare, shown=cell or others)
     typed = entry.address.email if entry.address else entry.typed
     return replace(entry, typed=typed, line=record.line)
 
@@ -193,8 +210,8 @@ def _addresses(record: Record) -> Iterator[Entry]:
 
 def _names(first_name: str, last_name: str, name: str) -> tuple[str, str] | None:
     """First and last name; what has no column of its own is taken from the full name. None for nothing."""
-    first_name, last_name = visible.name(first_name), visible.name(last_name)
-    if name and "@" not in name and not (first_name and last_name):
+    first_name, last_name = _name(first_name), _name(last_name)
+    if _name(name) and not (first_name and last_name):
         if not first_name and not last_name:
             return address_list.split_name(name)
         words = " ".join(address_list.split_name(name)).strip()
@@ -205,3 +222,8 @@ def _names(first_name: str, last_name: str, name: str) -> tuple[str, str] | None
         return None
     most = address_list.MAX_NAME_CHARACTERS
     return first_name[:most], last_name[:most]
+
+
+def _name(text: str) -> str:
+    """The text as a name; "" for an address, a number or a dash."""
+    return visible.name(text) if "@" not in text and any(map(str.isalpha, text)) else ""

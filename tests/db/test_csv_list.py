@@ -1,6 +1,7 @@
 """A CSV file of people to invite."""
 
 import codecs
+import time
 
 import pytest
 
@@ -211,6 +212,10 @@ def test_a_row_with_more_cells_than_columns_is_wrong() -> None:
         ('email,first_name\na@x.example,A\nb@x.example, "B\nc@x.example,C\n', 3),
         ('email,first_name\r\na@x.example,"A\r\nb@x.example,B\r\n', 2),
         ('a@x.example,A\nb@x.example,"B\nc@x.example,C\n', 2),
+        ('email,name,note\na@x.example,A,"x\nb@x.example,B\nc@x.example,C"\nd@x.example,D,\n', 2),
+        ('name,email,note,x\nA,a@x.example,,\nA,a@x.example,"x\nB,<b@x.example>\n",y\n', 3),
+        ('email,name,note\n<a@x.example>,A,"x\nBen Okafor <b@x.example>,B"\n', 2),
+        ('note;email;name\n"x\ny;b@x.example";c@x.example;C\n', 2),
         ("email,first_name\n" + 'b@x.example,"B\n' + "c@x.example,Cleo\n" * 20_000, 2),
     ],
 )
@@ -234,9 +239,12 @@ def test_a_line_break_in_a_cell_that_is_read_is_wrong_on_its_line(row: str) -> N
 
 
 def test_a_line_break_in_another_cell_is_fine() -> None:
-    content = b'email,note,role\nada@x.example,"likes cats,\nand dogs",AN\nben@x.example,,MA\n'
+    content = (
+        b'email,note,role\nada@x.example,"likes cats,\nand dogs",AN\nben@x.example,,MA\n'
+        b'cleo@x.example,"ask b@x.example,\nor c@x.example",\n'
+    )
 
-    assert [entry.line for entry in csv_list.parse(content).good] == [2, 4]
+    assert [entry.line for entry in csv_list.parse(content).good] == [2, 4, 5]
 
 
 def test_a_quotation_mark_inside_a_cell_is_itself() -> None:
@@ -260,6 +268,51 @@ def test_the_apostrophe_before_a_formula_is_the_exports_own() -> None:
     content = b"email,first_name\n'+ada@x.example,'=Ada\n'ben@x.example',O'Neill\n"
 
     assert people(csv_list.parse(content)) == ["+ada@x.example =Ada", "ben@x.example O'Neill"]
+
+
+def test_the_apostrophe_before_an_address_is_dropped_as_when_pasted() -> None:
+    content = b"email,last_name\n'ada@x.example,'t Hooft\n\"'ben@x.example\",O'Neill\no'hara@x.example,\n"
+
+    assert people(csv_list.parse(content)) == [
+        "ada@x.example 't Hooft",
+        "ben@x.example O'Neill",
+        "o'hara@x.example",
+    ]
+    assert people(csv_list.parse(b"'ada@x.example\n")) == ["ada@x.example"]
+
+
+@pytest.mark.parametrize("text", ["ada@x.example", "@ada", "17", "-", "***"])
+@pytest.mark.parametrize("heading", ["First name", "Last name", "Name"])
+def test_an_address_and_what_has_no_letter_is_no_name(heading: str, text: str) -> None:
+    assert people(csv_list.parse(f"{heading},email\n{text},ada@x.example\n".encode())) == ["ada@x.example"]
+
+
+@pytest.mark.parametrize("cell", ["a <b@x.org>" * 90, "a <b@c>" * 140, "<a" * 490, "<@" * 490, "a <" * 2_000])
+def test_ten_megabytes_of_long_cells_are_read_within_seconds(cell: str) -> None:
+    row = f"{cell},A\n"
+    content = ("email,name\n" + row * min(9_999, 10_000_000 // len(row))).encode()
+    begun = time.process_time()
+
+    listed = csv_list.parse(content)
+
+    assert time.process_time() - begun < 3
+    assert not listed.good
+
+
+def test_notes_of_a_million_lines_are_read_within_seconds() -> None:
+    note = "a@b,x\n" * 15_000
+    begun = time.process_time()
+
+    listed = csv_list.parse(("email,name,x,note\n" + f'a@x.example,A,,"{note}"\n' * 60).encode())
+
+    assert time.process_time() - begun < 5
+    assert len(listed.good) == 1
+
+
+def test_an_address_in_a_long_cell_is_wrong() -> None:
+    (wrong,) = csv_list.parse(f"email\n{'Ada ' * 250}<ada@x.example>\n".encode()).entries
+
+    assert "at most 254" in wrong.why
 
 
 @pytest.mark.parametrize(
