@@ -81,8 +81,9 @@ async def test_a_url_without_the_name_of_a_database_is_refused(empty_database_ur
 
     for path in (server, server.removesuffix("/"), f"{server}/"):
         assert "names no database" in await refusal(f"{path}?{options}" if options else path), path
-    named = f"?{options}&dbname={name_of(empty_database_url)}"
-    assert "names no database" in await refusal(f"{server.removesuffix('/')}?{options}&dbname=")
+    more = f"{options}&" if options else ""
+    named = f"?{more}dbname={name_of(empty_database_url)}"
+    assert "names no database" in await refusal(f"{server.removesuffix('/')}?{more}dbname=")
     assert "names no database" in await refusal(f"{server}{named}")
 
     engine.use(f"{server.removesuffix('/')}{named}")
