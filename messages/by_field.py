@@ -104,6 +104,7 @@ FILE_NO_SUCH_ROLE: Final = {
 }
 
 # Members, and handing over.
+FILTER_NOT_READ: Final = "The filter of the list couldn't be read. Open the list again."
 SELECT_SOMEBODY: Final = "Select somebody first."
 WHO_HAD_WHICH_ROLE: Final = "Write who had which role as number and code, like 17:RE."
 ENTER_A_DAY: Final = "Enter a day as year, month and day, like 2026-12-06."

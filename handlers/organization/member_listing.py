@@ -7,8 +7,11 @@ from db.directory import Filter
 from db.policy import Invalid
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest
+from messages import by_field
 
 PATH: Final = "/organization/members"
+PARAMETERS: Final = frozenset({"q", "role", "sort", "link", "after", "before"})
+MOST_FIELDS: Final = 100
 
 
 def present_filter(request: AnyRequest, form: Form | None = None) -> Filter:
@@ -29,9 +32,20 @@ def present_filter(request: AnyRequest, form: Form | None = None) -> Filter:
 def filter_in(query: str) -> Filter:
     """The filter of a query string; everybody when it can't be read."""
     try:
-        return Filter.parse(parse_qs(query, max_num_fields=100))
+        return Filter.parse(parse_qs(query, max_num_fields=MOST_FIELDS))
     except (Invalid, ValueError):
         return Filter()
+
+
+def parameters_in(query: str) -> dict[str, list[str]]:
+    """The parameters of a list's query string, to decide on all of it. Raises Invalid unless each is known."""
+    try:
+        found = parse_qs(query, strict_parsing=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise Invalid({"filter": [by_field.FILTER_NOT_READ]}) from None
+    if found.keys() - PARAMETERS:
+        raise Invalid({"filter": [by_field.FILTER_NOT_READ]})
+    return found
 
 
 def path_of(chosen: Filter) -> str:

@@ -22,7 +22,7 @@ from handlers.http.paths import row_id
 from handlers.http.rendering import Undo
 from handlers.organization import rows as member_rows
 from handlers.organization import spreadsheet
-from handlers.organization.member_listing import PATH, filter_in, path_of, present_filter
+from handlers.organization.member_listing import PATH, filter_in, parameters_in, path_of, present_filter
 from handlers.organization.sharing import invite_address
 from handlers.organization.wording import back_sentence, bulk_sentence, change_sentence, count_sentence
 from messages import by_field, refusals
@@ -107,7 +107,7 @@ class MembersController(Controller):
             form.check()
             assert role is not None, "checked"
             if form["all"]:
-                return await _ask(request, chosen, role)
+                return await _ask(request, await _parse(parameters_in(form["filter"])), role)
             changes = await members.change_roles(access.actor_of(current, request), member_ids=ids, role=role)
         except (Invalid, Refused) as error:
             if rendering.wants_fragment(request):

@@ -114,6 +114,36 @@ async def test_all_of_nobody_is_an_error(site: Site) -> None:
     assert (await ask_for_all(olga, "MA", "", htmx=True)).status_code == 422
 
 
+@ON_SQLITE
+@pytest.mark.parametrize("htmx", [False, True])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "role=BOGUS",
+        "role=NO&role=BOGUS",
+        "link=abc",
+        "link=999",
+        "q=a&q=b",
+        "role=NO&sort=bogus",
+        f"q={'a' * 300}",
+        "q=a%FF",
+        "rolle=NO",
+        "?role=NO",
+        "role",
+        "&".join(["role=NO"] * 101),
+    ],
+)
+async def test_all_of_a_list_that_cannot_be_read_is_nobody(site: Site, shown: str, htmx: bool) -> None:
+    await site.person("ada")
+    olga = await site.sign_in("olga")
+
+    answer = await ask_for_all(olga, "DI", shown, htmx=htmx)
+
+    assert answer.status_code == 422
+    assert tree(answer).all(id="everybody") == []
+    assert toast(answer)
+
+
 # Several, in words
 
 
