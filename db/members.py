@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from db import (
     activity,
@@ -137,9 +138,14 @@ async def change_role(actor: Actor, *, member_id: int, role: Role) -> RoleChange
     return change
 
 
-async def change_roles(actor: Actor, *, member_ids: Sequence[int], role: Role) -> list[RoleChange]:
-    """The same for several members: all or nothing."""
-    return await _written(actor, dict.fromkeys(member_ids, role))
+async def change_roles(
+    actor: Actor, *, member_ids: Sequence[int], role: Role, before: Mapping[int, Role] | None = None
+) -> list[RoleChange]:
+    """The same for several members: all or nothing.
+
+    before: the roles that they must still have; Refused when one of them has another by now.
+    """
+    return await _written(actor, dict.fromkeys(member_ids, role), before=before or {})
 
 
 async def take_back(actor: Actor, *, given: Role, before: Mapping[int, Role]) -> list[RoleChange]:
@@ -151,15 +157,22 @@ async def take_back(actor: Actor, *, given: Role, before: Mapping[int, Role]) ->
     return await _written(actor, before, given)
 
 
-async def _written(actor: Actor, wanted: Mapping[int, Role], given: Role | None = None) -> list[RoleChange]:
+async def _written(
+    actor: Actor,
+    wanted: Mapping[int, Role],
+    given: Role | None = None,
+    before: Mapping[int, Role] = MappingProxyType({}),
+) -> list[RoleChange]:
     if not wanted:
         raise Invalid({"member": [by_field.SELECT_SOMEBODY]})
-    changes = await engine.write(_change_roles, actor, dict(sorted(wanted.items())), given)
+    changes = await engine.write(_change_roles, actor, dict(sorted(wanted.items())), given, before)
     outbox.wake()
     return changes
 
 
-async def _change_roles(actor: Actor, wanted: Mapping[int, Role], given: Role | None) -> list[RoleChange]:
+async def _change_roles(
+    actor: Actor, wanted: Mapping[int, Role], given: Role | None, expected: Mapping[int, Role]
+) -> list[RoleChange]:
     if given is not None:
         # Invitations may come back: all inviting goes one after the other behind the organization's row.
         await engine.rows(f"SELECT id FROM organization{engine.for_update()}")
@@ -168,10 +181,12 @@ async def _change_roles(actor: Actor, wanted: Mapping[int, Role], given: Role | 
     newest = await activity.newest_role_changes(tuple(wanted)) if given else {}
     for member_id, role in wanted.items():
         reason = policy.why_not_assigned(actor.id, acting, member_id, had[member_id], role)
+        if reason is None and expected.get(member_id, had[member_id]) is not had[member_id]:
+            reason = refusals.CHANGED_AFTER_ASKING
         if reason is None and given is not None:
             reason = _why_not_undone(given, had[member_id], role, *newest.get(member_id, (0, "")))
         if reason is not None:
-            raise Refused(await _about(member_id, reason, alone=len(wanted) == 1))
+            raise Refused(await _about(member_id, reason, alone=len(wanted) == 1 and not expected))
         if had[member_id] is not role:
             changed.setdefault(role, {})[member_id] = had[member_id]
     now = clock.now()

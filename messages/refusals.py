@@ -67,6 +67,7 @@ NO_PASSWORD_LINK: Final = "You may not make a password link for this member."
 
 # Members and ownership.
 NOT_TAKEN_BACK: Final = "Their role was changed once more meanwhile, so this wasn't taken back."
+CHANGED_AFTER_ASKING: Final = "Their role was changed after you were asked. Look at the list again."
 TOO_LATE_TO_UNDO: Final = "Too late to undo."
 NO_NAME_KEPT: Final = "The activity log keeps no name of this person; perhaps it was erased already."
 NO_SUCH_MEMBER: Final = "There is no such member."

@@ -38,7 +38,7 @@ def filter_in(query: str) -> Filter:
 
 
 def parameters_in(query: str) -> dict[str, list[str]]:
-    """The parameters of a list's query string, to decide on all of it. Raises Invalid unless each is known."""
+    """The parameters of a list's query string, for a decision on all of it. Raises Invalid for any other."""
     try:
         found = parse_qs(query, strict_parsing=True, errors="strict", max_num_fields=MOST_FIELDS)
     except ValueError:

@@ -102,13 +102,14 @@ class MembersController(Controller):
     async def change_roles(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, "role", "filter", "all")
         role, ids = form.role(), [row_id(value) for value in form.several("member")]
-        chosen = filter_in(form["filter"])
+        before, chosen = _before(form), filter_in(form["filter"])
         try:
             form.check()
             assert role is not None, "checked"
             if form["all"]:
                 return await _ask(request, await _parse(parameters_in(form["filter"])), role)
-            changes = await members.change_roles(access.actor_of(current, request), member_ids=ids, role=role)
+            actor = access.actor_of(current, request)
+            changes = await members.change_roles(actor, member_ids=ids, role=role, before=before)
         except (Invalid, Refused) as error:
             if rendering.wants_fragment(request):
                 raise
@@ -250,8 +251,8 @@ def _undo(changes: Sequence[RoleChange]) -> Undo | None:
 
 
 def _before(form: Form) -> dict[int, Role]:
-    """Who had which role, from fields like before=17:RE."""
-    pairs = [value.partition(":") for value in form.several("before")]
+    """Who had which role, from fields like before=17:RE, or of several people in one: 17:RE 18:AN."""
+    pairs = [pair.partition(":") for value in form.several("before") for pair in value.split(" ")]
     roles = {role.value: role for role in Role}
     if not all(code in roles for _, _, code in pairs):
         form.wrong("before", by_field.WHO_HAD_WHICH_ROLE)

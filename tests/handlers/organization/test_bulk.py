@@ -58,6 +58,14 @@ def named(answer: httpx.Response) -> list[int]:
     return [int(field["value"]) for field in tree(answer).one(id="everybody").all("input", name="member")]
 
 
+def sent_by(answer: httpx.Response) -> dict[str, list[str]]:
+    """What the form of the question sends."""
+    fields: dict[str, list[str]] = {}
+    for field in tree(answer).one(id="everybody").one("form").all("input"):
+        fields.setdefault(field["name"], []).append(field["value"])
+    return fields
+
+
 @pytest.mark.parametrize("htmx", [False, True])
 async def test_all_of_a_list_get_a_role_after_a_question_with_their_number(site: Site, htmx: bool) -> None:
     annotators = [await site.person(f"ann{number}", Role.ANNOTATOR) for number in range(60)]
@@ -142,6 +150,49 @@ async def test_all_of_a_list_that_cannot_be_read_is_nobody(site: Site, shown: st
     assert answer.status_code == 422
     assert tree(answer).all(id="everybody") == []
     assert toast(answer)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("htmx", [False, True])
+async def test_what_was_decided_after_the_question_stands(site: Site, htmx: bool, count: int) -> None:
+    names = [f"p{number}" for number in range(count)]
+    first, *_ = [await site.person(name) for name in names]
+    olga = await site.sign_in("olga")
+    asked = await ask_for_all(olga, "AN", "role=NO", htmx=htmx)
+    fields = sent_by(asked)
+    await members.change_role(the_owner(site), member_id=first, role=Role.DEACTIVATED)
+
+    answer = await (olga.press if htmx else olga.submit)(f"{PATH}/roles", fields)
+
+    assert answer.status_code == 409
+    assert toast(answer) == (
+        "Nothing was changed, because of P0:"
+        " Their role was changed after you were asked. Look at the list again."
+    )
+    assert [await site.role_of(name) for name in names] == [Role.DEACTIVATED, *[Role.PENDING] * (count - 1)]
+
+
+@ON_SQLITE
+async def test_as_many_as_a_question_may_name_are_changed(site: Site) -> None:
+    await engine.write(seed.insert, [seed.row(1, "AN", f"a{number}@example.org") for number in range(500)])
+    olga = await site.sign_in("olga")
+    asked = await ask_for_all(olga, "MA", "", htmx=True)
+
+    answer = await olga.press(f"{PATH}/roles", sent_by(asked))
+
+    assert toast(answer) == "500 people are Managers now."
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("before", ["17", "17:ZZ", "17:NO 17:NO", "17:NO  18:NO", ":"])
+async def test_who_had_which_role_must_be_readable(site: Site, before: str) -> None:
+    ada = await site.person("ada")
+    olga = await site.sign_in("olga")
+
+    answer = await olga.press(f"{PATH}/roles", member=str(ada), role="AN", before=before)
+
+    assert answer.status_code == 422
+    assert await site.role_of("ada") is Role.PENDING
 
 
 # Several, in words
