@@ -165,7 +165,7 @@ def _row(record: Record, columns: Columns) -> Entry:
     if any(_has_control_characters(text) for text in texts.values()):
         entry = address_list.refused(entry, by_field.CONTROL_CHARACTERS)
     if any(map(visible.trimmed, record.cells[columns.width :])):
-        more = by_field.FILE_MORE_CELLS.format(cells=len(record.cells), columns=columns.width)
+        more = by_field.FILE_MORE_CELLS.format(columns.width, cells=len(record.cells))
         entry = address_list.refused(entry, more)
     word = texts.get(ROLE, "")
     role = _ROLES.get(word.lower())

@@ -94,7 +94,10 @@ FILE_STRAY_QUOTE: Final = (
 FILE_LINE_BREAK: Final = (
     "A quotation mark opens here, and the cell goes on in the next line. Put it on one line."
 )
-FILE_MORE_CELLS: Final = "This row has {cells} cells, but there are {columns} columns."
+FILE_MORE_CELLS: Final = Plural(
+    "This row has {cells} cells, but there is 1 column.",
+    "This row has {cells} cells, but there are {count} columns.",
+)
 FILE_TOO_LONG: Final = "The file has more than {most:,} rows. Split it."
 FILE_NO_ROLE: Final = "“{word}” is no role to invite to; use Annotator, Reviewer, Manager or Administrator."
 FILE_NO_SUCH_ROLE: Final = {

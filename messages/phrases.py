@@ -84,6 +84,12 @@ BELOW_DOMAIN: Final = "below {domain}"
 AT_MORE_DOMAINS: Final = Plural("at one more domain", "at one of {count:,} more domains")
 ONE_OR_THE_LAST: Final = "{others} or {last}"
 
+# The question before all of a list get a role, and its button.
+GIVE_ROLE_ASK: Final = Plural("Give 1 person the role {role}?", "Give {count:,} people the role {role}?")
+GIVE_ROLE: Final = Plural("Change 1 person", "Change {count:,} people")
+DEACTIVATE_ASK: Final = Plural("Deactivate 1 person?", "Deactivate {count:,} people?")
+DEACTIVATE: Final = Plural("Deactivate 1 person", "Deactivate {count:,} people")
+
 BROWSER_ON_SYSTEM: Final = "{browser} on {system}"
 UNNAMED_PROGRAM: Final = "An unnamed program"
 QR_CODE: Final = "QR code of the invite link"

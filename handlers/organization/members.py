@@ -24,7 +24,13 @@ from handlers.organization import rows as member_rows
 from handlers.organization import spreadsheet
 from handlers.organization.member_listing import PATH, filter_in, parameters_in, path_of, present_filter
 from handlers.organization.sharing import invite_address
-from handlers.organization.wording import back_sentence, bulk_sentence, change_sentence, count_sentence
+from handlers.organization.wording import (
+    back_sentence,
+    bulk_question,
+    bulk_sentence,
+    change_sentence,
+    count_sentence,
+)
 from messages import by_field, refusals
 
 # The id of the list in the pages.
@@ -153,7 +159,10 @@ def _history(request: AnyRequest, chosen: Filter) -> dict[str, str]:
 
 
 async def _ask(request: AnyRequest, chosen: Filter, role: Role) -> Response[bytes]:
-    """Asks before everybody whom the list shows gets this role; the question's form names each of them."""
+    """Asks before everybody whom the list shows gets this role; the question's form names each of them.
+
+    Who has it already isn't asked about.
+    """
     # Two more, whom nobody changes in a list: who looks, and the Owner.
     me, found = _me(request), await directory.everybody(chosen, MOST_AT_ONCE + 2)
     rows = [row for row in found if policy.why_untouchable(me.id, me.role, row.id, Role(row.role)) is None]
@@ -161,11 +170,22 @@ async def _ask(request: AnyRequest, chosen: Filter, role: Role) -> Response[byte
         raise Refused(refusals.TOO_MANY_AT_ONCE.format(most=MOST_AT_ONCE))
     if not rows:
         raise Invalid({"member": [by_field.SELECT_SOMEBODY]})
+    if reason := policy.why_not_assigned(me.id, me.role, rows[0].id, Role(rows[0].role), role):
+        raise Refused(reason)
+    others = [row for row in rows if Role(row.role) is not role]
+    if not others:
+        unchanged = [RoleChange(row=row, before=role) for row in rows]
+        return await _changed_several(request, chosen, bulk_sentence(unchanged, role))
+    question, button = bulk_question(len(others), role)
     context: dict[str, Any] = {
-        "rows": rows,
+        "rows": others,
         "role": role,
+        "question": question,
+        "button": button,
         "back": chosen.address(),
-        "left_out": len(found) - len(rows),
+        "has_me": any(row.id == me.id for row in found),
+        "has_owner": any(row.role == Role.OWNER and row.id != me.id for row in found),
+        "has_already": len(others) < len(rows),
     }
     if rendering.wants_fragment(request):
         headers = {"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML"}

@@ -128,6 +128,15 @@ def bulk_sentence(changes: Sequence[RoleChange], role: Role) -> str:
     return toasts.ARE_ROLE_NOW.format(changed, role=role.label, roles=role.plural)
 
 
+def bulk_question(count: int, role: Role) -> tuple[str, str]:
+    """What is asked before all of a list get a role, and what its button says."""
+    asks = (phrases.GIVE_ROLE_ASK, phrases.GIVE_ROLE)
+    if role is Role.DEACTIVATED:
+        asks = (phrases.DEACTIVATE_ASK, phrases.DEACTIVATE)
+    question, button = (sentence.format(count, role=role.label) for sentence in asks)
+    return question, button
+
+
 def back_sentence(changes: Sequence[RoleChange]) -> str:
     """What the toast says after a change was taken back."""
     if len(changes) == 1:

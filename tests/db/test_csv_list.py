@@ -195,6 +195,19 @@ def test_a_row_with_more_cells_than_columns_is_wrong() -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("email\na@example.org,x", "This row has 2 cells, but there is 1 column."),
+        ("email,name\na@example.org,x,y", "This row has 3 cells, but there are 2 columns."),
+    ],
+)
+def test_columns_are_counted_in_words(content: str, why: str) -> None:
+    (wrong,) = csv_list.parse(content.encode()).entries
+
+    assert wrong.why == why
+
+
+@pytest.mark.parametrize(
     ("text", "line"),
     [
         ('email,first_name\na@x.example,"A\nb@x.example,B\n', 2),

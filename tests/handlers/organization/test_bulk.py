@@ -152,6 +152,79 @@ async def test_all_of_a_list_that_cannot_be_read_is_nobody(site: Site, shown: st
     assert toast(answer)
 
 
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("before", "role", "question", "button"),
+    [
+        (["AN"], "MA", "Give 1 person the role Manager?", "Change 1 person"),
+        (["AN", "MA"], "MA", "Give 1 person the role Manager?", "Change 1 person"),
+        (["AN", "NO", "MA"], "MA", "Give 2 people the role Manager?", "Change 2 people"),
+        (["AN", "DI"], "DI", "Deactivate 1 person?", "Deactivate 1 person"),
+        (["AN", "NO"], "DI", "Deactivate 2 people?", "Deactivate 2 people"),
+    ],
+)
+async def test_the_question_counts_those_who_would_change(
+    site: Site, before: list[str], role: str, question: str, button: str
+) -> None:
+    ids = [await site.person(f"p{number}", Role(code)) for number, code in enumerate(before)]
+    olga = await site.sign_in("olga")
+
+    asked = await ask_for_all(olga, role, "q=p&role=AN&role=MA&role=NO&role=DI", htmx=True)
+
+    dialog = tree(asked).one(id="everybody")
+    assert dialog.one(id="everybody-ask").text == question
+    assert dialog.one("form").one("button").text == button
+    assert sorted(named(asked)) == [id for id, code in zip(ids, before, strict=True) if code != role]
+    assert ("Who has this role already isn't counted." in dialog.text) is (role in before)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("shown", "sentence"),
+    [
+        ("", "You and the Owner can't be changed here"),
+        ("q=owner", "The Owner can't be changed here"),
+        ("q=alma", "You can't be changed here"),
+    ],
+)
+async def test_the_question_says_who_is_left_out(site: Site, shown: str, sentence: str) -> None:
+    await site.person("alma", Role.ADMINISTRATOR)
+    await site.person("ownerson")
+    await site.person("almaria")
+    await engine.write(
+        engine.execute, "UPDATE member SET search_key = search_key || ' owner' WHERE role = 'OW'"
+    )
+    alma = await site.sign_in("alma")
+
+    assert sentence in tree(await ask_for_all(alma, "AN", shown, htmx=True)).one(id="everybody").text
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("htmx", [False, True])
+async def test_nothing_is_asked_when_all_have_the_role_already(site: Site, htmx: bool) -> None:
+    for name in ("ada", "bob"):
+        await site.person(name, Role.ANNOTATOR)
+    olga = await site.sign_in("olga")
+
+    answer = await ask_for_all(olga, "AN", "role=AN", htmx=htmx)
+    shown = answer if htmx else await olga.get(PATH)
+
+    assert answer.status_code == (200 if htmx else 303)
+    assert toast(shown) == "All of them were Annotators already."
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("htmx", [False, True])
+async def test_ownership_is_refused_before_any_question(site: Site, htmx: bool) -> None:
+    await site.person("ada", Role.ANNOTATOR)
+    olga = await site.sign_in("olga")
+
+    answer = await ask_for_all(olga, "OW", "role=AN", htmx=htmx)
+
+    assert answer.status_code == 409
+    assert toast(answer) == "Owner is never assigned: the Owner hands ownership over."
+
+
 @pytest.mark.parametrize("count", [1, 4])
 @pytest.mark.parametrize("htmx", [False, True])
 async def test_what_was_decided_after_the_question_stands(site: Site, htmx: bool, count: int) -> None:
