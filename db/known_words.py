@@ -40,7 +40,9 @@ def left(password: str, about: Iterable[str]) -> str | None:
 
     Years, seasons, months and signs at the ends of what is left are taken off too.
     """
-    runs = _runs(about)
+    # Three digits that could be read as a short name come up by chance.
+    shortest = SHORTEST_WORD if any(map(_is_letter, password)) else RUN
+    runs = {run for run in _runs(about) if len(run) >= shortest}
     covered = [False] * len(password)
     for backwards in (False, True):
         text = password[::-1] if backwards else password

@@ -87,21 +87,30 @@ def _verify(stored: str, password: str) -> bool:
 def _why_guessable(password: str, about: tuple[str, ...]) -> str:
     """Why somebody would guess it, "" if hardly anybody would."""
     left = known_words.left(password, about)
-    if left is not None and (len(left) < known_words.LEAST_LEFT or _score(left, about) < LEAST_SCORE):
+    if left is not None and _is_little(left, about):
         return by_field.MADE_OF_KNOWN
-    if _is_common(password) or _score(password, about) < LEAST_SCORE:
+    if _is_common(password, about) or _score(password, about) < LEAST_SCORE:
         return by_field.GUESSED_PASSWORD
     return ""
 
 
-def _is_common(password: str) -> bool:
-    """Whether it is a common password (zxcvbn's list), also with trimmings around it, or trimmings alone."""
+def _is_little(left: str, about: tuple[str, ...]) -> bool:
+    """Whether what is left of a password is too short, or easily guessed."""
+    return len(left) < known_words.LEAST_LEFT or _score(left, about) < LEAST_SCORE
+
+
+def _is_common(password: str, about: tuple[str, ...]) -> bool:
+    """Whether it is a common password (zxcvbn's list), also with trimmings around it, or hardly more than
+    trimmings.
+    """
     from zxcvbn.matching import RANKED_DICTIONARIES
 
     bare = unicodedata.normalize("NFKD", known_words.bare(password)).casefold()
     plain = "".join(sign for sign in bare if sign.isalnum())
     if len(plain) < SHORTEST_COMMON:
-        return known_words.TRIMMINGS.search(password) is not None
+        # Digits and signs count here: a year comes up in many a row of random digits.
+        rest, trimmings = known_words.TRIMMINGS.subn("", password)
+        return trimmings > 0 and _is_little(rest, about)
     return plain in RANKED_DICTIONARIES["passwords"]
 
 

@@ -44,6 +44,7 @@ MADE_OF_KNOWN: Final = (
     "lindenhof kxqz",
     "Lindenhof Hamburg",
     "Lindenhofstraße 7",
+    "1483114831!!",
 )
 # Enough is left, or none of the known words is in it.
 OTHERS: Final = (
@@ -57,4 +58,14 @@ OTHERS: Final = (
     "🏮🌊🟣4️⃣🏮🌊🟣4️⃣x!y",
     "tri€dlor mub",
     "jm jm quiet harbour swans",
+)
+# Drawn by a generator from digits and signs: a year among them is no trimming,
+# and three that could be read as initials, like 178 for ltb, are no known word.
+DRAWN: Final = (
+    "8395 2041 7736 1284 5567 9021",
+    "5821-1973-6640-2918-7753",
+    "#8!2044?&9(3)*7%1+5=",
+    "730519948261",
+    "+38 1987 604 52",
+    "9178 7032 5117 8363 2595",
 )

@@ -342,9 +342,10 @@ function runsOf(about) {
 }
 function madeOfKnown(password, about) {
   const [typed, runs, covered] = [[...password], runsOf(about), new Set()];
+  const sizes = /\p{L}/u.test(password) ? [3, 4, 5] : [5]; // Three digits that could be read as a short name come up by chance.
   for (const backwards of [false, true]) for (const read of [signs, {}]) {
     const { letters, spans } = fold(backwards ? [...typed].reverse() : typed, read);
-    for (const size of [3, 4, 5]) for (let at = 0; at + size <= letters.length; at++) if (runs.has(letters.slice(at, at + size).join(""))) {
+    for (const size of sizes) for (let at = 0; at + size <= letters.length; at++) if (runs.has(letters.slice(at, at + size).join(""))) {
       for (let place = spans[at][0]; place < spans[at + size - 1][1]; place++) covered.add(backwards ? typed.length - 1 - place : place);
     }
   }

@@ -30,11 +30,13 @@ async def test_the_page_and_the_server_agree_on_what_is_made_of_known_words(site
     )
 
     said = {}
-    for password in (*known.MADE_OF_KNOWN, *known.OTHERS):
+    for password in (*known.MADE_OF_KNOWN, *known.OTHERS, *known.DRAWN):
         await page.get_by_label("Password", exact=True).fill(password)
         said[password] = await page.get_by_text(WARNING).is_visible()
 
-    assert said == dict.fromkeys(known.MADE_OF_KNOWN, True) | dict.fromkeys(known.OTHERS, False)
+    assert said == (
+        dict.fromkeys(known.MADE_OF_KNOWN, True) | dict.fromkeys((*known.OTHERS, *known.DRAWN), False)
+    )
 
 
 async def test_the_warning_follows_what_is_typed_in_other_fields(site: Site, desk: Desk) -> None:

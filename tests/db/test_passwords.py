@@ -1,6 +1,7 @@
 """Which passwords are accepted, and what a burst of them costs others."""
 
 import asyncio
+import random
 import time
 
 import argon2
@@ -64,6 +65,33 @@ async def test_what_is_made_of_known_words_is_refused(made_of_known: str) -> Non
 @pytest.mark.parametrize("other", known.OTHERS)
 async def test_a_passphrase_may_hold_a_known_word(other: str) -> None:
     assert await passwords.why_refused(other, (*known.JOERG, *known.INSTALLATION)) == []
+
+
+@pytest.mark.parametrize("drawn", known.DRAWN)
+async def test_a_year_among_random_digits_is_no_trimming(drawn: str) -> None:
+    assert await passwords.why_refused(drawn, (*known.JOERG, *known.INSTALLATION)) == []
+
+
+async def test_random_digits_are_accepted() -> None:
+    dice = random.Random(8)
+    drawn = ["".join(dice.choices("0123456789", k=24)) for _ in range(200)]
+
+    assert [text for text in drawn if await passwords.why_refused(text, ())] == []
+
+
+@pytest.mark.parametrize(
+    "weak",
+    [
+        "2024-2025-2026",
+        "1985 1987 1990!",
+        "Winter 2025/2026",
+        "12.March.1987",
+        "Winter2026!!!!!!!!!",
+        "Sommer2026 12345678",
+    ],
+)
+async def test_years_and_seasons_alone_are_refused(weak: str) -> None:
+    assert await passwords.why_refused(weak, ABOUT) == [by_field.GUESSED_PASSWORD]
 
 
 @pytest.mark.parametrize("weak", ["Lindenhof beautiful", "Lindenhof password", "Müller qwertyuiop"])
