@@ -8,31 +8,47 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 from db import clock, engine, sessions
+from db.policy import TooManyTries
+from db.throttle import Throttle, count
 
 KEPT_MS: Final = 3600 * 1000
 MAX_BYTES: Final = 64 * 1024
 MAX_PER_MEMBER: Final = 5
+MAX_TRIES: Final = 20
 _SECRET: Final = re.compile(r"password|token|code|secret|^draft$", re.IGNORECASE)
 
 
 Fields = dict[str, list[str]]
 
 
-async def keep(session_token: str, page: str, read_fields: Callable[[], Awaitable[Fields]]) -> str | None:
+async def keep(
+    session_token: str,
+    page: str,
+    read_fields: Callable[[], Awaitable[Fields]],
+    *,
+    names: Collection[str],
+    throttle: Throttle,
+) -> str | None:
     """Stores fields for the member whose ended session this token is of; returns the draft's key.
 
-    page: the path that shows the form. read_fields: called only for such a token, since nobody else may
-    store anything. None, and nothing is stored, for any other token, for somebody who may not sign in,
-    without fields, and for more than MAX_BYTES. The oldest draft makes room for a sixth.
+    page: the path that shows the form. names: the fields of the form; others are left out. read_fields:
+    called only for such a token, since nobody else may store anything. None, and nothing is stored, for any
+    other token, for somebody who may not sign in, without fields, for more than MAX_BYTES, and for more than
+    MAX_TRIES in 15 minutes. The oldest draft makes room for a sixth.
     """
     member_id = await engine.read(sessions.member_of_ended, session_token)
     if not member_id:
         return None
-    kept = {name: values for name, values in (await read_fields()).items() if not _SECRET.search(name)}
+    try:
+        await count([throttle.draft(member_id, MAX_TRIES)])
+    except TooManyTries:
+        return None
+    wanted = {name for name in names if not _SECRET.search(name)}
+    kept = {name: values for name, values in (await read_fields()).items() if name in wanted}
     content = json.dumps(kept)
     if not kept or len(content) > MAX_BYTES:
         return None

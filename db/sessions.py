@@ -17,6 +17,8 @@ UNKEPT_AGE_MS: Final = 12 * 60 * 60 * 1000
 MAX_DEVICE_CHARACTERS: Final = 80
 # Whose session has ended is known for so long, so that what they typed can be kept (db/drafts.py).
 REMEMBERED_MS: Final = 12 * 60 * 60 * 1000
+# By itself, or by its member, here or elsewhere.
+ORDINARY_ENDS: Final = ("expired", "signed out", "ended by its member")
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,13 +258,16 @@ async def sweep(ages: Ages) -> int:
 async def member_of_ended(token: str) -> int:
     """Inside a read: whose ended session this was, 0 for none, an open one, or somebody shut out.
 
+    It must have ended for one of ORDINARY_ENDS: whoever was thrown out may not have been that member.
     It tells whose typed text to keep, and opens nothing.
     """
     found = await engine.rows(
         "SELECT m.id FROM session AS s JOIN member AS m ON m.id = s.member_id"
-        " WHERE s.token_hash = ? AND s.ended_at > ? AND m.removed_at = 0 AND m.role <> 'DI'",
+        " WHERE s.token_hash = ? AND s.ended_at > ? AND m.removed_at = 0 AND m.role <> 'DI'"
+        f" AND s.end_reason IN ({', '.join('?' * len(ORDINARY_ENDS))})",
         token_hash(token),
         max(0, clock.now() - REMEMBERED_MS),
+        *ORDINARY_ENDS,
     )
     return int(found[0][0]) if found else 0
 

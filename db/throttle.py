@@ -67,6 +67,10 @@ class Throttle:
     def test_mail(self, member_id: int) -> Limit:
         return Limit(self.key("test-mail", str(member_id)), 5)
 
+    def draft(self, member_id: int, allowed: int) -> Limit:
+        """What an ended session sends, which needs no more than an old cookie."""
+        return Limit(self.key("draft", str(member_id)), allowed)
+
     def forgot(self, account: str, network: str) -> list[Limit]:
         return [
             Limit(self.key("forgot", network), 30, told="forgotten passwords", network=network),

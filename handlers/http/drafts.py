@@ -1,6 +1,7 @@
 """What was typed survives a session that ended meanwhile: kept, shown again after signing in, sent by hand.
 
-SHOWN_BY maps the address that a form is posted to onto the page that shows this form.
+SHOWN_BY maps the address that a form is posted to onto the page that shows this form, and its fields: nothing
+else is kept.
 """
 
 import contextlib
@@ -10,31 +11,55 @@ from typing import Final
 from litestar.exceptions import HTTPException
 
 from db import drafts, engine
+from db.house_rules import NOTED
 from db.policy import Invalid
 from db.sessions import Current
 from handlers.http.access import SESSION_COOKIE, cookie_name
 from handlers.http.forms import Form, read_fields
 from handlers.http.house import AnyRequest, house_of
 
-INVITE_BY_MAIL: Final = "/organization/invite?way=email"
-SHOWN_BY: Final[Mapping[str, str]] = {
+INVITE_BY_MAIL: Final = ("/organization/invite?way=email", frozenset({"emails", "role", "others"}))
+SETTINGS: Final = frozenset(
+    {
+        "title",
+        "link_ends",
+        "link_days",
+        "link_ends_on",
+        "link_max_uses",
+        "link_domains",
+        "notice_waiting",
+        "notice_asked",
+        "notice_ending",
+        "session_age",
+        "session_idle",
+        "may_ask",
+        "seen",
+        *(f"note_{role.value}" for role in NOTED),
+    }
+)
+ACCOUNT: Final = frozenset({"first_name", "last_name", "time_zone", "theme"})
+SHOWN_BY: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
     "/organization/invitations": INVITE_BY_MAIL,
     "/organization/invitations/preview": INVITE_BY_MAIL,
-    "/organization/settings": "/organization/settings",
-    "/user/account": "/user/account",
+    "/organization/settings": ("/organization/settings", SETTINGS),
+    "/user/account": ("/user/account", ACCOUNT),
 }
 
 
 async def kept(request: AnyRequest) -> str | None:
     """Keeps what was posted, if its session has ended lately; the address that shows it again, else None."""
     shown_by = SHOWN_BY.get(request.scope["path"]) if request.method == "POST" else None
-    token = request.cookies.get(cookie_name(house_of(request), SESSION_COOKIE), "")
+    house = house_of(request)
+    token = request.cookies.get(cookie_name(house, SESSION_COOKIE), "")
     if not shown_by or not token:
         return None
-    path, _, query = shown_by.partition("?")
+    address, names = shown_by
+    path, _, query = address.partition("?")
     # Signing in goes on without a draft when there is nothing to keep, or no place for it.
     with contextlib.suppress(engine.DatabaseError, HTTPException, Invalid):
-        if key := await drafts.keep(token, path, lambda: read_fields(request)):
+        if key := await drafts.keep(
+            token, path, lambda: read_fields(request), names=names, throttle=house.throttle
+        ):
             return f"{path}?{query + '&' if query else ''}draft={key}"
     return None
 

@@ -68,7 +68,7 @@ async def kept(site: Site, path: str, **fields: str) -> str:
     async def typed() -> drafts.Fields:
         return {name: [value] for name, value in fields.items()}
 
-    key = await drafts.keep(token, path, typed)
+    key = await drafts.keep(token, path, typed, names=fields, throttle=site.house.throttle)
     return f"{path}?way=email&draft={key}"
 
 

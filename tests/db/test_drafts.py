@@ -2,15 +2,21 @@
 
 from types import ModuleType
 
+import pytest
+
 from db import deactivation, drafts, engine, members, sessions
-from db.drafts import KEPT_MS, MAX_BYTES, MAX_PER_MEMBER, Fields
+from db.drafts import KEPT_MS, MAX_BYTES, MAX_PER_MEMBER, MAX_TRIES, Fields
 from db.policy import COMMAND_LINE, Role
 from db.sessions import Ages
+from db.throttle import WINDOW_MS, Throttle
 from tests.site import Site
 from tests.together import at_once
 
 AGES = Ages(kept=10**9, idle=10**9)
 PAGE = "/organization/invite"
+SECRETS = ("password", "current_password", "new_password", "token", "code")
+NAMES = ("emails", "role", "first_name", *SECRETS)
+THROTTLE = Throttle(b"drafts")
 
 
 async def ended(site: Site, name: str = "olga") -> str:
@@ -29,7 +35,7 @@ async def keep(session: str, /, **fields: str) -> str | None:
     async def read_fields() -> Fields:
         return {name: [value] for name, value in (fields or {"emails": "ada@example.org"}).items()}
 
-    return await drafts.keep(session, PAGE, read_fields)
+    return await drafts.keep(session, PAGE, read_fields, names=NAMES, throttle=THROTTLE)
 
 
 async def count() -> int:
@@ -71,9 +77,9 @@ async def test_only_a_session_that_ended_some_hours_ago_keeps_anything(site: Sit
         return {"emails": ["x"]}
 
     for token in ("", "made up", await opened(site)):
-        assert await drafts.keep(token, PAGE, read_fields) is None
+        assert await drafts.keep(token, PAGE, read_fields, names=NAMES, throttle=THROTTLE) is None
     clock.move(sessions.REMEMBERED_MS)
-    assert await drafts.keep(late, PAGE, read_fields) is None
+    assert await drafts.keep(late, PAGE, read_fields, names=NAMES, throttle=THROTTLE) is None
     assert (await count(), unread) == (0, [False])
 
 
@@ -88,9 +94,52 @@ async def test_somebody_shut_out_keeps_nothing(site: Site) -> None:
     assert await count() == 0
 
 
+ORDINARY = ("expired", "signed out", "ended by its member")
+THROWN_OUT = (
+    "password changed",
+    "password reset",
+    "ended by an administrator",
+    "taken over by an invitation",
+    "deactivated",
+    "removed",
+    "membership ended",
+)
+
+
+@pytest.mark.parametrize("reason", [*ORDINARY, *THROWN_OUT])
+async def test_a_session_that_was_thrown_out_keeps_nothing(site: Site, reason: str) -> None:
+    token = await opened(site)
+    await engine.write(sessions.end_all, site.ids["olga"], reason)
+
+    assert (await keep(token) is not None) is (reason in ORDINARY)
+
+
+async def test_only_the_fields_of_the_form_are_kept(site: Site) -> None:
+    key = await keep(await ended(site), emails="ada@example.org", role="RE", x="y" * MAX_BYTES)
+
+    assert await drafts.find(site.ids["olga"], PAGE, key or "") == {
+        "emails": ["ada@example.org"],
+        "role": ["RE"],
+    }
+    assert await keep(await ended(site), x="y") is None
+
+
+async def test_a_member_keeps_so_many_in_15_minutes_and_then_none(site: Site, clock: ModuleType) -> None:
+    await site.person("alma", Role.ADMINISTRATOR)
+    token = await ended(site)
+
+    kept = [await keep(token) is not None for _ in range(MAX_TRIES + 1)]
+
+    assert kept == [True] * MAX_TRIES + [False]
+    assert await keep(await ended(site)) is None
+    assert await keep(await ended(site, "alma"))
+    clock.move(WINDOW_MS)
+    assert await keep(token)
+
+
 async def test_passwords_tokens_and_codes_are_never_kept(site: Site) -> None:
     session = await ended(site)
-    secret = dict.fromkeys(("password", "current_password", "new_password", "token", "code"), "hidden")
+    secret = dict.fromkeys(SECRETS, "hidden")
 
     key = await keep(session, **secret, first_name="Ada")
 

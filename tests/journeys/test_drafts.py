@@ -4,6 +4,9 @@ import pytest
 
 from db import engine, sessions
 from db.policy import Role
+from handlers.http import drafts
+from handlers.organization import dialog, settings_form
+from handlers.user import account
 from tests.journeys.paper import Reader
 from tests.site import PASSWORD, Site
 
@@ -83,6 +86,36 @@ async def test_the_account_form_is_there_again_for_everybody(site: Site) -> None
     await ada.press("Save")
 
     assert await engine.rows("SELECT first_name FROM member WHERE id = ?", site.ids["ada"]) == [("Augusta",)]
+
+
+@pytest.mark.parametrize(
+    ("posted_to", "fields"),
+    [
+        ("/organization/invitations", dialog.FIELDS),
+        ("/organization/invitations/preview", dialog.FIELDS),
+        ("/organization/settings", settings_form.FIELDS),
+        ("/user/account", account.NAME_FIELDS),
+    ],
+)
+def test_what_is_kept_are_the_fields_of_the_form(posted_to: str, fields: tuple[str, ...]) -> None:
+    _, names = drafts.SHOWN_BY[posted_to]
+
+    assert names == set(fields)
+
+
+async def test_a_session_ended_by_a_new_password_keeps_nothing(site: Site) -> None:
+    olga, thief = await site.sign_in("olga"), site.visitor()
+    thief.cookies.update(olga.cookies)
+    other = await site.sign_in("olga")
+    await other.submit(
+        "/user/account/password", current_password=PASSWORD, password="four purple lanterns by the sea"
+    )
+
+    answer = await thief.submit("/organization/invitations", emails="evil@example.org", role="AD")
+
+    assert answer.status_code == 303
+    assert "draft" not in answer.headers["location"]
+    assert await engine.rows("SELECT 1 FROM draft") == []
 
 
 async def test_somebody_else_who_signs_in_sees_nothing_of_it(site: Site) -> None:
