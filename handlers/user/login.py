@@ -4,10 +4,11 @@ from typing import Final
 
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
+from litestar.exceptions import HTTPException
 from litestar.status_codes import HTTP_200_OK
 
 from db import sessions, sign_in
-from db.policy import TooManyTries
+from db.policy import Invalid, TooManyTries
 from db.sign_in import IsDeactivated, WrongPassword
 from handlers.http import access, rendering
 from handlers.http.forms import Form
@@ -59,13 +60,16 @@ async def log_in(request: AnyRequest) -> Response[bytes]:
 async def log_out(request: AnyRequest) -> Response[bytes]:
     """Ends the session, and leads to `next`: to a link that somebody else is to open, say.
 
-    Also for somebody whose session has ended already, who then is where they wanted.
+    Also for somebody whose session has ended already, who then is where they wanted. The session ends before
+    the form is read: one that can't be read leads to the start.
     """
-    form = await Form.read(request, "next")
     await _end_present(request)
     house = house_of(request)
     cookies: list[Cookie] = [access.no_session_cookie(house)]
-    wanted = rendering.local_path(form["next"] or "/user/login")
+    try:
+        wanted = rendering.local_path((await Form.read(request, "next"))["next"] or "/user/login")
+    except (HTTPException, Invalid):
+        wanted = "/"
     return rendering.redirect(request, wanted, cookies=cookies)
 
 

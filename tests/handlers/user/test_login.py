@@ -7,6 +7,7 @@ import pytest
 
 from db import engine, passwords
 from db.policy import Role
+from handlers.http.forms import FORM_TYPE
 from messages.by_field import NOT_TOGETHER
 from settings import Settings
 from tests.reading import read, wrong_fields
@@ -271,6 +272,22 @@ async def test_signing_out_leads_on_to_a_page_of_ours_alone(site: Site, wanted: 
 
     assert (answer.status_code, answer.headers["location"]) == (303, leads_to)
     assert (await olga.get("/user/account")).status_code == 303
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+@pytest.mark.parametrize("body", ["a=&" * 1_200, "next=/user/account&" + "a=1&" * 1_200])
+async def test_signing_out_is_done_however_many_fields_are_sent(site: Site, body: str, htmx: bool) -> None:
+    olga, copied = await site.sign_in("olga"), site.visitor()
+    copied.cookies.update(olga.cookies)
+    headers = {"content-type": FORM_TYPE, "sec-fetch-site": "same-origin"} | (
+        {"hx-request": "true"} if htmx else {}
+    )
+
+    answer = await olga.post("/user/logout", content=body, headers=headers)
+
+    assert answer.headers["hx-redirect" if htmx else "location"] == "/"
+    assert not olga.cookies
+    assert (await copied.get("/user/account")).status_code == 303
 
 
 @ON_SQLITE
