@@ -301,6 +301,7 @@ async def _mail(batch_id: int) -> None:
 
 async def _approve(actor: Actor, outcomes: Iterable[Outcome]) -> None:
     """Gives confirmed Pending people their role at once."""
+    approved = list[int]()
     for outcome in outcomes:
         changed = await engine.execute(
             "UPDATE member SET role = ? WHERE id = ? AND role = 'NO' AND removed_at = 0",
@@ -311,4 +312,5 @@ async def _approve(actor: Actor, outcomes: Iterable[Outcome]) -> None:
             await activity.record(
                 actor, "role_changed", outcome.member_id, before=Role.PENDING.value, after=outcome.role.value
             )
-            await outbox.queue_approved([outcome.member_id])
+            approved.append(outcome.member_id)
+    await outbox.queue_approved(approved)

@@ -190,12 +190,12 @@ async def _change_roles(
         if had[member_id] is not role:
             changed.setdefault(role, {})[member_id] = had[member_id]
     now = clock.now()
+    await _let_back(actor, {member_id: at for member_id, (at, _) in newest.items()})
     for role, before in changed.items():
         await _give(role, tuple(before))
         await _follow_up(actor, role, before, now)
         if given is None:
-            await _queue_approved(role, before, now)
-    await _let_back(actor, {member_id: at for member_id, (at, _) in newest.items()})
+            await _follow_up_decision(actor, role, before, now)
     rows = {row.id: row for row in await directory.several(tuple(wanted))}
     return [RoleChange(row=rows[member_id], before=had[member_id]) for member_id in wanted]
 
@@ -223,14 +223,19 @@ async def _follow_up(actor: Actor, role: Role, before: Mapping[int, Role], now: 
         # Who is deactivated is shut out above, invitations included.
         if policy.administers(had) and not policy.administers(role) and policy.may_sign_in(role):
             await invitation_ends.void_of_inviter(actor, member_id, at=now)
-        if role is Role.PENDING:
-            await invitation_ends.revoke_of_invited(actor, member_id, at=now)
     if role is Role.PENDING:
         await outbox.void_approved(tuple(before), at=now)
 
 
-async def _queue_approved(role: Role, before: Mapping[int, Role], now: int) -> None:
-    """Tells people who waited that they are in, as soon as it is too late to undo that."""
+async def _follow_up_decision(actor: Actor, role: Role, before: Mapping[int, Role], now: int) -> None:
+    """What a new role brings with it when it is decided, and not when a change is undone.
+
+    An invitation that still lies around must not give back the role of somebody who is put back to waiting.
+    People who waited hear that they are in, as soon as it is too late to undo that.
+    """
+    if role is Role.PENDING:
+        for member_id in before:
+            await invitation_ends.revoke_of_invited(actor, member_id, at=now)
     if policy.is_active(role):
         waited = [member_id for member_id, had in before.items() if had is Role.PENDING]
         await outbox.queue_approved(waited, not_before=now + undo.NOT_BEFORE_MS)

@@ -190,6 +190,21 @@ async def test_undoing_a_deactivation_brings_back_the_link_and_the_mail_about_th
     assert await confirmed(ada)
 
 
+async def test_undoing_an_approval_leaves_the_invitation_open_and_tells_nobody_even_at_once(
+    posting: Site, clock: ModuleType
+) -> None:
+    await invited(posting, "ada")
+    ada = await posting.person("ada")
+    # Both within one millisecond.
+    clock.stop_at(clock.now())
+
+    await members.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
+    await members.take_back(olga(posting), given=Role.ANNOTATOR, before={ada: Role.PENDING})
+
+    assert (await one("ada@example.org")).end_reason == ""
+    assert await mails("approved") == []
+
+
 @pytest.mark.parametrize("role", [Role.ANNOTATOR, Role.DEACTIVATED])
 async def test_undoing_the_loss_of_the_right_to_invite_brings_their_invitations_back(
     posting: Site, role: Role
