@@ -1,4 +1,4 @@
-"""Every setting, read once from the environment (CONTRACT.md §2); nowhere else is the environment asked."""
+"""Every setting, read once from the environment; nowhere else is the environment asked."""
 
 import os
 import re

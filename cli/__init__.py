@@ -1,4 +1,4 @@
-"""The gatehouse command: the server, and operations without a browser (CONTRACT.md §1).
+"""The gatehouse command: the server, and operations without a browser.
 
 What was done goes to stdout in one line; what went wrong to stderr in one line, and the exit code is 1.
 The rest of the house is imported where it is used, so that --help and wrong usage answer at once.

@@ -25,7 +25,7 @@ from db.throttle import Throttle
 from messages import refusals
 
 HOUR_MS: Final = 60 * 60 * 1000
-# A link that a person asked for by mail, and one that somebody hands over (CONTRACT.md §4).
+# A link that a person asked for by mail, and one that somebody hands over.
 ASKED_FOR_MS: Final = HOUR_MS
 HANDED_OVER_MS: Final = 24 * HOUR_MS
 

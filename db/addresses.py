@@ -1,4 +1,4 @@
-"""Email addresses: one canonical form, one account per form (SECURITY.md, 'Accounts and passwords').
+"""Email addresses: one canonical form, one account per form.
 
 The local part is ASCII and checked before any folding, since NFKC and casefold turn a Kelvin sign into k.
 The domain becomes IDNA A-labels first (UTS 46, non-transitional), so straße.de isn't strasse.de.

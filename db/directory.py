@@ -1,7 +1,7 @@
 """The directory: who is a member, fifty at a time, in any order, searched and filtered.
 
 Pages go by keyset: the next one begins after the last row's place in the order, which an index finds at
-once however many members there are (DESIGN.md, 'List'). Removed members never appear and never count.
+once however many members there are. Removed members never appear and never count.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence

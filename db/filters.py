@@ -1,6 +1,6 @@
 """What of the directory somebody wants to see: search, roles, order and place, as it stands in an address.
 
-The address is the state (CONTRACT.md §4): a filter is read from a query string, and written as one.
+The address is the state: a filter is read from a query string, and written as one.
 """
 
 import base64

@@ -122,7 +122,7 @@ async def queue_password_changed(member_id: int) -> int:
 
 
 async def queue_handed(member_id: int, *, link_id: int, made_by: int) -> int:
-    """Inside the write that makes a password link to hand over: tells whose account it is (SECURITY.md)."""
+    """Inside the write that makes a password link to hand over: tells whose account it is."""
     return await _to_member("handed", member_id, link_id=link_id, subject_id=made_by)
 
 

@@ -1,6 +1,6 @@
 """Passwords: which are accepted, and argon2id in a thread of its own.
 
-Rules: SECURITY.md 'Accounts and passwords' (ASVS 5.0 6.2.1–6.2.11, NIST SP 800-63B-4): 12 to 256 characters
+Rules (ASVS 5.0 6.2.1–6.2.11, NIST SP 800-63B-4): 12 to 256 characters
 counted as typed, any character, verified exactly after NFC, refused when zxcvbn scores 0 or 1, when it is a
 common one with something around it, and when too little is left of it without the words known of its owner.
 """

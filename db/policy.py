@@ -12,7 +12,7 @@ from messages import phrases, refusals
 
 
 class Role(StrEnum):
-    """A member's role; the codes are those of Label Studio's API (CONTRACT.md §3)."""
+    """A member's role; the codes are those of Label Studio's API."""
 
     OWNER = "OW"
     ADMINISTRATOR = "AD"
@@ -162,7 +162,7 @@ def why_not_signed_out(actor_id: int, actor_role: Role, target_id: int, target_r
 
 
 def may_make_reset_link(actor_id: int, actor_role: Role, target_id: int, target_role: Role) -> bool:
-    """The Owner for anybody else; an Administrator for those below Administrators (SECURITY.md)."""
+    """The Owner for anybody else; an Administrator for those below Administrators."""
     if actor_id == target_id or target_role is Role.DEACTIVATED:
         return False
     if owns(actor_role):

@@ -1,7 +1,7 @@
 """Brings a backup back, on SQLite or PostgreSQL, in one transaction.
 
 What was given out after the backup was made must not work by chance, nor what was ended since: sessions and
-the cookies of known browsers end, and every link gets a new nonce (SECURITY.md 'Faults').
+the cookies of known browsers end, and every link gets a new nonce.
 """
 
 import secrets

@@ -1,6 +1,6 @@
 """Counts tries in windows of 15 minutes, in the database, so that it holds over restarts and workers.
 
-The numbers stand in CONTRACT.md §4. A try is counted before a password is checked and given back on
+The numbers stand in docs/security.md. A try is counted before a password is checked and given back on
 success, so 100 at once can't pass; a refused try writes nothing. Keys are HMACs: the table names nobody.
 """
 
@@ -32,7 +32,7 @@ class Limit:
 
 
 class Throttle:
-    """Makes the limits of CONTRACT.md §4. secret: the key of the HMAC over accounts and addresses."""
+    """Makes the limits. secret: the key of the HMAC over accounts and addresses."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret

@@ -1,4 +1,4 @@
-"""Settings: every variable of CONTRACT.md §2, what is accepted, and what is said of the rest."""
+"""Settings: every variable, what is accepted, and what is said of the rest."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """The first house: organization, members, sessions, links, throttle, activity.
 
-The rules that must hold whatever the program does stand here as constraints (DESIGN.md).
+The rules that must hold whatever the program does stand here as constraints.
 """
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager

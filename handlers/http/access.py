@@ -211,7 +211,7 @@ def describe(user_agent: str) -> str:
     return browser or first[:40] or phrases.UNNAMED_PROGRAM
 
 
-# Cookies: HttpOnly, SameSite=Lax, Path=/, and with https Secure and the prefix __Host- (CONTRACT.md §5).
+# Cookies: HttpOnly, SameSite=Lax, Path=/, and with https Secure and the prefix __Host-.
 
 
 def cookie_name(house: House, name: str) -> str:

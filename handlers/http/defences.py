@@ -21,7 +21,7 @@ from handlers.http.uploads import MAX_UPLOAD_BYTES, UPLOAD_PATH, UPLOAD_TYPE
 from messages import refusals
 
 METHODS: Final = ("GET", "HEAD", "POST")
-# Scripts and styles are files of ours; nothing inline, nothing from elsewhere (CONTRACT.md §5).
+# Scripts and styles are files of ours; nothing inline, nothing from elsewhere.
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -113,7 +113,7 @@ class Defences:
         await response.to_asgi_response(app=None, request=request)(scope, receive, send)
 
     def _headers(self, scope: HTTPScope) -> Headers:
-        """The headers of every answer (CONTRACT.md §5); files say themselves how long they may be kept."""
+        """The headers of every answer; files say themselves how long they may be kept."""
         secret = _SECRET.search(scope["query_string"])
         headers = {
             "Content-Security-Policy": POLICY,

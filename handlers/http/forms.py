@@ -1,7 +1,7 @@
 """Reads bodies, with limits counted while reading, and parses them into values and every error.
 
-Limits: SECURITY.md 'Requests'. Unknown fields are ignored; a repeated single-valued field, NUL and other
-control characters are errors of that field; what was typed is kept, but for passwords.
+Unknown fields are ignored; a repeated single-valued field, NUL and other control characters are errors of
+that field; what was typed is kept, but for passwords.
 """
 
 import re

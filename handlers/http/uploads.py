@@ -1,4 +1,4 @@
-"""Reads a multipart form with one file, as a stream with limits (SECURITY.md 'Requests')."""
+"""Reads a multipart form with one file, as a stream with limits."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The numbers of CONTRACT.md §4, counted on a clock that stands still."""
+"""The numbers of the limits, counted on a clock that stands still."""
 
 import asyncio
 from collections.abc import Sequence
