@@ -1,7 +1,7 @@
 """/organization/members/{id}: details, name, sessions, the last day, a password link, and removal."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
@@ -21,7 +21,7 @@ from db import (
     sessions,
 )
 from db.activity import Event
-from db.directory import Filter, Row
+from db.directory import Row
 from db.invitation_list import Meant
 from db.policy import Invalid, Refused, Role, Unknown
 from db.sessions import Current
@@ -29,10 +29,14 @@ from handlers.http import access, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest
 from handlers.http.paths import row_id
-from handlers.organization.member_listing import filter_in, path_of, present_filter
+from handlers.organization import rows as member_rows
+from handlers.organization.member_listing import filter_in, is_over_list, path_of, present_filter
 from handlers.organization.sharing import reset_address
 from handlers.organization.wording import end_sentence, event_sentence, plain
 from messages import refusals, toasts
+
+# What every form of the panel tells of the list behind it: its filter, and whether it is there.
+CARRIED: Final = ("filter", "listed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,38 +61,39 @@ class MemberController(Controller):
     async def make_link(
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
-        row, form = await _row(member_id), await Form.read(request, "filter")
+        row, form = await _row(member_id), await Form.read(request, *CARRIED)
         link = await accounts.make_reset_link(access.actor_of(current, request), member_id=row.id)
         # The link is shown once, in the answer to this very POST: it stands in no address and in no list.
-        shown = present_filter(request, form)
-        return await _panel(request, current, row, shown=shown, link=reset_address(request, link))
+        return await _panel(request, current, row, carried=form, link=reset_address(request, link))
 
     @post("/end", status_code=HTTP_200_OK)
     async def set_end(
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
-        form = await Form.read(request, "last_day", "filter")
+        form = await Form.read(request, "last_day", *CARRIED)
         actor, wanted = access.actor_of(current, request), row_id(member_id)
         try:
             form.check()
             row = await members.set_last_day(actor, member_id=wanted, day=form["last_day"])
         except Invalid as error:
             form.errors.update(error.errors)
-            return await _panel(request, current, await _row(member_id), form=form, status=422)
+            return await _panel(request, current, await _row(member_id), carried=form, form=form, status=422)
         sentence = end_sentence(row)
         if not rendering.wants_fragment(request):
             return rendering.redirect(request, path_of(present_filter(request, form)), notice=sentence)
-        return await _panel(request, current, row, name="changed_member.html", toast=sentence)
+        return await _changed(request, current, form, row, sentence)
 
     @post("/name", status_code=HTTP_200_OK)
     async def set_name(
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
-        form = await Form.read(request, "first_name", "last_name", "filter")
+        form = await Form.read(request, "first_name", "last_name", *CARRIED)
         actor, wanted = access.actor_of(current, request), row_id(member_id)
         first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
         if form.errors:
-            return await _panel(request, current, await _row(member_id), name_form=form, status=422)
+            return await _panel(
+                request, current, await _row(member_id), carried=form, name_form=form, status=422
+            )
         row = await member_care.set_name(actor, member_id=wanted, first_name=first_name, last_name=last_name)
         return await _cared_for(request, current, form, row, toasts.NAME_CHANGED)
 
@@ -96,7 +101,7 @@ class MemberController(Controller):
     async def end_session(
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str], session_id: FromPath[str]
     ) -> Response[bytes]:
-        form, actor = await Form.read(request, "filter"), access.actor_of(current, request)
+        form, actor = await Form.read(request, *CARRIED), access.actor_of(current, request)
         row = await member_care.end_session(actor, member_id=row_id(member_id), session_id=row_id(session_id))
         return await _cared_for(request, current, form, row, toasts.MEMBER_SESSION_ENDED)
 
@@ -104,7 +109,7 @@ class MemberController(Controller):
     async def end_sessions(
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
-        form, actor = await Form.read(request, "filter"), access.actor_of(current, request)
+        form, actor = await Form.read(request, *CARRIED), access.actor_of(current, request)
         row = await member_care.end_sessions(actor, member_id=row_id(member_id))
         return await _cared_for(request, current, form, row, toasts.MEMBER_SESSIONS_ENDED)
 
@@ -137,8 +142,24 @@ async def _cared_for(
     said = sentence.format(name=plain(row.label))
     if not rendering.wants_fragment(request):
         return rendering.redirect(request, f"/organization/members/{row.id}", notice=said)
-    shown = present_filter(request, form)
-    return await _panel(request, current, row, name="changed_member.html", shown=shown, toast=said)
+    if row.id == current.member_id:
+        # The head of the page names them as well.
+        path = (
+            path_of(present_filter(request, form))
+            if is_over_list(request, form)
+            else rendering.where(request)
+        )
+        return rendering.redirect(request, path, notice=said)
+    return await _changed(request, current, form, row, said)
+
+
+async def _changed(request: AnyRequest, current: Current, form: Form, row: Row, said: str) -> Response[bytes]:
+    """The panel as it is now, and the row in the list behind it, if there is one."""
+    me, in_list = access.me_of(current), is_over_list(request, form)
+    new = await member_rows.out_of_band(request, row, me) if in_list and me else None
+    return await _panel(
+        request, current, row, name="changed_member.html", carried=form, new_row=new, toast=said
+    )
 
 
 async def _row(member_id: str) -> Row:
@@ -157,7 +178,7 @@ async def _panel(
     link: str | None = None,
     form: Form | None = None,
     name_form: Form | None = None,
-    shown: Filter | None = None,
+    carried: Form | None = None,
     **more: Any,
 ) -> Response[bytes]:
     role = Role(row.role)
@@ -175,7 +196,8 @@ async def _panel(
         or Form(("first_name", "last_name"), {"first_name": [row.first_name], "last_name": [row.last_name]}),
         may_end=policy.why_no_last_day(current.member_id, current.role, row.id, role) is None,
         form=form or Form(("last_day",), {"last_day": [last_day.iso(row.ends_at)]}),
-        back=(shown or present_filter(request, form or name_form)).address(),
+        back=present_filter(request, carried).address(),
+        listed=is_over_list(request, carried),
         days=(last_day.earliest(), last_day.latest()),
         may_reset=policy.may_make_reset_link(current.member_id, current.role, row.id, role),
         may_hand_over=policy.owns(current.role) and policy.is_active(role) and row.id != current.member_id,

@@ -1,10 +1,11 @@
 """The list of members that somebody was looking at, to come back to it and to change what tells of it."""
 
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from db.directory import Filter
 from db.policy import Invalid
+from handlers.http import rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest
 from messages import by_field
@@ -21,12 +22,27 @@ def present_filter(request: AnyRequest, form: Form | None = None) -> Filter:
     """
     if form is not None and form["filter"]:
         return filter_in(form["filter"])
+    came_from = _came_from(request)
+    return filter_in(came_from.query) if came_from else Filter()
+
+
+def is_over_list(request: AnyRequest, form: Form | None = None) -> bool:
+    """Whether the list stands behind the panel that a request came from: its field `listed` tells it, else
+    the address of the page that opens the panel.
+    """
+    if form is not None:
+        return bool(form["listed"])
+    return rendering.wants_fragment(request) and _came_from(request) is not None
+
+
+def _came_from(request: AnyRequest) -> SplitResult | None:
+    """The address of the list that a request came from; None when it came from another page."""
     address = request.headers.get("hx-current-url") or request.headers.get("referer") or ""
     try:
         came_from = urlsplit(address)
     except ValueError:
-        return Filter()
-    return filter_in(came_from.query) if came_from.path.endswith(PATH) else Filter()
+        return None
+    return came_from if came_from.path.endswith(PATH) else None
 
 
 def filter_in(query: str) -> Filter:

@@ -8,9 +8,8 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
-from markupsafe import Markup
 
-from db import clock, directory, engine, invitation_list, invite_link, members, policy
+from db import clock, directory, engine, invite_link, members, policy
 from db.directory import Filter, Page, Row
 from db.members import RoleChange
 from db.policy import DomainError, Invalid, Refused, Role, Unknown
@@ -223,17 +222,11 @@ async def _listed(request: AnyRequest, chosen: Filter) -> dict[str, Any]:
     link = await invite_link.present() if alone else None
     return _around(chosen, page, me) | {
         "site": rendering.Site(title=current.title, closed=house_of(request).closed),
-        "rows": await _rendered(request, page.rows, me),
+        "rows": await member_rows.looked_up(request, page.rows, me),
         "came_by": await invite_link.find(chosen.link) if chosen.link else None,
         "first_link": invite_address(request, link) if link else None,
         "first_dead": link is not None and link.dead_because(clock.now()) is not None,
     }
-
-
-async def _rendered(request: AnyRequest, rows: Sequence[Row], me: Me) -> Markup:
-    waiting = [row.id for row in rows if row.role == Role.PENDING]
-    meant = await engine.read(invitation_list.meant_for, waiting) if waiting else {}
-    return member_rows.rendered(house_of(request).templates, rows, me, meant)
 
 
 def _around(chosen: Filter, page: Page, me: Me) -> dict[str, Any]:
@@ -318,7 +311,7 @@ async def _row(
     request: AnyRequest, row: Row, chosen: Filter, *, status: int = 200, **context: Any
 ) -> Response[bytes]:
     me = _me(request)
-    rows = await _rendered(request, (row,), me)
+    rows = await member_rows.looked_up(request, (row,), me)
     found: dict[str, Any] = {
         "rows": rows,
         "page": None,

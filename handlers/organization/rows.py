@@ -1,17 +1,18 @@
 """Rows of the members table, remembered: a row's markup is a pure function of the row and of who looks."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from jinja2 import Environment
 from markupsafe import Markup
 
-from db import policy
+from db import engine, invitation_list, policy
 from db.directory import Row
 from db.invitation_list import Meant
 from db.policy import Role
 from handlers.http.access import Me
+from handlers.http.house import AnyRequest, house_of
 
 REMEMBERED: Final = 4096
 # A test switches this off and finds the same bytes.
@@ -19,6 +20,22 @@ remember = True
 
 # The environment belongs to the key: it knows the sub-path that stands in every address.
 _memory: OrderedDict[tuple[Environment, Row, bool, Role, Meant | None], str] = OrderedDict()
+
+
+async def looked_up(request: AnyRequest, rows: Sequence[Row], me: Me) -> Markup:
+    """The rows as this person sees them, with what those who wait were invited to."""
+    return rendered(house_of(request).templates, rows, me, await _meant(rows))
+
+
+async def out_of_band(request: AnyRequest, row: Row, me: Me) -> Markup:
+    """One row, to take the place of the one in the list of a page that got another answer."""
+    meant = (await _meant((row,))).get(row.id)
+    return Markup(_render(house_of(request).templates, row, me, meant, swap=True))
+
+
+async def _meant(rows: Sequence[Row]) -> Mapping[int, Meant]:
+    waiting = [row.id for row in rows if row.role == Role.PENDING]
+    return await engine.read(invitation_list.meant_for, waiting) if waiting else {}
 
 
 def rendered(templates: Environment, rows: Iterable[Row], me: Me, meant: Mapping[int, Meant]) -> Markup:
@@ -40,7 +57,7 @@ def _row(templates: Environment, row: Row, me: Me, meant: Meant | None) -> str:
     return found
 
 
-def _render(templates: Environment, row: Row, me: Me, meant: Meant | None) -> str:
+def _render(templates: Environment, row: Row, me: Me, meant: Meant | None, *, swap: bool = False) -> str:
     role = Role(row.role)
     return templates.get_template("organization/_member_row.html").render(
         row=row,
@@ -49,4 +66,5 @@ def _render(templates: Environment, row: Row, me: Me, meant: Meant | None) -> st
         is_me=row.id == me.id,
         owns=me.owns,
         meant=meant,
+        swap=swap,
     )

@@ -119,7 +119,7 @@ on("htmx:beforeSwap", ({ detail }) => {
     return failed(elt, words.join(". ") || "Something went wrong on the server. Reload the page to see what was saved.");
   }
   const active = document.activeElement ?? document.body;
-  before = { active, again: finder(active), top: looks(elt) && list()?.getBoundingClientRect().top, homes: [active.closest("[id]")?.id, target.id], picked: target.matches("tr") || target.closest("#progress") || detail.requestConfig.elt.closest(".toast") ? picked(target) : [] };
+  before = { active, again: finder(active), top: looks(elt) && list()?.getBoundingClientRect().top, homes: [active.closest("[id]")?.id, target.id], picked: target.matches("tr, #panel") || target.closest("#progress") || detail.requestConfig.elt.closest(".toast") ? picked() : [] };
   if (target.contains(toasts)) document.body.append(toasts);
 });
 on("htmx:afterSwap", ({ target, detail }) => {

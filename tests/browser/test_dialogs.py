@@ -226,6 +226,33 @@ async def test_a_role_is_given_in_the_panel(site: Site, desk: Desk) -> None:
     assert await site.role_of("ada") is Role.REVIEWER
 
 
+async def test_a_name_put_right_in_the_panel_stands_in_the_row_behind_it(site: Site, desk: Desk) -> None:
+    ada = await site.person("ada", Role.ANNOTATOR)
+    page = await desk.page("olga", MEMBERS)
+    row = page.locator(f"#member-{ada}")
+    await row.get_by_role("checkbox").check()
+    await row.get_by_role("link", name="Ada").click()
+
+    await dialog(page).get_by_label("First name").fill("Augusta")
+    await dialog(page).get_by_role("button", name="Save the name").click()
+    await expect(page.locator("#toasts")).to_contain_text("The name is Augusta now.")
+    await expect(row).to_contain_text("Augusta")
+    await page.keyboard.press("Escape")
+
+    await expect(row.get_by_role("link", name="Augusta")).to_be_focused()
+    await expect(row.get_by_role("checkbox")).to_be_checked()
+
+
+async def test_a_name_is_put_right_where_no_list_is_behind_the_panel(site: Site, desk: Desk) -> None:
+    ada = await site.person("ada", Role.ANNOTATOR)
+    page = await desk.page("olga", f"{MEMBERS}/{ada}")
+
+    await page.get_by_label("First name").fill("Augusta")
+    await page.get_by_role("button", name="Save the name").click()
+
+    await expect(page.get_by_role("heading", name="Augusta").last).to_be_visible()
+
+
 def dialog(page: Page) -> Locator:
     return page.locator("#dialog > dialog:modal")
 

@@ -133,3 +133,50 @@ async def test_the_page_of_a_member_has_a_heading_and_a_title(site: Site) -> Non
 
     assert page.one("h1").text == "Ada"
     assert page.one("title").text == "Ada · Fenwick Herbarium"
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("change", ["name", "end", "sessions/{session}/end", "sessions/end-all"])
+async def test_what_the_panel_changes_is_changed_in_the_list_behind_it(site: Site, change: str) -> None:
+    ada = await site.person("ada", Role.ANNOTATOR)
+    for _ in range(2):
+        await site.sign_in("ada")
+    olga = await site.sign_in("olga")
+    path = f"{PATH}/{ada}/{change.format(session=(await open_sessions(ada))[0])}"
+    panel = await olga.fragment(f"{PATH}/{ada}", **{"HX-Current-URL": f"http://testserver{PATH}?role=AN"})
+    hidden = tree(panel).one("form", action=path).all("input", type="hidden")
+    sent = {field["name"]: field["value"] for field in hidden}
+    assert sent["filter"] == "role=AN"
+
+    answer = await olga.press(path, sent, last_day="2030-12-06", first_name="Augusta")
+
+    row = tree(answer).one("tr", id=f"member-{ada}")
+    assert row["hx-swap-oob"] == "true"
+    assert ("Augusta" in row.text) == (change == "name")
+    assert ("until 6 Dec 2030" in row.text) == (change == "end")
+    assert tree(answer).one("input", id="panel-first-name")
+
+
+@ON_SQLITE
+async def test_no_row_comes_where_no_list_is_behind_the_panel(site: Site) -> None:
+    ada = await site.person("ada", Role.ANNOTATOR)
+    olga = await site.sign_in("olga")
+    panel = await olga.fragment(
+        f"{PATH}/{ada}", **{"HX-Current-URL": "http://testserver/organization/activity"}
+    )
+
+    answer = await olga.press(f"{PATH}/{ada}/name", first_name="Augusta")
+
+    assert not tree(panel).all("input", name="listed")
+    assert not tree(answer).all("tr")
+
+
+@ON_SQLITE
+async def test_who_changes_their_own_name_in_the_panel_gets_a_page_whose_head_has_it(site: Site) -> None:
+    olga = await site.sign_in("olga")
+
+    answer = await olga.press(
+        f"{PATH}/{site.ids['olga']}/name", first_name="Olenka", filter="role=OW", listed="yes"
+    )
+
+    assert answer.headers["hx-redirect"] == f"{PATH}?role=OW"
