@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from db import acceptance, activity, clock, engine, invitation_ends, links, members, outbox, policy
+from db import (
+    acceptance,
+    activity,
+    clock,
+    engine,
+    invitation_ends,
+    invitation_list,
+    links,
+    members,
+    outbox,
+    policy,
+)
 from db.acceptance import Invited
 from db.days import DAY_MS
 from db.policy import Actor, Refused, Role, Unknown
@@ -187,13 +198,14 @@ async def _lock_open(actor: Actor, invitation_ids: Sequence[int]) -> list[tuple[
     await members.lock(actor)
     marks = ", ".join("?" * len(wanted))
     found = await engine.rows(
-        "SELECT email, role, link_id, end_reason FROM invitation"
-        f" WHERE id IN ({marks}) ORDER BY id{engine.for_update()}",
+        "SELECT i.email, i.role, i.link_id, i.end_reason, COALESCE((SELECT m.role FROM member AS m"
+        " WHERE m.email_key = i.email_key), '') FROM invitation AS i"
+        f" WHERE i.id IN ({marks}) ORDER BY i.id{engine.for_update()}",
         *wanted,
     )
     if len(found) < len(wanted):
         raise Unknown(refusals.NO_SUCH_INVITATION)
-    for email, _, _, end_reason in found:
-        if end_reason:
-            raise Refused(refusals.INVITATION_ENDED_BY[end_reason].format(email=email))
-    return [(email, role, link_id) for email, role, link_id, _ in found]
+    for email, _, _, end_reason, holder_role in found:
+        if reason := end_reason or ("joined" if holder_role not in invitation_list.NOT_JOINED else ""):
+            raise Refused(refusals.INVITATION_ENDED_BY[reason].format(email=email))
+    return [(email, role, link_id) for email, role, link_id, *_ in found]

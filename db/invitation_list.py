@@ -16,8 +16,10 @@ PAGE_SIZE: Final = 50
 MAX_SEARCH_CHARACTERS: Final = 200
 # Those who ask to be let in aren't invited yet: db/request_list.py lists them.
 ASKED: Final = "asked"
-STATES: Final = (ASKED, "open", "refused", "accepted", "expired", "revoked")
+STATES: Final = (ASKED, "open", "refused", "accepted", "joined", "expired", "revoked")
 CAME_BY_THEMSELVES: Final = ("link", "signup")
+# Who has the address of an open invitation is in without it, unless they have one of these roles or none.
+NOT_JOINED: Final = ("", Role.PENDING.value, Role.DEACTIVATED.value)
 
 
 class Meant(NamedTuple):
@@ -61,9 +63,15 @@ class Line(NamedTuple):
     holder_came_by: str
 
     def state(self, now: int) -> str:
-        """accepted, revoked, void, expired; while it is open: queued, sent, refused, unsent (a link)."""
+        """accepted, revoked, void, joined, expired; while it is open: queued, sent, refused, unsent (a link).
+
+        joined: they have a role without it. Nothing is written for that, so it is open again when the role
+        is taken back by Undo.
+        """
         if self.end_reason:
             return self.end_reason
+        if self.holder_role not in NOT_JOINED:
+            return "joined"
         if self.link_ended or self.expires_at <= now:
             return "expired"
         return {"queued": "queued", "sent": "sent", "failed": "refused"}.get(self.mail, "unsent")
@@ -163,22 +171,23 @@ _COLUMNS: Final = f"""i.id, i.email, i.first_name, i.last_name, i.role,
     i.end_reason,
     COALESCE(o.state, ''), COALESCE(o.said, ''), COALESCE(o.tries, 0),
     CASE WHEN o.done_at > 0 THEN o.done_at ELSE COALESCE(o.due_at, 0) END,
-    COALESCE((SELECT h.id FROM member AS h WHERE h.email_key = i.email_key), 0),
-    COALESCE((SELECT h.role FROM member AS h WHERE h.email_key = i.email_key), ''),
-    COALESCE((SELECT h.last_activity_at FROM member AS h WHERE h.email_key = i.email_key
-        AND h.role NOT IN ('NO', 'DI')), 0),
+    COALESCE(h.id, 0), COALESCE(h.role, ''),
+    CASE WHEN h.role NOT IN ('NO', 'DI') THEN h.last_activity_at ELSE 0 END,
     CASE WHEN EXISTS (SELECT 1 FROM invitation AS n WHERE n.email_key = i.email_key AND n.email_key <> ''
         AND n.id > i.id) THEN 1 ELSE 0 END,
-    COALESCE((SELECT h.came_by FROM member AS h WHERE h.email_key = i.email_key), '')"""
+    COALESCE(h.came_by, '')"""
 _FROM: Final = """FROM invitation AS i JOIN links AS l ON l.id = i.link_id
-    LEFT JOIN member AS b ON b.id = i.invited_by LEFT JOIN outbox AS o ON o.id = i.mail_id"""
-_ALIVE: Final = "i.ended_at = 0 AND l.ended_at = 0 AND l.expires_at > ?"
+    LEFT JOIN member AS b ON b.id = i.invited_by LEFT JOIN outbox AS o ON o.id = i.mail_id
+    LEFT JOIN member AS h ON h.email_key = i.email_key"""
+_JOINED: Final = f"COALESCE(h.role, '') NOT IN ({', '.join(map(engine.literal, NOT_JOINED))})"
+_ALIVE: Final = f"i.ended_at = 0 AND l.ended_at = 0 AND l.expires_at > ? AND NOT {_JOINED}"
 # Each takes the present instant as often as it has a question mark.
 _STATE: Final = {
     "open": _ALIVE,
     "refused": f"{_ALIVE} AND o.state = 'failed'",
     "accepted": "i.end_reason = 'accepted'",
-    "expired": "i.ended_at = 0 AND (l.ended_at > 0 OR l.expires_at <= ?)",
+    "joined": f"i.ended_at = 0 AND {_JOINED}",
+    "expired": f"i.ended_at = 0 AND (l.ended_at > 0 OR l.expires_at <= ?) AND NOT {_JOINED}",
     "revoked": "i.end_reason IN ('revoked', 'void')",
 }
 
@@ -195,11 +204,8 @@ async def counts() -> Mapping[str, int]:
 
 async def count_open() -> int:
     """How many invitations can be accepted now."""
-    found = await engine.rows(
-        f"SELECT COUNT(*) FROM invitation AS i JOIN links AS l ON l.id = i.link_id WHERE {_ALIVE}",
-        clock.now(),
-    )
-    return int(found[0][0])
+    ((number,),) = await engine.rows(f"SELECT COUNT(*) {_FROM} WHERE {_ALIVE}", clock.now())
+    return int(number)
 
 
 async def one(invitation_id: int) -> Line | None:

@@ -112,6 +112,7 @@ INVITATION_ENDED_BY: Final[Mapping[str, str]] = {
     "accepted": "The invitation of {email} was accepted already. Nothing was changed.",
     "revoked": "The invitation of {email} was revoked already. Nothing was changed.",
     "void": "The invitation of {email} is void already. Nothing was changed.",
+    "joined": "{email} has joined another way, so the invitation isn't needed any more. Nothing was changed.",
 }
 ACCOUNT_EXISTS: Final = "There is an account with this address already. Log in with it."
 INVITATION_OF_ANOTHER: Final = "This invitation is for somebody else's address."

@@ -7,7 +7,7 @@ import pytest
 from db import engine, invitation_care, invitation_list, members
 from db.days import DAY_MS
 from db.invitation_list import PAGE_SIZE, Filter
-from db.policy import Invalid, Role
+from db.policy import Invalid, Refused, Role
 from tests.db.invitations_house import accept, invite, invited, listed, mailed, one, state
 from tests.db.members_house import acting, olga
 from tests.site import ON_SQLITE, Site
@@ -17,7 +17,7 @@ async def test_each_state_is_told_filtered_and_counted(posting: Site, clock: Mod
     await posting.person("alma", Role.ADMINISTRATOR)
     old = await invited(posting, "expired")
     clock.move(8 * DAY_MS)
-    for name in ("queued", "sent", "refused", "accepted", "revoked"):
+    for name in ("queued", "sent", "refused", "accepted", "revoked", "joined"):
         line = await invited(posting, name)
         if name != "queued":
             await mailed(line)
@@ -29,8 +29,9 @@ async def test_each_state_is_told_filtered_and_counted(posting: Site, clock: Mod
     await accept(posting, await one("accepted@example.org"))
     await invitation_care.revoke(olga(posting), invitation_ids=[(await one("revoked@example.org")).id])
     await members.change_role(olga(posting), member_id=posting.ids["alma"], role=Role.MANAGER)
+    await posting.person("joined", Role.REVIEWER, came_by="link")
 
-    for name in ("expired", "queued", "sent", "refused", "accepted", "revoked", "void"):
+    for name in ("expired", "queued", "sent", "refused", "accepted", "revoked", "void", "joined"):
         assert await state(f"{name}@example.org") == name
     assert (await one("refused@example.org")).said == "550 5.1.1 No such user"
     assert await invitation_list.counts() == {
@@ -38,6 +39,7 @@ async def test_each_state_is_told_filtered_and_counted(posting: Site, clock: Mod
         "open": 3,
         "refused": 1,
         "accepted": 1,
+        "joined": 1,
         "expired": 1,
         "revoked": 2,
     }
@@ -46,7 +48,36 @@ async def test_each_state_is_told_filtered_and_counted(posting: Site, clock: Mod
     assert await listed(state="expired") == [old.email]
     assert await listed(state="refused") == ["refused@example.org"]
     assert await listed(state="accepted") == ["accepted@example.org"]
-    assert len(await listed()) == 7
+    assert await listed(state="joined") == ["joined@example.org"]
+    assert len(await listed()) == 8
+
+
+async def test_an_invitation_of_somebody_who_got_a_role_without_it_is_open_no_more_until_undo(
+    site: Site, clock: ModuleType
+) -> None:
+    line, late = await invited(site, "ada"), await invited(site, "bea")
+    clock.move(8 * DAY_MS)
+    await invitation_care.resend(olga(site), invitation_ids=[line.id], days=7)
+    ids = [await site.person(name, came_by="link") for name in ("ada", "bea")]
+    waiting = [await state(each.email) for each in (line, late)]
+
+    await members.change_roles(olga(site), member_ids=ids, role=Role.ANNOTATOR)
+    joined = [await state(each.email) for each in (line, late)]
+    assert await engine.read(invitation_list.count_open) == 0
+    assert not (await one(line.email)).is_open(clock.now())
+    for change in (
+        invitation_care.resend(olga(site), invitation_ids=[line.id], days=7),
+        invitation_care.revoke(olga(site), invitation_ids=[line.id]),
+        invitation_care.mark_shown(olga(site), [line.id]),
+        invitation_care.change_role(olga(site), invitation_id=line.id, role=Role.MANAGER),
+    ):
+        with pytest.raises(Refused, match="joined another way"):
+            await change
+    await members.take_back(olga(site), given=Role.ANNOTATOR, before=dict.fromkeys(ids, Role.PENDING))
+
+    assert (waiting, joined) == (["unsent", "expired"], ["joined", "joined"])
+    assert [await state(each.email) for each in (line, late)] == waiting
+    assert await engine.read(invitation_list.count_open) == 1
 
 
 async def test_it_is_searched_by_address_name_and_inviter(site: Site) -> None:

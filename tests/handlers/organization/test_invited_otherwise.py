@@ -86,6 +86,9 @@ async def test_the_invitation_says_so_and_gives_the_role(site: Site, came_by: st
     assert BUTTON in form.one("button").text
     assert await site.role_of("ada") is Role.REVIEWER
     assert f"Registered by the {page}." in after.text
+    assert "Joined another way" in after.text
+    assert not after.all("button")
+    assert not after.all("input", name="invitation")
     assert BUTTON not in after.text
 
 
