@@ -154,12 +154,16 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """newer, older: ids for `before` and `after`, 0 where the list ends. counts: of all, by state."""
+    """newer, older: ids for `before` and `after`, 0 where the list ends. counts: of all, by state.
+
+    offset: how many come before the first line.
+    """
 
     lines: tuple[Line, ...]
     newer: int
     older: int
     total: int
+    offset: int
     counts: Mapping[str, int]
 
 
@@ -262,8 +266,20 @@ async def _page(shown: Filter) -> Page:
         newer=_place(placed[0]) if placed and newer else 0,
         older=_place(placed[-1]) if placed and older else 0,
         total=total,
+        offset=await _offset(shown, *placed[0]) if placed and newer else 0,
         counts=await _counts(),
     )
+
+
+async def _offset(shown: Filter, first: Line, ended: bool) -> int:
+    """How many come before this line."""
+    where, args = _where(shown)
+    before = "i.id > ?" if shown.state else f"({_ALIVE} {'OR' if ended else 'AND'} i.id > ?)"
+    instants = [] if shown.state else [clock.now()]
+    found = await engine.rows(
+        f"SELECT COUNT(*) {_FROM} WHERE {where} AND {before}", *args, *instants, first.id
+    )
+    return int(found[0][0])
 
 
 def _place(placed: tuple[Line, bool]) -> int:

@@ -34,12 +34,16 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """newer, older: ids for `before` and `after`, 0 where the list ends. total: of all that match."""
+    """newer, older: ids for `before` and `after`, 0 where the list ends. total: of all that match.
+
+    offset: how many come before the first line.
+    """
 
     lines: tuple[Line, ...] = ()
     newer: int = 0
     older: int = 0
     total: int = 0
+    offset: int = 0
 
 
 _COLUMNS: Final = (
@@ -74,11 +78,16 @@ async def _page(q: str, after: int, before: int) -> Page:
     if before:
         lines.reverse()
     newer, older = (more, True) if before else (after > 0, more)
+    offset = 0
+    if lines and newer:
+        counted = f"SELECT COUNT(*) FROM request AS r WHERE {where} AND r.id > ?"
+        ((offset,),) = await engine.rows(counted, *args, lines[0].id)
     return Page(
         lines=tuple(lines),
         newer=lines[0].id if lines and newer else 0,
         older=lines[-1].id if lines and older else 0,
         total=total,
+        offset=offset,
     )
 
 

@@ -109,6 +109,25 @@ async def test_pages_lead_to_each_other(site: Site) -> None:
     assert (first.newer, third.older, len(third.lines)) == (0, 0, 1)
     assert back.lines == second.lines
     assert {page.total for page in (first, second, third)} == {count}
+    assert [page.offset for page in (first, second, third, back)] == [0, 50, 100, 50]
+
+
+async def test_how_many_come_before_a_page_counts_the_open_ones_first(site: Site) -> None:
+    await invite(site, " ".join(f"guest{n:03}@example.org" for n in range(120)))
+    ids = [line.id for line in (await invitation_list.page(Filter())).lines]
+    await invitation_care.revoke(olga(site), invitation_ids=ids)
+
+    offsets, shown = list[int](), Filter()
+    while True:
+        page = await invitation_list.page(shown)
+        offsets.append(page.offset)
+        if not page.older:
+            break
+        shown = Filter(after=page.older)
+    revoked = await invitation_list.page(Filter(state="revoked"))
+
+    assert offsets == [0, 50, 100]
+    assert (revoked.offset, revoked.total) == (0, 50)
 
 
 async def test_a_sending_is_listed_by_itself(site: Site) -> None:
