@@ -30,7 +30,7 @@ from handlers.http.house import AnyRequest, house_of
 from handlers.http.paths import row_id
 from handlers.http.rendering import Undo
 from handlers.organization.dialog import FIELDS, invite_context
-from handlers.organization.listing import filter_in, list_context, path_of, shown_in
+from handlers.organization.listing import list_context, path_of, shown_in
 from handlers.organization.sharing import invitation_address, invitation_mailto
 from handlers.organization.spreadsheet import invitation_links
 from handlers.organization.wording import batch_sentence
@@ -171,7 +171,7 @@ class InvitationsController(Controller):
         """Undo for revoking: brings back what one press has revoked."""
         form = await Form.read(request, "revoked_at", "filter")
         wanted = [row_id(value) for value in form.several("invitation")]
-        shown, actor = filter_in(form["filter"]), access.actor_of(current, request)
+        shown, actor = shown_in(request, form), access.actor_of(current, request)
         try:
             form.check()
             revoked = Revoked(wanted, row_id(form["revoked_at"]))
@@ -200,6 +200,7 @@ class InvitationsController(Controller):
             "line": line,
             "link": invitation_address(request, line),
             "mailto": invitation_mailto(request, current.title, line),
+            "back": path_of(shown_in(request)),
         }
         if rendering.wants_fragment(request):
             return rendering.fragment(request, "organization/_invitation_link.html", **context)
@@ -224,7 +225,7 @@ class InvitationsController(Controller):
             notice = toasts.INVITATIONS_LIVE_ON.format(done, days=days)
         else:
             raise Invalid({"action": [by_field.PRESS_RESEND_OR_REVOKE]})
-        return rendering.redirect(request, path_of(filter_in(form["filter"])), notice=notice, undo=undo)
+        return rendering.redirect(request, path_of(shown_in(request, form)), notice=notice, undo=undo)
 
 
 def _undo(revoked: Revoked) -> Undo:
@@ -320,7 +321,7 @@ async def _row(
             raise Refused(said)
         if status == 422:
             raise Invalid({"role": [said]})
-        return rendering.redirect(request, "/organization/invitations", notice=said, undo=undo)
+        return rendering.redirect(request, path_of(shown_in(request)), notice=said, undo=undo)
     context: dict[str, Any] = {"line": line, "now": clock.now(), "links": {}, "mailtos": {}}
     return rendering.fragment(
         request,

@@ -7,6 +7,7 @@ from db import clock, invitation_list, outbox, request_list
 from db.invitation_list import ASKED, Filter
 from db.policy import Invalid
 from db.sessions import Current
+from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
 from handlers.organization.sharing import invitation_address, invitation_mailto
 
@@ -49,10 +50,15 @@ def filter_in(query: str) -> Filter:
         return Filter()
 
 
-def shown_in(request: AnyRequest) -> Filter:
-    """The filter of the list that somebody is looking at, by the address of their page."""
+def shown_in(request: AnyRequest, form: Form | None = None) -> Filter:
+    """The filter of the list that somebody is looking at: the field `filter` of a form tells it, else the
+    address of their page.
+    """
+    if form is not None and form["filter"]:
+        return filter_in(form["filter"])
+    address = request.headers.get("hx-current-url") or request.headers.get("referer") or ""
     try:
-        came_from = urlsplit(request.headers.get("hx-current-url", ""))
+        came_from = urlsplit(address)
     except ValueError:
         return Filter()
     return filter_in(came_from.query) if came_from.path.endswith("/organization/invitations") else Filter()

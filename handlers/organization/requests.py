@@ -11,7 +11,7 @@ from handlers.http import access, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
 from handlers.http.paths import row_id
-from handlers.organization.listing import filter_in, list_context, path_of
+from handlers.organization.listing import list_context, path_of, shown_in
 from handlers.organization.wording import plain
 from messages import toasts
 
@@ -67,7 +67,7 @@ async def _refused(
 async def _list(
     request: AnyRequest, current: Current, form: Form, said: str, *, status: int = 200
 ) -> Response[bytes]:
-    shown = filter_in(form["filter"])
+    shown = shown_in(request, form)
     if not rendering.wants_fragment(request):
         return rendering.redirect(request, path_of(shown), notice=said)
     context = await list_context(request, current, shown)

@@ -54,6 +54,23 @@ async def test_fifty_come_back_without_a_script(site: Site) -> None:
     assert await states("p0", "p49") == ["unsent"] * 2
 
 
+async def test_without_a_script_the_list_stays_filtered_after_each_press(site: Site) -> None:
+    line = await invited(site, "ada")
+    olga = await site.sign_in("olga")
+    shown = f"{PATH}?q=ada&state=open"
+    olga.headers["Referer"] = f"http://testserver{shown}"
+
+    led = [
+        (await olga.submit(f"{PATH}/{line.id}/{action}", role="RE")).headers["location"]
+        for action in ("role", "resend", "revocation")
+    ]
+    undone = await olga.submit(REVERSAL, undo(await olga.get(led[-1])))
+    link = tree(await olga.submit(f"{PATH}/{line.id}/link"))
+
+    assert [*led, undone.headers["location"]] == [shown] * 4
+    assert link.one("dialog").one("a", **{"class": "btn close"})["href"] == shown
+
+
 async def test_a_second_undo_is_refused_with_the_true_list(site: Site) -> None:
     line = await invited(site, "ada")
     olga = await site.sign_in("olga")
