@@ -1,5 +1,7 @@
 """The members page looks again by itself: what it is told, and what that costs nobody."""
 
+import pytest
+
 from db import engine
 from db.policy import Role
 from tests.handlers.organization.asking import PATH, out_of_band
@@ -35,7 +37,8 @@ async def test_who_has_come_is_in_the_note_in_the_count_and_read_out(site: Site)
     assert "1 person is waiting for a role." in pieces.one(id="waiting-note").text
     assert pieces.one(id="members-count").text == "2 members, 1 of them waiting"
     assert pieces.one(id="told").text == "1 person is waiting for a role."
-    assert out_of_band(answer) == ["members-count", "told"]
+    assert pieces.one(id="all-members").text == "2"
+    assert out_of_band(answer) == ["all-members", "members-count", "told"]
     assert (await olga.fragment(pieces.one(id="waiting-note")["hx-get"])).status_code == 204
 
 
@@ -52,6 +55,27 @@ async def test_who_has_got_a_role_elsewhere_is_told_too(site: Site) -> None:
     assert pieces.all(id="told") == []
 
 
+@pytest.mark.parametrize("change", ["search", "role", "bulk"])
+async def test_who_joined_before_an_answer_is_counted_in_the_navigation_by_the_next_look(
+    site: Site, change: str
+) -> None:
+    ada = await site.person("ada", Role.REVIEWER)
+    olga = await site.sign_in("olga")
+    await site.person("ben")
+
+    if change == "search":
+        answer = await olga.fragment(f"{PATH}?q=e")
+    elif change == "role":
+        answer = await olga.press(f"{PATH}/{ada}/role", role="AN")
+    else:
+        answer = await olga.press(f"{PATH}/roles", member=[ada], role="AN")
+    news = await olga.fragment(tree(answer).one(id="waiting-note")["hx-get"])
+
+    assert tree(news).one(id="all-members").text == "3"
+    assert "told" not in out_of_band(news)
+    assert (await olga.fragment(tree(news).one(id="waiting-note")["hx-get"])).status_code == 204
+
+
 async def test_a_search_is_not_made_again(site: Site) -> None:
     olga = await site.sign_in("olga")
     asked = await asked_by(olga, "q=ada")
@@ -59,7 +83,7 @@ async def test_a_search_is_not_made_again(site: Site) -> None:
 
     answer = await olga.fragment(asked)
 
-    assert out_of_band(answer) == ["told"]
+    assert out_of_band(answer) == ["all-members", "told"]
 
 
 async def test_a_garbled_question_is_answered_in_full(site: Site) -> None:
