@@ -47,7 +47,7 @@ def left(password: str, about: Iterable[str]) -> str | None:
     for backwards in (False, True):
         text = password[::-1] if backwards else password
         for signs in (True, False):
-            for begin, end in _found(_fold(text, signs=signs), runs):
+            for begin, end in _found(fold(text, signs=signs), runs):
                 places = slice(len(text) - end, len(text) - begin) if backwards else slice(begin, end)
                 covered[places] = [True] * (end - begin)
     if not any(covered):
@@ -71,7 +71,7 @@ def _runs(about: Iterable[str]) -> set[str]:
         # Of titles and names; those of an address or a host nobody would think of.
         initials = [] if set("@.") & set(text) else ["".join(word[0] for word in words)]
         for word in (*words, *whole, *initials):
-            letters = _fold(word, signs=False).letters
+            letters = fold(word, signs=False).letters
             if len(letters) >= SHORTEST_WORD:
                 runs.update(letters[begin : begin + RUN] for begin in range(max(len(letters) - RUN, 0) + 1))
     return runs
@@ -85,7 +85,7 @@ def _found(folded: Folded, runs: set[str]) -> Iterable[tuple[int, int]]:
                 yield folded.spans[begin][0], folded.spans[begin + size - 1][1]
 
 
-def _fold(text: str, *, signs: bool) -> Folded:
+def fold(text: str, *, signs: bool = True) -> Folded:
     """Without case, accents, and all that isn't a letter; ue is u, doubled letters are one, l is i.
 
     signs: whether 3 is read as e, and its like; otherwise they are left out, too.

@@ -1,8 +1,8 @@
 """Passwords: which are accepted, and argon2id in a thread of its own.
 
-Rules (ASVS 5.0 6.2.1–6.2.11, NIST SP 800-63B-4): 12 to 256 characters
-counted as typed, any character, verified exactly after NFC, refused when zxcvbn scores 0 or 1, when it is a
-common one with something around it, and when too little is left of it without the words known of its owner.
+Rules (ASVS 5.0 6.2.1–6.2.11, NIST SP 800-63B-4): 12 to 256 characters counted as typed, any of them, verified
+exactly after NFC, refused when zxcvbn scores 0 or 1, when it is a common one, also with something around it
+(common_passwords), and when too little is left of it without the words known of its owner (known_words).
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Final, ParamSpec, TypeVar
 import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from db import addresses, known_words
+from db import addresses, common_passwords, known_words
 from db.policy import Busy
 from messages import by_field
 
@@ -28,7 +28,6 @@ MAX_CHARACTERS: Final = 256
 QUEUE_LENGTH: Final = 100
 ZXCVBN_CHARACTERS: Final = 72
 LEAST_SCORE: Final = 2
-SHORTEST_COMMON: Final = 5
 MAX_HINTS: Final = 20
 # What zxcvbn reads as the same letter: a, c, g, i or l, s, t.
 LOOKALIKES: Final = ("4@", "({[<", "69", "1!|7", "$5", "+7")
@@ -100,18 +99,12 @@ def _is_little(left: str, about: tuple[str, ...]) -> bool:
 
 
 def _is_common(password: str, about: tuple[str, ...]) -> bool:
-    """Whether it is a common password (zxcvbn's list), also with trimmings around it, or hardly more than
-    trimmings.
-    """
-    from zxcvbn.matching import RANKED_DICTIONARIES
-
-    bare = unicodedata.normalize("NFKD", known_words.bare(password)).casefold()
-    plain = "".join(sign for sign in bare if sign.isalnum())
-    if len(plain) < SHORTEST_COMMON:
-        # Digits and signs count here: a year comes up in many a row of random digits.
-        rest, trimmings = known_words.TRIMMINGS.subn("", password)
-        return trimmings > 0 and _is_little(rest, about)
-    return plain in RANKED_DICTIONARIES["passwords"]
+    """Whether it is a common one, also with trimmings around it, or hardly more than trimmings."""
+    if common_passwords.holds(password):
+        return True
+    # Digits and signs count here: a year comes up in many a row of random digits.
+    rest, trimmings = known_words.TRIMMINGS.subn("", unicodedata.normalize("NFKC", password))
+    return trimmings > 0 and _is_little(rest, about)
 
 
 def _score(password: str, about: tuple[str, ...]) -> int:

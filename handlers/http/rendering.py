@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 from litestar.datastructures import Cookie
 
-from db import accounts, days, engine, invitation_list, ledger, policy, request_list, setup
+from db import accounts, common_passwords, days, engine, invitation_list, ledger, policy, request_list, setup
 from handlers.http import access
 from handlers.http.house import AnyRequest, House, house_of
 from handlers.http.static import StaticFiles
@@ -80,6 +80,7 @@ def make_environment(
         static=static.address,
         app_name=names[0],
         names=names,
+        usual_words=" ".join(sorted(common_passwords.USUAL)),
         app_url=app_url or None,
         mail=mail,
         policy=policy,

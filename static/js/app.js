@@ -308,7 +308,9 @@ on("input", ({ target }) => {
   for (const rule of all(`[data-rules="${CSS.escape(target.id)}"] [data-least]`)) rule.classList.toggle("met", [...target.value].length >= Number(rule.dataset.least));
   for (const note of target.form ? all("[data-known]", target.form) : []) {
     const typed = all("input:not([type=password], [type=hidden])", target.form).map((field) => field.value);
-    one("p", note).hidden = !madeOfKnown(document.getElementById(note.dataset.of).value, [...typed, ...note.dataset.known.split("\n")]);
+    const [password, [own, usual]] = [document.getElementById(note.dataset.of).value, all("p", note)];
+    own.hidden = !madeOfKnown(password, [...typed, ...note.dataset.known.split("\n")]);
+    usual.hidden = !own.hidden || !isUsual(password.normalize("NFKC"), note.dataset.usual.split(" "));
   }
 });
 
@@ -352,6 +354,14 @@ function madeOfKnown(password, about) {
   const left = typed.map((sign, place) => (covered.has(place) ? "\n" : sign)).join("").split("\n");
   const bare = left.map((piece) => piece.replace(trimmings, "").replace(/^[^\p{L}]+|[^\p{L}]+$/gu, "")).join("");
   return covered.size > 0 && [...bare].length < 8;
+}
+/* Whether it is a usual word with the usual around it, or hardly more than years, seasons and months. The server knows more, in
+   db/common_passwords.py, and says so when the password is sent. */
+function isUsual(password, words) {
+  const letters = (text) => fold([...text], signs).letters.join("");
+  const [rest, usual] = [password.replace(trimmings, ""), new Set(words.map(letters))];
+  const cores = [rest, rest.replace(/^[^\p{L}]+/u, "")].flatMap((core) => [core, core.replace(/[^\p{L}]+$/u, "")]);
+  return (rest !== password && [...rest].length < 8) || cores.some((core) => usual.has(letters(core)));
 }
 
 /* Keys, menus, colours, zones. */

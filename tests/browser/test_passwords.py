@@ -9,6 +9,7 @@ from tests.browser.desk import Desk
 from tests.site import Site
 
 WARNING = "Too much of it is your name"
+USUAL = "Too easy to guess."
 EMAIL, FIRST_NAME, LAST_NAME, TITLE = known.JOERG
 
 
@@ -37,6 +38,20 @@ async def test_the_page_and_the_server_agree_on_what_is_made_of_known_words(site
     assert said == (
         dict.fromkeys(known.MADE_OF_KNOWN, True) | dict.fromkeys((*known.OTHERS, *known.DRAWN), False)
     )
+
+
+async def test_the_page_warns_of_usual_guesses_and_of_nothing_that_the_server_accepts(
+    site: Site, desk: Desk
+) -> None:
+    page = await at_sign_up(desk)
+
+    said = {}
+    for password in (*known.USUAL_GUESSES, *known.OTHERS, *known.DRAWN, *known.HONEST):
+        await page.get_by_label("Password", exact=True).fill(password)
+        said[password] = await page.get_by_text(USUAL).is_visible()
+
+    accepted = (*known.OTHERS, *known.DRAWN, *known.HONEST)
+    assert said == dict.fromkeys(known.USUAL_GUESSES, True) | dict.fromkeys(accepted, False)
 
 
 async def test_the_warning_follows_what_is_typed_in_other_fields(site: Site, desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sys
 import time
 
 import argon2
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import demo, known_words, passwords
+from db import common_passwords, demo, known_words, passwords
 from db.policy import Busy
 from messages import by_field
 from tests import known
@@ -53,6 +54,47 @@ async def test_characters_are_counted_as_typed() -> None:
 )
 async def test_what_others_would_guess_first_is_refused(weak: str) -> None:
     assert await passwords.why_refused(weak, ABOUT) == [by_field.GUESSED_PASSWORD]
+
+
+@pytest.mark.parametrize("usual", [*known.USUAL_GUESSES, *known.COMMON])
+async def test_usual_guesses_are_refused(usual: str) -> None:
+    assert await passwords.why_refused(usual, ABOUT) == [by_field.GUESSED_PASSWORD]
+
+
+@pytest.mark.parametrize("honest", known.HONEST)
+async def test_honest_phrases_are_accepted(honest: str) -> None:
+    assert await passwords.why_refused(honest, ABOUT) == []
+
+
+def test_the_list_has_three_thousand_that_differ_once_folded() -> None:
+    ranks, common = zip(*common_passwords.ranked(), strict=True)
+
+    assert list(ranks) == sorted(set(ranks))
+    assert all(passwords.MIN_CHARACTERS <= len(each) <= passwords.MAX_CHARACTERS for each in common)
+    # ASVS 6.2.4. Folded and without years, seasons, months, digits and signs at the ends.
+    assert len(common_passwords.folded(common)) >= 3000
+
+
+def test_each_password_of_the_list_is_refused() -> None:
+    accepted = [each for _, each in common_passwords.ranked() if not passwords._why_guessable(each, ())]
+
+    assert accepted == []
+
+
+async def test_the_words_of_somebody_else_are_nothing_to_this_password() -> None:
+    await passwords.why_refused(GOOD, ("Xylotarn",))
+
+    assert await passwords.why_refused("xylotarn-7-2", ()) == []
+
+
+def test_the_list_takes_little_memory_and_time() -> None:
+    common_passwords._listed.cache_clear()
+    begun = time.process_time()
+    listed = common_passwords._listed()
+
+    # A tenth of a second when nobody else is at work, once in a process, when a password is first chosen.
+    assert time.process_time() - begun < 1
+    assert sys.getsizeof(listed) < 200_000
 
 
 @pytest.mark.parametrize("made_of_known", known.MADE_OF_KNOWN)
