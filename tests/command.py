@@ -120,11 +120,15 @@ class Checkout:
 
     def run(self, *arguments: str, stdin: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
         """Runs a command to its end."""
-        return self._run(arguments, stdin, environment)
+        return self._run(("-m", "cli", *arguments), stdin, environment)
+
+    def python(self, program: Path) -> "subprocess.CompletedProcess[str]":
+        """Runs a program of Python to its end, as the commands are run."""
+        return self._run((str(program),), "", {})
 
     def run_without_rights(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """The same as somebody for whom the modes of files hold, even if the tests are run by root."""
-        return self._run(arguments, "", environment, _give_up_rights)
+        return self._run(("-m", "cli", *arguments), "", environment, _give_up_rights)
 
     def _run(
         self,
@@ -134,7 +138,7 @@ class Checkout:
         before: Callable[[], None] | None = None,
     ) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "cli", *arguments],
+            [sys.executable, *arguments],
             input=stdin,
             capture_output=True,
             text=True,

@@ -7,7 +7,6 @@ after the other over one connection. Processor time and memory are the kernel's 
 import argparse
 import asyncio
 import http.client
-import importlib.metadata
 import os
 import re
 import subprocess
@@ -23,6 +22,7 @@ from urllib.parse import urlencode
 from db import addresses, engine, migrate, passwords, setup
 from db.members import Person
 from links import Signer
+from tests import packages
 from tests.bench import seed
 from tests.bench.databases import say
 
@@ -80,8 +80,8 @@ def _measure(url: str, members: int) -> None:
         for _ in range(MANY):
             _get(browser, page, cookie)
         say(f"resident memory after {MANY:,} requests   {_memory(pid):.0f} MB")
-    packages, size_mb = _packages()
-    say(f"runtime packages                        {packages}, {size_mb:.0f} MB")
+    names, size = packages.runtime(), packages.installed_bytes()
+    say(f"runtime packages                        {len(names)}, {size / 1e6:.0f} MB")
 
 
 @contextmanager
@@ -153,19 +153,3 @@ def _memory(pid: int) -> float:
     """Resident memory in MB (10^6 bytes)."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def _packages() -> tuple[int, float]:
-    """How many packages requirements.txt installs here, and the size of their files in MB."""
-    lock = (Path(__file__).parents[2] / "requirements.txt").read_text()
-    names = re.findall(r"^([A-Za-z0-9_.-]+)==", lock, re.MULTILINE)
-    count, size = 0, 0
-    for name in names:
-        try:
-            files = importlib.metadata.distribution(name).files or []
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        count += 1
-        paths = (Path(str(file.locate())) for file in files)
-        size += sum(path.stat().st_size for path in paths if path.exists())
-    return count, size / 1e6
