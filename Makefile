@@ -10,6 +10,7 @@
 #   make lighthouse        Lighthouse's scores of login, sign-up and members; needs Node and npm
 #   make pictures          the pictures of README.md and docs/, from the made-up people
 #   make lock [ARGS=…]     write the locks anew; ARGS=--upgrade takes newer versions
+#   make sbom              the bill of materials of what people run, as build/sbom.cdx.json
 #   make clean             remove what the above has made; data/ stays
 
 # Assigned here, so that variables of these names in the caller's environment mean nothing.
@@ -22,7 +23,7 @@ BIN = .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 ADDRESS = $(if $(LISTEN),--host $(LISTEN)) $(if $(PORT),--port $(PORT))
 
-.PHONY: run demo test test-tools check bench lighthouse pictures lock clean
+.PHONY: run demo test test-tools check bench lighthouse pictures lock sbom clean
 
 run: .venv/runtime
 	@exec $(BIN)/gatehouse serve $(ADDRESS)
@@ -66,6 +67,9 @@ lock: .venv/dev
 	$(LOCK) pyproject.toml --excludes .venv/left-out --output-file requirements.txt
 	$(LOCK) pyproject.toml --group dev --constraints requirements.txt --output-file requirements-dev.txt
 	$(LOCK) --group build --output-file requirements-build.txt
+
+sbom: .venv/dev
+	@$(BIN)/python -m tests.sbom build/sbom.cdx.json
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
