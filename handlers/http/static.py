@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Final
 
 HASH_CHARACTERS: Final = 12
-# Written down, since each machine has its own idea of some. The framework adds the character set to text.
+# Written down, since each machine has its own idea of some. The framework adds the character set to text/…,
+# and to nothing else.
 MEDIA_TYPES: Final = {
     ".css": "text/css",
     ".ico": "image/x-icon",
     ".js": "text/javascript",
     ".png": "image/png",
-    ".svg": "image/svg+xml",
+    ".svg": "image/svg+xml; charset=utf-8",
     ".txt": "text/plain",
 }
 FOREVER: Final = "public, max-age=31536000, immutable"
-_HASHED: Final = re.compile(r"(.+)\.[0-9a-f]{12}(\.[a-z0-9.]+)", re.ASCII)
+_HASHED: Final = re.compile(r"(.+)\.[0-9a-f]{12}(\.[A-Za-z0-9.]+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 import gzip
 import re
 
+from handlers.http.static import MEDIA_TYPES
+from settings import CHECKOUT
 from tests.reading import read
 from tests.site import ON_SQLITE, Site
 
@@ -69,7 +71,27 @@ async def test_nothing_but_the_files_can_be_had(site: Site) -> None:
         assert answer.headers["cache-control"] == "no-store", path
 
 
-async def test_a_script_is_a_script(site: Site) -> None:
-    answer = await site.visitor().get(site.house.static.address("js/app.js"))
+TYPES = {
+    "css": "text/css; charset=utf-8",
+    "ico": "image/x-icon",
+    "js": "text/javascript; charset=utf-8",
+    "png": "image/png",
+    "svg": "image/svg+xml; charset=utf-8",
+    "txt": "text/plain; charset=utf-8",
+}
 
-    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+
+async def test_every_file_says_what_it_is_and_text_its_character_set(site: Site) -> None:
+    served = [
+        path.relative_to(CHECKOUT / "static").as_posix()
+        for path in sorted((CHECKOUT / "static").rglob("*"))
+        if path.suffix[1:] in TYPES
+    ]
+
+    answers = [await site.visitor().get(site.house.static.address(name)) for name in served]
+
+    assert {name.rpartition(".")[2] for name in served} >= {"css", "js", "svg", "txt"}
+    assert set(MEDIA_TYPES) == {f".{ending}" for ending in TYPES}
+    for name, answer in zip(served, answers, strict=True):
+        assert answer.headers["content-type"] == TYPES[name.rpartition(".")[2]], name
+        assert answer.headers["x-content-type-options"] == "nosniff", name
