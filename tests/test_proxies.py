@@ -54,19 +54,28 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @asynccontextmanager
 async def behind_nginx(
-    certificates: Certificates, folder: Path, *, path: str = "", more: str = "", host: str = "{https}"
+    certificates: Certificates,
+    folder: Path,
+    *,
+    path: str = "",
+    more: str = "",
+    host: str = "{https}",
+    gone: bool = False,
 ) -> AsyncIterator[House]:
-    """nginx of the docs on free ports. more: directives of a careful person. host: HOST, from {https}."""
+    """nginx of the docs on free ports. more: directives of a careful person. host: HOST, from {https}.
+
+    gone: nothing listens where nginx hands on to.
+    """
     port, plain = free_port(), free_port()
     https = f"https://{LOCAL}:{port}"
     settings = Settings(secret_key=SECRET, host=host.format(https=https) + path, trusted_proxies=TRUSTED)
     stem = certificates.authority.parent / f"{LOCAL}30"
     async with Site.opened(settings) as site, served(site.app) as upstream:
         changes = {
-            "http://127.0.0.1:8080": upstream,
+            "http://127.0.0.1:8080": f"http://127.0.0.1:{free_port()}" if gone else upstream,
             "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl; {more}",
             "listen 80;": f"listen 127.0.0.1:{plain};",
-            "https://$host$request_uri": f"https://$host:{port}$request_uri",
+            f"https://{NAME}$request_uri": f"https://{LOCAL}:{port}$request_uri",
             f"/etc/ssl/{NAME}.pem": f"{stem}.pem",
             f"/etc/ssl/private/{NAME}.key": f"{stem}.key",
             "/var/log/nginx": str(folder),
@@ -153,6 +162,38 @@ async def test_files_of_ten_megabytes_get_through_and_no_token_stands_in_the_log
     log = tmp_path / "gatehouse.log"
     await soon(lambda: '"GET /user/signup" 200' in log.read_text())
     assert "secret" not in log.read_text()
+
+
+async def test_what_visitors_forward_goes_no_further(
+    database: str, certificates: Certificates, tmp_path: Path
+) -> None:
+    forged = {f"X-Forwarded-{name}": "evil.example" for name in ("Host", "Port", "Proto")}
+    forged["X-Forwarded-For"] = "203.0.113.9"
+    async with behind_nginx(certificates, tmp_path, host="") as house, house.browser() as browser:
+        await house.log_in(browser, Origin=house.base.removesuffix("/"))
+        dialog = await browser.get("organization/invite", headers=forged)
+        refused = await house.log_in(browser, Origin="https://evil.example", **forged)
+        answer = await house.log_in(browser, Origin=house.base.removesuffix("/"), **forged)
+        ((address,),) = await engine.rows("SELECT address FROM activity ORDER BY id DESC LIMIT 1")
+
+    assert tree(dialog).one(id="invite-link")["value"].startswith(f"{house.base}user/signup?token=")
+    assert (refused.status_code, answer.status_code, address) == (403, 303, "127.0.0.1")
+    assert all("; Secure" in cookie for cookie in answer.headers.get_list("set-cookie"))
+
+
+async def test_no_token_stands_in_a_log_when_the_server_is_down(
+    database: str, certificates: Certificates, tmp_path: Path
+) -> None:
+    async with behind_nginx(certificates, tmp_path, gone=True) as house, house.browser() as browser:
+        answer = await browser.get("user/signup?token=1.secret")
+
+    assert answer.status_code == 502
+    assert "nginx/" not in answer.text + answer.headers["server"]
+    logs = "".join(
+        (tmp_path / name).read_text() for name in ("gatehouse.log", "gatehouse.error.log", "error.log")
+    )
+    assert '"GET /user/signup" 502' in logs
+    assert "secret" not in logs
 
 
 async def choose(house: House, browser: httpx.AsyncClient, size: int) -> httpx.Response:
