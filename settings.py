@@ -159,6 +159,11 @@ def _read(read: "_Reader") -> Settings:
     _refuse_halves(settings, read)
     if any(network.prefixlen == 0 for network in settings.trusted_proxies):
         read.warn("TRUSTED_PROXIES believes everybody: whoever sends forwarded headers can pass for others.")
+    if settings.trusted_proxies and not settings.host:
+        read.warn(
+            "HOST is not set, though TRUSTED_PROXIES is: set it to the public address, like "
+            "https://members.example.org. Until then what the proxy says decides about links and cookies."
+        )
     return replace(settings, warnings=(*read.warnings, *read.misspelt()))
 
 

@@ -105,10 +105,11 @@ class Site:
             device="Firefox on Linux",
         )
         visitor = self.visitor(address, base)
+        scope: Any = {"scheme": urlsplit(base).scheme}
         host = urlsplit(base).hostname or ""
         # Cookie jars know hosts without a dot by this name.
         domain = host if "." in host else f"{host}.local"
-        visitor.cookies.set(cookie_name(self.house, SESSION_COOKIE), token, domain=domain)
+        visitor.cookies.set(cookie_name(self.house, scope, SESSION_COOKIE), token, domain=domain)
         return visitor
 
     async def role_of(self, name: str) -> Role:

@@ -457,6 +457,7 @@ def test_check_tells_what_is_fit_in_one_line_each(
     assert (done.code, done.err) == (0, "")
     assert list(found) == ["settings", "database", "key", "disk", "mail", "proxies", "address"]
     assert {line.partition(",")[0] for line in found.values()} == {"ok"}
+    assert "HOST is not set, though TRUSTED_PROXIES is" in found["settings"]
     assert "members: 2" in found["database"]
     assert ("pg_trgm" if house.startswith("postgres") else "integrity ok") in found["database"]
     assert "GB are free" in found["disk"]

@@ -325,7 +325,8 @@ def test_names_of_others_are_not_warned_about(name: str) -> None:
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"TRUSTED_PROXIES": "0.0.0.0/0"}, "TRUSTED_PROXIES believes everybody"),
+        ({"TRUSTED_PROXIES": "0.0.0.0/0", "HOST": "http://a.example"}, "TRUSTED_PROXIES believes everybody"),
+        ({"TRUSTED_PROXIES": "127.0.0.1"}, "HOST is not set, though TRUSTED_PROXIES is"),
         ({"MAX_SESSION_AGE": "3600", "MAX_TIME_BETWEEN_ACTIVITY": "7200"}, "longer than MAX_SESSION_AGE"),
         ({"EMAIL_PORT": "25", "FROM_EMAIL": "ada@example.org"}, "no mail is sent and EMAIL_PORT, FROM_EMAIL"),
         (

@@ -2,13 +2,14 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
+from litestar.types import Scope
 
 from db import clock, policy, sessions, visible
 from db.policy import Actor, NotAllowed, Role
@@ -85,7 +86,7 @@ async def identify(connection: AnyConnection) -> Current | None:
         house: House = connection.app.state.house
         if not await house.is_set_up():
             raise NotSetUp
-        token = connection.cookies.get(cookie_name(house, SESSION_COOKIE), "")
+        token = connection.cookies.get(cookie_name(house, connection.scope, SESSION_COOKIE), "")
         current = await sessions.current(token, house.ages, house.presence) if token else None
         # A session of somebody deactivated has ended with it; this holds even if one were left.
         if current is not None and not policy.may_sign_in(current.role):
@@ -152,6 +153,12 @@ async def current_session(request: AnyRequest) -> Current:
     return current
 
 
+def member_of(scope: Scope) -> int:
+    """Whose browser it is once this request is answered: who signed in by it, else who asks; 0 for nobody."""
+    state = scope["state"]
+    return state["signed_in"] if "signed_in" in state else getattr(state.get("current"), "member_id", 0)
+
+
 def actor_of(current: Current, request: AnyRequest) -> Actor:
     return Actor(current.member_id, current.role, address=address_of(request))
 
@@ -214,49 +221,65 @@ def describe(user_agent: str) -> str:
 # Cookies: HttpOnly, SameSite=Lax, Path=/, and with https Secure and the prefix __Host-.
 
 
-def cookie_name(house: House, name: str) -> str:
-    return f"__Host-{name}" if house.https else name
+def cookie_name(house: House, scope: Scope, name: str) -> str:
+    """What a cookie of ours is called here. Over https one without the prefix is nobody's.
+
+    It went over http, where others may have read it, or put it there.
+    """
+    return f"__Host-{name}" if house.is_secure(scope) else name
 
 
-def _cookie(house: House, name: str, value: str, max_age: int | None) -> Cookie:
+def cookie(request: AnyRequest, name: str, value: str, max_age: int | None) -> Cookie:
+    """max_age: in seconds, None for as long as the browser is open, 0 takes the cookie away."""
+    house = house_of(request)
     return Cookie(
-        key=cookie_name(house, name),
+        key=cookie_name(house, request.scope, name),
         value=value,
         max_age=max_age,
         path="/",
         httponly=True,
         samesite="lax",
-        secure=house.https,
+        secure=house.is_secure(request.scope),
     )
 
 
-def session_cookie(house: House, token: str, *, kept: bool, age: int = 0) -> Cookie:
+def session_cookie(request: AnyRequest, token: str, *, kept: bool, age: int = 0) -> Cookie:
     """A kept one lasts as long as the session may (age in ms); any other ends with the browser."""
-    return _cookie(house, SESSION_COOKIE, token, (age or house.ages.kept) // 1000 if kept else None)
+    age = age or house_of(request).ages.kept
+    return cookie(request, SESSION_COOKIE, token, age // 1000 if kept else None)
 
 
-def no_session_cookie(house: House) -> Cookie:
-    return _cookie(house, SESSION_COOKIE, "", 0)
+def no_session_cookie(request: AnyRequest) -> Cookie:
+    return cookie(request, SESSION_COOKIE, "", 0)
+
+
+def no_plain_cookie(request: AnyRequest) -> list[Cookie]:
+    """Takes a session's cookie away that an address over http has left in a browser now on https."""
+    if not house_of(request).is_secure(request.scope) or SESSION_COOKIE not in request.cookies:
+        return []
+    return [replace(cookie(request, SESSION_COOKIE, "", 0), key=SESSION_COOKIE)]
 
 
 def device_of(request: AnyRequest, house: House) -> Device | None:
     """The device cookie of this browser when it is genuine. Whose it is, the caller compares."""
-    value = request.cookies.get(cookie_name(house, DEVICE_COOKIE), "")
+    value = request.cookies.get(cookie_name(house, request.scope, DEVICE_COOKIE), "")
     return house.signer.device(value, clock.now() // 1000) if value else None
 
 
-def device_cookie(house: House, member_id: int, generation: int, known: Device | None = None) -> Cookie:
+def device_cookie(
+    request: AnyRequest, member_id: int, generation: int, known: Device | None = None
+) -> Cookie:
     device_id = known.id if known and known.member_id == member_id else ""
-    token = house.signer.device_token(member_id, generation, clock.now() // 1000, device_id)
-    return _cookie(house, DEVICE_COOKIE, token, DEVICE_SECONDS)
+    token = house_of(request).signer.device_token(member_id, generation, clock.now() // 1000, device_id)
+    return cookie(request, DEVICE_COOKIE, token, DEVICE_SECONDS)
 
 
 def sign_in_cookies(house: House, request: AnyRequest, signed_in: SignedIn, *, kept: bool) -> list[Cookie]:
     """The session's cookie and, for later tries, the device's."""
     device = device_of(request, house)
-    # For the line in the log: the request itself came from nobody.
+    # The request itself came from nobody.
     request.scope["state"]["signed_in"] = signed_in.member_id
     return [
-        session_cookie(house, signed_in.token, kept=kept, age=signed_in.age),
-        device_cookie(house, signed_in.member_id, signed_in.generation, device),
+        session_cookie(request, signed_in.token, kept=kept, age=signed_in.age),
+        device_cookie(request, signed_in.member_id, signed_in.generation, device),
     ]

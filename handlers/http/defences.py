@@ -12,7 +12,7 @@ from litestar import Request
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from handlers.http import compression, errors, origins
+from handlers.http import access, compression, errors, origins
 from handlers.http.forms import FORM_TYPE, MAX_BODY_BYTES
 from handlers.http.house import House
 from handlers.http.mismatches import Mismatch, Reason
@@ -41,7 +41,7 @@ class Defences:
     def __init__(self, app: ASGIApp, house: House) -> None:
         self._app = app
         self._house = house
-        self._proxies = Proxies(house.trusted_proxies, house.strangers)
+        self._proxies = Proxies(house.trusted_proxies, house.strangers, named=bool(house.host))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -149,11 +149,14 @@ class _Answer:
 
 def _note(scope: HTTPScope, status: int) -> None:
     """One line for each sign-in, change and refusal (ASVS 16.3), without the query: it may hold a token."""
-    state = scope["state"]
-    member_id = state["signed_in"] if "signed_in" in state else getattr(state.get("current"), "member_id", 0)
     client = scope["client"][0] if scope["client"] else "-"
     log.info(
-        "%s %s status=%d member=%d from=%s", scope["method"], quote(scope["path"]), status, member_id, client
+        "%s %s status=%d member=%d from=%s",
+        scope["method"],
+        quote(scope["path"]),
+        status,
+        access.member_of(scope),
+        client,
     )
 
 

@@ -50,7 +50,7 @@ async def kept(request: AnyRequest) -> str | None:
     """Keeps what was posted, if its session has ended lately; the address that shows it again, else None."""
     shown_by = SHOWN_BY.get(request.scope["path"]) if request.method == "POST" else None
     house = house_of(request)
-    token = request.cookies.get(cookie_name(house, SESSION_COOKIE), "")
+    token = request.cookies.get(cookie_name(house, request.scope, SESSION_COOKIE), "")
     if not shown_by or not token:
         return None
     address, names = shown_by

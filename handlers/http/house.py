@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment
 from litestar import Litestar, Request
+from litestar.types import Scope
 
 from db import setup
 from db.activity_days import Days
@@ -65,6 +66,14 @@ class House:
         if self.host:
             return self.host
         return f"{request.scope['scheme']}://{request.headers.get('host', '')}"
+
+    def is_secure(self, scope: Scope) -> bool:
+        """Whether people are on https: by HOST, else by this request, as a trusted proxy has vouched."""
+        return self.https if self.host else scope["scheme"] == "https"
+
+    def is_trustworthy(self, request: "AnyRequest") -> bool:
+        """Whether browsers count the address as secure: over https, or on this very computer."""
+        return self.is_secure(request.scope) or self.is_only_here(request)
 
     def is_only_here(self, request: "AnyRequest") -> bool:
         """Whether links to copy lead to this very computer, which nobody else can open."""

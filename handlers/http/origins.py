@@ -41,7 +41,7 @@ def _shows_https(house: House, headers: Headers) -> bool:
     """Over https alone browsers send Sec-Fetch-Site, a __Host- cookie, or an https page as Referer."""
     return (
         "sec-fetch-site" in headers
-        or cookie_name(house, "") in headers.get("cookie", "")
+        or "__Host-gatehouse" in headers.get("cookie", "")
         or headers.get("referer", "").startswith(origin_of(house.host) + "/")
     )
 
@@ -61,13 +61,13 @@ def mismatch_of_form(house: House, scope: HTTPScope, headers: Headers) -> Mismat
         return None if passes else Mismatch(Reason.ANOTHER_SITE, _shown(origin), own)
     if not origin:
         https = house.https or scope["scheme"] == "https"
-        suspicious = https and _has_session_cookie(house, headers)
+        suspicious = https and _has_session_cookie(house, scope, headers)
         return Mismatch(Reason.UNSAID, "", own) if suspicious else None
     sent = _host_and_port(origin)
     if not sent[0]:
         return Mismatch(Reason.UNSAID, "", own)
     known = {_host_and_port(here), *([_host_and_port(house.host)] if house.host else [])}
-    if house.https and origin.lower().startswith("http:"):
+    if house.is_secure(scope) and origin.lower().startswith("http:"):
         names = {host for host, _ in known}
         reason = Reason.PLAIN if sent[0] in names else Reason.OTHER_ADDRESS
         return Mismatch(reason, _shown(origin), own)
@@ -82,8 +82,8 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _has_session_cookie(house: House, headers: Headers) -> bool:
-    return cookie_name(house, SESSION_COOKIE) in headers.get("cookie", "")
+def _has_session_cookie(house: House, scope: HTTPScope, headers: Headers) -> bool:
+    return cookie_name(house, scope, SESSION_COOKIE) in headers.get("cookie", "")
 
 
 def _shown(origin: str) -> str:

@@ -21,10 +21,14 @@ log = logging.getLogger("gatehouse")
 
 
 class Proxies:
-    """networks: whose forwarded headers are believed (TRUSTED_PROXIES). strangers: who else sends them."""
+    """networks: whose forwarded headers are believed (TRUSTED_PROXIES). strangers: who else sends them.
 
-    def __init__(self, networks: tuple[Network, ...], strangers: set[str]) -> None:
+    named: HOST says what this site is called, so what they forward of host and port counts for nothing.
+    """
+
+    def __init__(self, networks: tuple[Network, ...], strangers: set[str], *, named: bool) -> None:
         self._networks = networks
+        self._named = named
         self._strangers = strangers
 
     def look_through(self, scope: HTTPScope, headers: Headers) -> str:
@@ -51,7 +55,8 @@ class Proxies:
         if scheme not in _USUAL_PORTS:
             scheme = ""
         scope["scheme"] = scheme or scope["scheme"]
-        self._name_host(scope, headers)
+        if not self._named:
+            self._name_host(scope, headers)
         return scheme
 
     def _name_host(self, scope: HTTPScope, headers: Headers) -> None:

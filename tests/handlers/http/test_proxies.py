@@ -8,7 +8,7 @@ import pytest
 from db import engine
 from settings import Settings
 from tests.markup import tree
-from tests.site import ON_SQLITE, SECRET, Site
+from tests.site import ON_SQLITE, PASSWORD, SECRET, Site
 
 pytestmark = ON_SQLITE
 
@@ -56,7 +56,7 @@ async def test_the_client_is_the_first_from_the_right_that_is_no_proxy_of_ours(
 
 async def test_scheme_and_host_come_from_trusted_proxies_alone(behind: Site) -> None:
     forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example, members.example.org"}
-    through = await behind.sign_in("olga", "10.0.0.1")
+    through = await behind.sign_in("olga", "10.0.0.1", "https://testserver")
     beside = await behind.sign_in("olga", "192.0.2.1")
 
     trusted = tree(await through.get("/organization/invite", headers=forwarded)).one(id="invite-link")
@@ -64,6 +64,87 @@ async def test_scheme_and_host_come_from_trusted_proxies_alone(behind: Site) -> 
 
     assert trusted["value"].startswith("https://members.example.org/user/signup?token=")
     assert ignored["value"].startswith("http://testserver/user/signup?token=")
+
+
+async def names_of_cookies(site: Site, peer: str, scheme: str) -> set[str]:
+    """What a sign-in sets, for somebody whose proxy names this scheme; each must be as its name says."""
+    answer = await site.visitor(peer).post(
+        "/user/login",
+        data={"email": "olga@example.org", "password": PASSWORD},
+        headers={"X-Forwarded-Proto": scheme},
+    )
+    cookies = answer.headers.get_list("set-cookie")
+    assert all(("; Secure" in cookie) == cookie.startswith("__Host-") for cookie in cookies)
+    return {cookie.partition("=")[0] for cookie in cookies}
+
+
+@pytest.mark.parametrize(
+    ("peer", "scheme", "prefix"),
+    [("10.0.0.1", "https", "__Host-"), ("10.0.0.1", "http", ""), ("192.0.2.1", "https", "")],
+)
+async def test_without_host_cookies_are_secure_where_a_trusted_proxy_names_https(
+    behind: Site, peer: str, scheme: str, prefix: str
+) -> None:
+    assert await names_of_cookies(behind, peer, scheme) == {
+        f"{prefix}gatehouse_session",
+        f"{prefix}gatehouse_device",
+    }
+
+
+async def test_a_session_of_http_is_nobody_over_https_and_goes_on_over_http(behind: Site) -> None:
+    olga, https = await behind.sign_in("olga", "10.0.0.1"), {"X-Forwarded-Proto": "https"}
+
+    over_http, over_https = await olga.get("/user/account"), await olga.get("/user/account", headers=https)
+    again = await olga.get("/user/account")
+
+    assert [answer.status_code for answer in (over_http, over_https, again)] == [200, 303, 200]
+    assert "strict-transport-security" not in over_https.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [("/user/login", {"email": "olga@example.org", "password": PASSWORD}), ("/user/logout", {})],
+)
+async def test_who_signs_in_or_out_over_https_keeps_no_cookie_of_http(
+    behind: Site, path: str, fields: dict[str, str]
+) -> None:
+    olga = await behind.sign_in("olga", "10.0.0.1")
+
+    await olga.post(
+        path, data=fields, headers={"X-Forwarded-Proto": "https", "Sec-Fetch-Site": "same-origin"}
+    )
+
+    assert "gatehouse_session" not in olga.cookies
+
+
+async def test_over_https_a_form_of_http_is_not_ours_without_host_either(behind: Site) -> None:
+    olga = behind.visitor("10.0.0.1")
+    https = {"X-Forwarded-Proto": "https"}
+
+    statuses = [
+        (await olga.post("/user/logout", headers={**https, "Origin": f"{scheme}://testserver"})).status_code
+        for scheme in ("http", "https")
+    ]
+
+    assert statuses == [403, 303]
+
+
+async def test_while_host_is_set_no_forwarded_host_or_port_counts(database: str) -> None:
+    networks = (ipaddress.ip_network("10.0.0.0/8"),)
+    settings = Settings(secret_key=SECRET, host="https://members.example.org", trusted_proxies=networks)
+    async with Site.opened(settings) as site:
+        answers = [
+            await site.visitor("10.0.0.1", "https://members.example.org").post(
+                "/user/logout", headers={"X-Forwarded-Proto": "https", **forwarded, "Origin": origin}
+            )
+            for forwarded, origin in (
+                ({"X-Forwarded-Host": "evil.example"}, "https://evil.example"),
+                ({"X-Forwarded-Port": "8443"}, "https://members.example.org:8443"),
+                ({"X-Forwarded-Host": "evil.example"}, "https://members.example.org"),
+            )
+        ]
+
+    assert [answer.status_code for answer in answers] == [403, 403, 303]
 
 
 async def test_a_stranger_that_forwards_is_named_in_the_log_once(
@@ -103,7 +184,8 @@ async def test_the_port_of_trusted_proxies_counts(
     behind: Site, peer: str, headers: dict[str, str], base: str
 ) -> None:
     forwarded = {f"X-Forwarded-{name}": value for name, value in headers.items()}
-    olga = await behind.sign_in("olga", peer)
+    # What the transport calls the scheme names the cookie; what counts is what the proxy says.
+    olga = await behind.sign_in("olga", peer, base.split(":")[0] + "://testserver")
 
     link = tree(await olga.get("/organization/invite", headers=forwarded)).one(id="invite-link")
     posted = await olga.post("/user/logout", headers={**forwarded, "Origin": base})

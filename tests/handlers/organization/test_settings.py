@@ -1,5 +1,6 @@
 """The settings page: what the Owner settles, what a form keeps, and what the environment has settled."""
 
+import ipaddress
 from types import ModuleType
 from typing import Any
 
@@ -375,6 +376,21 @@ async def test_proxies_that_are_not_trusted_are_named(site: Site) -> None:
     text = tree(await olga.get(PATH)).one(id="strangers").text
     assert "Forwarded headers from 10.0.0.5 are ignored" in text
     assert "share one limit" in text
+
+
+@pytest.mark.parametrize(
+    ("host", "proxies", "warned"),
+    [("", ("127.0.0.1",), True), ("http://testserver", ("127.0.0.1",), False), ("", (), False)],
+)
+@ON_SQLITE
+async def test_a_proxy_without_host_is_warned_about(
+    database: str, host: str, proxies: tuple[str, ...], warned: bool
+) -> None:
+    networks = tuple(map(ipaddress.ip_network, proxies))
+    async with Site.opened(Settings(secret_key=SECRET, host=host, trusted_proxies=networks)) as site:
+        page = tree(await (await site.sign_in("olga")).get(PATH))
+
+    assert [element.attributes.get("id") for element in page.all()].count("no-host") == int(warned)
 
 
 @ON_SQLITE
