@@ -12,9 +12,20 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 from litestar.datastructures import Cookie
 
-from db import accounts, common_passwords, days, engine, invitation_list, ledger, policy, request_list, setup
+from db import (
+    accounts,
+    clock,
+    common_passwords,
+    days,
+    engine,
+    invitation_list,
+    ledger,
+    policy,
+    request_list,
+    setup,
+)
 from handlers.http import access
-from handlers.http.house import AnyRequest, House, house_of
+from handlers.http.house import AnyRequest, house_of
 from handlers.http.static import StaticFiles
 
 HTML: Final = "text/html"
@@ -148,7 +159,7 @@ async def page(
     current = request.scope["state"].get("current")
     found = setup.Site(current.title, exists=True) if current else await setup.site()
     site = Site(found.title or "Gatehouse", house.closed, may_ask=house.closed and found.may_ask)
-    notice, undo = _notice(request, house)
+    notice, undo = _notice(request)
     # What this very request has to say comes first, and then without a button that belongs to something else.
     about = {"site": site, "toast": notice, "undo": None if "toast" in context else undo, **context}
     if current and current.handed_at:
@@ -156,7 +167,7 @@ async def page(
     if current and policy.administers(current.role):
         about["counts"] = await engine.read(_counts)
     response = fragment(request, template, status=status, headers=headers, **about)
-    response.cookies = [*cookies, *([_notice_cookie(house)] if notice else [])]
+    response.cookies = [*cookies, *([no_notice_cookie(request)] if notice else [])]
     return response
 
 
@@ -181,7 +192,7 @@ def redirect(
     """
     house = house_of(request)
     address = house.root + path
-    set_cookies = [*cookies, *([_notice_cookie(house, notice, undo)] if notice else [])]
+    set_cookies = [*cookies, *([_notice_cookie(request, notice, undo)] if notice else [])]
     if is_htmx(request):
         return Response(
             b"", status_code=200, media_type=HTML, headers={"HX-Redirect": address}, cookies=set_cookies
@@ -222,26 +233,33 @@ def toast(request: AnyRequest, sentence: str, *, status: int, refused: bool = Tr
     )
 
 
-# A notice crosses the 303 after a plain POST in a signed cookie, so that nobody can put words on our pages.
+# A notice crosses the 303 after a plain POST in a signed cookie, so that nobody can put words on our pages:
+# for whoever caused it and for NOTICE_SECONDS, whatever a browser keeps.
 
 
-def _notice_cookie(house: House, sentence: str = "", undo: Undo | None = None) -> Cookie:
-    text = json.dumps([sentence, undo and astuple(undo)])
+def _notice_cookie(request: AnyRequest, sentence: str, undo: Undo | None) -> Cookie:
+    text = json.dumps([clock.now(), sentence, undo and astuple(undo)])
     if len(text) > MOST_NOTICE_BYTES:
-        text = json.dumps([sentence, None])
-    return Cookie(
-        key=access.cookie_name(house, NOTICE_COOKIE),
-        value=house.signer.seal("notice", text) if sentence else "",
-        max_age=NOTICE_SECONDS if sentence else 0,
-        path="/",
-        httponly=True,
-        samesite="lax",
-        secure=house.https,
-    )
+        text = json.dumps([clock.now(), sentence, None])
+    value = house_of(request).signer.seal(_for_reader(request), text)
+    return access.cookie(request, NOTICE_COOKIE, value, NOTICE_SECONDS)
 
 
-def _notice(request: AnyRequest, house: House) -> tuple[str | None, Undo | None]:
-    value = request.cookies.get(access.cookie_name(house, NOTICE_COOKIE), "")
-    text = house.signer.unseal("notice", value) if value else None
-    sentence, undo = json.loads(text) if text else (None, None)
+def no_notice_cookie(request: AnyRequest) -> Cookie:
+    """Takes a notice away that was shown, or whose reader leaves."""
+    return access.cookie(request, NOTICE_COOKIE, "", 0)
+
+
+def _notice(request: AnyRequest) -> tuple[str | None, Undo | None]:
+    house = house_of(request)
+    value = request.cookies.get(access.cookie_name(house, request.scope, NOTICE_COOKIE), "")
+    text = house.signer.unseal(_for_reader(request), value) if value else None
+    at, sentence, undo = json.loads(text) if text else (0, None, None)
+    if not 0 <= clock.now() - at <= NOTICE_SECONDS * 1000:
+        return None, None
     return sentence, Undo(*undo) if undo else None
+
+
+def _for_reader(request: AnyRequest) -> str:
+    """The purpose that a notice is sealed for, another for each member."""
+    return f"notice for {access.member_of(request.scope)}"

@@ -3,7 +3,6 @@
 from typing import Final
 
 from litestar import Response, get, post
-from litestar.datastructures import Cookie
 from litestar.exceptions import HTTPException
 from litestar.status_codes import HTTP_200_OK
 
@@ -52,7 +51,10 @@ async def log_in(request: AnyRequest) -> Response[bytes]:
         return await rendering.page(request, "user/deactivated.html", status=403)
     # Whoever signs in over an old session ends that one: its cookie is about to be replaced.
     await _end_present(request)
-    cookies = access.sign_in_cookies(house, request, signed_in, kept=kept)
+    cookies = [
+        *access.sign_in_cookies(house, request, signed_in, kept=kept),
+        *access.no_plain_cookie(request),
+    ]
     return rendering.redirect(request, rendering.local_path(form["next"]), cookies=cookies)
 
 
@@ -64,13 +66,20 @@ async def log_out(request: AnyRequest) -> Response[bytes]:
     the form is read: one that can't be read leads to the start.
     """
     await _end_present(request)
-    house = house_of(request)
-    cookies: list[Cookie] = [access.no_session_cookie(house)]
+    cookies = [
+        access.no_session_cookie(request),
+        *access.no_plain_cookie(request),
+        rendering.no_notice_cookie(request),
+    ]
     try:
         wanted = rendering.local_path((await Form.read(request, "next"))["next"] or "/user/login")
     except (HTTPException, Invalid):
         wanted = "/"
-    return rendering.redirect(request, wanted, cookies=cookies)
+    response = rendering.redirect(request, wanted, cookies=cookies)
+    if house_of(request).is_trustworthy(request):
+        # Never cookies or storage: the device cookie stays, and what the app keeps is its own.
+        response.headers["Clear-Site-Data"] = '"cache"'
+    return response
 
 
 async def _end_present(request: AnyRequest) -> None:

@@ -69,7 +69,8 @@ async def reset(request: AnyRequest) -> Response[bytes]:
     current = await access.identify(request)
     if current is not None:
         await sessions.sign_out(access.actor_of(current, request), current.session_id)
-    cookies = [access.no_session_cookie(house_of(request))]
+        request.scope["state"]["signed_in"] = 0
+    cookies = [access.no_session_cookie(request)]
     return rendering.redirect(request, "/user/login", notice=toasts.PASSWORD_RESET, cookies=cookies)
 
 

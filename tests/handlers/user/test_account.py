@@ -1,16 +1,16 @@
 """One's own account: name, zone, colours, password, sessions."""
 
 import asyncio
-import json
 from types import ModuleType
 
 import pytest
 
-from db import engine, throttle
+from db import clock, engine, throttle
 from db.policy import Role
+from messages import toasts
 from tests.markup import tree
 from tests.reading import read, wrong_fields
-from tests.site import ON_SQLITE, PASSWORD, Site
+from tests.site import ON_SQLITE, PASSWORD, Site, Visitor
 
 NEW = "seven silver herons on the ice"
 FIELDS = {"first_name": "Ada", "last_name": "Lovelace", "time_zone": "Europe/Prague", "theme": "dark"}
@@ -271,17 +271,64 @@ async def test_a_deactivated_persons_sessions_have_ended(site: Site) -> None:
     assert (await ada.get("/user/account")).status_code == 303, "a new role revives no session"
 
 
+async def left_behind(site: Site, name: str) -> str:
+    """The cookie with the notice that a change of this person's leaves behind."""
+    browser = await site.sign_in(name)
+    await browser.submit("/user/account", FIELDS)
+    return browser.cookies["gatehouse_notice"]
+
+
+@ON_SQLITE
+async def test_a_notice_is_shown_to_its_member_alone_and_for_a_minute(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.person("ada", Role.ANNOTATOR)
+    notice, now = await left_behind(site, "olga"), clock.now()
+
+    async def is_shown(browser: Visitor, path: str, seconds: int) -> bool:
+        monkeypatch.setattr(clock, "now", lambda: now + seconds * 1000)
+        browser.cookies.set("gatehouse_notice", notice, domain="testserver.local")
+        return "Saved." in (await browser.get(path)).text
+
+    olga, ada, nobody = await site.sign_in("olga"), await site.sign_in("ada"), site.visitor()
+    shown = [await is_shown(olga, "/user/account", seconds) for seconds in (-5, 0, 55, 65)]
+    others = [await is_shown(ada, "/user/account", 0), await is_shown(nobody, "/user/login", 0)]
+
+    assert (shown, others) == ([False, True, True, False], [False, False])
+
+
+@ON_SQLITE
+async def test_a_notice_goes_with_the_logout(site: Site) -> None:
+    olga = await site.sign_in("olga")
+    await olga.submit("/user/account", FIELDS)
+    assert "gatehouse_notice" in olga.cookies
+
+    await olga.submit("/user/logout")
+
+    assert "gatehouse_notice" not in olga.cookies
+
+
+@ON_SQLITE
+async def test_a_new_password_by_a_link_is_told_on_the_login_page(site: Site) -> None:
+    token, olga = await site.reset_token("olga"), await site.sign_in("olga")
+
+    answer = await olga.submit("/user/password/reset", token=token, password="five green kites over a hill")
+
+    assert answer.status_code == 303
+    assert toasts.PASSWORD_RESET in (await olga.get("/user/login")).text
+
+
 @ON_SQLITE
 async def test_a_forged_notice_is_not_shown(site: Site) -> None:
     olga = await site.sign_in("olga")
-    genuine = site.house.signer.seal("notice", json.dumps(["Saved.", None]))
+    genuine, older = await left_behind(site, "olga"), site.house.signer.seal("notice", '["Saved.", null]')
     shown = []
 
-    for value in (genuine, "WW91IHdvbg." + genuine.partition(".")[2], "You won", "a" * 3000):
+    for value in (genuine, "WW91IHdvbg." + genuine.partition(".")[2], older, "You won", "a" * 3000):
         olga.cookies.set("gatehouse_notice", value, domain="testserver.local")
         shown.append("Saved." in (page := (await olga.get("/user/account")).text) or "won" in page)
 
-    assert shown == [True, False, False, False]
+    assert shown == [True, False, False, False, False]
 
 
 @ON_SQLITE

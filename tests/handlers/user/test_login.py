@@ -242,6 +242,21 @@ async def test_a_copied_cookie_is_dead_after_logout_as_a_page(site: Site) -> Non
     assert (await copied.get("/user/account")).status_code == 303
 
 
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [("https://testserver", '"cache"'), ("http://127.0.0.1:8080", '"cache"'), ("http://testserver", None)],
+)
+@ON_SQLITE
+async def test_the_browser_forgets_cached_pages_at_logout_where_it_listens(
+    site: Site, base: str, said: str | None
+) -> None:
+    olga, ada = await site.sign_in("olga", base=base), await site.sign_in("olga", base=base)
+
+    answers = [await olga.submit("/user/logout"), await ada.press("/user/logout")]
+
+    assert [answer.headers.get("clear-site-data") for answer in answers] == [said, said]
+
+
 async def test_a_copied_cookie_is_dead_after_logout_as_a_fragment(site: Site) -> None:
     olga, copied = await site.sign_in("olga"), site.visitor()
     copied.cookies.update(olga.cookies)
