@@ -30,7 +30,7 @@ _SENT: Final = re.compile(
     rf"(?:3[Dd]|{_AROUND})*({_TOKEN.pattern})(?:=(?:[2-9A-Fa-f][0-9A-Fa-f]|0[9AaDd])|{_AROUND})*"
 )
 _DEVICE: Final = re.compile(
-    r"([1-9][0-9]{0,17})\.([0-9]{1,9})\.([0-9]{1,12})\.([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{32})", re.ASCII
+    r"([1-9][0-9]{0,17})\.([0-9]{1,18})\.([0-9]{1,12})\.([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{32})", re.ASCII
 )
 
 

@@ -1,6 +1,6 @@
 """Accepting an invitation: once, whoever tries at the same instant; its role is read at that moment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from db import activity, clock, deactivation, engine, keys, links, members, outbox, sessions
 from db.addresses import Address
@@ -110,9 +110,9 @@ async def _accept(link_id: int, person: Person, ages: Ages, browser: Browser) ->
         ((member_id, has),) = roles.items()
         if has is not Role.PENDING:
             raise Refused(refusals.ACCOUNT_EXISTS)
-        generation = await _take_over(member_id, person, invited)
+        await _take_over(member_id, person, invited)
     else:
-        member_id, generation = await _new(person, invited), 0
+        member_id = await _new(person, invited)
     actor = Actor(member_id, invited.role, address=browser.address)
     if found:
         await activity.record(
@@ -122,7 +122,7 @@ async def _accept(link_id: int, person: Person, ages: Ages, browser: Browser) ->
     token = await sessions.begin(
         member_id, kept=False, ages=ages, address=browser.address, device=browser.device
     )
-    return SignedIn(token=token, member_id=member_id, generation=generation, role=invited.role)
+    return SignedIn(token=token, member_id=member_id, generation=person.generation, role=invited.role)
 
 
 async def _take(link_id: int) -> Invited:
@@ -142,13 +142,13 @@ async def _take(link_id: int) -> Invited:
 
 async def _new(person: Person, invited: Invited) -> int:
     address = Address(invited.email, invited.email_key)
-    own = Person(address, person.first_name, person.last_name, person.password_hash)
+    own = replace(person, address=address)
     member_id = await members.insert(own, invited.role, came_by="invitation", invited_by=invited.inviter_id)
     await _confirm(member_id, invited)
     return member_id
 
 
-async def _take_over(member_id: int, person: Person, invited: Invited) -> int:
+async def _take_over(member_id: int, person: Person, invited: Invited) -> None:
     """The Pending account becomes the invited person's: new password and role; its sessions end.
 
     Names that were given before stay where none are given now. Its address is told of the new password.
@@ -161,11 +161,12 @@ async def _take_over(member_id: int, person: Person, invited: Invited) -> int:
     await sessions.end_all(member_id, "taken over by an invitation")
     for purpose in (links.RESET, links.ADDRESS):
         await links.end(purpose, "taken over", subject=member_id)
-    ((generation,),) = await engine.rows(
-        "UPDATE member SET password_hash = ?, password_generation = password_generation + 1, role = ?,"
+    await engine.execute(
+        "UPDATE member SET password_hash = ?, password_generation = ?, role = ?,"
         " first_name = ?, last_name = ?, name_key = ?, search_key = ?, came_by = 'invitation', invited_by = ?"
-        " WHERE id = ? RETURNING password_generation",
+        " WHERE id = ?",
         person.password_hash,
+        person.generation,
         invited.role.value,
         first_name,
         last_name,
@@ -176,7 +177,6 @@ async def _take_over(member_id: int, person: Person, invited: Invited) -> int:
     )
     await outbox.queue_password_changed(member_id)
     await _confirm(member_id, invited)
-    return int(generation)
 
 
 async def _confirm(member_id: int, invited: Invited) -> None:

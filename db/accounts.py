@@ -9,6 +9,7 @@ from db import (
     clock,
     deactivation,
     engine,
+    ids,
     keys,
     links,
     outbox,
@@ -276,10 +277,12 @@ async def _set_password(member_id: int, new_hash: str, old_hash: str | None = No
     Returns the password's generation, by which older device cookies are known to be stale.
     """
     condition, args = ("", ()) if old_hash is None else (" AND password_hash = ?", (old_hash,))
-    changed = await engine.rows(
-        "UPDATE member SET password_hash = ?, password_generation = password_generation + 1"
-        f" WHERE id = ? AND removed_at = 0{condition} RETURNING password_generation",
+    generation = ids.generation()
+    changed = await engine.execute(
+        "UPDATE member SET password_hash = ?, password_generation = ?"
+        f" WHERE id = ? AND removed_at = 0{condition}",
         new_hash,
+        generation,
         member_id,
         *args,
     )
@@ -287,5 +290,4 @@ async def _set_password(member_id: int, new_hash: str, old_hash: str | None = No
         raise sign_in.WrongPassword
     await links.end(links.RESET, "password changed", subject=member_id)
     await outbox.queue_password_changed(member_id)
-    generation: int = changed[0][0]
     return generation

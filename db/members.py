@@ -1,7 +1,7 @@
 """Members: registration, roles, last days, removal. Every decision is made on rows that are locked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from db import (
@@ -12,6 +12,7 @@ from db import (
     deactivation,
     directory,
     engine,
+    ids,
     invitation_ends,
     keys,
     last_day,
@@ -36,12 +37,13 @@ EMAIL_KEY = "member.email_key"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What somebody says of themself when they register."""
+    """What somebody says of themself when they register. generation: of the password, see db/ids.py."""
 
     address: Address
     first_name: str
     last_name: str
     password_hash: str
+    generation: int = field(default_factory=ids.generation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ async def _register(person: Person, link_id: int | None, ages: Ages, browser: Br
     )
     await confirmation.ask(member_id, person.address.email)
     await outbox.somebody_waits()
-    return SignedIn(token=token, member_id=member_id, generation=0, role=Role.PENDING)
+    return SignedIn(token=token, member_id=member_id, generation=person.generation, role=Role.PENDING)
 
 
 async def insert(person: Person, role: Role, *, came_by: str, link_id: int = 0, invited_by: int = 0) -> int:
@@ -112,7 +114,7 @@ async def insert(person: Person, role: Role, *, came_by: str, link_id: int = 0, 
                 person.first_name, person.last_name, person.address.email, person.address.key
             ),
             password_hash=person.password_hash,
-            password_generation=0,
+            password_generation=person.generation,
             role=role.value,
             came_by=came_by,
             link_id=link_id,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from db import activity, backup, clock, engine, ledger, migrate, outbox
+from db import activity, backup, clock, engine, ids, ledger, migrate, outbox
 from db.backup import KEPT, LEFT_OUT, UNCOUNTED, BadBackup, Header
 from db.policy import COMMAND_LINE, Refused
 
@@ -149,8 +149,9 @@ def _changed(table: str, columns: list[str], row: list[Any], wish: Wish) -> list
     if len(row) != len(columns):
         raise BadBackup(f"A row of the table {table!r} has not as many values as the table has columns.")
     if table == "member" and not wish.keep_sessions:
-        # Cookies of known browsers carry the generation of the password, and are worth nothing with another.
-        row[columns.index("password_generation")] += 1
+        # Cookies of known browsers carry the generation of the password, and are worth nothing with another:
+        # neither those of the backup's time, nor any that were given out since.
+        row[columns.index("password_generation")] = ids.generation()
     if table == "links" and not wish.keep_links:
         row[columns.index("nonce")] = secrets.token_hex(16)
     return row

@@ -105,7 +105,7 @@ async def found(title: str, owner: Person, *, link_id: int, ages: Ages, browser:
         token = await sessions.begin(
             owner_id, kept=False, ages=ages, address=browser.address, device=browser.device
         )
-        return SignedIn(token=token, member_id=owner_id, generation=0, role=Role.OWNER)
+        return SignedIn(token=token, member_id=owner_id, generation=owner.generation, role=Role.OWNER)
 
     try:
         return await engine.write(write)

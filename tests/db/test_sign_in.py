@@ -31,7 +31,10 @@ async def attempt(site: Site, password: str = "wrong", **browser: Any) -> Signed
 
 async def device(site: Site) -> dict[str, Any]:
     """What the device cookie says in a browser in which Ada has signed in before."""
-    cookie = site.house.signer.device_token(site.ids["ada"], 0, 1_000)
+    ((generation,),) = await engine.rows(
+        "SELECT password_generation FROM member WHERE id = ?", site.ids["ada"]
+    )
+    cookie = site.house.signer.device_token(site.ids["ada"], generation, 1_000)
     known = site.house.signer.device(cookie, 1_000)
     assert isinstance(known, Device)
     return {
