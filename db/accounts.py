@@ -23,6 +23,7 @@ from db.links import Link
 from db.policy import Actor, DeadLink, NotAllowed, Role, Unknown
 from db.sign_in import Browser, SignedIn
 from db.throttle import Throttle
+from db.turns import Turn
 from messages import refusals
 
 HOUR_MS: Final = 60 * 60 * 1000
@@ -114,7 +115,7 @@ async def change_password(
     Raises WrongPassword, TooManyTries and Busy.
     """
     stored = await sign_in.check_password(actor, current_password, throttle=throttle, browser=browser)
-    new_hash = await passwords.hash_of(password)
+    new_hash = await passwords.hash_of(password, turn=sign_in.turn_of(actor, browser))
 
     async def write() -> SignedIn:
         generation = await _set_password(actor.id, new_hash, stored)
@@ -253,12 +254,12 @@ def _check_maker(link: Link, roles: Mapping[int, Role]) -> None:
         raise DeadLink("void")
 
 
-async def reset_password(link: Link, *, password: str, address: str) -> None:
+async def reset_password(link: Link, *, password: str, address: str, turn: Turn) -> None:
     """Sets a new password by a link; it ends, and so does every session. Nobody is signed in by it.
 
     Raises DeadLink when the link was used or ended meanwhile, or its maker lost the right, and Busy.
     """
-    new_hash = await passwords.hash_of(password)
+    new_hash = await passwords.hash_of(password, turn=turn)
 
     async def write() -> None:
         # Whoever's last day is over has no living link any more.

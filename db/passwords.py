@@ -1,31 +1,25 @@
-"""Passwords: which are accepted, and argon2id in a thread of its own.
+"""Passwords: which are accepted, and argon2id; guessing and hashing each in a thread of its own.
 
 Rules (ASVS 5.0 6.2.1–6.2.11, NIST SP 800-63B-4): 12 to 256 characters counted as typed, any of them, verified
 exactly after NFC, refused when zxcvbn scores 0 or 1, when it is a common one, also with something around it
 (common_passwords), and when too little is left of it without the words known of its owner (known_words).
 """
 
-import asyncio
 import math
 import unicodedata
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from itertools import permutations
-from typing import Final, ParamSpec, TypeVar
+from typing import Final
 
 import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from db import addresses, common_passwords, known_words
-from db.policy import Busy
+from db.turns import ALONE, Line, Turn
 from messages import by_field
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 MIN_CHARACTERS: Final = 12
 MAX_CHARACTERS: Final = 256
-QUEUE_LENGTH: Final = 100
 ZXCVBN_CHARACTERS: Final = 72
 LEAST_SCORE: Final = 2
 MAX_HINTS: Final = 20
@@ -35,17 +29,17 @@ MAX_READINGS: Final = 16
 
 # 19 MiB, two passes, one lane: OWASP's first choice for argon2id; about 20 ms.
 _hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-# One thread: a burst of sign-ins waits here and doesn't slow other pages.
-_thread = ThreadPoolExecutor(1, "argon2")
-_waiting = 0
+# A burst of sign-ins waits here and doesn't slow other pages, nor does it wait for somebody's new password.
+_hashing = Line("argon2")
+_guessing = Line("zxcvbn")
 _dummy = ""
 
 
-async def why_refused(password: str, about: Iterable[str]) -> list[str]:
+async def why_refused(password: str, about: Iterable[str], *, turn: Turn = ALONE) -> list[str]:
     """The sentences that say why this password isn't accepted; none when it is.
 
     about: address, names, title, and the names of the app and the server, which a password should not
-    be made of.
+    be made of. turn: whose password it is to be. Raises Busy when too many wait.
     """
     if len(password) < MIN_CHARACTERS:
         too_short = by_field.AT_LEAST.format(least=MIN_CHARACTERS, count=len(password))
@@ -54,18 +48,18 @@ async def why_refused(password: str, about: Iterable[str]) -> list[str]:
         return [by_field.AT_MOST.format(most=MAX_CHARACTERS, count=len(password))]
     known = [part for part in about if part]
     known += [shown for part in known if (shown := addresses.unicode_domain(part))]
-    reason = await _in_thread(_why_guessable, password, tuple(known))
+    reason = await _guessing.do(turn, _why_guessable, password, tuple(known))
     return [reason] if reason else []
 
 
-async def hash_of(password: str) -> str:
+async def hash_of(password: str, *, turn: Turn = ALONE) -> str:
     """The argon2id hash to store. Raises Busy when too many wait."""
-    return await _in_thread(_hasher.hash, _normal(password))
+    return await _hashing.do(turn, _hasher.hash, _normal(password))
 
 
-async def matches(stored: str, password: str) -> bool:
+async def matches(stored: str, password: str, *, turn: Turn = ALONE) -> bool:
     """Whether the password is the stored one. "" stands for nobody and costs the same time."""
-    return await _in_thread(_verify, stored, _normal(password))
+    return await _hashing.do(turn, _verify, stored, _normal(password))
 
 
 def _normal(password: str) -> str:
@@ -127,18 +121,3 @@ def _readable(password: str) -> str:
     if math.prod(len(kinds) or 1 for kinds in signs) <= MAX_READINGS:
         return password
     return password.translate({ord(sign): kinds[0] for kinds in signs for sign in kinds[1:]})
-
-
-async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    global _waiting
-    if _waiting >= QUEUE_LENGTH:
-        raise Busy
-    _waiting += 1
-    done = asyncio.get_running_loop().run_in_executor(_thread, lambda: work(*args, **kwargs))
-    done.add_done_callback(_one_less)
-    return await asyncio.shield(done)
-
-
-def _one_less(_: object) -> None:
-    global _waiting
-    _waiting -= 1

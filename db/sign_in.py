@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from db import activity, addresses, deactivation, engine, passwords, sessions
 from db.policy import Actor, Busy, DomainError, Role, may_sign_in, visitor
 from db.sessions import Ages
-from db.throttle import Limit, Throttle, count, forgive, give_back
+from db.throttle import Limit, Throttle, count, count_within, forgive, give_back
+from db.turns import Turn
 
 
 class WrongPassword(DomainError):
@@ -67,12 +68,13 @@ async def sign_in(
     )
     member_id, stored, generation = found[0] if found else (0, "", 0)
     limits = _limits(throttle, key, member_id, generation, browser)
-    if not (looked := await _look(stored, password, limits)).right:
+    if not (looked := await _look(stored, password, limits, Turn(browser.network, key))).right:
         await engine.write(
             activity.record, visitor(browser.address), "sign_in_refused", member_id, after=looked.next_one
         )
         raise WrongPassword
-    signed_in = await engine.write(_begin, member_id, stored, kept, limits, ages, browser)
+    begun = throttle.signed_in(key)
+    signed_in = await engine.write(_begin, member_id, stored, kept, limits, begun, ages, browser)
     if signed_in is None:
         raise IsDeactivated
     return signed_in
@@ -92,25 +94,32 @@ class _Looked:
     next_one: str
 
 
-async def _look(stored: str, password: str, limits: list[Limit]) -> _Looked:
+async def _look(stored: str, password: str, limits: list[Limit], turn: Turn) -> _Looked:
     """Counts the try, then looks at the password. One that nobody had time to look at isn't counted."""
     # The tries that are made to wait write nothing; the one that brings that about says so in its own row.
     next_one = "throttled" if await count(limits) else ""
     try:
-        return _Looked(await passwords.matches(stored, password), next_one)
+        return _Looked(await passwords.matches(stored, password, turn=turn), next_one)
     except Busy:
         await engine.write(give_back, limits)
         raise
 
 
 async def _begin(
-    member_id: int, stored: str, kept: bool, limits: list[Limit], ages: Ages, browser: Browser
+    member_id: int,
+    stored: str,
+    kept: bool,
+    limits: list[Limit],
+    begun: Limit,
+    ages: Ages,
+    browser: Browser,
 ) -> SignedIn | None:
     # The row is read again under its lock: a deactivation or a new password in between wins.
     role = (await deactivation.lock_roles((member_id,))).get(member_id)
     found = await engine.rows("SELECT password_hash, password_generation FROM member WHERE id = ?", member_id)
     if role is None or found[0][0] != stored:
         raise WrongPassword
+    await count_within([begun])
     await forgive(limits)
     if not may_sign_in(role):
         await activity.record(visitor(browser.address), "sign_in_refused", member_id, after="deactivated")
@@ -122,6 +131,11 @@ async def _begin(
     await activity.record(actor, "signed_in", member_id)
     age = (await sessions.in_force(ages)).kept if kept else 0
     return SignedIn(token=token, member_id=member_id, generation=found[0][1], role=role, age=age)
+
+
+def turn_of(actor: Actor, browser: Browser) -> Turn:
+    """Whose turn it is when a member's own password is looked at, or a new one of theirs."""
+    return Turn(browser.network, str(actor.id))
 
 
 async def check_password(actor: Actor, password: str, *, throttle: Throttle, browser: Browser) -> str:
@@ -138,7 +152,10 @@ async def check_password(actor: Actor, password: str, *, throttle: Throttle, bro
         raise WrongPassword
     key, stored, generation = found[0]
     limits = _limits(throttle, key, actor.id, generation, browser)
-    if not (looked := await _look(stored, password, limits)).right:
+    # Also the right password costs time: what is looked at counts, whatever it is.
+    counted = [*limits, *throttle.own_password(actor.id, browser.network)]
+    looked = await _look(stored, password, counted, turn_of(actor, browser))
+    if not looked.right:
         await engine.write(activity.record, actor, "password_refused", actor.id, after=looked.next_one)
         raise WrongPassword
     await engine.write(forgive, limits)

@@ -64,6 +64,40 @@ class Throttle:
             Limit(self.key("request-account", account), 5, window_ms=HOUR_MS),
         ]
 
+    def signed_in(self, account: str) -> Limit:
+        """Sessions begun with the right password: each is a row, and one in the log."""
+        return Limit(self.key("signed-in", account), 1_000, window_ms=HOUR_MS)
+
+    def own_password(self, member_id: int, network: str) -> list[Limit]:
+        """Looking whether somebody who is signed in knows their password, right or wrong."""
+        return [
+            Limit(self.key("own-password", str(member_id)), 30),
+            Limit(self.key("own-password-network", network), 300),
+        ]
+
+    def new_password(self, network: str, member_id: int = 0) -> list[Limit]:
+        """Estimating and hashing one that is to be set. member_id: 0 before there is an account."""
+        limits = [Limit(self.key("new-password-network", network), 300)]
+        return limits + ([Limit(self.key("new-password", str(member_id)), 20)] if member_id else [])
+
+    def own_changes(self, member_id: int) -> list[Limit]:
+        """What members change of themselves: names, colours, notices, their sessions."""
+        return [Limit(self.key("own", str(member_id)), 100)]
+
+    def confirmation(self, member_id: int, network: str) -> list[Limit]:
+        return [
+            Limit(self.key("confirmation", str(member_id)), 5, window_ms=HOUR_MS),
+            Limit(self.key("confirmation-network", network), 30),
+        ]
+
+    def files(self, member_id: int) -> list[Limit]:
+        """Reading a CSV file takes a second."""
+        return [Limit(self.key("file", str(member_id)), 100)]
+
+    def resent(self, account: str) -> Limit:
+        """Mails of one address's invitations after the first, whoever sends them."""
+        return Limit(self.key("resent", account), 3, window_ms=HOUR_MS)
+
     def test_mail(self, member_id: int) -> Limit:
         return Limit(self.key("test-mail", str(member_id)), 5)
 
@@ -94,36 +128,36 @@ async def count(limits: Sequence[Limit]) -> bool:
         now,
     ):
         _refuse_early(by_key[key], *counted, now=now)
+    return await engine.write(count_within, limits)
+
+
+async def count_within(limits: Sequence[Limit]) -> bool:
+    """The same inside a write, which is rolled back with what was counted when one says wait."""
+    now, used_up = clock.now(), False
+    by_key = {limit.key: limit for limit in limits}
     # Always in one order, also when a try is taken back: otherwise two of them could wait for each other.
-    return await engine.write(_count, [by_key[key] for key in sorted(by_key)])
-
-
-async def _count(limits: Sequence[Limit]) -> bool:
-    now = clock.now()
-    used_up = False
-    for limit in limits:
-        ends_at = now + limit.window_ms
-        # One statement that makes or renews the row also locks it: the checks below see the last word.
-        # A window that ends later than one that begins now is from before the clock was set back.
-        await engine.execute(
-            "INSERT INTO throttle (key, tries, last_at, ends_at) VALUES (?, 1, 0, ?)"
-            " ON CONFLICT (key) DO UPDATE SET"
-            " tries = CASE WHEN throttle.ends_at BETWEEN ? AND ? THEN throttle.tries + 1 ELSE 1 END,"
-            " ends_at = CASE WHEN throttle.ends_at BETWEEN ? AND ? THEN throttle.ends_at ELSE ? END",
-            limit.key,
-            ends_at,
-            *(now + 1, ends_at, now + 1, ends_at),
-            ends_at,
-        )
-        tries, last_at, ends_at = (
-            await engine.rows("SELECT tries, last_at, ends_at FROM throttle WHERE key = ?", limit.key)
-        )[0]
+    rows = [(key, now + by_key[key].window_ms) for key in sorted(by_key)]
+    # One statement that makes or renews the rows also locks them: the checks below see the last word.
+    # A window that ends later than one that begins now is from before the clock was set back.
+    goes_on = "throttle.ends_at BETWEEN ? AND excluded.ends_at"
+    marks = ", ".join(["(?, 1, 0, ?)"] * len(rows))
+    counted = await engine.rows(
+        f"INSERT INTO throttle (key, tries, last_at, ends_at) VALUES {marks} ON CONFLICT (key) DO UPDATE SET"
+        f" tries = CASE WHEN {goes_on} THEN throttle.tries + 1 ELSE 1 END,"
+        f" ends_at = CASE WHEN {goes_on} THEN throttle.ends_at ELSE excluded.ends_at END"
+        " RETURNING key, tries, last_at, ends_at",
+        *(value for row in rows for value in row),
+        *(now + 1, now + 1),
+    )
+    for key, tries, last_at, ends_at in counted:
+        limit = by_key[key]
         # Raising rolls the counting back: of many at the same instant the ones too many leave no trace.
         _refuse_early(limit, tries - 1, last_at, ends_at, now=now)
-        await engine.execute("UPDATE throttle SET last_at = ? WHERE key = ?", now, limit.key)
         used_up = used_up or tries >= limit.allowed
         if limit.told and tries == limit.allowed:
             await activity.record(visitor(limit.network), "limit_reached", after=limit.told)
+    marks = ", ".join("?" * len(by_key))
+    await engine.execute(f"UPDATE throttle SET last_at = ? WHERE key IN ({marks})", now, *by_key)
     return used_up
 
 

@@ -1,12 +1,12 @@
 """A list read from a file, kept between its preview and "Send" for an hour, for whoever uploaded it."""
 
-import asyncio
 import json
 from typing import Final
 
 from db import address_list, clock, engine
 from db.address_list import AddressList, Entry, Repeat
 from db.policy import Actor, Role, Unknown
+from db.turns import LISTS, Turn
 from messages import refusals
 
 KEPT_MS: Final = 3600 * 1000
@@ -52,7 +52,7 @@ async def find(actor: Actor, upload_id: int) -> tuple[AddressList, Role]:
         raise Unknown(refusals.FILE_GONE)
     role, content = found[0]
     # Ten thousand rows take a second: other people's pages don't wait for it.
-    return await asyncio.to_thread(_listed, content), Role(role)
+    return await LISTS.do(Turn(account=str(actor.id)), _listed, content), Role(role)
 
 
 def _listed(content: str) -> AddressList:

@@ -9,7 +9,7 @@ from litestar.status_codes import HTTP_200_OK
 from db import links, passwords, setup, throttle
 from db.links import Link
 from db.members import Person
-from db.policy import DeadLink, Invalid, NotAllowed
+from db.policy import DeadLink, Invalid, NotAllowed, TooManyTries
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -36,11 +36,14 @@ class SetupController(Controller):
         # The code may also stand in the address that the form was sent to.
         form.values["code"] = form["code"] or tokens.in_address(request, "code")
         link = await _link(request, form["code"])
+        house = house_of(request)
         try:
+            await throttle.count(house.throttle.new_password(access.network_of(request)))
             title, owner = await _parse(request, form)
         except Invalid:
             return await _page(request, form, status=422)
-        house = house_of(request)
+        except TooManyTries as error:
+            return await _page(request, form, status=429, headers=form.wait(error))
         signed_in = await setup.found(
             title, owner, link_id=link.id, ages=house.ages, browser=access.browser_of(request)
         )
@@ -69,12 +72,15 @@ async def _parse(request: AnyRequest, form: Form) -> tuple[str, Person]:
     first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
     address = form.email()
     about = (form["email"], first_name, last_name, title, *house_of(request).names)
-    form.wrong("password", *await passwords.why_refused(form["password"], about))
+    turn = access.turn_of(request)
+    form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
     form.check()
     assert address is not None, "checked"
-    password_hash = await passwords.hash_of(form["password"])
+    password_hash = await passwords.hash_of(form["password"], turn=turn)
     return title, Person(address, first_name, last_name, password_hash)
 
 
-async def _page(request: AnyRequest, form: Form, *, status: int = 200) -> Response[bytes]:
-    return await rendering.page(request, "home/setup.html", status=status, form=form)
+async def _page(
+    request: AnyRequest, form: Form, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response[bytes]:
+    return await rendering.page(request, "home/setup.html", status=status, headers=headers, form=form)

@@ -15,6 +15,7 @@ from db import clock, policy, sessions, visible
 from db.policy import Actor, NotAllowed, Role
 from db.sessions import Current
 from db.sign_in import Browser, SignedIn
+from db.turns import Turn
 from handlers.http import proxies
 from handlers.http.house import AnyRequest, House, house_of
 from links import DEVICE_SECONDS, Device
@@ -175,6 +176,11 @@ def network_of(request: AnyRequest) -> str:
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address), 64), strict=False))
     return str(address or "")
+
+
+def turn_of(request: AnyRequest, member_id: int = 0) -> Turn:
+    """Whose turn it is, of those who wait for work that takes long. member_id: 0 for nobody's account yet."""
+    return Turn(network_of(request), str(member_id) if member_id else "")
 
 
 def browser_of(request: AnyRequest) -> Browser:

@@ -14,7 +14,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import QuerystringParser
 
 from db import addresses, visible
-from db.policy import Invalid, Role
+from db.policy import Invalid, Role, TooManyTries
 from handlers.http.house import AnyRequest
 from links import token_in
 from messages import by_field, refusals
@@ -88,6 +88,11 @@ class Form:
         """Adds errors to a field; "" is the whole form."""
         if sentences:
             self.errors.setdefault(name, []).extend(sentences)
+
+    def wait(self, error: TooManyTries, name: str = "") -> dict[str, str]:
+        """Says at this field that it has to wait. Returns the headers of the answer (429)."""
+        self.wrong(name, error.sentence)
+        return {"Retry-After": str(error.retry_after)}
 
     def check(self) -> None:
         """Raises Invalid when there is any error."""

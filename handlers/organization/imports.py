@@ -1,15 +1,15 @@
 """/organization/invitations/import: many people from a CSV file, with the same preview."""
 
-import asyncio
 from typing import Final
 
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
-from db import csv_list, invitations, policy, uploads
-from db.policy import Invalid, Role
+from db import csv_list, invitations, policy, throttle, uploads
+from db.policy import Invalid, Role, TooManyTries
 from db.sessions import Current
+from db.turns import LISTS
 from handlers.http import access, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -37,13 +37,17 @@ class ImportController(Controller):
             if not content:
                 raise Invalid({"file": [by_field.CHOOSE_A_FILE]})
             # Ten thousand rows take a second: other people's pages don't wait for it.
-            listed = await asyncio.to_thread(csv_list.parse, content)
+            await throttle.count(house_of(request).throttle.files(current.member_id))
+            turn = access.turn_of(request, current.member_id)
+            listed = await LISTS.do(turn, csv_list.parse, content)
             if not listed.entries:
                 raise Invalid({"file": [by_field.FILE_EMPTY]})
             form.check()
         except Invalid as error:
             form.errors.update(error.errors)
             return await _page(request, form, status=422)
+        except TooManyTries as error:
+            return await _page(request, form, status=429, headers=form.wait(error, "file"))
         assert role is not None, "checked"
         upload_id = await uploads.keep(access.actor_of(current, request), listed, role)
         return rendering.redirect(request, f"/organization/invitations/import/{upload_id}")
@@ -91,6 +95,10 @@ async def _preview(
     )
 
 
-async def _page(request: AnyRequest, form: Form, *, status: int = 200) -> Response[bytes]:
+async def _page(
+    request: AnyRequest, form: Form, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response[bytes]:
     roles = [(role.value, Role(role).label) for role in policy.WORKING]
-    return await rendering.page(request, "organization/import.html", status=status, form=form, roles=roles)
+    return await rendering.page(
+        request, "organization/import.html", status=status, headers=headers, form=form, roles=roles
+    )

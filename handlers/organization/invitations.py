@@ -1,6 +1,5 @@
 """/organization/invitations: inviting by mail, its preview, the list and what can be done in it."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -24,6 +23,7 @@ from db.invitation_care import Revoked
 from db.invitation_list import Filter
 from db.policy import DomainError, Invalid, Refused, Role, Unknown
 from db.sessions import Current
+from db.turns import LISTS
 from handlers.http import access, drafts, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -53,9 +53,9 @@ class InvitationsController(Controller):
         return await _page(request, current, shown)
 
     @post("/preview", status_code=HTTP_200_OK)
-    async def preview(self, request: AnyRequest) -> Response[bytes]:
+    async def preview(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
-        listed, role = await _parse(form)
+        listed, role = await _parse(request, current, form)
         plan = await invitations.preview(listed, role) if listed.entries and not form.errors else None
         if rendering.wants_fragment(request):
             return rendering.fragment(
@@ -71,7 +71,7 @@ class InvitationsController(Controller):
     @post(status_code=HTTP_200_OK)
     async def invite(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
-        listed, role = await _parse(form)
+        listed, role = await _parse(request, current, form)
         actor, house = access.actor_of(current, request), house_of(request)
         try:
             form.check()
@@ -252,11 +252,12 @@ async def _list(
     )
 
 
-async def _parse(form: Form) -> tuple[AddressList, Role]:
+async def _parse(request: AnyRequest, current: Current, form: Form) -> tuple[AddressList, Role]:
     """The addresses and the role; errors are noted in the form."""
     role = form.role(among=policy.WORKING) or Role.ANNOTATOR
     # A long text takes a while: other people's pages don't wait for it.
-    listed = await asyncio.to_thread(address_list.parse, form["emails"], most=invitations.MAX_TYPED)
+    turn = access.turn_of(request, current.member_id)
+    listed = await LISTS.do(turn, address_list.parse, form["emails"], most=invitations.MAX_TYPED)
     if not listed.entries:
         form.wrong("emails", by_field.ENTER_ADDRESSES)
     if _too_many(listed):

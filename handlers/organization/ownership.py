@@ -52,9 +52,7 @@ class OwnershipController(Controller):
             form.wrong("password", by_field.NOT_YOUR_PASSWORD)
             return await _page(request, form, status=422)
         except TooManyTries as error:
-            form.wrong("password", error.sentence)
-            headers = {"Retry-After": str(error.retry_after)}
-            return await _page(request, form, status=429, headers=headers)
+            return await _page(request, form, status=429, headers=form.wait(error, "password"))
         notice = toasts.OWNER_NOW.format(name=plain(row.label))
         return rendering.redirect(request, "/organization/members", notice=notice)
 

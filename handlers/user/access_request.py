@@ -48,8 +48,7 @@ class AccessRequestController(Controller):
             form.wrong("", str(error))
             return await _page(request, form, status=409)
         except TooManyTries as error:
-            form.wrong("", error.sentence)
-            return await _page(request, form, status=429, headers={"Retry-After": str(error.retry_after)})
+            return await _page(request, form, status=429, headers=form.wait(error))
         return await rendering.page(request, "user/access_request_made.html", wish=wish)
 
     @get("/confirmation")

@@ -54,6 +54,10 @@ class AccountController(Controller):
             form.wrong("theme", by_field.ONE_OF_THREE)
         if form.errors:
             return await _page(request, current, form=form, status=422)
+        try:
+            await _count_change(request, current)
+        except TooManyTries as error:
+            return await _page(request, current, form=form, status=429, headers=form.wait(error))
         await accounts.change(
             access.actor_of(current, request),
             first_name=first_name,
@@ -68,13 +72,14 @@ class AccountController(Controller):
     async def change_notices(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, "wants_notices")
         form.check()
+        await _count_change(request, current)
         await accounts.change_notices(access.actor_of(current, request), wanted=bool(form["wants_notices"]))
         return rendering.redirect(request, "/user/account", notice=toasts.SAVED)
 
     @post("/confirmation", status_code=HTTP_200_OK)
     async def confirm_again(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         house = house_of(request)
-        await throttle.count(house.throttle.forgot(current.email.lower(), access.network_of(request)))
+        await throttle.count(house.throttle.confirmation(current.member_id, access.network_of(request)))
         await confirmation.ask_again(access.actor_of(current, request))
         return rendering.redirect(request, "/user/account", notice=toasts.MAIL_ON_ITS_WAY)
 
@@ -83,6 +88,7 @@ class AccountController(Controller):
         """They have read that a password link was made for them. By htmx a newer one's line comes back."""
         form = await Form.read(request, "at")
         at = ids.read(form["at"])
+        await _count_change(request, current)
         await accounts.acknowledge(access.actor_of(current, request), at)
         if not rendering.wants_fragment(request):
             return rendering.redirect(request, "/")
@@ -96,11 +102,13 @@ class AccountController(Controller):
         form = await Form.read(request, *PASSWORD_FIELDS)
         house = house_of(request)
         about = (current.email, current.first_name, current.last_name, current.title, *house.names)
-        form.wrong("password", *await passwords.why_refused(form["password"], about))
         if not form["current_password"]:
             form.wrong("current_password", by_field.ENTER_PRESENT_PASSWORD)
         actor, browser = access.actor_of(current, request), access.browser_of(request)
         try:
+            await throttle.count(house.throttle.new_password(browser.network, current.member_id))
+            turn = sign_in.turn_of(actor, browser)
+            form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
             # The present password is checked even when the new one is refused: every error at once.
             if form.errors and form["current_password"]:
                 await sign_in.check_password(
@@ -121,8 +129,7 @@ class AccountController(Controller):
         except Invalid:
             return await _page(request, current, password_form=form, status=422)
         except TooManyTries as error:
-            form.wrong("current_password", error.sentence)
-            headers = {"Retry-After": str(error.retry_after)}
+            headers = form.wait(error, "current_password")
             return await _page(request, current, password_form=form, status=429, headers=headers)
         # The session goes on under its new token, and ends when it would have.
         signed_in = replace(signed_in, age=current.expires_at - clock.now())
@@ -133,13 +140,20 @@ class AccountController(Controller):
     async def end_session(
         self, request: AnyRequest, current: access.Asking, session_id: FromPath[str]
     ) -> Response[bytes]:
+        await _count_change(request, current)
         await sessions.end_own(access.actor_of(current, request), row_id(session_id))
         return rendering.redirect(request, "/user/account", notice=toasts.SESSION_ENDED)
 
     @post("/sessions/end-others", status_code=HTTP_200_OK)
     async def end_others(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        await _count_change(request, current)
         await sessions.end_others(access.actor_of(current, request), current.session_id)
         return rendering.redirect(request, "/user/account", notice=toasts.OTHER_SESSIONS_ENDED)
+
+
+async def _count_change(request: AnyRequest, current: Current) -> None:
+    """Each change of oneself counts, so that nobody fills the log. Raises TooManyTries."""
+    await throttle.count(house_of(request).throttle.own_changes(current.member_id))
 
 
 @cache

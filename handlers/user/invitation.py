@@ -62,9 +62,7 @@ class InvitationController(Controller):
             form.wrong("", str(error))
             return await _page(request, form, invited, status=409)
         except TooManyTries as error:
-            form.wrong("", error.sentence)
-            headers = {"Retry-After": str(error.retry_after)}
-            return await _page(request, form, invited, status=429, headers=headers)
+            return await _page(request, form, invited, status=429, headers=form.wait(error))
         except DeadLink:
             return await _dead(request, form["token"], None)
         cookies = access.sign_in_cookies(house, request, signed_in, kept=False)
@@ -98,10 +96,11 @@ async def _find(request: AnyRequest, token: str) -> Invited:
 async def _person(request: AnyRequest, form: Form, invited: Invited) -> Person:
     first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
     hints = await members.password_hints(invited.email, first_name, last_name, *house_of(request).names)
-    form.wrong("password", *await passwords.why_refused(form["password"], hints))
+    turn = access.turn_of(request)
+    form.wrong("password", *await passwords.why_refused(form["password"], hints, turn=turn))
     form.check()
     address = Address(invited.email, invited.email_key)
-    return Person(address, first_name, last_name, await passwords.hash_of(form["password"]))
+    return Person(address, first_name, last_name, await passwords.hash_of(form["password"], turn=turn))
 
 
 async def _page(

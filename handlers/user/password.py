@@ -7,7 +7,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from db import accounts, links, members, passwords, sessions, sign_in, throttle
 from db.links import Link
-from db.policy import DeadLink, Invalid
+from db.policy import DeadLink, Invalid, TooManyTries
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -50,21 +50,27 @@ async def show_reset(request: AnyRequest) -> Response[bytes]:
 
 @post("/user/password/reset", guards=[access.anybody], status_code=HTTP_200_OK)
 async def reset(request: AnyRequest) -> Response[bytes]:
-    form = await Form.read(request, *FIELDS)
+    form, house = await Form.read(request, *FIELDS), house_of(request)
     try:
         link = await _link(request, form["token"])
         email, name = await accounts.whose(link)
     except DeadLink as error:
         return await _dead(request, error)
     try:
-        about = await members.password_hints(email, name, *house_of(request).names)
-        form.wrong("password", *await passwords.why_refused(form["password"], about))
+        limits = house.throttle.new_password(access.network_of(request), link.subject)
+        await throttle.count(limits)
+        about = await members.password_hints(email, name, *house.names)
+        turn = access.turn_of(request, link.subject)
+        form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
         form.check()
-        await accounts.reset_password(link, password=form["password"], address=access.address_of(request))
+        address = access.address_of(request)
+        await accounts.reset_password(link, password=form["password"], address=address, turn=turn)
     except DeadLink as error:
         return await _dead(request, error)
     except Invalid:
         return await _page(request, form, email, status=422)
+    except TooManyTries as error:
+        return await _page(request, form, email, status=429, headers=form.wait(error))
     # Nobody is signed in by a reset, and whoever was is no longer.
     current = await access.identify(request)
     if current is not None:
@@ -78,11 +84,16 @@ async def _link(request: AnyRequest, token: str) -> Link:
     return await tokens.living(request, links.RESET, token, accounts.find_reset_link)
 
 
-async def _page(request: AnyRequest, form: Form, email: str, *, status: int = 200) -> Response[bytes]:
-    token = form.values["token"]
-    return await rendering.page(
-        request, "user/reset.html", status=status, form=form, token=token, email=email
-    )
+async def _page(
+    request: AnyRequest,
+    form: Form,
+    email: str,
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> Response[bytes]:
+    context = {"form": form, "token": form.values["token"], "email": email}
+    return await rendering.page(request, "user/reset.html", status=status, headers=headers, **context)
 
 
 async def _dead(request: AnyRequest, error: DeadLink) -> Response[bytes]:

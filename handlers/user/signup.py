@@ -55,8 +55,7 @@ class SignupController(Controller):
             form.errors.update(error.errors)
             return await _page(request, form, status=422)
         except TooManyTries as error:
-            form.wrong("", error.sentence)
-            return await _page(request, form, status=429, headers={"Retry-After": str(error.retry_after)})
+            return await _page(request, form, status=429, headers=form.wait(error))
         except DeadLink as error:
             return await _dead(request, error, form)
         cookies = access.sign_in_cookies(house, request, signed_in, kept=False)
@@ -77,10 +76,11 @@ async def _person(request: AnyRequest, form: Form) -> Person:
         why = await members.why_not_let_in(address)
         form.wrong("email", *(why or await members.why_taken(address)))
     hints = await members.password_hints(form["email"], first_name, last_name, *house_of(request).names)
-    form.wrong("password", *await passwords.why_refused(form["password"], hints))
+    turn = access.turn_of(request)
+    form.wrong("password", *await passwords.why_refused(form["password"], hints, turn=turn))
     form.check()
     assert address is not None, "checked"
-    return Person(address, first_name, last_name, await passwords.hash_of(form["password"]))
+    return Person(address, first_name, last_name, await passwords.hash_of(form["password"], turn=turn))
 
 
 async def _page(

@@ -5,13 +5,11 @@ import random
 import sys
 import time
 
-import argon2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from db import common_passwords, demo, known_words, passwords
-from db.policy import Busy
 from messages import by_field
 from tests import known
 
@@ -229,32 +227,6 @@ def test_the_longest_password_and_the_longest_names_take_no_time_to_compare() ->
     known_words.left(("Lindenh0f!" * 26)[:256], about)
 
     assert time.process_time() - begun < 0.1
-
-
-async def test_beyond_a_hundred_that_wait_the_next_is_told_to_come_again() -> None:
-    stored = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(GOOD)
-
-    answers = await asyncio.gather(
-        *(passwords.matches(stored, GOOD) for _ in range(130)), return_exceptions=True
-    )
-
-    assert answers.count(True) == 100
-    assert sum(isinstance(answer, Busy) for answer in answers) == 30
-    assert await passwords.matches(stored, GOOD), "afterwards there is room again"
-
-
-async def test_who_gives_up_leaves_no_place_taken() -> None:
-    waiting = [asyncio.create_task(passwords.matches("", GOOD)) for _ in range(3)]
-    await asyncio.sleep(0)
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
-
-    # The thread is done with the three when it is done with one more.
-    await passwords.hash_of(GOOD)
-    await asyncio.sleep(0)
-
-    assert passwords._waiting == 0
 
 
 async def test_hashing_leaves_the_other_pages_alone() -> None:

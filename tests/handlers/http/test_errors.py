@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from db import engine, passwords
+from db import engine, turns
 from tests.db.engine_house import KILL_CONNECTIONS, from_outside, on_postgres
 from tests.reading import read
 from tests.site import ON_SQLITE, PASSWORD, Site
@@ -141,7 +141,7 @@ async def test_more_sign_ins_than_can_be_queued_are_told_to_come_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     visitor, fields = site.visitor(), {"email": "olga@example.org", "password": "x"}
-    monkeypatch.setattr(passwords, "QUEUE_LENGTH", 0)
+    monkeypatch.setattr(turns, "ROOM", 0)
 
     busy = [await visitor.submit("/user/login", fields) for _ in range(6)]
     counted = await engine.rows("SELECT SUM(tries) FROM throttle")

@@ -1,0 +1,95 @@
+"""Who comes next, of those who wait for work that takes long."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from threading import Event
+
+import pytest
+
+from db import turns
+from db.policy import Busy
+from db.turns import ALONE, Line, Turn
+
+
+class Watched:
+    """A line whose thread is held until everybody who is to wait waits."""
+
+    def __init__(self) -> None:
+        self.line = Line("test")
+        self.done: list[str] = []
+        self._go_on = Event()
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        begun = Event()
+        holding = asyncio.create_task(self.line.do(ALONE, lambda: (begun.set(), self._go_on.wait(30))))
+        await asyncio.to_thread(begun.wait, 30)
+        yield
+        await asyncio.sleep(0.01)
+        self._go_on.set()
+        await holding
+
+    def send(self, turn: Turn, name: str, times: int = 1) -> list["asyncio.Task[None]"]:
+        return [asyncio.create_task(self.line.do(turn, self.done.append, name)) for _ in range(times)]
+
+
+async def test_each_network_has_its_turn_and_in_it_each_account() -> None:
+    watched = Watched()
+    async with watched.held():
+        sent = watched.send(Turn("a", "eve"), "eve", 5)
+        await asyncio.sleep(0)
+        sent += watched.send(Turn("a", "ada"), "ada", 2) + watched.send(Turn("b", "bob"), "bob", 2)
+    await asyncio.gather(*sent)
+
+    assert watched.done == ["eve", "bob", "ada", "bob", "eve", "ada", "eve", "eve", "eve"]
+
+
+async def test_when_the_room_is_full_whoever_has_most_in_it_goes_without() -> None:
+    watched = Watched()
+    async with watched.held():
+        eve = watched.send(Turn("a", "eve"), "eve", turns.ROOM)
+        await asyncio.sleep(0)
+        others = watched.send(Turn("a", "ada"), "ada") + watched.send(Turn("b", "bob"), "bob", 3)
+        await asyncio.sleep(0)
+        more = watched.send(Turn("a", "eve"), "eve", 30)
+    answers = await asyncio.gather(*eve, *others, *more, return_exceptions=True)
+
+    assert Counter(watched.done) == {"eve": turns.ROOM - 4, "ada": 1, "bob": 3}
+    assert {"ada", "bob"} <= set(watched.done[:4])
+    assert sum(isinstance(answer, Busy) for answer in answers) == 4 + 30
+    assert watched.line.waiting() == 0
+    await watched.line.do(ALONE, watched.done.append, "afterwards there is room again")
+
+
+async def test_among_many_who_have_little_the_newest_is_told_to_come_again() -> None:
+    watched = Watched()
+    async with watched.held():
+        sent = [task for number in range(turns.ROOM) for task in watched.send(Turn(str(number)), str(number))]
+        await asyncio.sleep(0)
+        newest = watched.send(Turn("newest"), "newest")
+    answers = await asyncio.gather(*sent, *newest, return_exceptions=True)
+
+    assert [isinstance(answer, Busy) for answer in answers] == [False] * turns.ROOM + [True]
+
+
+async def test_who_gives_up_leaves_no_place_taken_and_nothing_is_done_for_them() -> None:
+    watched = Watched()
+    async with watched.held():
+        sent = watched.send(Turn("a"), "a", 3)
+        await asyncio.sleep(0)
+        sent[1].cancel()
+    await asyncio.gather(*sent, return_exceptions=True)
+
+    assert watched.done == ["a", "a"]
+    assert watched.line.waiting() == 0
+
+
+async def test_what_the_work_raises_reaches_whoever_asked() -> None:
+    line = Line("test")
+
+    with pytest.raises(ZeroDivisionError):
+        await line.do(ALONE, lambda: 1 / 0)
+
+    assert await line.do(ALONE, str, 5) == "5"
