@@ -18,6 +18,7 @@ from db import (
 from db.acceptance import Invited
 from db.days import DAY_MS
 from db.policy import Actor, Refused, Role, Unknown
+from db.throttle import Throttle, count_resent
 from messages import refusals
 
 REMIND_BEFORE_MS: Final = 2 * DAY_MS
@@ -42,14 +43,16 @@ async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> None:
     await engine.write(write)
 
 
-async def resend(actor: Actor, *, invitation_ids: Sequence[int], days: int) -> int:
+async def resend(actor: Actor, *, invitation_ids: Sequence[int], days: int, throttle: Throttle) -> int:
     """Sends open and expired invitations again: each lives for so many days from now, earlier mails work on.
 
-    All or nothing; returns how many. Raises NotAllowed, Unknown and Refused.
+    All or nothing; returns how many. Raises NotAllowed, Unknown, and Refused, also when an address was
+    written to too often.
     """
 
     async def write() -> int:
         found = await _lock_open(actor, invitation_ids)
+        await count_resent(throttle, [email for email, _, _ in found])
         expires_at = clock.now() + days * DAY_MS
         for invitation_id, (email, _, link_id) in zip(sorted(set(invitation_ids)), found, strict=True):
             await links.extend([link_id], expires_at)

@@ -10,6 +10,7 @@ from db.address_list import AddressList, Entry
 from db.days import DAY_MS
 from db.deactivation import ROLE_NOW
 from db.policy import Actor, Invalid, NotAllowed, Refused, Role
+from db.throttle import Throttle, count_resent
 from messages import by_field, refusals
 
 MAX_TYPED: Final = 500
@@ -88,13 +89,22 @@ async def preview(listed: AddressList, role: Role) -> Plan:
 
 
 async def invite(
-    actor: Actor, listed: AddressList, *, role: Role, days: int, left_out: bool = False, upload_id: int = 0
+    actor: Actor,
+    listed: AddressList,
+    *,
+    role: Role,
+    days: int,
+    left_out: bool = False,
+    upload_id: int = 0,
+    throttle: Throttle | None = None,
 ) -> Batch:
     """Invites everybody on the list, in one transaction: links, mails, and roles of confirmed Pending people.
 
     role: for entries without their own. days: life of an invitation. left_out: send the others although some
     entries are wrong; otherwise they raise Invalid and nothing goes out. upload_id: where the list was kept;
-    it is taken in the same transaction. Raises NotAllowed, and Unknown when the upload was sent already.
+    it is taken in the same transaction. throttle: counts who is invited already, and so is sent the
+    invitation again. Raises NotAllowed, Refused when that was too often, and Unknown when the upload was
+    sent already.
     """
     if not listed.entries:
         raise Invalid({"emails": [by_field.ENTER_ADDRESSES]})
@@ -102,7 +112,7 @@ async def invite(
         raise Invalid({"emails": [_wrong_ones(listed.wrong)]})
     if not listed.good:
         raise Invalid({"emails": [by_field.ALL_NO_ADDRESSES]})
-    batch = await engine.write(invite_within, actor, listed, role, days, upload_id)
+    batch = await engine.write(invite_within, actor, listed, role, days, upload_id, throttle)
     outbox.wake()
     return batch
 
@@ -144,7 +154,12 @@ async def _plan(listed: AddressList, role: Role) -> Plan:
 
 
 async def invite_within(
-    actor: Actor, listed: AddressList, role: Role, days: int, upload_id: int = 0
+    actor: Actor,
+    listed: AddressList,
+    role: Role,
+    days: int,
+    upload_id: int = 0,
+    throttle: Throttle | None = None,
 ) -> Batch:
     """The same inside a write, for a list without wrong entries or whose wrong ones are left out."""
     await lock(actor)
@@ -158,6 +173,10 @@ async def invite_within(
     mailed = [outcome for outcome in plan.outcomes if outcome.fate in MAILED]
     new = [outcome for outcome in mailed if _key(outcome) not in invited]
     again = [(invited[_key(outcome)], outcome) for outcome in mailed if _key(outcome) in invited]
+    if throttle and again:
+        await count_resent(
+            throttle, [outcome.entry.address.email for _, outcome in again if outcome.entry.address]
+        )
     expires_at = clock.now() + days * DAY_MS
     await _insert(actor, new, batch_id, expires_at)
     await _renew(again, batch_id, expires_at, actor)

@@ -203,10 +203,11 @@ class DeadLink(DomainError):
 
 
 class TooManyTries(DomainError):
-    """The throttle says wait (429). retry_after: whole seconds, at least 1."""
+    """The throttle says wait (429). retry_after: whole seconds, at least 1. key: of the limit."""
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, retry_after: int, key: str = "") -> None:
         self.retry_after = max(1, retry_after)
+        self.key = key
         super().__init__(self.sentence)
 
     @property

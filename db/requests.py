@@ -25,6 +25,7 @@ from db.addresses import Address
 from db.links import Link
 from db.policy import Actor, DeadLink, Refused, Role, Unknown
 from db.request_ends import CONFIRM_MS, REMEMBER_MS
+from db.throttle import Throttle
 from messages import refusals
 
 MAX_WORDS: Final = 200
@@ -190,12 +191,14 @@ class Invited:
     batch_id: int
 
 
-async def invite(actor: Actor, *, request_id: int, role: Role, days: int) -> Invited:
+async def invite(
+    actor: Actor, *, request_id: int, role: Role, days: int, throttle: Throttle | None = None
+) -> Invited:
     """Answers a request by an invitation, as if its address had been typed. days: life of the invitation.
 
     Raises NotAllowed, Unknown, and Refused when it is answered already or its address became a member's.
     """
-    invited = await engine.write(_invite, actor, request_id, role, days)
+    invited = await engine.write(_invite, actor, request_id, role, days, throttle)
     outbox.wake()
     if invited is None:
         # What was found out is kept: the request has ended.
@@ -203,14 +206,16 @@ async def invite(actor: Actor, *, request_id: int, role: Role, days: int) -> Inv
     return invited
 
 
-async def _invite(actor: Actor, request_id: int, role: Role, days: int) -> Invited | None:
+async def _invite(
+    actor: Actor, request_id: int, role: Role, days: int, throttle: Throttle | None
+) -> Invited | None:
     await invitations.lock(actor)
     email, email_key, name = await _open(request_id)
     if await engine.rows("SELECT 1 FROM member WHERE email_key = ?", email_key):
         await _end(request_id, "joined")
         return None
     listed = AddressList((address_list.entry(email, name),))
-    batch = await invitations.invite_within(actor, listed, role, days)
+    batch = await invitations.invite_within(actor, listed, role, days, throttle=throttle)
     # The sending has ended the request, unless somebody dismissed it at this very instant.
     ((batch_of_answer,),) = await engine.rows(
         "SELECT COALESCE(MAX(i.batch_id), 0) FROM request AS r JOIN invitation AS i ON i.id = r.invitation_id"

@@ -15,6 +15,8 @@ from messages import refusals
 
 UNKEPT_AGE_MS: Final = 12 * 60 * 60 * 1000
 MAX_DEVICE_CHARACTERS: Final = 80
+# Of one member, at the same time.
+MOST_OPEN: Final = 100
 # Whose session has ended is known for so long, so that what they typed can be kept (db/drafts.py).
 REMEMBERED_MS: Final = 12 * 60 * 60 * 1000
 # By itself, or by its member, here or elsewhere.
@@ -128,8 +130,20 @@ async def _end_with_membership(member_id: int) -> None:
 async def begin(member_id: int, *, kept: bool, ages: Ages, address: str, device: str) -> str:
     """Inside a write: makes a session and returns its token (256 random bits); only its hash is stored.
 
-    ages: what the environment allows; the Owner's are looked up.
+    ages: what the environment allows; the Owner's are looked up. The oldest session makes room for one that
+    would be too many.
     """
+    # Sessions of one member begin one after the other, or each would leave room for itself alone.
+    await engine.rows(f"SELECT id FROM member WHERE id = ?{engine.for_update()}", member_id)
+    await engine.execute(
+        "UPDATE session SET ended_at = ?, end_reason = 'too many sessions'"
+        " WHERE member_id = ? AND ended_at = 0 AND id <= (SELECT id FROM session"
+        " WHERE member_id = ? AND ended_at = 0 ORDER BY id DESC LIMIT 1 OFFSET ?)",
+        clock.now(),
+        member_id,
+        member_id,
+        MOST_OPEN - 1,
+    )
     token = secrets.token_urlsafe(32)
     ages, now = await in_force(ages), clock.now()
     await Session.insert(
@@ -163,12 +177,13 @@ async def rotate(session_id: int) -> str:
 
 
 async def of_member(member_id: int) -> list[OpenSession]:
-    """The open sessions of a member, last used first."""
+    """The open sessions of a member, last used first: all there can be."""
     found = await engine.rows(
         "SELECT id, device, address, made_at, used_at, kept FROM session"
-        " WHERE member_id = ? AND ended_at = 0 AND expires_at > ? ORDER BY used_at DESC, id DESC",
+        " WHERE member_id = ? AND ended_at = 0 AND expires_at > ? ORDER BY used_at DESC, id DESC LIMIT ?",
         member_id,
         clock.now(),
+        MOST_OPEN,
     )
     return [
         OpenSession(session_id, device, address, made_at, used_at, bool(kept))

@@ -6,11 +6,12 @@ success, so 100 at once can't pass; a refused try writes nothing. Keys are HMACs
 
 import hmac
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from db import activity, clock, engine
-from db.policy import TooManyTries, visitor
+from db import activity, addresses, clock, engine
+from db.policy import Refused, TooManyTries, visitor
+from messages import refusals
 
 WINDOW_MS = 15 * 60 * 1000
 HOUR_MS = 60 * 60 * 1000
@@ -95,7 +96,7 @@ class Throttle:
         return [Limit(self.key("file", str(member_id)), 100)]
 
     def resent(self, account: str) -> Limit:
-        """Mails of one address's invitations after the first, whoever sends them."""
+        """Sending the invitation of one address again, whoever does."""
         return Limit(self.key("resent", account), 3, window_ms=HOUR_MS)
 
     def test_mail(self, member_id: int) -> Limit:
@@ -168,7 +169,7 @@ def _refuse_early(limit: Limit, tries: int, last_at: int, ends_at: int, *, now: 
     pause = min(WINDOW_MS, 1000 * 2 ** min(20, tries - limit.allowed))
     free_at = min(ends_at, last_at + pause) if limit.doubling else ends_at
     if free_at > now:
-        raise TooManyTries(math.ceil((free_at - now) / 1000))
+        raise TooManyTries(math.ceil((free_at - now) / 1000), limit.key)
 
 
 async def forgive(limits: Sequence[Limit]) -> None:
@@ -178,6 +179,18 @@ async def forgive(limits: Sequence[Limit]) -> None:
             await engine.execute("DELETE FROM throttle WHERE key = ?", key)
         else:
             await _take_back(key)
+
+
+async def count_resent(throttle: Throttle, emails: Collection[str]) -> None:
+    """Inside a write: counts that the invitations of these addresses are sent again. Raises Refused."""
+    limits = {email: throttle.resent(addresses.parse(email).key) for email in emails}
+    try:
+        for some in engine.chunks(sorted(limits.values(), key=lambda limit: limit.key)):
+            await count_within(some)
+    except TooManyTries as error:
+        email = next(email for email, limit in limits.items() if limit.key == error.key)
+        minutes = math.ceil(error.retry_after / 60)
+        raise Refused(refusals.RESENT_TOO_OFTEN.format(minutes, email=email)) from None
 
 
 async def give_back(limits: Sequence[Limit]) -> None:

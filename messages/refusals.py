@@ -103,6 +103,11 @@ INVITATION_NOT_BROUGHT_BACK: Final = (
 )
 NO_OPEN_INVITATIONS: Final = "There are no open invitations in this sending."
 SELECT_AN_INVITATION: Final = "Select an invitation first."
+RESENT_TOO_OFTEN: Final = Plural(
+    "The invitation of {email} was sent again three times within an hour. Wait 1 minute, or copy its link.",
+    "The invitation of {email} was sent again three times within an hour. Wait {count} minutes, or copy its"
+    " link.",
+)
 NO_ROLE_TO_INVITE_TO: Final = (
     "An invitation gives one of the roles Annotator, Reviewer, Manager, Administrator."
 )

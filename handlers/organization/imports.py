@@ -73,6 +73,7 @@ class ImportController(Controller):
                 days=house.invitation_days,
                 left_out=bool(form["others"]),
                 upload_id=wanted,
+                throttle=house.throttle,
             )
         except Invalid:
             return await _preview(request, current, wanted, status=422)

@@ -76,14 +76,19 @@ class InvitationsController(Controller):
         try:
             form.check()
             batch = await invitations.invite(
-                actor, listed, role=role, days=house.invitation_days, left_out=bool(form["others"])
+                actor,
+                listed,
+                role=role,
+                days=house.invitation_days,
+                left_out=bool(form["others"]),
+                throttle=house.throttle,
             )
-        except Invalid as error:
-            form.errors.update(error.errors)
+        except (Invalid, Refused) as error:
+            form.errors.update(error.errors if isinstance(error, Invalid) else {"emails": [str(error)]})
             plan = (
                 await invitations.preview(listed, role) if listed.entries and not _too_many(listed) else None
             )
-            return await _dialog(request, form, plan, status=422)
+            return await _dialog(request, form, plan, status=422 if isinstance(error, Invalid) else 409)
         await drafts.sent(current, form)
         notice = batch_sentence(batch, mail=house.mail)
         return rendering.redirect(request, f"/organization/invitations?batch={batch.id}", notice=notice)
@@ -149,7 +154,9 @@ class InvitationsController(Controller):
         wanted, house = row_id(invitation_id), house_of(request)
         actor = access.actor_of(current, request)
         try:
-            await invitation_care.resend(actor, invitation_ids=[wanted], days=house.invitation_days)
+            await invitation_care.resend(
+                actor, invitation_ids=[wanted], days=house.invitation_days, throttle=house.throttle
+            )
         except Refused as error:
             return await _row(request, wanted, str(error), status=409)
         said = toasts.MAIL_AGAIN if house.mail else toasts.LIVES_ON
@@ -220,8 +227,11 @@ class InvitationsController(Controller):
             revoked = await invitation_care.revoke(actor, invitation_ids=wanted)
             notice, undo = toasts.INVITATIONS_DEAD.format(len(revoked.invitation_ids)), _undo(revoked)
         elif form["action"] == "resend":
-            days = house_of(request).invitation_days
-            done = await invitation_care.resend(actor, invitation_ids=wanted, days=days)
+            house = house_of(request)
+            days = house.invitation_days
+            done = await invitation_care.resend(
+                actor, invitation_ids=wanted, days=days, throttle=house.throttle
+            )
             notice = toasts.INVITATIONS_LIVE_ON.format(done, days=days)
         else:
             raise Invalid({"action": [by_field.PRESS_RESEND_OR_REVOKE]})

@@ -30,7 +30,11 @@ class RequestsController(Controller):
             form.check()
             assert role is not None, "checked"
             invited = await requests.invite(
-                access.actor_of(current, request), request_id=wanted, role=role, days=house.invitation_days
+                access.actor_of(current, request),
+                request_id=wanted,
+                role=role,
+                days=house.invitation_days,
+                throttle=house.throttle,
             )
         except (Invalid, Refused) as error:
             return await _refused(request, current, form, error)

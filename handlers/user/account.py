@@ -177,6 +177,7 @@ async def _page(
     headers: dict[str, str] | None = None,
 ) -> Response[bytes]:
     own = {name: [getattr(current, name)] for name in NAME_FIELDS}
+    open_ones = await engine.read(sessions.of_member, current.member_id)
     return await rendering.page(
         request,
         "user/account.html",
@@ -186,6 +187,7 @@ async def _page(
         headers=headers,
         form=form or Form(NAME_FIELDS, own),
         password_form=password_form or Form(PASSWORD_FIELDS),
-        sessions=await engine.read(sessions.of_member, current.member_id),
+        # This browser's first: it may have been noted less lately than others.
+        sessions=sorted(open_ones, key=lambda session: session.id != current.session_id),
         session_id=current.session_id,
     )

@@ -358,7 +358,9 @@ async def test_an_address_is_confirmed_only_by_a_mail_of_ours_that_nobody_else_s
 async def test_a_mail_that_went_out_counts_while_another_is_on_the_way(posting: Site) -> None:
     line = await invited(posting, "ada")
     await mailed(line)
-    await invitation_care.resend(olga(posting), invitation_ids=[line.id], days=7)
+    await invitation_care.resend(
+        olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle
+    )
 
     assert await confirmed((await accept(posting, line)).member_id)
 

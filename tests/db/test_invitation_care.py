@@ -4,13 +4,24 @@ from types import ModuleType
 
 import pytest
 
-from db import acceptance, activity, activity_names, engine, invitation_care, links, members
+from db import (
+    acceptance,
+    activity,
+    activity_names,
+    address_list,
+    engine,
+    invitation_care,
+    invitations,
+    links,
+    members,
+)
 from db.acceptance import Invited
 from db.days import DAY_MS
 from db.invitation_list import Line
 from db.policy import COMMAND_LINE, Actor, DeadLink, NotAllowed, Refused, Role, Unknown
 from tests.db.invitations_house import (
     accept,
+    invite,
     invited,
     kinds,
     mailed,
@@ -58,7 +69,12 @@ async def test_resending_extends_and_keeps_earlier_mails_valid(posting: Site, cl
     await mailed(line)
     clock.move(5 * DAY_MS)
 
-    assert await invitation_care.resend(acting(posting, "alma"), invitation_ids=[line.id], days=7) == 1
+    assert (
+        await invitation_care.resend(
+            acting(posting, "alma"), invitation_ids=[line.id], days=7, throttle=posting.house.throttle
+        )
+        == 1
+    )
 
     again = await one("ada@example.org")
     assert (again.nonce, again.inviter, again.state(clock.now())) == (line.nonce, "Alma", "queued")
@@ -77,7 +93,9 @@ async def test_an_earlier_mail_works_again_after_the_end(posting: Site, clock: M
     with pytest.raises(DeadLink):
         await accept(posting, line)
 
-    await invitation_care.resend(olga(posting), invitation_ids=[line.id], days=7)
+    await invitation_care.resend(
+        olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle
+    )
 
     assert await state("ada@example.org") == "queued"
     await accept(posting, line)
@@ -86,7 +104,9 @@ async def test_an_earlier_mail_works_again_after_the_end(posting: Site, clock: M
 async def test_a_mail_that_still_waits_is_replaced(posting: Site) -> None:
     line = await invited(posting, "ada")
 
-    await invitation_care.resend(olga(posting), invitation_ids=[line.id, line.id], days=7)
+    await invitation_care.resend(
+        olga(posting), invitation_ids=[line.id, line.id], days=7, throttle=posting.house.throttle
+    )
 
     assert await mails("invitation") == ["ada@example.org"]
 
@@ -103,7 +123,9 @@ async def test_revoking_kills_it_at_once(posting: Site) -> None:
         await accept(posting, line)
     for change in (
         invitation_care.revoke(olga(posting), invitation_ids=[line.id]),
-        invitation_care.resend(olga(posting), invitation_ids=[line.id], days=7),
+        invitation_care.resend(
+            olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle
+        ),
         invitation_care.change_role(olga(posting), invitation_id=line.id, role=Role.MANAGER),
     ):
         with pytest.raises(Refused, match="was revoked already"):
@@ -117,7 +139,7 @@ async def test_several_are_all_or_nothing(posting: Site) -> None:
 
     for change in (
         invitation_care.revoke(olga(posting), invitation_ids=ids),
-        invitation_care.resend(olga(posting), invitation_ids=ids, days=7),
+        invitation_care.resend(olga(posting), invitation_ids=ids, days=7, throttle=posting.house.throttle),
     ):
         with pytest.raises(Refused, match=r"bob@example.org was accepted already. Nothing was changed"):
             await change
@@ -173,7 +195,7 @@ async def test_only_the_owner_and_administrators_take_care_of_them(site: Site) -
         actor = Actor(await site.person(f"a-{role.value.lower()}", role), Role.OWNER)
         for change in (
             invitation_care.change_role(actor, invitation_id=line.id, role=Role.MANAGER),
-            invitation_care.resend(actor, invitation_ids=[line.id], days=7),
+            invitation_care.resend(actor, invitation_ids=[line.id], days=7, throttle=site.house.throttle),
             invitation_care.revoke(actor, invitation_ids=[line.id]),
             invitation_care.mark_shown(actor, [line.id]),
         ):
@@ -189,7 +211,12 @@ async def test_who_is_demoted_while_resending_vouches_for_nobody(site: Site) -> 
         line = await invited(site, f"ada{number}")
 
         resent, _ = await at_once(
-            invitation_care.resend(Actor(alma, Role.ADMINISTRATOR), invitation_ids=[line.id], days=7),
+            invitation_care.resend(
+                Actor(alma, Role.ADMINISTRATOR),
+                invitation_ids=[line.id],
+                days=7,
+                throttle=site.house.throttle,
+            ),
             members.change_role(olga(site), member_id=alma, role=Role.ANNOTATOR),
         )
 
@@ -278,7 +305,9 @@ async def test_what_lives_again_meanwhile_is_not_asked_for(posting: Site, clock:
     line = await invited(posting, "ada")
     clock.move(8 * DAY_MS)
     dead = await found(line)
-    await invitation_care.resend(olga(posting), invitation_ids=[line.id], days=7)
+    await invitation_care.resend(
+        olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle
+    )
 
     await invitation_care.ask_again(dead)
 
@@ -336,7 +365,9 @@ async def test_what_is_sent_again_is_reminded_of_again(posting: Site, clock: Mod
     clock.move(6 * DAY_MS)
     await engine.write(invitation_care.remind)
 
-    await invitation_care.resend(olga(posting), invitation_ids=[line.id], days=7)
+    await invitation_care.resend(
+        olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle
+    )
     await mailed(line)
     clock.move(6 * DAY_MS)
     await engine.write(invitation_care.remind)
@@ -377,3 +408,72 @@ async def test_removal_ends_and_forgets_an_invitation_that_was_never_accepted(si
     assert await engine.rows("SELECT email, email_key, search_key, end_reason FROM invitation") == [
         ("", "", "", "revoked")
     ]
+
+
+async def resend(posting: Site, *lines: Line, name: str = "olga", role: Role = Role.OWNER) -> int:
+    ids = [line.id for line in lines]
+    return await invitation_care.resend(
+        acting(posting, name, role), invitation_ids=ids, days=7, throttle=posting.house.throttle
+    )
+
+
+async def test_an_address_gets_its_invitation_again_three_times_an_hour(
+    posting: Site, clock: ModuleType
+) -> None:
+    await posting.person("alma", Role.ADMINISTRATOR)
+    line, other = await invited(posting, "ada"), await invited(posting, "ben")
+    for _ in range(2):
+        await resend(posting, line)
+    await invitation_care.revoke(olga(posting), invitation_ids=[line.id])
+    line = await invited(posting, "ada")
+    await resend(posting, line, name="alma", role=Role.ADMINISTRATOR)
+    before = await kinds(other.id)
+
+    for lines in ((line,), (line, other)):
+        with pytest.raises(Refused, match=r"ada@example\.org was sent again three times .* 60 minutes"):
+            await resend(posting, *lines, name="alma", role=Role.ADMINISTRATOR)
+
+    assert await kinds(other.id) == before, "all or nothing"
+    assert await resend(posting, other) == 1
+    await invitation_care.mark_shown(olga(posting), [line.id])
+    clock.move(3600 * 1000)
+    assert await resend(posting, line, other) == 2
+
+
+async def test_inviting_once_more_is_sending_again(posting: Site) -> None:
+    await invited(posting, "ada")
+    listed = address_list.parse("Ada@Example.ORG, ben@example.org")
+
+    async def invite_both() -> None:
+        await invitations.invite(
+            olga(posting), listed, role=Role.ANNOTATOR, days=7, throttle=posting.house.throttle
+        )
+
+    for _ in range(3):
+        await invite_both()
+
+    with pytest.raises(Refused, match="Wait 60 minutes, or copy its link"):
+        await invite_both()
+
+
+async def test_of_ten_who_send_again_at_the_same_instant_three_do(posting: Site) -> None:
+    line = await invited(posting, "ada")
+
+    answers = await at_once(*(resend(posting, line) for _ in range(10)))
+
+    assert answers.count(1) == 3
+    assert sum(isinstance(answer, Refused) for answer in answers) == 7
+    assert (await kinds(line.id)).count("invitation_resent") == 3
+
+
+async def test_five_hundred_are_sent_again_at_once(posting: Site) -> None:
+    names = ", ".join(f"guest{number}@example.org" for number in range(500))
+    await invite(posting, names)
+    found = await engine.rows("SELECT id FROM invitation ORDER BY id")
+    ids = [invitation_id for (invitation_id,) in found]
+
+    for _ in range(3):
+        done = await invitation_care.resend(
+            olga(posting), invitation_ids=ids, days=7, throttle=posting.house.throttle
+        )
+        assert done == 500

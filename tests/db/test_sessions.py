@@ -12,6 +12,7 @@ from db.house_rules import Wish
 from db.policy import Actor, Role, Unknown
 from db.sessions import Ages, Presence
 from tests.site import Site
+from tests.together import at_once
 
 SECOND, HOUR, DAY = 1_000, 3_600_000, 86_400_000
 AGES = Ages(kept=14 * DAY, idle=5 * DAY)
@@ -262,3 +263,48 @@ async def test_the_file_of_the_database_holds_no_token(site: Site, database: str
 
     assert sessions.token_hash(token).encode() in content
     assert token.encode() not in content
+
+
+async def open_ones(site: Site, name: str = "olga") -> list[int]:
+    found = await engine.rows(
+        "SELECT id FROM session WHERE member_id = ? AND ended_at = 0 ORDER BY id", site.ids[name]
+    )
+    return [session_id for (session_id,) in found]
+
+
+async def test_the_oldest_session_makes_room_for_the_hundred_and_first(site: Site) -> None:
+    await site.person("ada")
+    others = await begin(site, name="ada")
+    first, second = await begin(site), await begin(site)
+    for _ in range(98):
+        await begin(site)
+    assert await works(first)
+
+    newest = await begin(site)
+
+    assert await reason(first) == "too many sessions"
+    assert [await works(token) for token in (first, second, newest, others)] == [False, True, True, True]
+    assert len(await open_ones(site)) == 100
+
+
+async def test_of_many_that_begin_at_the_same_instant_a_hundred_stay(site: Site) -> None:
+    for _ in range(80):
+        await begin(site)
+
+    await at_once(*(begin(site) for _ in range(40)))
+
+    ids = [session_id for (session_id,) in await engine.rows("SELECT id FROM session ORDER BY id")]
+    assert await open_ones(site) == ids[-100:]
+
+
+async def test_sessions_of_before_there_was_a_limit_make_room_too(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "MOST_OPEN", 1_000)
+    for _ in range(130):
+        await begin(site)
+    monkeypatch.undo()
+
+    await begin(site)
+
+    assert len(await open_ones(site)) == 100
