@@ -1,0 +1,275 @@
+"""What costs is counted before it is done, and what members change of themselves, too."""
+
+import ast
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import httpx
+import pytest
+
+from db import engine, passwords
+from db.policy import Role
+from settings import Settings
+from tests.db.invitations_house import invited, token
+from tests.markup import tree
+from tests.site import ON_SQLITE, PASSWORD, SECRET, Site
+
+ROOT = Path(__file__).parents[3]
+NEW = "seven silver herons on the ice"
+ACCOUNT = {"first_name": "Ada", "last_name": "", "time_zone": "", "theme": "system"}
+Send = Callable[[int], Awaitable[httpx.Response]]
+MINUTE = 60_000
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often it was hashed or estimated."""
+    done: Counter[str] = Counter()
+
+    def watch(name: str) -> None:
+        original = getattr(passwords, name)
+
+        def watched(*args: object) -> object:
+            done[name] += 1
+            return original(*args)
+
+        monkeypatch.setattr(passwords, name, watched)
+
+    watch("_why_guessable")
+    watch("_verify")
+    return done
+
+
+async def flood(send: Send, times: int) -> Counter[int]:
+    """The statuses of so many at once."""
+    answers = await asyncio.gather(*map(send, range(times)))
+    for answer in answers:
+        if answer.status_code == 429:
+            assert 0 < int(answer.headers["retry-after"]) <= 3600
+    return Counter(answer.status_code for answer in answers)
+
+
+async def test_new_passwords_of_one_member_are_twenty_whatever_comes_of_them(
+    site: Site, work: Counter[str]
+) -> None:
+    await site.person("ada")
+    ada = await site.sign_in("ada")
+
+    statuses = await flood(
+        lambda _: ada.submit("/user/account/password", current_password="", password=NEW), 60
+    )
+
+    assert statuses == {422: 20, 429: 40}
+    assert work == {"_why_guessable": 20}
+
+
+async def test_the_right_password_is_looked_at_thirty_times(site: Site, work: Counter[str]) -> None:
+    await site.person("ada")
+    await site.person("ben", Role.ANNOTATOR)
+    olga = await site.sign_in("olga")
+    pending = str(site.ids["ada"])
+
+    for _ in range(40):
+        answer = await olga.submit("/organization/ownership", member=pending, password=PASSWORD)
+
+    assert answer.status_code == 429
+    assert "Too many tries. Wait 15 minutes" in answer.text
+    assert work == {"_verify": 30}
+
+
+@ON_SQLITE
+async def test_a_password_link_is_no_way_round(site: Site, work: Counter[str]) -> None:
+    await site.person("ada")
+    reset = await site.reset_token("ada")
+    visitor = site.visitor()
+
+    statuses = await flood(
+        lambda _: visitor.submit("/user/password/reset", token=reset, password="x" * 12), 40
+    )
+
+    assert statuses == {422: 20, 429: 20}
+    assert work["_why_guessable"] == 20
+
+
+@ON_SQLITE
+async def test_an_invitation_is_no_way_round(site: Site, work: Counter[str]) -> None:
+    line = await invited(site, "ada")
+    visitor = site.visitor()
+
+    statuses = await flood(
+        lambda _: visitor.submit("/user/invitation", token=token(site, line), password="x" * 12), 320
+    )
+
+    assert statuses == {422: 300, 429: 20}
+    assert work["_why_guessable"] == 300
+
+
+@ON_SQLITE
+async def test_nor_is_the_sign_up_page(site: Site, work: Counter[str]) -> None:
+    visitor = site.visitor()
+
+    statuses = await flood(
+        lambda number: visitor.submit("/user/signup", email=f"a{number}@example.org", password="x" * 12), 40
+    )
+
+    assert statuses == {422: 30, 429: 10}
+    assert work["_why_guessable"] == 30
+
+
+@ON_SQLITE
+async def test_nor_is_the_set_up_link(database: str, work: Counter[str]) -> None:
+    async with Site.opened(Settings(secret_key=SECRET), founded=False) as site:
+        code, visitor = await site.setup_code(), site.visitor()
+
+        statuses = await flood(
+            lambda _: visitor.submit(
+                "/setup", code=code, title="T", email="a@example.org", password="x" * 12
+            ),
+            310,
+        )
+
+    assert statuses == {422: 300, 429: 10}
+    assert work["_why_guessable"] == 300
+
+
+def asked_for() -> Iterator[tuple[str, ast.Call]]:
+    """Where a page or a rule has a password estimated, hashed or looked at."""
+    for folder in ("handlers", "db"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if (
+                    isinstance(node, ast.Call)
+                    and isinstance(node.func, ast.Attribute)
+                    and node.func.attr in ("why_refused", "hash_of", "matches")
+                    and ast.unparse(node.func.value) == "passwords"
+                ):
+                    yield path.relative_to(ROOT).as_posix(), node
+
+
+def test_whoever_asks_for_it_says_whose_turn_it_is() -> None:
+    without = {path for path, call in asked_for() if "turn" not in {keyword.arg for keyword in call.keywords}}
+
+    # The command line and the demo wait for nobody.
+    assert without == {"db/first_owner.py", "db/demo.py"}
+
+
+async def test_changes_of_oneself_are_a_hundred_and_what_was_typed_stays(
+    site: Site, clock: ModuleType
+) -> None:
+    await site.person("ada")
+    ada, olga = await site.sign_in("ada"), await site.sign_in("olga")
+
+    statuses = await flood(
+        lambda number: ada.submit("/user/account", ACCOUNT, last_name=f"Lovelace {number}"), 120
+    )
+    refused = await ada.submit("/user/account", ACCOUNT, last_name="Byron", theme="dark")
+    rows = await engine.rows("SELECT COUNT(*) FROM activity WHERE kind = 'name_changed'")
+
+    assert statuses == {303: 100, 429: 20}
+    assert rows == [(100,)]
+    assert refused.status_code == 429
+    assert tree(refused).one(id="form-error").text == "Too many tries. Wait 15 minutes, then try again."
+    assert tree(refused).one(id="last_name").attributes["value"] == "Byron"
+    assert (await olga.submit("/user/account", ACCOUNT)).status_code == 303, "it is a limit of one member"
+    clock.move(15 * MINUTE)
+    assert (await ada.submit("/user/account", ACCOUNT, last_name="Byron")).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/user/account/notices", {"wants_notices": "true"}),
+        ("/user/account/acknowledgement", {"at": "1"}),
+        ("/user/account/sessions/end-others", {}),
+        ("/user/account/sessions/999/end", {}),
+    ],
+)
+@ON_SQLITE
+async def test_nothing_else_of_oneself_goes_on_for_ever(
+    site: Site, path: str, fields: dict[str, str]
+) -> None:
+    await site.person("ada")
+    ada = await site.sign_in("ada")
+
+    statuses = await flood(lambda _: ada.submit(path, fields), 110)
+    by_htmx = await ada.press(path, fields)
+
+    assert statuses[429] == 10
+    assert by_htmx.status_code == 429
+
+
+@ON_SQLITE
+async def test_others_cannot_use_up_the_mails_that_confirm_ones_address(site: Site) -> None:
+    await site.person("ada")
+    ada, stranger = await site.sign_in("ada"), site.visitor("198.51.100.7")
+    for _ in range(6):
+        await stranger.submit("/user/password/forgot", email="ada@example.org")
+
+    statuses = [(await ada.submit("/user/account/confirmation")).status_code for _ in range(6)]
+
+    # Without mail there is nothing to send, which is said (409).
+    assert statuses == [409] * 5 + [429]
+
+
+async def test_a_hundred_roles_in_a_row_meet_no_limit(site: Site) -> None:
+    ada = await site.person("ada", Role.ANNOTATOR)
+    await site.person("alma", Role.ADMINISTRATOR)
+    alma = await site.sign_in("alma")
+
+    statuses = [
+        (
+            await alma.submit(f"/organization/members/{ada}/role", role="RE" if number % 2 else "AN")
+        ).status_code
+        for number in range(100)
+    ]
+
+    assert statuses == [303] * 100
+
+
+async def test_sessions_begin_a_thousand_times_an_hour(site: Site, clock: ModuleType) -> None:
+    await site.person("ada")
+    limit = site.house.throttle.signed_in("ada@example.org")
+    await engine.write(
+        engine.execute,
+        "INSERT INTO throttle (key, tries, last_at, ends_at) VALUES (?, 999, 0, ?)",
+        limit.key,
+        clock.now() + 30 * MINUTE,
+    )
+    fields = {"email": "ada@example.org", "password": PASSWORD}
+
+    first, second = [await site.visitor().submit("/user/login", fields) for _ in range(2)]
+
+    assert (first.status_code, second.status_code) == (303, 429)
+    assert len(await engine.rows("SELECT 1 FROM activity WHERE kind = 'signed_in'")) == 1
+
+
+async def open_sessions(site: Site, name: str, count: int) -> None:
+    for _ in range(count):
+        await site.sign_in(name)
+
+
+async def test_a_long_list_of_sessions_has_an_end_and_all_can_be_reached(site: Site) -> None:
+    ada_id = await site.person("ada")
+    ada, olga = await site.sign_in("ada"), await site.sign_in("olga")
+    await open_sessions(site, "ada", 99)
+
+    own = tree(await ada.get("/user/account"))
+    panel = tree(await olga.fragment(f"/organization/members/{ada_id}"))
+
+    assert [page.text.count("And 80 more") for page in (own, panel)] == [1, 1]
+    ((first,),) = await engine.rows("SELECT MIN(id) FROM session WHERE member_id = ?", ada_id)
+    assert "this browser" in own.one(id=f"session-{first}").text
+    assert panel.text.count("the session on") == 100
+    assert panel.text.count("End all 100 sessions") == 1
+
+
+async def test_a_short_list_of_sessions_is_whole(site: Site) -> None:
+    await site.person("ada")
+    ada = await site.sign_in("ada")
+    await open_sessions(site, "ada", 19)
+
+    assert " more" not in tree(await ada.get("/user/account")).one(id="sessions").text
+    assert "more-sessions" not in (await ada.get("/user/account")).text
