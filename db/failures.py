@@ -71,6 +71,10 @@ NOT_A_URL = (
     "The URL of the database can't be understood: it is written like postgresql://user:password@host/name, "
     "with special characters of the password percent-encoded, like %2F for /."
 )
+NO_AUTHORITY = (
+    "sslmode in the URL of the database asks who vouches for the server: add sslrootcert= and the path of a "
+    "file with the certificate of your authority."
+)
 NO_RIGHT = (
     "The user of the database lacks a right: make it the owner of the database, its schema and its tables."
 )
@@ -104,8 +108,22 @@ _UNREACHABLE = (
 )
 
 
+# OpenSSL's codes for a certificate that is for another name, or for another IP address.
+_OTHER_NAME = (62, 64)
+_FOR_ANOTHER = "The certificate of the database server is for another name than the URL of the database has."
+_NOBODY_VOUCHES = (
+    "The certificate of the database server has expired, or nobody vouches for it whom sslrootcert names in "
+    "the URL of the database."
+)
+_NO_TLS = "The database server speaks no TLS, which sslmode in the URL of the database asks for."
+
+
 def unreachable(error: BaseException) -> Unavailable:
     """Why no connection can be had. Whatever it is may be mended while we run, so it is never our mistake."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Unavailable(_FOR_ANOTHER if error.verify_code in _OTHER_NAME else _NOBODY_VOUCHES)
+    if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
+        return Unavailable(_NO_TLS)
     sqlstate = getattr(error, "sqlstate", None) or ""
     return Unavailable(next((why for key, why in _UNREACHABLE if sqlstate.startswith(key)), _UNAVAILABLE))
 
@@ -158,8 +176,11 @@ def reason(error: BaseException | None) -> str:
     sqlstate = getattr(error, "sqlstate", None)
     if isinstance(sqlstate, str):
         return _POSTGRES_REASONS.get(sqlstate, f"error {sqlstate} of PostgreSQL")
+    if isinstance(error, ssl.SSLCertVerificationError) or type(error) is ConnectionError:
+        # Told whole by `unreachable`.
+        return ""
     if isinstance(error, ssl.SSLError):
-        return "its certificate or its TLS isn't accepted"
+        return "its TLS isn't accepted"
     if isinstance(error, socket.gaierror):
         return "the name of its host isn't known"
     if isinstance(error, TimeoutError):

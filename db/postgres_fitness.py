@@ -1,5 +1,6 @@
 """Refuses a database on PostgreSQL that could be connected to but not used, each with a sentence."""
 
+import os
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -9,6 +10,8 @@ from db.postgres_session import LoneConnection
 OLDEST: Final = 12
 # A URL without a name may still name its database so.
 NAMES: Final = frozenset({"dbname", "database", "service"})
+# Files of this machine that a URL may name, for TLS.
+FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 # No such setting; a value that it can't have; not to be set by this user, or while the server runs.
 SETTING_REFUSED: Final = frozenset({"42704", "22023", "42501", "55P02"})
 
@@ -21,18 +24,26 @@ _LOOK: Final = """
 
 
 def refuse_url(url: str) -> None:
-    """Raises Unsupported for a URL that names no database: the driver would take one with the user's name."""
+    """Raises Unsupported for a URL that names no database: the driver would take one with the user's name.
+
+    So it does for one that names a file that can't be read, which the driver takes for a missing server.
+    """
     try:
         parts = urlsplit(url)
-        named = {name for name, value in parse_qsl(parts.query) if value}
+        named = dict(parse_qsl(parts.query))
     except ValueError:
         raise Unsupported(NOT_A_URL) from None
     # A path that is only a slash names it empty, and what comes after counts no more.
-    if not parts.path.strip("/") and (parts.path or not named & NAMES):
+    if not parts.path.strip("/") and (parts.path or not named.keys() & NAMES):
         raise Unsupported(
             "The URL of the database names no database: it ends in its name, like "
             "postgresql://user:password@host/gatehouse."
         )
+    for name in FILES:
+        if name in named and not os.access(named[name], os.R_OK):
+            raise Unsupported(
+                f"The file that {name} names in the URL of the database isn't there, or may not be read."
+            )
 
 
 def refused_setting(url: str, error: BaseException) -> Unsupported | None:

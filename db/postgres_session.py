@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -12,6 +13,7 @@ from piccolo.engine.postgres import PostgresTransaction
 
 from db.driving import EndedForIt
 from db.failures import (
+    NO_AUTHORITY,
     NO_TRANSACTION_LEFT,
     NOT_A_URL,
     BadQuery,
@@ -75,14 +77,17 @@ async def end_implicit_transaction(connection: LoneConnection) -> None:
 
 def from_connecting(error: BaseException) -> DatabaseError:
     """Our error for one that asyncpg raised while it made a connection."""
+    if isinstance(error, ssl.SSLError):
+        # One about a certificate is a ValueError, too.
+        return unreachable(error)
     if isinstance(error, ValueError):
-        return Unsupported(NOT_A_URL)
+        return Unsupported(NO_AUTHORITY if "root certificate" in str(error) else NOT_A_URL)
     return unreachable(error)
 
 
 def cause_of(error: BaseException) -> BaseException | None:
     """What may be told of the driver's own words: none about a URL, which quote pieces of it."""
-    return None if isinstance(error, ValueError) else error
+    return error if isinstance(error, ssl.SSLError) or not isinstance(error, ValueError) else None
 
 
 class Session(EndedForIt, PostgresTransaction):

@@ -123,6 +123,37 @@ def become_standby(folder: Path) -> None:
     )
 
 
+def start_installed(programs: Path, folder: Path, options: tuple[str, ...], tls: tuple[Path, Path]) -> None:
+    """Starts a server whose programs the machine has, on a port alone. tls: its certificate and its key."""
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    folder.chmod(0o755)
+    other_user = _user_instead_of_root() if os.geteuid() == 0 else {}
+    files = [Path(shutil.copy(file, data.parent)) for file in tls]
+    for file in (data, *files):
+        file.chmod(0o700 if file == data else 0o600)
+        if other_user:
+            shutil.chown(file, USER_INSTEAD_OF_ROOT)
+    arguments = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync"]
+    _run(programs / "initdb", *arguments, "-D", str(data), **other_user)
+    names = (
+        *options,
+        f"ssl_cert_file={files[0]}",
+        f"ssl_key_file={files[1]}",
+        f"unix_socket_directories={data}",
+    )
+    joined = " ".join(f"-c {option}" for option in names)
+    wait = ["--wait", f"--timeout={START_SECONDS}", "-D", str(data), "-l", str(data / "log")]
+    _run(programs / "pg_ctl", *wait, "-o", joined, "start", **other_user)
+
+
+def stop_installed(programs: Path, folder: Path) -> None:
+    """Stops it, if it was started. Its data are lost."""
+    if (folder / "data" / "postmaster.pid").exists():
+        other_user = _user_instead_of_root() if os.geteuid() == 0 else {}
+        _run(programs / "pg_ctl", "--mode=immediate", "-D", str(folder / "data"), "stop", **other_user)
+
+
 def check() -> str:
     """Proves that the server's programs run on this machine; returns what they call themselves.
 

@@ -319,6 +319,10 @@ class Certificates:
         )
         return self._context(stem)
 
+    def files(self, name: str = "localhost", *, days: int = 30) -> tuple[Path, Path]:
+        """Certificate and key of a server that was made before."""
+        return self._folder / f"{name}{days}.pem", self._folder / f"{name}{days}.key"
+
     def self_signed(self) -> ssl.SSLContext:
         self._openssl(
             "req",
