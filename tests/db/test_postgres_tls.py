@@ -13,6 +13,7 @@ import pytest
 
 from db import engine, migrate
 from db.fitness import findings
+from db.postgres_engine import PostgresEngine
 from settings import Settings
 from tests import postgres
 from tests.db.engine_house import on_postgres
@@ -161,9 +162,10 @@ async def test_a_certificate_that_is_no_longer_accepted_while_it_runs_is_503(
         other = tmp_path / "other"
         other.mkdir()
         shutil.copy(Certificates(other).authority, authority)
-        pool = engine.get().pool
-        assert pool is not None
-        for connection in [each for each, _ in pool._idle]:
+        used = engine.get()
+        assert isinstance(used, PostgresEngine)
+        assert used.pool is not None
+        for connection in [each for each, _ in used.pool._idle]:
             connection.terminate()
         during = await olga.get("/organization/members")
         shutil.copy(certificates.authority, authority)
