@@ -21,6 +21,7 @@ from litestar.plugins.core import MsgspecDIPlugin
 
 import mailer
 from db import (
+    activity_lines,
     deactivation,
     drafts,
     engine,
@@ -64,6 +65,7 @@ def create_app(settings: Settings) -> Litestar:
     """The application. settings.secret_key is set; the database is chosen and migrated already."""
     house = _house(settings)
     outbox.use(house.mail, mailer.hello(house.host))
+    activity_lines.use(settings.activity_to_stderr)
     app = _App(
         route_handlers=[*ROUTES, styleguide.show_styleguide] if settings.debug else ROUTES,
         dependencies={"current": Provide(access.current_session)},

@@ -71,6 +71,7 @@ class Settings:
     max_session_age: int = 14 * 24 * 3600
     max_time_between_activity: int = 5 * 24 * 3600
     activity_days: int = 400
+    activity_to_stderr: bool = False
     trusted_proxies: tuple[Network, ...] = ()
     session_cookie_domain: str = ""
     # From the command line alone: serves /styleguide too.
@@ -104,6 +105,7 @@ class Settings:
             "MAX_SESSION_AGE": str(self.max_session_age),
             "MAX_TIME_BETWEEN_ACTIVITY": str(self.max_time_between_activity),
             "ACTIVITY_DAYS": str(self.activity_days),
+            "ACTIVITY_TO_STDERR": "true" if self.activity_to_stderr else "false",
             "TRUSTED_PROXIES": ", ".join(map(str, self.trusted_proxies)),
         }
 
@@ -152,6 +154,7 @@ def _read(read: "_Reader") -> Settings:
         max_session_age=age,
         max_time_between_activity=_idle(read, age),
         activity_days=read("ACTIVITY_DAYS", number(1, 36500), default=400),
+        activity_to_stderr=read("ACTIVITY_TO_STDERR", boolean, default=False),
         trusted_proxies=read("TRUSTED_PROXIES", values.networks, default=no_proxies),
         session_cookie_domain=read("SESSION_COOKIE_DOMAIN", values.domain, default=""),
         mail=_mail(read),

@@ -48,9 +48,12 @@ def awaited(work: Coroutine[Any, Any, T]) -> T:
 
 
 def settings_of_environment() -> "Settings":
+    """The settings, heeded where no server is needed to heed them; what is odd about them is said."""
+    from db import activity_lines
     from settings import Settings
 
     settings = Settings.from_environment()
+    activity_lines.use(settings.activity_to_stderr)
     for warning in settings.warnings:
         note(warning)
     return settings

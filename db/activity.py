@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from db import clock, engine
+from db import activity_lines, clock, engine
 from db.policy import Actor
 
 # What subject_id is an id of, by how the kind begins; a member's where nothing else is said.
@@ -63,11 +63,12 @@ async def record_many(actor: Actor, kind: str, rows: Sequence[tuple[int, str, st
             values += [at or clock.now(), actor.kind, actor.id, kind, about if subject_id else "", subject_id]
             values += [before, after, actor.address]
         marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * len(some))
-        await engine.execute(
+        recorded = await engine.rows(
             "INSERT INTO activity (at, actor_kind, actor_id, kind, about, subject_id, before, after, address)"
-            f" VALUES {marks}",
+            f" VALUES {marks} RETURNING {activity_lines.COLUMNS}",
             *values,
         )
+        await activity_lines.tell(sorted(recorded))
 
 
 async def newest_role_changes(member_ids: Sequence[int]) -> dict[int, tuple[int, str]]:

@@ -48,6 +48,7 @@ __all__ = [
     "Unavailable",
     "UniqueViolation",
     "Unsupported",
+    "afterwards",
     "chunks",
     "dialect",
     "exclusive",
@@ -183,6 +184,17 @@ async def read_slowly(look: Callable[P, Coroutine[Any, Any, T]], *args: P.args, 
     Inside a change or a quick look it is refused with Misuse.
     """
     return await get().read(partial(look, *args, **kwargs), slowly=True)
+
+
+def afterwards(tell: Callable[[], None]) -> None:
+    """Inside `write()`: `tell` is called once when the change is committed, and never when it isn't.
+
+    It must raise nothing, and is called by whatever thread or task has made the change.
+    """
+    session = get().inside()
+    if session is None or not session.writing:
+        raise Misuse("only a change has an end that something may follow")
+    session.afterwards.append(tell)
 
 
 async def rows(sql: str, *args: Any) -> list[tuple[Any, ...]]:

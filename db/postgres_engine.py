@@ -160,6 +160,8 @@ class PostgresEngine(PiccoloPostgresEngine):
             finally:
                 self.current_transaction.reset(token)
             await session.finish()
+            for tell in session.afterwards:
+                tell()
             return result
         except Exception as error:
             await session.leave()

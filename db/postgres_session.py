@@ -93,7 +93,18 @@ def cause_of(error: BaseException) -> BaseException | None:
 class Session(EndedForIt, PostgresTransaction):
     """A change or a look: from BEGIN to COMMIT, with its queries in the one task that began it."""
 
-    __slots__ = ("asking", "begun", "failure", "over", "slow", "stop_at", "task", "worth_a_retry", "writing")
+    __slots__ = (
+        "afterwards",
+        "asking",
+        "begun",
+        "failure",
+        "over",
+        "slow",
+        "stop_at",
+        "task",
+        "worth_a_retry",
+        "writing",
+    )
 
     def __init__(self, connection: LoneConnection, *, writing: bool, seconds: float | None) -> None:
         """`seconds` is the limit for a slow look as a whole; None sets none."""
@@ -104,6 +115,7 @@ class Session(EndedForIt, PostgresTransaction):
         self.stop_at = None if seconds is None else time.monotonic() + seconds
         self.asking = self.begun = self.over = self.worth_a_retry = False
         self.failure: DatabaseError | Misuse | None = None
+        self.afterwards: list[Callable[[], None]] = []
 
     def is_asking(self) -> bool:
         """Whether a query is on its way at this moment."""

@@ -142,7 +142,11 @@ class SqliteEngine(SQLiteEngine):
         with self._had(lane, turn):
             if lane.given_up:
                 raise asyncio.CancelledError
-            return self._drive(lane, "BEGIN IMMEDIATE", change)
+            result = self._drive(lane, "BEGIN IMMEDIATE", change)
+        session = self.inside()
+        for tell in session.afterwards if session else ():
+            tell()
+        return result
 
     @contextmanager
     def _had(self, lane: Lane, turn: Turn) -> Iterator[None]:

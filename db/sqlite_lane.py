@@ -69,13 +69,14 @@ class Ticket:
 class Session(EndedForIt, SQLiteTransaction):
     """In Piccolo's context variable: queries inside a change or a look run on its connection, at once."""
 
-    __slots__ = ("failure", "slow", "writing")
+    __slots__ = ("afterwards", "failure", "slow", "writing")
 
     def __init__(self, connection: sqlite3.Connection, *, writing: bool, slow: bool) -> None:
         self.connection = connection
         self.writing = writing
         self.slow = slow
         self.failure: DatabaseError | Misuse | None = None
+        self.afterwards: list[Callable[[], None]] = []
 
     def ask(self, sql: str, args: Sequence[Any], shape: Callable[[sqlite3.Cursor], T]) -> T:
         """Runs one statement. After one has failed the whole function fails, as PostgreSQL has it."""

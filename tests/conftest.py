@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 for name in list(os.environ):
     if name.startswith(("LABEL_STUDIO_", "EMAIL_")) or name in {
         "ACTIVITY_DAYS",
+        "ACTIVITY_TO_STDERR",
         "APP_NAME",
         "APP_URL",
         "DATABASE_URL",

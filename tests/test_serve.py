@@ -1,6 +1,7 @@
 """`gatehouse serve` as a process: how it starts, what it prints, and how it ends, well or not."""
 
 import errno
+import json
 import os
 import re
 import signal
@@ -304,6 +305,24 @@ def test_several_workers_serve_and_stop_together(checkout: Checkout) -> None:
     assert code == 0
     assert seconds < SOON_SECONDS
     assert len(server.lines) == 1
+
+
+def test_every_worker_and_command_ships_the_activity_log(checkout: Checkout) -> None:
+    shipped = {"ACTIVITY_TO_STDERR": "true", **OWNER}
+    with checkout.serve("--workers", "2", **shipped) as server:
+        # Five tries of one account at once would make the sixth wait.
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: sign_in(server.browser(), "olga@example.org"), range(16)))
+        server.stop()
+        log = server.log
+    done = checkout.run("reset-link", "olga@example.org", ACTIVITY_TO_STDERR="true")
+
+    lines = [json.loads(line) for line in (log + done.stderr).splitlines() if line.startswith("{")]
+    assert sorted(line["id"] for line in lines) == [
+        number for (number,) in rows(checkout, "SELECT id FROM activity ORDER BY id")
+    ]
+    assert [line["action"] for line in lines].count("signed_in") == 16
+    assert "token=" not in str(lines)
 
 
 def test_workers_end_with_a_parent_that_was_killed(plain_checkout: Checkout) -> None:

@@ -40,6 +40,8 @@ EVENT_COLUMNS: Final = (
     "network_address",
     "actor_email",
     "subject_email",
+    # By it a line that a collector of logs lacks is found.
+    "id",
 )
 
 
@@ -81,7 +83,7 @@ def _event_cells(event: Event) -> tuple[str, ...]:
     done_to = (event.about, event.subject_name, whom, event.before, event.after, event.address)
     addresses = (event.actor_email, event.subject_email)
     words = (event_sentence(event).striptags(), *done_by, *done_to, *addresses)
-    return (rendering.iso(event.at), *map(harmless, words))
+    return (rendering.iso(event.at), *map(harmless, words), str(event.id))
 
 
 def harmless(cell: str) -> str:

@@ -366,8 +366,11 @@ async def test_the_present_filter_comes_as_csv(site: Site, monkeypatch: pytest.M
             "network_address": "",
             "actor_email": "olga@example.org",
             "subject_email": "ada@example.org",
+            "id": everything[-2]["id"],
         }
     ]
+    ids = [int(row["id"]) for row in everything]
+    assert ids == sorted(ids, reverse=True)
 
 
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@"])

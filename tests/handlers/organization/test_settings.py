@@ -320,6 +320,7 @@ async def test_what_the_environment_has_settled_is_shown_by_name_and_no_secret(d
         "MAX_SESSION_AGE",
         "MAX_TIME_BETWEEN_ACTIVITY",
         "ACTIVITY_DAYS",
+        "ACTIVITY_TO_STDERR",
         "TRUSTED_PROXIES",
     ]
     for secret in (SECRET, "pass-word", "user-name", "secret-place"):
