@@ -1,5 +1,6 @@
 """Behind the real nginx and Caddy, as docs/deploy.md sets them up."""
 
+import asyncio
 import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -179,6 +180,27 @@ async def test_what_visitors_forward_goes_no_further(
     assert tree(dialog).one(id="invite-link")["value"].startswith(f"{house.base}user/signup?token=")
     assert (refused.status_code, answer.status_code, address) == (403, 303, "127.0.0.1")
     assert all("; Secure" in cookie for cookie in answer.headers.get_list("set-cookie"))
+
+
+# To try old versions is what Python warns of.
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+async def test_tls_is_1_2_or_newer(database: str, certificates: Certificates, tmp_path: Path) -> None:
+    async with behind_nginx(certificates, tmp_path) as house:
+        spoken = []
+        for newest in (ssl.TLSVersion.MAXIMUM_SUPPORTED, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_1):
+            tls = certificates.trusting()
+            # Else this side would refuse what the other is to refuse.
+            tls.set_ciphers("DEFAULT:@SECLEVEL=0")
+            tls.minimum_version, tls.maximum_version = ssl.TLSVersion.MINIMUM_SUPPORTED, newest
+            try:
+                _, writer = await asyncio.open_connection(LOCAL, urlsplit(house.base).port, ssl=tls)
+            except ssl.SSLError:
+                spoken.append("none")
+                continue
+            spoken.append(writer.get_extra_info("ssl_object").version())
+            writer.close()
+
+    assert spoken == ["TLSv1.3", "TLSv1.2", "none"]
 
 
 async def test_no_token_stands_in_a_log_when_the_server_is_down(

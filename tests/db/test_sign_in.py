@@ -55,6 +55,14 @@ async def test_after_five_failures_even_the_right_password_waits(site: Site, clo
     assert isinstance(await attempt(site, PASSWORD), SignedIn)
 
 
+async def test_a_password_does_not_grow_old(site: Site, clock: ModuleType) -> None:
+    await site.person("ada")
+
+    clock.move(10 * 365 * 24 * 3600 * SECOND)
+
+    assert isinstance(await attempt(site, PASSWORD), SignedIn)
+
+
 async def test_a_success_clears_the_count(site: Site, clock: ModuleType) -> None:
     await site.person("ada")
     for _ in range(4):

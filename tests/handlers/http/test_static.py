@@ -3,6 +3,8 @@
 import gzip
 import re
 
+import pytest
+
 from handlers.http.static import MEDIA_TYPES
 from settings import CHECKOUT
 from tests.reading import read
@@ -69,6 +71,19 @@ async def test_nothing_but_the_files_can_be_had(site: Site) -> None:
         answer = await visitor.get(path)
         assert answer.status_code == 404, path
         assert answer.headers["cache-control"] == "no-store", path
+
+
+@pytest.mark.parametrize("name", ["js/app.js", "js/early.js"])
+async def test_our_scripts_make_neither_code_nor_markup_of_data_and_store_nothing(
+    site: Site, name: str
+) -> None:
+    script = (await site.visitor().get(site.house.static.address(name))).text
+
+    assert not re.findall(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|\bFunction\(|__proto__|postMessage"
+        r"|localStorage|sessionStorage|indexedDB|document\.cookie",
+        script,
+    )
 
 
 TYPES = {

@@ -78,6 +78,23 @@ async def test_a_body_too_long_by_its_own_account_is_refused_at_once(port: int) 
     assert heard.endswith('{"status":"ok"}')
 
 
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5",
+        b"Content-Length: 5\r\nContent-Length: 44",
+    ],
+)
+async def test_a_body_of_two_lengths_smuggles_no_second_request(port: int, lengths: bytes) -> None:
+    begun = b"POST /user/login HTTP/1.1\r\n" + lengths + b"\r\n" + HEAD + b"\r\n"
+
+    heard = await talk(port, begun + b"0\r\n\r\n" + LAST)
+
+    assert heard.count("HTTP/1.1 ") == 1
+    assert heard.startswith("HTTP/1.1 400 ")
+
+
 async def test_who_hangs_up_in_the_middle_is_no_fault_of_ours(
     port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
