@@ -82,8 +82,9 @@ def nginx(folder: Path, blocks: str, port: int) -> Iterator[None]:
 @contextmanager
 def caddy(folder: Path, sites: str, port: int) -> Iterator[None]:
     """Caddy with these sites, without its admin port and without asking anybody for a certificate."""
-    options = "{\n admin off\n auto_https disable_redirects\n skip_install_trust\n}\n"
-    (folder / "Caddyfile").write_text(options + sites)
+    options = "{\n admin off\n auto_https disable_redirects\n skip_install_trust\n"
+    assert sites.startswith("{\n"), "these join the options of the documentation"
+    (folder / "Caddyfile").write_text(options + sites.removeprefix("{\n"))
     arguments = [provide.program("caddy"), "run", "--config", f"{folder}/Caddyfile", "--adapter", "caddyfile"]
     with running(arguments, folder, port, HOME=str(folder), XDG_DATA_HOME=str(folder)):
         yield

@@ -255,3 +255,18 @@ async def test_people_sign_in_behind_caddy(database: str, tmp_path: Path) -> Non
                 account = await browser.get("/user/account")
 
     assert (answer.status_code, account.status_code) == (303, 200)
+
+
+async def test_caddy_logs_no_token_when_the_server_is_down(database: str, tmp_path: Path) -> None:
+    port = free_port()
+    with caddy_of_the_docs(tmp_path, f"http://127.0.0.1:{free_port()}", port):
+        tls = await soon(partial(certified, tmp_path, port))
+        async with httpx.AsyncClient(
+            verify=tls, base_url=f"https://{LOCAL}:{port}", trust_env=False
+        ) as browser:
+            headers = {"HX-Current-URL": "http://a.example/user/signup?token=1.secret"}
+            answer = await browser.get("/user/signup?token=1.secret", headers=headers)
+        await soon(lambda: '"uri":"/user/signup"' in (tmp_path / "output").read_text())
+
+    assert answer.status_code == 502
+    assert "secret" not in (tmp_path / "output").read_text()
