@@ -262,4 +262,4 @@ def _notice(request: AnyRequest) -> tuple[str | None, Undo | None]:
 
 def _for_reader(request: AnyRequest) -> str:
     """The purpose that a notice is sealed for, another for each member."""
-    return f"notice for {access.member_of(request.scope)}"
+    return f"notice/{access.member_of(request.scope)}"

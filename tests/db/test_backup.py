@@ -222,6 +222,19 @@ async def test_no_device_that_was_known_after_the_backup_is_known_after_its_rest
         known |= await generations()
 
 
+async def test_an_id_that_comes_again_elsewhere_is_known_to_no_browser(
+    house: str, other_database: str, tmp_path: Path
+) -> None:
+    await backup.write(tmp_path / "a.backup")
+    late = await join("late")
+    known = await generations()
+
+    async with using(other_database, house):
+        await restore.restore(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish())
+        other = await join("other")
+        assert (other, known & await generations()) == (late, set())
+
+
 async def test_sessions_devices_and_links_from_before_are_dead(house: str, tmp_path: Path) -> None:
     link = await invite_link.present()
     before = await generations()
