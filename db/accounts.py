@@ -23,7 +23,7 @@ from db.links import Link
 from db.policy import Actor, DeadLink, NotAllowed, Role, Unknown
 from db.sign_in import Browser, SignedIn
 from db.throttle import Throttle
-from db.turns import Turn
+from db.turns import ALONE, Turn
 from messages import refusals
 
 HOUR_MS: Final = 60 * 60 * 1000
@@ -254,7 +254,7 @@ def _check_maker(link: Link, roles: Mapping[int, Role]) -> None:
         raise DeadLink("void")
 
 
-async def reset_password(link: Link, *, password: str, address: str, turn: Turn) -> None:
+async def reset_password(link: Link, *, password: str, address: str, turn: Turn = ALONE) -> None:
     """Sets a new password by a link; it ends, and so does every session. Nobody is signed in by it.
 
     Raises DeadLink when the link was used or ended meanwhile, or its maker lost the right, and Busy.

@@ -1,9 +1,12 @@
 """Who is asking: the session behind the cookie, asked for once in a request, and the guards of the routes."""
 
+import asyncio
 import ipaddress
 import re
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
@@ -23,6 +26,8 @@ from messages import phrases, refusals
 
 SESSION_COOKIE: Final = "gatehouse_session"
 DEVICE_COOKIE: Final = "gatehouse_device"
+P = ParamSpec("P")
+R = TypeVar("R")
 AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 
 
@@ -176,6 +181,23 @@ def network_of(request: AnyRequest) -> str:
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address), 64), strict=False))
     return str(address or "")
+
+
+def one_by_one(handle: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Of one member's requests to such handlers one goes on at a time; the others wait at no cost.
+
+    Whoever sends over a hundred connections thus has no more of the server than by one.
+    """
+
+    @wraps(handle)
+    async def handle_alone(*args: P.args, **kwargs: P.kwargs) -> R:
+        # The framework passes both by name.
+        request: Any = kwargs["request"]
+        current: Any = kwargs["current"]
+        async with house_of(request).one_by_one.setdefault(current.member_id, asyncio.Lock()):
+            return await handle(*args, **kwargs)
+
+    return handle_alone
 
 
 def turn_of(request: AnyRequest, member_id: int = 0) -> Turn:

@@ -1,10 +1,12 @@
 """What every handler may use: signer, throttle, ages of sessions, templates. Made once by app.py."""
 
+import asyncio
 import ipaddress
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from jinja2 import Environment
 from litestar import Litestar, Request
@@ -27,7 +29,8 @@ class House:
 
     names: of the app and the server, which no password should be made of.
     environment: settings as the Owner may see them, by name. strangers: who sent this process forwarded
-    headers without being a trusted proxy. pairs: addresses for which it refused forms.
+    headers without being a trusted proxy. pairs: addresses for which it refused forms. one_by_one: by member,
+    what their changes of themselves wait for (`access.one_by_one`).
     """
 
     signer: Signer
@@ -51,6 +54,7 @@ class House:
     pairs: Pairs = field(default_factory=Pairs)
     presence: Presence = field(default_factory=Presence)
     days: Days = field(default_factory=Days)
+    one_by_one: WeakValueDictionary[int, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     exists: bool = False
     # Sends a test mail to an address; returns the steps of the dialogue, the server's answer last.
     send_test_mail: Callable[[str], Coroutine[Any, Any, list[str]]] | None = None

@@ -45,6 +45,7 @@ class AccountController(Controller):
         return await _page(request, current, form=await drafts.form_of(request, current, NAME_FIELDS))
 
     @post(status_code=HTTP_200_OK)
+    @access.one_by_one
     async def change(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, *NAME_FIELDS)
         first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
@@ -69,6 +70,7 @@ class AccountController(Controller):
         return rendering.redirect(request, "/user/account", notice=toasts.SAVED)
 
     @post("/notices", status_code=HTTP_200_OK)
+    @access.one_by_one
     async def change_notices(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, "wants_notices")
         form.check()
@@ -77,6 +79,7 @@ class AccountController(Controller):
         return rendering.redirect(request, "/user/account", notice=toasts.SAVED)
 
     @post("/confirmation", status_code=HTTP_200_OK)
+    @access.one_by_one
     async def confirm_again(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         house = house_of(request)
         await throttle.count(house.throttle.confirmation(current.member_id, access.network_of(request)))
@@ -84,6 +87,7 @@ class AccountController(Controller):
         return rendering.redirect(request, "/user/account", notice=toasts.MAIL_ON_ITS_WAY)
 
     @post("/acknowledgement", status_code=HTTP_200_OK)
+    @access.one_by_one
     async def acknowledge(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         """They have read that a password link was made for them. By htmx a newer one's line comes back."""
         form = await Form.read(request, "at")
@@ -98,6 +102,7 @@ class AccountController(Controller):
         return rendering.fragment(request, "_handed.html", handed=newer)
 
     @post("/password", status_code=HTTP_200_OK)
+    @access.one_by_one
     async def change_password(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, *PASSWORD_FIELDS)
         house = house_of(request)
@@ -137,6 +142,7 @@ class AccountController(Controller):
         return rendering.redirect(request, "/user/account", notice=toasts.PASSWORD_CHANGED, cookies=cookies)
 
     @post("/sessions/{session_id:str}/end", status_code=HTTP_200_OK)
+    @access.one_by_one
     async def end_session(
         self, request: AnyRequest, current: access.Asking, session_id: FromPath[str]
     ) -> Response[bytes]:
@@ -145,6 +151,7 @@ class AccountController(Controller):
         return rendering.redirect(request, "/user/account", notice=toasts.SESSION_ENDED)
 
     @post("/sessions/end-others", status_code=HTTP_200_OK)
+    @access.one_by_one
     async def end_others(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         await _count_change(request, current)
         await sessions.end_others(access.actor_of(current, request), current.session_id)

@@ -1,6 +1,6 @@
 """/user/password/…: a new password by a link, which an Administrator or the command line has made."""
 
-from typing import Final
+from typing import Any, Final
 
 from litestar import Response, get, post
 from litestar.status_codes import HTTP_200_OK
@@ -92,7 +92,7 @@ async def _page(
     status: int = 200,
     headers: dict[str, str] | None = None,
 ) -> Response[bytes]:
-    context = {"form": form, "token": form.values["token"], "email": email}
+    context: dict[str, Any] = {"form": form, "token": form.values["token"], "email": email}
     return await rendering.page(request, "user/reset.html", status=status, headers=headers, **context)
 
 

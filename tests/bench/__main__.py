@@ -15,6 +15,7 @@ BENCHES: Final = {
     "activity": "the activity page at a million events, on both databases",
     "directory": "pages, searches and exports of the list of members, on both databases",
     "mail": "500 invitations while the mail server hangs, and 1,000 mails over three processes",
+    "passwords": "fifty sign-ins at once, and one member's new passwords over 120 connections",
     "roles": "fifty roles given at the same instant, ten times, on both databases",
     "page": "the members page in a browser: bytes, requests, and how soon the table is there",
     "server": "start, memory, and what a members page costs beside a static file",

@@ -24,7 +24,12 @@ class Watched:
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         begun = Event()
-        holding = asyncio.create_task(self.line.do(ALONE, lambda: (begun.set(), self._go_on.wait(30))))
+
+        def hold() -> None:
+            begun.set()
+            self._go_on.wait(30)
+
+        holding = asyncio.create_task(self.line.do(ALONE, hold))
         await asyncio.to_thread(begun.wait, 30)
         yield
         await asyncio.sleep(0.01)
