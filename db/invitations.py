@@ -10,7 +10,7 @@ from db.address_list import AddressList, Entry
 from db.days import DAY_MS
 from db.deactivation import ROLE_NOW
 from db.policy import Actor, Invalid, NotAllowed, Refused, Role
-from db.throttle import Throttle, count_resent
+from db.throttle import HOUR_MS, Throttle, count_resent
 from messages import by_field, refusals
 
 MAX_TYPED: Final = 500
@@ -102,9 +102,9 @@ async def invite(
 
     role: for entries without their own. days: life of an invitation. left_out: send the others although some
     entries are wrong; otherwise they raise Invalid and nothing goes out. upload_id: where the list was kept;
-    it is taken in the same transaction. throttle: counts who is invited already, and so is sent the
-    invitation again. Raises NotAllowed, Refused when that was too often, and Unknown when the upload was
-    sent already.
+    it is taken in the same transaction. throttle: counts whoever is invited already, or was within the
+    hour, and so is sent an invitation again. Raises NotAllowed, Refused when that was too often, and
+    Unknown when the upload was sent already.
     """
     if not listed.entries:
         raise Invalid({"emails": [by_field.ENTER_ADDRESSES]})
@@ -173,10 +173,9 @@ async def invite_within(
     mailed = [outcome for outcome in plan.outcomes if outcome.fate in MAILED]
     new = [outcome for outcome in mailed if _key(outcome) not in invited]
     again = [(invited[_key(outcome)], outcome) for outcome in mailed if _key(outcome) in invited]
-    if throttle and again:
-        await count_resent(
-            throttle, [outcome.entry.address.email for _, outcome in again if outcome.entry.address]
-        )
+    if throttle:
+        before = await _written_to([_key(outcome) for outcome in mailed])
+        await count_resent(throttle, [_key(outcome) for outcome in mailed if _key(outcome) in before])
     expires_at = clock.now() + days * DAY_MS
     await _insert(actor, new, batch_id, expires_at)
     await _renew(again, batch_id, expires_at, actor)
@@ -235,6 +234,21 @@ async def _open(wanted: Sequence[str]) -> dict[str, tuple[int, int]]:
             *some,
         ):
             found[key] = (invitation_id, link_id)
+    return found
+
+
+async def _written_to(wanted: Sequence[str]) -> set[str]:
+    """Those of these addresses who have an open invitation, or were sent one in the last hour."""
+    found: set[str] = set()
+    for some in engine.chunks(wanted):
+        marks = ", ".join("?" * len(some))
+        for (key,) in await engine.rows(
+            f"SELECT email_key FROM invitation WHERE email_key IN ({marks})"
+            " AND (ended_at = 0 OR made_at > ?)",
+            *some,
+            clock.now() - HOUR_MS,
+        ):
+            found.add(key)
     return found
 
 

@@ -456,6 +456,25 @@ async def test_inviting_once_more_is_sending_again(posting: Site) -> None:
         await invite_both()
 
 
+async def test_revoking_and_inviting_anew_is_sending_again(posting: Site, clock: ModuleType) -> None:
+    listed = address_list.parse("ada@example.org")
+
+    async def invite_anew() -> None:
+        await invitations.invite(
+            olga(posting), listed, role=Role.ANNOTATOR, days=7, throttle=posting.house.throttle
+        )
+        line = await one("ada@example.org")
+        await invitation_care.revoke(olga(posting), invitation_ids=[line.id])
+
+    for _ in range(4):
+        await invite_anew()
+
+    with pytest.raises(Refused, match=r"ada@example\.org was sent again three times"):
+        await invite_anew()
+    clock.move(3600 * 1000)
+    await invite_anew()
+
+
 async def test_of_ten_who_send_again_at_the_same_instant_three_do(posting: Site) -> None:
     line = await invited(posting, "ada")
 

@@ -493,3 +493,23 @@ async def test_what_copying_a_link_costs_is_said_beside_it(site: Site) -> None:
     (copy,) = [button for button in page.all("button") if button.text.startswith("Copy link")]
 
     assert "prove" in page.one(id=copy["aria-describedby"]).text
+
+
+async def test_a_fourth_mail_within_the_hour_is_refused_in_words(site: Site) -> None:
+    line = await invited(site, "ada")
+    olga = await site.sign_in("olga")
+    path = f"/organization/invitations/{line.id}"
+    for _ in range(3):
+        assert (await olga.press(f"{path}/resend")).status_code == 200
+
+    sentence = "The invitation of ada@example.org was sent again three times within an hour."
+    row, page = await olga.press(f"{path}/resend"), await olga.submit(f"{path}/resend")
+    several = await olga.submit("/organization/invitations/several", action="resend", invitation=str(line.id))
+    typed = {"emails": "ben@example.org, ada@example.org", "role": "RE"}
+    form = await olga.submit("/organization/invitations", typed)
+
+    for answer in (row, page, several, form):
+        assert answer.status_code == 409
+        assert sentence in answer.text
+    assert "ben@example.org, ada@example.org" in form.text
+    assert (await olga.press(f"{path}/link")).status_code == 200
