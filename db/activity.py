@@ -95,6 +95,7 @@ async def of_member(member_id: int, limit: int = 20) -> list[Event]:
 async def walk(
     *,
     person: int = 0,
+    invited: int = 0,
     kinds: Sequence[str] = (),
     since: int = 0,
     until: int = 0,
@@ -104,10 +105,10 @@ async def walk(
 ) -> list[Event]:
     """Up to `limit` events after the place, the newest first; backwards: before it, the oldest first.
 
-    person: who acted or whom it concerned, 0 for anybody. kinds: () for all. since, until: ms, the latter
-    excluded, 0 for no end.
+    person: who acted or whom it concerned, 0 for anybody; invited: an invitation, for all that were made to
+    its address. kinds: () for all. since, until: ms, the latter excluded, 0 for no end.
     """
-    found, args = await _found(person, kinds, since, until, place, backwards, limit)
+    found, args = await _found((person, invited), kinds, since, until, place, backwards, limit)
     order = "ASC" if backwards else "DESC"
     rows = await engine.rows(
         f"SELECT {_COLUMNS} FROM ({found}) AS found JOIN activity AS a ON a.id = found.id {_NAMES}"
@@ -119,16 +120,23 @@ async def walk(
 
 
 async def count_newer(
-    place: Place, most: int, *, person: int = 0, kinds: Sequence[str] = (), since: int = 0, until: int = 0
+    place: Place,
+    most: int,
+    *,
+    person: int = 0,
+    invited: int = 0,
+    kinds: Sequence[str] = (),
+    since: int = 0,
+    until: int = 0,
 ) -> int:
-    """How many events have come after this one, counted up to `most`."""
-    found, args = await _found(person, kinds, since, until, place, True, most)
+    """How many events have come after this one, counted up to `most`. The others as above."""
+    found, args = await _found((person, invited), kinds, since, until, place, True, most)
     ((number,),) = await engine.rows(f"SELECT COUNT(*) FROM ({found}) AS found", *args)
     return min(int(number), most)
 
 
 async def _found(
-    person: int,
+    whom: tuple[int, int],
     kinds: Sequence[str],
     since: int,
     until: int,
@@ -144,7 +152,7 @@ async def _found(
     between, ends = _bounds(since, until, place, backwards)
     order = "ASC" if backwards else "DESC"
     arms, args = list[str](), list[object]()
-    for where, values in await _arms(person, kinds):
+    for where, values in await _arms(*whom, kinds):
         arms.append(
             f"SELECT id, at FROM (SELECT a.id, a.at FROM activity AS a WHERE {where}{between}"
             f" ORDER BY a.at {order}, a.id {order} LIMIT ?) AS arm_{len(arms)}"
@@ -153,18 +161,38 @@ async def _found(
     return " UNION ".join(arms), args
 
 
-async def _arms(person: int, kinds: Sequence[str]) -> list[tuple[str, list[object]]]:
+async def _arms(person: int, invited: int, kinds: Sequence[str]) -> list[tuple[str, list[object]]]:
     """Conditions that each are the beginning of an index, so that nothing is read that isn't wanted."""
-    if not person:
+    if not person and not invited:
         return [("a.kind = ?", [kind]) for kind in kinds] or [("a.id > 0", [])]
+    about = [(_BY_MEMBER, person), (_OF_MEMBER, person)] if person else []
+    about += [(_OF_INVITATION, each) for each in await _of_one_address(invited)]
     arms = list[tuple[str, list[object]]]()
-    for where in (
-        "a.actor_id = ? AND a.actor_id > 0",
-        "a.subject_id = ? AND a.subject_id > 0 AND a.about = 'member'",
-    ):
-        for kind in kinds or await _kinds(where, person):
-            arms.append((f"{where} AND a.kind = ?", [person, kind]))
+    for where, number in about:
+        for kind in kinds or await _kinds(where, number):
+            arms.append((f"{where} AND a.kind = ?", [number, kind]))
     return arms or [("a.id < 0", [])]
+
+
+_BY_MEMBER: Final = "a.actor_id = ? AND a.actor_id > 0"
+_OF_MEMBER: Final = "a.subject_id = ? AND a.subject_id > 0 AND a.about = 'member'"
+_OF_INVITATION: Final = "a.subject_id = ? AND a.subject_id > 0 AND a.about = 'invitation'"
+# Each kind of event of each of them is an arm, and a statement has only so many.
+MOST_INVITATIONS: Final = 20
+
+
+async def _of_one_address(invitation_id: int) -> list[int]:
+    """The newest invitations to the address of this one, itself included."""
+    if not invitation_id:
+        return []
+    found = await engine.rows(
+        "SELECT o.id FROM invitation AS i JOIN invitation AS o"
+        " ON o.id = i.id OR (o.email_key = i.email_key AND o.email_key <> '')"
+        " WHERE i.id = ? ORDER BY o.id DESC LIMIT ?",
+        invitation_id,
+        MOST_INVITATIONS,
+    )
+    return [found_id for (found_id,) in found]
 
 
 async def _kinds(where: str, person: int) -> list[str]:

@@ -9,33 +9,32 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from db import activity, days, directory, engine, visible
+from db import activity, days, engine, visible
 from db.activity import Event, Place
-from db.directory import Row
 from db.policy import Invalid
 from messages import by_field
 
 PAGE_SIZE: Final = 50
 EXPORT_BATCH: Final = 1_000
-# A person is chosen by name or address; of more than this many the page asks for more letters.
-MOST_PEOPLE: Final = 20
 # "99 new events" is as good as any number above.
 MOST_NEW: Final = 99
 MAX_CHARACTERS: Final = 200
-FIELDS: Final = ("person", "kind", "from", "to", "zone", "after", "before")
+FIELDS: Final = ("person", "invited", "kind", "from", "to", "zone", "after", "before")
 _ID: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _CURSOR: Final = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """person: a member's id, 0 for anybody. kind: as in the address, kinds: the kinds it stands for.
+    """person: a member's id, 0 for anybody. invited: the id of an invitation, for all of its address, 0 for
+    none. kind: as in the address, kinds: the kinds it stands for.
 
     first, last: days as in the address, both of them included, in the time zone `zone`, "" for UTC.
     after, before: at most one of them.
     """
 
     person: int = 0
+    invited: int = 0
     kind: str = ""
     kinds: tuple[str, ...] = ()
     first: str = ""
@@ -52,8 +51,7 @@ class Filter:
         """
         errors: dict[str, list[str]] = {}
         typed = {name: _single(query, name, errors) for name in FIELDS}
-        if typed["person"] and not _ID.fullmatch(typed["person"]):
-            errors["person"] = [by_field.NO_SUCH_PERSON]
+        ids = _ids({name: typed[name] for name in ("person", "invited")}, errors)
         if typed["kind"] and typed["kind"] not in kinds:
             errors["kind"] = [by_field.NO_SUCH_EVENT]
         for name in ("from", "to"):
@@ -69,15 +67,14 @@ class Filter:
             errors["before"] = [by_field.AFTER_OR_BEFORE]
         if errors:
             raise Invalid(errors)
-        who, kind = int(typed["person"] or 0), typed["kind"]
-        return cls(
-            who, kind, kinds[kind] if kind else (), typed["from"], typed["to"], typed["zone"], **places
-        )
+        kind = typed["kind"]
+        meant = kinds[kind] if kind else ()
+        return cls(*ids, kind, meant, typed["from"], typed["to"], typed["zone"], **places)
 
     @property
     def chosen(self) -> bool:
         """Whether it leaves anything out."""
-        return bool(self.person or self.kind or self.first or self.last)
+        return bool(self.person or self.invited or self.kind or self.first or self.last)
 
     @property
     def since(self) -> int:
@@ -97,7 +94,8 @@ class Filter:
         """
         place = {name: changes.pop(name, "") for name in ("after", "before")}
         new = replace(self, after=None, before=None, **changes)
-        pairs = [("person", new.person), ("kind", new.kind), ("from", new.first), ("to", new.last)]
+        pairs = [("person", new.person), ("invited", new.invited), ("kind", new.kind)]
+        pairs += [("from", new.first), ("to", new.last)]
         pairs += [("zone", new.zone)] if new.first or new.last else []
         return urlencode([(name, value) for name, value in (*pairs, *place.items()) if value])
 
@@ -130,6 +128,7 @@ async def count_new(shown: Filter, top: str) -> int:
         place,
         MOST_NEW,
         person=shown.person,
+        invited=shown.invited,
         kinds=shown.kinds,
         since=shown.since,
         until=shown.until,
@@ -145,20 +144,6 @@ async def export(shown: Filter) -> AsyncIterator[list[Event]]:
     while events := await engine.read_slowly(_walk, shown, place, False, EXPORT_BATCH):
         yield events
         place = Place(events[-1].at, events[-1].id)
-
-
-async def people(text: str) -> tuple[Row, ...]:
-    """Members whose name or address holds this text, up to MOST_PEOPLE and one more; the Deactivated too.
-
-    Just the one of whom it is the whole name or address, if there is exactly one. Raises engine.TookTooLong.
-    """
-    wanted = directory.Filter(q=text, roles=directory.ROLE_ORDER)
-    if not wanted.terms:
-        return ()
-    rows = (await directory.page(wanted)).rows
-    typed = visible.trimmed(text).casefold()
-    whole = tuple(row for row in rows if typed in (row.email.casefold(), row.name.casefold()))
-    return whole if len(whole) == 1 else rows[: MOST_PEOPLE + 1]
 
 
 async def _page(shown: Filter) -> Page:
@@ -188,6 +173,7 @@ async def _part(shown: Filter, place: Place | None, backwards: bool) -> tuple[li
 async def _walk(shown: Filter, place: Place | None, backwards: bool, limit: int) -> list[Event]:
     return await activity.walk(
         person=shown.person,
+        invited=shown.invited,
         kinds=shown.kinds,
         since=shown.since,
         until=shown.until,
@@ -207,6 +193,13 @@ def _single(query: Mapping[str, list[str]], name: str, errors: dict[str, list[st
         errors[name] = [by_field.PLAIN_AT_MOST.format(most=MAX_CHARACTERS)]
         return ""
     return text
+
+
+def _ids(typed: Mapping[str, str], errors: dict[str, list[str]]) -> list[int]:
+    """The ids of whom is asked about, 0 where none is given."""
+    wrong = [name for name, text in typed.items() if text and not _ID.fullmatch(text)]
+    errors.update((name, [by_field.NO_SUCH_PERSON]) for name in wrong)
+    return [0 if name in wrong else int(text or 0) for name, text in typed.items()]
 
 
 def _place(cursor: str) -> Place | None:

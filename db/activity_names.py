@@ -55,6 +55,16 @@ async def of_member(member_id: int) -> Kept | None:
     return Kept(*found[0]) if found else None
 
 
+async def newest(limit: int) -> list[Kept]:
+    """Up to so many removed members whose name is kept, those who were removed last first."""
+    found = await engine.rows(
+        "SELECT member_id, name, email FROM activity_name WHERE about = 'member'"
+        " ORDER BY removed_at DESC, id DESC LIMIT ?",
+        limit,
+    )
+    return [Kept(*row) for row in found]
+
+
 async def erase(actor: Actor, *, member_id: int) -> None:
     """Erases what the log keeps of a removed member. Raises NotAllowed and Unknown."""
     await engine.write(_erase, actor, member_id)

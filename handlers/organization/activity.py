@@ -9,10 +9,10 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
 from markupsafe import Markup
 
-from db import activity_list, activity_names, clock, directory, engine, policy, retention
+from db import activity_list, activity_names, activity_people, clock, engine, policy, retention
 from db.activity import Event
 from db.activity_list import Filter
-from db.directory import Row
+from db.activity_people import Found
 from db.policy import Invalid, Unknown
 from handlers.http import access, rendering
 from handlers.http.forms import Form
@@ -50,7 +50,7 @@ class Asked:
     filter: Filter
     typed: Mapping[str, str]
     errors: Mapping[str, list[str]] = field(default_factory=dict)
-    people: Sequence[Row] = ()
+    people: Sequence[Found] = ()
     person_name: str = ""
 
     @property
@@ -148,22 +148,23 @@ async def _with_person(
     shown: Filter, typed: dict[str, str], errors: Mapping[str, list[str]], *, looked_for: bool
 ) -> Asked:
     """The person in the filter. The search field holds their name; another one looks for somebody else."""
-    name = await _name_of(shown.person) if shown.person else ""
+    name = await _name_of(shown)
     if name and (not looked_for or typed["who"] == name):
         return Asked(shown, {**typed, "who": name}, errors, person_name=name)
-    people = await activity_list.people(typed["who"]) if typed["who"] else ()
+    people = await activity_people.find(typed["who"]) if typed["who"] else ()
     if len(people) == 1:
         one = people[0]
-        found = replace(shown, person=one.id, after=None, before=None)
+        found = replace(shown, person=one.person, invited=one.invitation, after=None, before=None)
         return Asked(found, {**typed, "who": one.label}, errors, person_name=one.label)
-    return Asked(replace(shown, person=0), typed, errors, people=people)
+    return Asked(replace(shown, person=0, invited=0), typed, errors, people=people)
 
 
-async def _name_of(member_id: int) -> str:
-    if row := await engine.read(directory.one, member_id):
-        return row.label
-    kept = await engine.read(activity_names.of_member, member_id)
-    return kept.label if kept else logbook.GONE
+async def _name_of(shown: Filter) -> str:
+    """Of the person in the filter, "" for nobody."""
+    if not shown.person and not shown.invited:
+        return ""
+    found = await activity_people.one(person=shown.person, invitation=shown.invited)
+    return found.label if found else logbook.GONE
 
 
 def _typed(query: Mapping[str, list[str]], name: str) -> str:
@@ -204,7 +205,7 @@ async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
         "live": bool(page.top) and not asked.unclear and (not shown.until or shown.until > clock.now()),
         "groups": GROUPS,
         "label": logbook.KINDS.__getitem__,
-        "most_people": activity_list.MOST_PEOPLE,
+        "most_people": activity_people.MOST_PEOPLE,
     }
 
 

@@ -8,9 +8,19 @@ from types import ModuleType
 import httpx
 import pytest
 
-from db import accounts, activity, activity_list, engine, members, retention
+from db import (
+    accounts,
+    activity,
+    activity_list,
+    activity_names,
+    engine,
+    invitation_care,
+    members,
+    retention,
+)
 from db.policy import COMMAND_LINE, SYSTEM, Actor, Role
 from settings import Settings
+from tests.db.invitations_house import invite, one
 from tests.db.members_house import olga as as_olga
 from tests.markup import Element, tree
 from tests.site import ON_SQLITE, SECRET, Site
@@ -158,6 +168,59 @@ async def test_a_removed_person_is_still_filtered_by(site: Site) -> None:
         f" of removed member {ada}"
     ]
     assert page.one(id="log-about").text == "By and about Ada, newest first"
+
+
+async def test_a_removed_person_is_found_by_name_until_the_owner_erases_it(site: Site) -> None:
+    ada = await site.person("ada")
+    await members.remove(as_olga(site), member_id=ada)
+    olga = await site.sign_in("olga")
+
+    found = [await olga.get(f"{PATH}?who={text}") for text in ("ada", "ADA@example.org", "Ád")]
+    await activity_names.erase(as_olga(site), member_id=ada)
+    erased = await olga.get(f"{PATH}?who=ada")
+
+    for page in found:
+        assert tree(page).one("input", name="who")["value"] == "Ada"
+        assert sentences(page)[0].startswith("Olga removed Ada")
+    assert "Nobody found for “ada”" in [head.text for head in tree(erased).all("h2")]
+
+
+async def test_somebody_who_was_only_invited_is_found_with_all_of_their_invitations(site: Site) -> None:
+    await invite(site, "Zoë Müller <zoe@example.org>, zack@example.org")
+    first = await one("zoe@example.org")
+    await invitation_care.revoke(as_olga(site), invitation_ids=[first.id])
+    await invite(site, "zoe@example.org", Role.REVIEWER)
+    newest = await one("zoe@example.org")
+    olga = await site.sign_in("olga")
+
+    by_address = await olga.fragment(f"{PATH}?who=zoe@example.org")
+    by_name, several = await olga.get(f"{PATH}?who=mueller"), await olga.get(f"{PATH}?who=z")
+    since = tree(by_address).one(id="news")["hx-get"]
+    exported = await olga.get(f"{PATH}.csv?invited={newest.id}")
+
+    said = [
+        "Olga invited zoe@example.org as Reviewer",
+        "Olga revoked the invitation of zoe@example.org",
+        "Olga invited zoe@example.org as Annotator",
+    ]
+    assert sentences(by_address) == said
+    assert by_address.headers["hx-push-url"] == f"{PATH}?invited={newest.id}"
+    assert sentences(by_name) == said
+    assert tree(by_name).one("input", name="who")["value"] == "Zoë Müller"
+    links = [link["href"] for link in tree(several).one("div", class_="nobody").all("a")]
+    assert links == [f"{PATH}?invited={number}" for number in (newest.id, first.id + 1)]
+    assert f"invited={newest.id}" in since
+    assert len(exported.text.splitlines()) == 4
+
+
+async def test_who_has_come_by_an_invitation_is_found_once(site: Site) -> None:
+    await invite(site, "ada@example.org")
+    await site.person("ada")
+    olga = await site.sign_in("olga")
+
+    answer = await olga.fragment(f"{PATH}?who=ada")
+
+    assert answer.headers["hx-push-url"] == f"{PATH}?person={site.ids['ada']}"
 
 
 async def test_without_a_zone_days_are_those_of_utc_and_both_included(site: Site, clock: ModuleType) -> None:
