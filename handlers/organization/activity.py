@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 from litestar import Controller, Response, get, post
 from litestar.response import Stream
@@ -69,10 +70,10 @@ class ActivityController(Controller):
         status = 422 if asked.errors else 200
         if not rendering.wants_fragment(request):
             return await _page(request, asked, status)
-        headers = {} if asked.errors else {"HX-Push-Url": house_of(request).root + _path(asked.filter)}
+        headers = {} if asked.errors else _history(request, asked.filter)
         context = await _listed(request, asked)
         return rendering.fragment(
-            request, "organization/_activity.html", status=status, headers=headers, **context
+            request, "organization/_activity_found.html", status=status, headers=headers, **context
         )
 
     @get("/news")
@@ -119,6 +120,16 @@ async def export(request: AnyRequest) -> Stream:
     first: list[Event] = await anext(batches, [])
     headers = {"Content-Disposition": 'attachment; filename="activity.csv"'}
     return Stream(spreadsheet.events(first, batches), media_type="text/csv", headers=headers)
+
+
+def _history(request: AnyRequest, shown: Filter) -> dict[str, str]:
+    """What the address of the list does in the history: while somebody types on, a search takes the place
+    of the one before, so that one press of Back leads out of it.
+    """
+    before, now = rendering.where(request), _path(shown)
+    asked_before = {"person", "invited"} & parse_qs(urlsplit(before).query).keys()
+    typed_on = request.headers.get("hx-trigger") == "search" and (before == now or asked_before)
+    return {"HX-Replace-Url" if typed_on else "HX-Push-Url": house_of(request).root + now}
 
 
 def _query(request: AnyRequest) -> dict[str, list[str]]:

@@ -72,6 +72,32 @@ async def test_a_filter_is_in_the_address_and_back_takes_it_back(site: Site, des
     await expect(rows(page)).to_have_count(3)
 
 
+async def test_who_is_typed_is_found_without_a_press_and_back_leads_out_of_it(site: Site, desk: Desk) -> None:
+    for name in ("ada", "bob"):
+        await site.person(name)
+        await members.change_role(as_olga(site), member_id=site.ids[name], role=Role.ANNOTATOR)
+    page = await desk.page("olga", ACTIVITY)
+    await page.evaluate("window.mark = 1")
+    search, length = page.get_by_role("searchbox"), await page.evaluate("history.length")
+
+    await search.press_sequentially("exa")
+    await expect(page.get_by_role("heading", name="Which “exa”?")).to_be_visible()
+    await expect(page.locator("#told")).to_have_text("Which “exa”?")
+    await search.press("Home")
+    await search.press_sequentially("bob@")
+    await page.wait_for_url(f"**?person={site.ids['bob']}")
+    await expect(rows(page)).to_have_count(1)
+
+    await expect(search).to_be_focused()
+    await expect(search).to_have_value("bob@exa")
+    assert await search.evaluate("(field) => field.selectionStart") == 4
+    assert await page.evaluate("window.mark") == 1
+    await search.fill("")
+    await expect(rows(page)).to_have_count(3)
+    await page.wait_for_url(f"**{ACTIVITY}")
+    assert await page.evaluate("history.length") == length + 1
+
+
 async def test_a_name_opens_the_person_and_closing_gives_the_focus_back(site: Site, desk: Desk) -> None:
     await site.person("ada")
     await members.change_role(as_olga(site), member_id=site.ids["ada"], role=Role.ANNOTATOR)
