@@ -106,6 +106,13 @@ async def test_without_an_order_who_waits_stands_first_and_no_column_is_marked(s
 
     assert ids(page) == [site.ids[name] for name in ("c", "a", "d", "b", "olga")]
     assert [head for head in page.all("th") if "aria-sort" in head] == []
+    # What could be sorted by says so before it is.
+    assert [head.text for head in page.all("th") if head.all("svg")] == [
+        "Name and address",
+        "Role",
+        "Joined",
+        "Last activity",
+    ]
     assert page.one("select", name="sort").chosen == [""]
 
 
