@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Final
 
-from db import address_list, csv_text, headings, visible
+from db import address_list, csv_text, headings, pasted, visible
 from db.address_list import AddressList, Entry
 from db.addresses import MAX_TYPED_CHARACTERS
 from db.csv_text import Record
@@ -18,8 +18,8 @@ from messages import by_field
 MAX_ROWS: Final = 10_000
 # A title, blank lines and notes may stand above the headings.
 MAX_RECORDS_ABOVE: Final = 10
-# One address may stand several times in a cell, as its own name or a link; a cell of hundreds isn't read.
-MAX_ADDRESSES: Final = 4
+# A name and an address, which may stand there several times, as its own name or a link.
+MAX_TOKENS: Final = 40
 MAX_HEADINGS_NAMED: Final = 20
 MAX_HEADING_CHARACTERS: Final = 60
 _ROLES: Final = {word.lower(): role for role in Role for word in (role.value, role.label)}
@@ -188,15 +188,16 @@ def _cell(cells: list[str], place: int) -> str:
 
 def _addressed(cell: str, record: Record) -> Entry:
     """The address in a cell; without one, the entry shows what else the row holds."""
-    if "<" in cell and len(cell) <= MAX_TYPED_CHARACTERS and max(map(cell.count, "<@")) <= MAX_ADDRESSES:
+    if "<" in cell and len(cell) <= MAX_TYPED_CHARACTERS and pasted.is_short(cell, MAX_TOKENS):
         # `Lena Hartmann <lena@example.org>`
         found = address_list.parse(cell, most=1).entries
         entry = found[0] if len(found) == 1 else address_list.entry(cell)
     else:
-        others = " ".join(filter(None, map(visible.name, record.cells)))
         # Spreadsheets put an apostrophe before what they shall take for text.
         bare = cell if cell.endswith("'") else cell.removeprefix("'")
-        entry = address_list.entry(bare, shown=cell or others)
+        entry = address_list.entry(
+            bare, shown=cell or " ".join(filter(None, map(visible.name, record.cells)))
+        )
     typed = entry.address.email if entry.address else entry.typed
     return replace(entry, typed=typed, line=record.line)
 

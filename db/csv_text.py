@@ -5,7 +5,8 @@ import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from io import StringIO
+from itertools import chain, islice
 from typing import Final
 
 from db.policy import Invalid
@@ -13,13 +14,14 @@ from messages import by_field
 
 WINDOWS: Final = "Windows-1252"
 DELIMITERS: Final = (",", ";", "\t", "|")
+# Each heading is compared with all that are known; no list of people has so many columns.
+MAX_CELLS: Final = 1_000
 _LOOKED_AT_LINES: Final = 20
 _LOOKED_AT_BYTES: Final = 4096
 _MARK: Final = "\ufeff"
 # The same in UTF-8, read as Windows-1252 and written anew.
 _MARK_TWICE: Final = "ï»¿"
 _SAYS_DELIMITER: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _BREAK: Final = re.compile(r"\r\n|\r|\n")
 # Behind the last line, to tell whether a quotation mark is still open.
 _END: Final = "."
@@ -92,37 +94,43 @@ def said_delimiter(text: str) -> str:
 
 def first_records(text: str, delimiter: str) -> list[list[str]]:
     """The cells of the first lines, to look at."""
-    lines = (match[0] for match in islice(_LINE.finditer(text), _LOOKED_AT_LINES))
+    lines = islice(_lines(text), _LOOKED_AT_LINES)
     try:
-        return list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
+        return [cells[:MAX_CELLS] for cells in csv.reader(lines, delimiter=delimiter, skipinitialspace=True)]
     except csv.Error:
         return []
 
 
 def records(text: str, delimiter: str) -> Iterator[Record]:
-    """All records that hold anything. Raises Invalid, with the line, where a quotation mark isn't closed."""
+    """All records that hold anything. Raises Invalid, with the line, where a quotation mark isn't closed, or
+    for one of too many cells."""
     over: list[bool] = []
-    reader = csv.reader(_lines(text, over), delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader(chain(_lines(text), _end(over)), delimiter=delimiter, skipinitialspace=True)
     line = 1
     try:
         for cells in reader:
-            record = Record(line, reader.line_num - line + 1, cells)
             if over and cells == [_END]:
                 return
             if over:
                 before = sum(len(_BREAK.findall(cell)) for cell in cells[:-1])
                 raise stray_quote(line + before)
-            line = reader.line_num + 1
+            if len(cells) > MAX_CELLS:
+                raise Invalid({"file": [by_field.FILE_TOO_WIDE.format(line=line, most=MAX_CELLS)]})
             if any(cell.strip() for cell in cells):
-                yield record
+                yield Record(line, reader.line_num - line + 1, cells)
+            line = reader.line_num + 1
     except csv.Error as error:
         # A cell of more than 100,000 characters: nobody closed its quotation mark.
         raise stray_quote(line) from error
 
 
-def _lines(text: str, over: list[bool]) -> Iterator[str]:
-    """The lines, one at a time, and one more; `over` says that it is reached."""
-    yield from (match[0] for match in _LINE.finditer(text))
+def _lines(text: str) -> Iterator[str]:
+    """The lines, each with its end."""
+    return StringIO(text, newline="")
+
+
+def _end(over: list[bool]) -> Iterator[str]:
+    """One more line; `over` says that it is reached."""
     over.append(True)
     yield _END
 

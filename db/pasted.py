@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from db import addresses, visible
@@ -137,6 +138,11 @@ def find(text: str) -> Iterator[Found]:
     """Everything in `text` that is, or was meant to be, an address, in order."""
     for typed, name in _pairs(text):
         yield Found(typed, _cut(typed), name)
+
+
+def is_short(text: str, most: int) -> bool:
+    """Whether it has at most so many words and signs to be read."""
+    return next(islice(_TOKEN.finditer(text), most, None), None) is None
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:

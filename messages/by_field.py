@@ -99,6 +99,7 @@ FILE_MORE_CELLS: Final = Plural(
     "This row has {cells} cells, but there are {count} columns.",
 )
 FILE_TOO_LONG: Final = "The file has more than {most:,} rows. Split it."
+FILE_TOO_WIDE: Final = "Line {line} has more than {most:,} cells. Delete the columns that you don't need."
 FILE_NO_ROLE: Final = "“{word}” is no role to invite to; use Annotator, Reviewer, Manager or Administrator."
 FILE_NO_SUCH_ROLE: Final = {
     "OW": "“{word}”: nobody can be invited as Owner. Enter another role, or leave the row out.",

@@ -1,6 +1,7 @@
 """A CSV file of people to invite."""
 
 import codecs
+import contextlib
 import time
 
 import pytest
@@ -300,7 +301,13 @@ def test_an_address_and_what_has_no_letter_is_no_name(heading: str, text: str) -
     assert people(csv_list.parse(f"{heading},email\n{text},ada@x.example\n".encode())) == ["ada@x.example"]
 
 
-@pytest.mark.parametrize("cell", ["a <b@x.org>" * 90, "a <b@c>" * 140, "<a" * 490, "<@" * 490, "a <" * 2_000])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("a <b@x.org>" * 90, "a <b@c>" * 140, "<a" * 490, "<@" * 490, "a <" * 2_000),
+        *("(a" * 480 + "<", "a;" * 480 + "<", '"' + "a," * 480 + '<"', '"' + "jr," * 320 + '<"', "@" * 980),
+    ],
+)
 def test_ten_megabytes_of_long_cells_are_read_within_seconds(cell: str) -> None:
     row = f"{cell},A\n"
     content = ("email,name\n" + row * min(9_999, 10_000_000 // len(row))).encode()
@@ -310,6 +317,47 @@ def test_ten_megabytes_of_long_cells_are_read_within_seconds(cell: str) -> None:
 
     assert time.process_time() - begun < 3
     assert not listed.good
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ("@" * 980 + ",") * 9_900,
+        ("@@@@@@@@@@," * 990 + "\n") * 10,
+        "email\n" + "\n" * 9_000_000,
+        "email," * 1_500_000 + "\nada@x.example\n",
+        "email" + "," * 5_000_000 + "\nada@x.example" + "," * 4_000_000,
+        "ada@x.example," * 700_000,
+        *("email\nada@x.example" + filling * 5_000_000 for filling in (",", ",\n", "\n\r", ";")),
+    ],
+)
+def test_long_rows_and_many_of_them_are_read_within_seconds(content: str) -> None:
+    begun = time.process_time()
+
+    with contextlib.suppress(Invalid):
+        csv_list.parse(content.encode()[:10_000_000])
+
+    assert time.process_time() - begun < 4
+
+
+def test_a_row_of_more_than_a_thousand_cells_is_refused_with_its_line() -> None:
+    row = "ada@x.example" + "," * 999
+
+    assert people(csv_list.parse(f"email\n\n{row}\n".encode())) == ["ada@x.example"]
+    with pytest.raises(Invalid) as refused:
+        csv_list.parse(f"email\n\n{row},\n".encode())
+
+    assert refused.value.errors["file"] == [
+        "Line 3 has more than 1,000 cells. Delete the columns that you don't need."
+    ]
+
+
+def test_a_name_of_many_words_stands_before_its_address() -> None:
+    name = (
+        "Pablo Diego José Francisco de Paula Juan Nepomuceno Cipriano de la Santísima Trinidad Ruiz y Picasso"
+    )
+
+    assert people(csv_list.parse(f"email\n{name} <p@x.example>\n".encode())) == [f"p@x.example {name}"]
 
 
 def test_notes_of_a_million_lines_are_read_within_seconds() -> None:
