@@ -184,6 +184,14 @@ async def _tell() -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Dismissed:
+    """name: whose request it was. at: the instant, in ms, by which it can be brought back."""
+
+    name: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Invited:
     """name: who was invited. batch_id: the sending their invitation belongs to."""
 
@@ -227,18 +235,18 @@ async def _invite(
     return Invited(name, batch.id)
 
 
-async def dismiss(actor: Actor, *, request_id: int) -> str:
-    """Ends a request without an answer; the same address isn't heard again for 30 days. Returns the name.
+async def dismiss(actor: Actor, *, request_id: int) -> Dismissed:
+    """Ends a request without an answer; the same address isn't heard again for 30 days.
 
     Raises NotAllowed, Unknown and Refused.
     """
 
-    async def write() -> str:
+    async def write() -> Dismissed:
         await members.lock(actor)
         _, _, name = await _open(request_id)
-        await _end(request_id, "dismissed")
+        at = await _end(request_id, "dismissed")
         await activity.record(actor, "request_dismissed", after=str(request_id))
-        return name
+        return Dismissed(name, at)
 
     return await engine.write(write)
 
@@ -258,12 +266,14 @@ async def _open(request_id: int) -> tuple[str, str, str]:
     return email, email_key, name
 
 
-async def _end(request_id: int, reason: str) -> None:
-    """One conditional UPDATE: of two answers at the same instant one is refused."""
+async def _end(request_id: int, reason: str) -> int:
+    """One conditional UPDATE: of two answers at the same instant one is refused. Returns when, in ms."""
+    now = clock.now()
     if not await engine.execute(
         "UPDATE request SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at = 0",
-        clock.now(),
+        now,
         reason,
         request_id,
     ):
         raise Refused(refusals.REQUEST_ANSWERED)
+    return now

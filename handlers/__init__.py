@@ -40,7 +40,7 @@ ROUTES = (
     invite.reset_link,  #         /organization/invite-link/reset
     InvitationsController,  #     /organization/invitations, …/preview, …/reversal, …/{id}/role
     ImportController,  #          /organization/invitations/import
-    RequestsController,  #        /organization/requests/{id}/invitation, …/dismissal
+    RequestsController,  #        /organization/requests/{id}/invitation, …/dismissal, …/reversal
     ActivityController,  #        /organization/activity, …/news
     activity.export,  #           /organization/activity.csv
     ErasureController,  #         /organization/activity/erasure

@@ -139,6 +139,9 @@ TOO_MANY_REQUESTS: Final = (
 NO_SUCH_REQUEST: Final = "There is no such request; perhaps it was forgotten meanwhile."
 REQUEST_OF_MEMBER: Final = "They have an account by now, so their request has ended. Nobody was invited."
 REQUEST_ANSWERED: Final = "Somebody else has answered this request meanwhile. Nothing was changed."
+REQUEST_NOT_BROUGHT_BACK: Final = (
+    "Somebody has decided otherwise about the request of {name} since, so it wasn't brought back."
+)
 # By the reason for which it has ended.
 REQUEST_ENDED_BY: Final[Mapping[str, str]] = {
     "invited": "They have been invited meanwhile. Nothing was changed.",

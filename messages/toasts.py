@@ -44,6 +44,7 @@ NEW_LINK: Final = "The old link is dead. This is the new one."
 REQUEST_MAILED: Final = "{name} is invited as {role}; the mail is on its way."
 REQUEST_LINK_MADE: Final = "{name} is invited as {role}; hand the link over."
 REQUEST_DISMISSED: Final = "The request of {name} is dismissed."
+REQUEST_BROUGHT_BACK: Final = "The request of {name} waits for an answer again."
 
 # One's own account, settings, and doors.
 SAVED: Final = "Saved."

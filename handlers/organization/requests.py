@@ -1,16 +1,17 @@
-"""/organization/requests: inviting those who ask to be let in, and dismissing; they stand in Invitations."""
+"""/organization/requests: inviting who asks to be let in, dismissing, and Undo; they stand in Invitations."""
 
 from litestar import Controller, Response, post
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
-from db import policy, requests
+from db import policy, request_reversal, requests
 from db.policy import Invalid, Refused
 from db.sessions import Current
 from handlers.http import access, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
 from handlers.http.paths import row_id
+from handlers.http.rendering import Undo
 from handlers.organization.listing import list_context, path_of, shown_in
 from handlers.organization.wording import plain
 from messages import toasts
@@ -50,12 +51,32 @@ class RequestsController(Controller):
     async def dismiss(
         self, request: AnyRequest, current: access.Asking, request_id: FromPath[str]
     ) -> Response[bytes]:
-        form = await Form.read(request, "filter")
+        form, wanted = await Form.read(request, "filter"), row_id(request_id)
         try:
-            name = await requests.dismiss(access.actor_of(current, request), request_id=row_id(request_id))
+            dismissed = await requests.dismiss(access.actor_of(current, request), request_id=wanted)
         except Refused as error:
             return await _refused(request, current, form, error)
-        return await _list(request, current, form, toasts.REQUEST_DISMISSED.format(name=plain(name)))
+        fields = [("dismissed_at", str(dismissed.at))]
+        undo = Undo(f"/organization/requests/{wanted}/reversal", fields, target="#invitations-list")
+        said = toasts.REQUEST_DISMISSED.format(name=plain(dismissed.name))
+        return await _list(request, current, form, said, undo=undo)
+
+    @post("/{request_id:str}/reversal", status_code=HTTP_200_OK)
+    async def bring_back(
+        self, request: AnyRequest, current: access.Asking, request_id: FromPath[str]
+    ) -> Response[bytes]:
+        """Undo for dismissing."""
+        form, wanted = await Form.read(request, "dismissed_at", "filter"), row_id(request_id)
+        try:
+            form.check()
+            name = await request_reversal.bring_back(
+                access.actor_of(current, request),
+                request_id=wanted,
+                dismissed_at=row_id(form["dismissed_at"]),
+            )
+        except (Invalid, Refused) as error:
+            return await _refused(request, current, form, error)
+        return await _list(request, current, form, toasts.REQUEST_BROUGHT_BACK.format(name=plain(name)))
 
 
 async def _refused(
@@ -69,17 +90,24 @@ async def _refused(
 
 
 async def _list(
-    request: AnyRequest, current: Current, form: Form, said: str, *, status: int = 200
+    request: AnyRequest,
+    current: Current,
+    form: Form,
+    said: str,
+    *,
+    status: int = 200,
+    undo: Undo | None = None,
 ) -> Response[bytes]:
     shown = shown_in(request, form)
     if not rendering.wants_fragment(request):
-        return rendering.redirect(request, path_of(shown), notice=said)
+        return rendering.redirect(request, path_of(shown), notice=said, undo=undo)
     context = await list_context(request, current, shown)
     return rendering.fragment(
         request,
         "organization/_answered_request.html",
         status=status,
         toast=said,
+        undo=undo,
         refused=status != 200,
         **context,
     )

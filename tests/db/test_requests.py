@@ -308,7 +308,7 @@ async def test_of_one_who_invites_and_one_who_dismisses_at_once_one_wins(open_ea
         )
 
         assert len([result for result in results if isinstance(result, Refused)]) == 1, results
-        dismissed = isinstance(results[0], str)
+        dismissed = isinstance(results[0], requests.Dismissed)
         assert await end(name) == ("dismissed" if dismissed else "invited")
         made = await engine.rows("SELECT 1 FROM invitation WHERE email_key = ?", f"{name}@example.org")
         assert len(made) == (0 if dismissed else 1)

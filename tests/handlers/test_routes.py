@@ -88,6 +88,7 @@ TABLE: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "/organization/invitations/import/{upload_id}": (let_in(ADMINISTRATORS), let_in(ADMINISTRATORS)),
     "/organization/requests/{request_id}/invitation": (NEVER, let_in(ADMINISTRATORS)),
     "/organization/requests/{request_id}/dismissal": (NEVER, let_in(ADMINISTRATORS)),
+    "/organization/requests/{request_id}/reversal": (NEVER, let_in(ADMINISTRATORS)),
     "/organization/activity": (ADMINISTRATORS, NEVER),
     "/organization/activity/news": (ADMINISTRATORS, NEVER),
     "/organization/activity.csv": (ADMINISTRATORS, NEVER),

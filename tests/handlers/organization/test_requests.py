@@ -1,5 +1,7 @@
 """Those who ask to be let in, in Organization > Invitations: the list, Invite and Dismiss."""
 
+from types import ModuleType
+
 import httpx
 import pytest
 
@@ -153,6 +155,47 @@ async def test_dismissing_as_a_page_and_as_a_fragment(ears: Site) -> None:
     assert names(piece) == []
     assert (await end("ada"), await end("ben")) == ("dismissed", "dismissed")
     assert await engine.rows("SELECT 1 FROM invitation") == []
+
+
+def undo(answer: httpx.Response) -> tuple[str, dict[str, str]]:
+    """Where the form in the toast leads, and its fields."""
+    form = tree(answer).one(id="toasts").one("form")
+    assert (form["hx-post"], form["hx-target"]) == (form["action"], "#invitations-list")
+    return form["action"], {field["name"]: field["value"] for field in form.all("input")}
+
+
+@ON_SQLITE
+async def test_dismissing_is_undone_as_a_page_and_as_a_fragment(ears: Site) -> None:
+    olga = await ears.sign_in("olga")
+    first, second = await asked("ada"), await asked("ben")
+
+    page = await olga.get((await olga.submit(path(first, "dismissal"))).headers["location"])
+    action, fields = undo(page)
+    page = await olga.get((await olga.submit(action, fields)).headers["location"])
+    assert toast(page) == "The request of Ada waits for an answer again."
+    action, fields = undo(await olga.press(path(second, "dismissal"), filter="state=asked"))
+    piece = await olga.press(action, fields, filter="state=asked")
+
+    assert toast(piece) == "The request of Ben waits for an answer again."
+    assert names(piece) == ["Ben", "Ada"]
+    assert tree(piece).one(id="open-invitations").text == "2"
+
+
+@ON_SQLITE
+async def test_an_undo_that_comes_too_late_is_refused_with_the_true_list(
+    ears: Site, clock: ModuleType
+) -> None:
+    olga = await ears.sign_in("olga")
+    await asked("ben")
+    action, fields = undo(await olga.press(path(await asked("ada"), "dismissal")))
+    clock.move(61_000)
+
+    piece, page = await olga.press(action, fields), await olga.submit(action, fields)
+
+    assert (piece.status_code, page.status_code) == (409, 409)
+    assert toast(piece) == "Too late to undo."
+    assert "Too late to undo." in page.text
+    assert names(piece) == ["Ben"]
 
 
 @ON_SQLITE
