@@ -61,6 +61,11 @@ def own_address(host: str) -> str:
     return alone
 
 
+def start_line(base: str, address: str) -> str:
+    """Where people find the server, and, if that differs, where it listens."""
+    return f"Gatehouse is at {base}" + (f" and listens at {address}" if base != address else "")
+
+
 async def _prepare(settings: "Settings", address: str) -> "Settings":
     """Brings the database up to date, finds the key, makes the first owner, and says where to go."""
     from db import engine, links, migrate, setup
@@ -74,7 +79,7 @@ async def _prepare(settings: "Settings", address: str) -> "Settings":
     settings = await with_key(settings)
     await _owner_of_environment(settings)
     base = settings.host or address
-    print(f"Gatehouse is at {base}" + (f" and listens at {address}" if settings.host else ""), flush=True)
+    print(start_line(base, address), flush=True)
     link = await setup.open_link()
     if link:
         code = Signer(settings.secret_key).token(links.SETUP, link.id, link.nonce)

@@ -86,11 +86,11 @@ class LetterWriter(Writer):
         self._signer = signer
         self._app_name = app_name
         self._host = host.rstrip("/")
-        self._app_address = app_url or self._host
+        self._app_url = app_url
 
     def write(self, mail: Mail, letter: Letter) -> bytes:
         """The mail as it goes over the line: seven bits, CRLF."""
-        facts = {**letter.words(self._app_name), "host": self._host, "app_address": self._app_address}
+        facts = {**letter.words(self._app_name), "host": self._host, "app_url": self._app_url}
         if link := letter.link:
             token = self._signer.token(link.purpose, link.id, link.nonce)
             facts["url"] = f"{self._host}{PATHS[link.purpose]}?token={token}"

@@ -19,7 +19,7 @@ import asyncpg
 import httpx
 import pytest
 
-from cli.serving import own_address
+from cli.serving import own_address, start_line
 from handlers.http.server import why_not
 from tests import postgres
 from tests.command import PATIENCE_SECONDS, ROOT, Checkout, Server
@@ -156,6 +156,15 @@ def test_with_a_public_address_the_set_up_link_is_built_from_it(plain_checkout: 
 
     assert lines[0].startswith("Gatehouse is at https://members.example.org/club")
     assert "https://members.example.org/club/setup?code=" in lines[1]
+
+
+def test_the_line_at_the_start_says_each_address_once() -> None:
+    local = "http://127.0.0.1:8080"
+
+    assert start_line(local, local) == "Gatehouse is at http://127.0.0.1:8080"
+    assert start_line("https://members.example.org", local) == (
+        "Gatehouse is at https://members.example.org and listens at http://127.0.0.1:8080"
+    )
 
 
 def test_a_port_in_use_is_said_before_anything_is_touched(plain_checkout: Checkout, tmp_path: Path) -> None:

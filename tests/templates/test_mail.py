@@ -55,14 +55,22 @@ OTHERS = {
 MAIL = Mail(1, "", "l@graz.example", 0, 0, 0, 0, "<1@fenwick.example>", 0, 0, 0, 0, "")
 
 
-def written(letter: Letter, recipient: str = "l@graz.example", app_name: str = "Label Studio") -> Taken:
+APP_URL = "https://label.fenwick.example"
+
+
+def written(
+    letter: Letter,
+    recipient: str = "l@graz.example",
+    app_name: str = "Label Studio",
+    app_url: str = APP_URL,
+) -> Taken:
     """The mail as a server would take it."""
     writer = mailer.LetterWriter(
         Server(25).account(),
         signer=post.SIGNER,
         host=post.HOST,
         app_name=app_name,
-        app_url="https://label.fenwick.example",
+        app_url=app_url,
         templates=post.TEMPLATES,
     )
     return Taken(recipient, writer.write(replace(MAIL, kind=letter.kind, recipient=recipient), letter))
@@ -99,6 +107,14 @@ class Words(HTMLParser):
 
 def readable(text: str) -> list[str]:
     return [word.rstrip(":") for word in text.split()]
+
+
+def test_without_the_address_of_the_app_a_button_is_called_what_it_opens() -> None:
+    known, unknown = (written(LETTERS["approved"], app_url=app_url) for app_url in (APP_URL, ""))
+
+    assert f"Open Label Studio:\n{APP_URL}" in known.text
+    assert f"Log in:\n{post.HOST}" in unknown.text
+    assert "Open Label Studio" not in unknown.text + unknown.html
 
 
 def test_there_is_a_letter_for_every_kind_of_mail() -> None:
