@@ -4,19 +4,24 @@ They stand beside the log, which is append-only: the Owner can erase them, and t
 rows of the log that need them (db/retention.py).
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from db import activity, clock, deactivation, engine, policy
 from db.policy import Actor, NotAllowed, Role, Unknown
 from messages import refusals
 
+# So many others with the same address are offered at once; whoever has more presses once more.
+MOST_OTHERS: Final = 50
+
 
 class Kept(NamedTuple):
-    """A removed member as the log knows them."""
+    """A removed member as the log knows them. removed_at: ms."""
 
     member_id: int
     name: str
     email: str
+    removed_at: int
 
     @property
     def label(self) -> str:
@@ -49,7 +54,8 @@ async def keep(member_id: int) -> None:
 async def of_member(member_id: int) -> Kept | None:
     """What is kept of a removed member; None for nothing."""
     found = await engine.rows(
-        "SELECT member_id, name, email FROM activity_name WHERE about = 'member' AND subject_id = ?",
+        "SELECT member_id, name, email, removed_at FROM activity_name"
+        " WHERE about = 'member' AND subject_id = ?",
         member_id,
     )
     return Kept(*found[0]) if found else None
@@ -58,25 +64,46 @@ async def of_member(member_id: int) -> Kept | None:
 async def newest(limit: int) -> list[Kept]:
     """Up to so many removed members whose name is kept, those who were removed last first."""
     found = await engine.rows(
-        "SELECT member_id, name, email FROM activity_name WHERE about = 'member'"
+        "SELECT member_id, name, email, removed_at FROM activity_name WHERE about = 'member'"
         " ORDER BY removed_at DESC, id DESC LIMIT ?",
         limit,
     )
     return [Kept(*row) for row in found]
 
 
-async def erase(actor: Actor, *, member_id: int) -> None:
-    """Erases what the log keeps of a removed member. Raises NotAllowed and Unknown."""
-    await engine.write(_erase, actor, member_id)
+async def same_address(kept: Kept) -> list[Kept]:
+    """Other removed members with this address, the newest first: whoever came back has another number."""
+    found = await engine.rows(
+        "SELECT member_id, name, email, removed_at FROM activity_name WHERE about = 'member'"
+        " AND LOWER(email) = ? AND member_id <> ? ORDER BY removed_at DESC, id DESC LIMIT ?",
+        kept.email.lower(),
+        kept.member_id,
+        MOST_OTHERS,
+    )
+    return [Kept(*row) for row in found]
 
 
-async def _erase(actor: Actor, member_id: int) -> None:
+async def erase(actor: Actor, *, member_ids: Sequence[int]) -> int:
+    """Erases what the log keeps of removed members. Returns of how many.
+
+    Those erased already are passed over. Raises NotAllowed, and Unknown where nothing is kept of any.
+    """
+    return await engine.write(_erase, actor, sorted(set(member_ids)))
+
+
+async def _erase(actor: Actor, member_ids: Sequence[int]) -> int:
     roles = await deactivation.lock_roles((actor.id,))
     if not policy.owns(roles.get(actor.id, Role.DEACTIVATED)):
         raise NotAllowed(refusals.ERASE_NAMES)
-    if not await engine.execute("DELETE FROM activity_name WHERE member_id = ?", member_id):
+    marks = ", ".join("?" * len(member_ids))
+    erased = await engine.rows(
+        f"DELETE FROM activity_name WHERE member_id IN ({marks}) RETURNING member_id", *member_ids
+    )
+    numbers = sorted({member_id for (member_id,) in erased})
+    if not numbers:
         raise Unknown(refusals.NO_NAME_KEPT)
-    await activity.record(actor, "name_erased", member_id, after=str(member_id))
+    await activity.record_many(actor, "name_erased", [(number, "", str(number)) for number in numbers])
+    return len(numbers)
 
 
 async def forget(before: int, limit: int) -> int:

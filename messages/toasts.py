@@ -17,7 +17,10 @@ MEMBER_SESSIONS_ENDED: Final = "{name} is signed out everywhere."
 LAST_DAY: Final = "The last day of {name} is {day}."
 NO_LAST_DAY: Final = "{name} has no last day."
 REMOVED: Final = "{name} is removed."
-NAME_ERASED: Final = "The name and address are erased from the activity log."
+NAMES_ERASED: Final = Plural(
+    "The name and address are erased from the activity log.",
+    "The names and addresses of {count:,} removed members are erased from the activity log.",
+)
 OWNER_NOW: Final = "{name} is the Owner now. You are an Administrator."
 
 # Invitations: a sending says as many of these as apply, one after the other.

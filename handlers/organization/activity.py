@@ -102,14 +102,16 @@ class ErasureController(Controller):
         kept = await engine.read(activity_names.of_member, wanted)
         if kept is None:
             raise Unknown(refusals.NO_NAME_KEPT)
-        return await rendering.page(request, "organization/erasure.html", kept=kept)
+        others = await engine.read(activity_names.same_address, kept)
+        return await rendering.page(request, "organization/erasure.html", kept=kept, others=others)
 
     @post(status_code=HTTP_200_OK)
     async def erase(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, "member")
         form.check()
-        await activity_names.erase(access.actor_of(current, request), member_id=row_id(form["member"]))
-        return rendering.redirect(request, PATH, notice=toasts.NAME_ERASED)
+        wanted = [row_id(number) for number in (form["member"], *form.several("also"))]
+        done = await activity_names.erase(access.actor_of(current, request), member_ids=wanted)
+        return rendering.redirect(request, PATH, notice=toasts.NAMES_ERASED.format(done))
 
 
 @get(f"{PATH}.csv", guards=[access.administrators])

@@ -81,7 +81,7 @@ async def test_the_owner_erases_a_name_and_the_log_says_so_without_it(site: Site
     eve = (await accept(site, await invited(site, "eve"), "Eve")).member_id
     await members.remove(olga(site), member_id=eve)
 
-    await activity_names.erase(olga(site), member_id=eve)
+    await activity_names.erase(olga(site), member_ids=[eve])
 
     assert await kept() == 0
     told = [event_sentence(event).striptags() for event in await activity.walk(limit=50)]
@@ -97,19 +97,43 @@ async def test_only_the_owner_erases(site: Site) -> None:
     bob = await site.person("bob", Role.ADMINISTRATOR)
 
     with pytest.raises(NotAllowed):
-        await activity_names.erase(Actor(bob, Role.ADMINISTRATOR), member_id=ada)
+        await activity_names.erase(Actor(bob, Role.ADMINISTRATOR), member_ids=[ada])
 
     assert await kept() == 1
 
 
 async def test_a_name_is_erased_once(site: Site) -> None:
     ada = await remove(site, "ada")
-    await activity_names.erase(olga(site), member_id=ada)
+    await activity_names.erase(olga(site), member_ids=[ada])
 
     with pytest.raises(Unknown):
-        await activity_names.erase(olga(site), member_id=ada)
+        await activity_names.erase(olga(site), member_ids=[ada])
 
     assert len(await activity.walk(kinds=["name_erased"], limit=5)) == 1
+
+
+async def come_and_go(site: Site, name: str) -> int:
+    member_id = (await accept(site, await invited(site, name), name.capitalize())).member_id
+    await members.remove(olga(site), member_id=member_id)
+    return member_id
+
+
+async def test_who_came_back_and_was_removed_again_is_erased_in_one_act(site: Site) -> None:
+    first, second, other = [await come_and_go(site, name) for name in ("eve", "eve", "adam")]
+    kept_of_second = await activity_names.of_member(second)
+    assert kept_of_second is not None
+
+    others = await activity_names.same_address(kept_of_second)
+    done = await activity_names.erase(olga(site), member_ids=[second, *(one.member_id for one in others)])
+
+    assert ([one.member_id for one in others], done) == ([first], 2)
+    told = [event_sentence(event).striptags() for event in await activity.walk(limit=50)]
+    assert told[:2] == [
+        f"Olga erased the name and address of removed member {number} from the log"
+        for number in (second, first)
+    ]
+    assert not [sentence for sentence in told if "eve" in sentence.lower()]
+    assert await activity_names.of_member(other) is not None
 
 
 async def test_names_are_forgotten_with_the_log(site: Site, clock: ModuleType) -> None:
@@ -127,7 +151,7 @@ async def test_a_backup_carries_the_names(site: Site, tmp_path: Path) -> None:
     ada = await remove(site, "ada")
     file = tmp_path / "backup.gz"
     await backup.write(file)
-    await activity_names.erase(olga(site), member_id=ada)
+    await activity_names.erase(olga(site), member_ids=[ada])
 
     await restore.restore(file, fingerprint="f" * 16, wish=restore.Wish(replace=True))
 

@@ -387,7 +387,7 @@ async def test_removal_and_erasure_forget_the_address_in_invitations_mails_and_l
 
     await members.remove(COMMAND_LINE, member_id=signed_in.member_id)
 
-    await activity_names.erase(olga(posting), member_id=signed_in.member_id)
+    await activity_names.erase(olga(posting), member_ids=[signed_in.member_id])
     told = await activity.of_member(posting.ids["olga"])
     assert "ada" not in str(told).lower()
     for table in ("member", "invitation", "outbox", "activity", "activity_name"):

@@ -498,6 +498,29 @@ async def test_the_owner_erases_a_removed_members_name_after_a_question(site: Si
     assert (await olga.get(f"{PATH}/erasure?member={ada}")).status_code == 404
 
 
+async def test_the_question_offers_what_is_kept_of_the_same_address(site: Site) -> None:
+    gone = []
+    for name in ("ada", "eve", "ada", "ada"):
+        gone.append(await site.person(name))
+        await members.remove(as_olga(site), member_id=gone[-1])
+    olga = await site.sign_in("olga")
+
+    question = tree(await olga.get(f"{PATH}/erasure?member={gone[0]}")).one(id="erasure")
+    offered = question.all("input", name="also")
+    assert [(box["value"], "checked" in box) for box in offered] == [
+        (str(gone[3]), True),
+        (str(gone[2]), True),
+    ]
+    assert f"Ada, number {gone[2]}, removed on" in question.one("fieldset").text
+    erased = await olga.submit(f"{PATH}/erasure", {"member": str(gone[0]), "also": [str(gone[2])]})
+    page = await olga.get(erased.headers["location"])
+
+    assert "The names and addresses of 2 removed members are erased" in page.text
+    left = tree(await olga.get(f"{PATH}/erasure?member={gone[3]}")).one(id="erasure")
+    assert not left.all("input", name="also")
+    assert not left.all("fieldset")
+
+
 async def test_administrators_are_not_offered_to_erase_names(site: Site) -> None:
     ada = await site.person("ada")
     await site.person("ben", Role.ADMINISTRATOR)

@@ -235,7 +235,7 @@ async def test_who_was_removed_is_named_until_the_name_is_erased(site: Site) -> 
 
     olga = await site.sign_in("olga")
     before = tree(await olga.get(f"{PATH}/{bob}")).one("section", aria_labelledby="activity-title")
-    await activity_names.erase(the_owner(site), member_id=ada)
+    await activity_names.erase(the_owner(site), member_ids=[ada])
     after = tree(await olga.get(f"{PATH}/{bob}")).one("section", aria_labelledby="activity-title")
 
     assert before.one("p").text == "Augusta King gave Bob the role Annotator"
