@@ -1,8 +1,9 @@
 """The activity log: one row for each change, written in the change's own transaction, and never changed.
 
 A row never holds a token, a password or a link, nor a name or an address: those are read where they stand,
-or for removed members in db/activity_names.py, from where they can be erased. `before` and `after` hold role
-codes or short words, never sentences: the page makes the sentence.
+like a request to be let in for as long as it is kept, or for removed members in db/activity_names.py, from
+where they can be erased. `before` and `after` hold role codes or short words, never sentences: the page makes
+the sentence.
 """
 
 from collections.abc import Sequence
@@ -223,6 +224,10 @@ def _bounds(since: int, until: int, place: Place | None, backwards: bool) -> tup
     return "".join(parts), args
 
 
+# Those whose `after` is the number of a request.
+_OF_REQUESTS = ", ".join(
+    f"'request_{what}'" for what in ("made", "confirmed", "dismissed", "brought_back", "expired")
+)
 _NAME = "COALESCE(NULLIF(TRIM({t}.first_name || ' ' || {t}.last_name), ''), NULLIF({t}.email, '')"
 _KEPT = "NULLIF({t}.name, ''), NULLIF({t}.email, ''), '')"
 _COLUMNS = (
@@ -230,10 +235,12 @@ _COLUMNS = (
     + f"{_NAME.format(t='actor')}, {_KEPT.format(t='actor_was')} AS actor_name,"
     + " a.kind, a.subject_id, CASE WHEN a.about = 'invitation'"
     + " THEN COALESCE(NULLIF(invited.email, ''), NULLIF(subject_was.email, ''), '')"
+    + " WHEN asking.id IS NOT NULL THEN COALESCE(NULLIF(asking.name, ''), asking.email)"
     + f" ELSE {_NAME.format(t='subject')}, {_KEPT.format(t='subject_was')} END AS subject_name,"
     " a.before, a.after, a.address, a.about,"
     " COALESCE(NULLIF(actor.email, ''), actor_was.email, '') AS actor_email,"
-    " COALESCE(NULLIF(subject.email, ''), NULLIF(invited.email, ''), subject_was.email, '') AS subject_email,"
+    " COALESCE(NULLIF(subject.email, ''), NULLIF(invited.email, ''), asking.email, subject_was.email, '')"
+    " AS subject_email,"
     " COALESCE(actor_was.member_id, 0), COALESCE(subject_was.member_id, 0)"
 )
 _NAMES = (
@@ -244,4 +251,7 @@ _NAMES = (
     " LEFT JOIN invitation AS invited ON invited.id = a.subject_id AND a.about = 'invitation'"
     " LEFT JOIN activity_name AS subject_was"
     " ON subject_was.about = a.about AND subject_was.subject_id = a.subject_id"
+    # Perhaps a stranger typed an address that nobody confirmed: it isn't shown here either.
+    f" LEFT JOIN request AS asking ON asking.id = CASE WHEN a.kind IN ({_OF_REQUESTS})"
+    " THEN CAST(a.after AS BIGINT) END AND (asking.confirmed_at > 0 OR asking.link_id = 0)"
 )

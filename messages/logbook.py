@@ -79,6 +79,18 @@ EVENTS_WITH: Final[Mapping[tuple[str, str], str]] = {
     ("asking_switched", "on"): "{who} switched asking for access on",
     ("asking_switched", "off"): "{who} switched asking for access off",
 }
+# Requests to be let in while it is kept whose they are; {after} is their number.
+REQUESTS: Final[Mapping[str, str]] = {
+    "request_made": "{who} asked to be let in as {whom} (request {after})",
+    "request_confirmed": "{who} confirmed the address of {whom}, who asks to be let in (request {after})",
+    "request_dismissed": "{who} dismissed the request of {whom} to be let in (request {after})",
+    "request_brought_back": (
+        "{who} undid the dismissal of the request of {whom} to be let in (request {after})"
+    ),
+    "request_expired": (
+        "{who} ended the request of {whom} to be let in (request {after}), which nobody answered for 90 days"
+    ),
+}
 # A role changed by the person themself: by an invitation, or by handing ownership over.
 OWN_ROLE_CHANGED: Final = "{who} became {after} and was {before}"
 # How a Pending person is let in: what the page is for, so it has the plainest words.

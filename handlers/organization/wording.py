@@ -53,6 +53,8 @@ def _whom(event: Event, organization: str) -> Markup | str:
 
 
 def _form(event: Event) -> str:
+    if event.subject_name and event.kind in logbook.REQUESTS:
+        return logbook.REQUESTS[event.kind]
     if event.kind != "role_changed":
         return logbook.EVENTS_WITH.get((event.kind, event.after)) or logbook.EVENTS[event.kind]
     if event.actor_id == event.subject_id:

@@ -438,6 +438,29 @@ async def test_the_log_names_nobody_who_asks(post_house: Site) -> None:
     assert "request_made" not in [event.kind for event in await activity.of_member(1)]
 
 
+async def test_the_log_is_read_with_who_asks_while_the_request_is_kept_and_seen(
+    post_house: Site, clock: ModuleType
+) -> None:
+    async def told() -> dict[str, str]:
+        events = await activity.walk(kinds=["request_made", "request_dismissed"], limit=9)
+        return {f"{event.kind} {event.after}": event.subject_email for event in events}
+
+    await ask("ben")
+    ada = await asked("ada")
+    await requests.dismiss(olga(post_house), request_id=ada)
+    ben = await id_of("ben")
+
+    assert await told() == {
+        f"request_made {ben}": "",
+        f"request_made {ada}": "ada@example.org",
+        f"request_dismissed {ada}": "ada@example.org",
+    }
+    clock.move(31 * DAY_MS)
+    await engine.write(request_ends.sweep)
+
+    assert set((await told()).values()) == {""}
+
+
 async def test_who_asks_is_counted_beside_open_invitations(open_ear: Site) -> None:
     await ask("ada")
     await invitations_house.invite(open_ear, "ben@example.org")

@@ -5,7 +5,7 @@ from types import ModuleType
 import httpx
 import pytest
 
-from db import engine
+from db import engine, request_ends
 from db.policy import Role
 from settings import Mail, Settings
 from tests.db import requests_house
@@ -256,7 +256,7 @@ async def test_two_administrators_at_the_same_instant_get_one_yes_and_one_no(ear
 
 
 @ON_SQLITE
-async def test_the_log_tells_what_became_of_a_request_without_names(ears: Site) -> None:
+async def test_the_log_tells_whose_request_it_was_while_that_is_kept(ears: Site) -> None:
     await asked("ada")
     await asked("ben")
     olga = await ears.sign_in("olga")
@@ -264,6 +264,13 @@ async def test_the_log_tells_what_became_of_a_request_without_names(ears: Site) 
     await olga.submit(path(await id_of("ben"), "invitation"), role="AN")
 
     page = await olga.get(f"/organization/members/{ears.ids['olga']}")
+    log = tree(await olga.get("/organization/activity?kind=requests")).text
+    await engine.write(request_ends.forget, "ada@example.org")
+    later = tree(await olga.get("/organization/activity?kind=requests")).text
 
-    assert "Olga dismissed request 1 to be let in" in tree(page).text
+    assert "Olga dismissed the request of Ada to be let in (request 1)" in tree(page).text
+    assert "dismissed the request of Ada (ada@example.org) to be let in (request 1)" in log
+    assert "asked to be let in as Ben (ben@example.org) (request 2)" in log
+    assert "dismissed request 1 to be let in" in later
+    assert "Ada" not in later
     assert "Olga invited ben@example.org as Annotator" in tree(page).text
