@@ -68,6 +68,33 @@ async def test_the_preview_says_what_will_happen_to_each(site: Site) -> None:
     assert tree(page).one("textarea", name="emails").text == " ".join(typed.split())
 
 
+async def test_what_is_read_as_a_name_stands_beside_its_address(site: Site) -> None:
+    olga = await site.sign_in("olga")
+    typed = "anna, bernd <b@example.org>\nOkafor, Ben, Jr. <ben@example.org>"
+    content = f'email\n"{typed.partition(chr(10))[0]}"\n'.encode()
+
+    asked = [await ask(f"{PATH}/preview", emails=typed, role="AN") for ask in (olga.press, olga.submit)]
+    file = await olga.post(
+        f"{PATH}/import",
+        data={"role": "AN"},
+        files={"file": ("people.csv", content, "text/csv")},
+        headers={"Sec-Fetch-Site": "same-origin"},
+    )
+    sent = await olga.submit(PATH, emails=typed, role="AN")
+    told = tree(await olga.get(sent.headers["location"])).one(id="invitations").text
+
+    for answer in asked:
+        assert fates(answer) == [
+            "b@example.org bernd anna New, is invited as Annotator",
+            "ben@example.org Ben Okafor Jr. New, is invited as Annotator",
+        ]
+    assert fates(await olga.get(file.headers["location"])) == [
+        "b@example.org bernd anna, line 2 Invited before, once more as Annotator"
+    ]
+    assert "bernd anna, from Olga" in told
+    assert "Ben Okafor Jr., from Olga" in told
+
+
 async def test_sending_the_others_says_how_many_of_them_are_left_alone(site: Site) -> None:
     olga = await site.sign_in("olga")
     await site.person("ada", Role.MANAGER)
