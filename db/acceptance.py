@@ -1,12 +1,14 @@
 """Accepting an invitation: once, whoever tries at the same instant; its role is read at that moment."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
-from db import activity, clock, deactivation, engine, keys, links, members, outbox, sessions
+from db import activity, changes, clock, deactivation, engine, keys, links, members, outbox, sessions
 from db.addresses import Address
+from db.changes import Locked
 from db.deactivation import ROLE_NOW
 from db.members import Person
-from db.policy import Actor, DeadLink, NotAllowed, Refused, Role, administers, is_active, may_sign_in
+from db.policy import SIGNED_IN, Actor, DeadLink, NotAllowed, Refused, Role, administers, is_active
 from db.sessions import Ages
 from db.sign_in import Browser, SignedIn
 from messages import refusals
@@ -95,9 +97,9 @@ async def accept(invited: Invited, person: Person, *, ages: Ages, browser: Brows
 async def accept_as(actor: Actor, invited: Invited) -> Role:
     """Accepts as the member who is signed in with the invited address; returns the role they have afterwards.
 
-    Raises DeadLink, NotAllowed for anybody else and for whoever was shut out meanwhile.
+    Raises SignInFirst, DeadLink, and NotAllowed for anybody else.
     """
-    role = await engine.write(_accept_as, actor, invited.link_id)
+    role = await changes.write(actor, SIGNED_IN, partial(_accept_as, actor, invited.link_id))
     outbox.wake()
     return role
 
@@ -187,15 +189,11 @@ async def _confirm(member_id: int, invited: Invited) -> None:
         )
 
 
-async def _accept_as(actor: Actor, link_id: int) -> Role:
-    invited = await _take(link_id)
-    has = (await deactivation.lock_roles((actor.id,))).get(actor.id, Role.DEACTIVATED)
+async def _accept_as(actor: Actor, link_id: int, locked: Locked) -> Role:
+    invited, has = await _take(link_id), locked.acting
     found = await engine.rows("SELECT email_key FROM member WHERE id = ?", actor.id)
     if not found or found[0][0] != invited.email_key:
         raise NotAllowed(refusals.INVITATION_OF_ANOTHER)
-    # Deactivated, or past their last day, since this request began.
-    if not may_sign_in(has):
-        raise NotAllowed(refusals.ACCOUNT_DEACTIVATED)
     role = has if is_active(has) else invited.role
     if role is not has:
         await engine.execute("UPDATE member SET role = ? WHERE id = ?", role.value, actor.id)

@@ -6,6 +6,7 @@ from typing import Final
 
 from db import (
     activity,
+    changes,
     clock,
     deactivation,
     engine,
@@ -18,14 +19,16 @@ from db import (
     sessions,
     sign_in,
 )
+from db.changes import Locked
 from db.deactivation import ROLE_NOW
 from db.links import Link
-from db.policy import Actor, DeadLink, NotAllowed, Role, Unknown
+from db.policy import SIGNED_IN, Actor, DeadLink, NotAllowed, Right, Role
 from db.sign_in import Browser, SignedIn
 from db.throttle import Throttle
 from db.turns import ALONE, Turn
 from messages import refusals
 
+MAKING_LINKS: Final = Right(policy.administers, refusals.NO_PASSWORD_LINK)
 HOUR_MS: Final = 60 * 60 * 1000
 # A link that a person asked for by mail, and one that somebody hands over.
 ASKED_FOR_MS: Final = HOUR_MS
@@ -33,9 +36,9 @@ HANDED_OVER_MS: Final = 24 * HOUR_MS
 
 
 async def change(actor: Actor, *, first_name: str, last_name: str, time_zone: str, theme: str) -> None:
-    """Sets the actor's own names, zone and theme, already checked by the form."""
+    """Sets the actor's own names, zone and theme, already checked by the form. Raises SignInFirst."""
 
-    async def write() -> None:
+    async def write(_: Locked) -> None:
         if await set_name(actor.id, first_name, last_name):
             await activity.record(actor, "name_changed", actor.id)
         await engine.execute(
@@ -47,7 +50,7 @@ async def change(actor: Actor, *, first_name: str, last_name: str, time_zone: st
             theme,
         )
 
-    await engine.write(write)
+    await changes.write(actor, SIGNED_IN, write)
 
 
 async def set_name(member_id: int, first_name: str, last_name: str) -> bool:
@@ -85,9 +88,9 @@ async def own(member_id: int) -> Own:
 
 
 async def change_notices(actor: Actor, *, wanted: bool) -> None:
-    """Whether Owner or Administrator want any of the notices (db/notices.py) by mail."""
+    """Whether Owner or Administrator want any of the notices (db/notices.py) by mail. Raises SignInFirst."""
 
-    async def write() -> None:
+    async def write(_: Locked) -> None:
         changed = await engine.execute(
             "UPDATE member SET wants_notices = ? WHERE id = ? AND wants_notices <> ?",
             int(wanted),
@@ -98,7 +101,7 @@ async def change_notices(actor: Actor, *, wanted: bool) -> None:
             before, after = ("off", "on") if wanted else ("on", "off")
             await activity.record(actor, "own_notices_switched", actor.id, before=before, after=after)
 
-    await engine.write(write)
+    await changes.write(actor, SIGNED_IN, write)
 
 
 async def change_password(
@@ -112,12 +115,12 @@ async def change_password(
 ) -> SignedIn:
     """Sets a new password, ends all other sessions and open reset links; this session gets a new token.
 
-    Raises WrongPassword, TooManyTries and Busy.
+    Raises WrongPassword, TooManyTries, Busy and SignInFirst.
     """
     stored = await sign_in.check_password(actor, current_password, throttle=throttle, browser=browser)
     new_hash = await passwords.hash_of(password, turn=sign_in.turn_of(actor, browser))
 
-    async def write() -> SignedIn:
+    async def write(_: Locked) -> SignedIn:
         generation = await _set_password(actor.id, new_hash, stored)
         await sessions.end_all(actor.id, "password changed", but=session_id)
         # Every link that somebody made has just ended.
@@ -126,22 +129,19 @@ async def change_password(
         token = await sessions.rotate(session_id)
         return SignedIn(token=token, member_id=actor.id, generation=generation, role=actor.role)
 
-    return await engine.write(write)
+    return await changes.write(actor, SIGNED_IN, write)
 
 
 async def make_reset_link(actor: Actor, *, member_id: int, life_ms: int = HANDED_OVER_MS) -> Link:
     """A single-use link with which a member sets a new password; an older one ends.
 
-    Raises NotAllowed and Unknown.
+    Raises SignInFirst, NotAllowed and Unknown.
     """
 
-    async def write() -> Link:
-        roles = await deactivation.lock_roles((member_id, actor.id))
-        if member_id not in roles:
-            raise Unknown(refusals.NO_SUCH_MEMBER)
+    async def write(locked: Locked) -> Link:
         # Who runs commands on the server owns the data anyway, so may help even the Owner back in.
-        acting = roles.get(actor.id, Role.DEACTIVATED) if actor.kind == "member" else Role.OWNER
-        if not policy.may_make_reset_link(actor.id, acting, member_id, roles[member_id]):
+        acting = locked.acting if actor.kind == "member" else Role.OWNER
+        if not policy.may_make_reset_link(actor.id, acting, member_id, locked.roles[member_id]):
             raise NotAllowed(refusals.NO_PASSWORD_LINK)
         await links.end(links.RESET, "replaced", subject=member_id)
         link = await links.make(
@@ -152,7 +152,7 @@ async def make_reset_link(actor: Actor, *, member_id: int, life_ms: int = HANDED
         await outbox.queue_handed(member_id, link_id=link.id, made_by=actor.id)
         return link
 
-    made = await engine.write(write)
+    made = await changes.write(actor, MAKING_LINKS, write, members=(member_id,))
     outbox.wake()
     return made
 
@@ -185,11 +185,13 @@ async def handed(member_id: int, at: int) -> Handed:
 async def acknowledge(actor: Actor, at: int) -> None:
     """The actor has read that a password link was made for them at that instant, in ms.
 
-    What was made since they haven't read: it stays.
+    What was made since they haven't read: it stays. Raises SignInFirst.
     """
-    await engine.write(
-        engine.execute, "UPDATE member SET handed_at = 0 WHERE id = ? AND handed_at = ?", actor.id, at
-    )
+
+    async def write(_: Locked) -> None:
+        await engine.execute("UPDATE member SET handed_at = 0 WHERE id = ? AND handed_at = ?", actor.id, at)
+
+    await changes.write(actor, SIGNED_IN, write)
 
 
 async def ask_reset(email: str, address: str) -> None:

@@ -51,7 +51,7 @@ class Filter:
         """
         errors: dict[str, list[str]] = {}
         typed = {name: _single(query, name, errors) for name in FIELDS}
-        ids = _ids({name: typed[name] for name in ("person", "invited")}, errors)
+        person, invited = (_id(name, typed[name], errors) for name in ("person", "invited"))
         if typed["kind"] and typed["kind"] not in kinds:
             errors["kind"] = [by_field.NO_SUCH_EVENT]
         for name in ("from", "to"):
@@ -69,7 +69,7 @@ class Filter:
             raise Invalid(errors)
         kind = typed["kind"]
         meant = kinds[kind] if kind else ()
-        return cls(*ids, kind, meant, typed["from"], typed["to"], typed["zone"], **places)
+        return cls(person, invited, kind, meant, typed["from"], typed["to"], typed["zone"], **places)
 
     @property
     def chosen(self) -> bool:
@@ -195,11 +195,12 @@ def _single(query: Mapping[str, list[str]], name: str, errors: dict[str, list[st
     return text
 
 
-def _ids(typed: Mapping[str, str], errors: dict[str, list[str]]) -> list[int]:
-    """The ids of whom is asked about, 0 where none is given."""
-    wrong = [name for name, text in typed.items() if text and not _ID.fullmatch(text)]
-    errors.update((name, [by_field.NO_SUCH_PERSON]) for name in wrong)
-    return [0 if name in wrong else int(text or 0) for name, text in typed.items()]
+def _id(name: str, text: str, errors: dict[str, list[str]]) -> int:
+    """The id of whom is asked about, 0 when none is given."""
+    if text and not _ID.fullmatch(text):
+        errors[name] = [by_field.NO_SUCH_PERSON]
+        return 0
+    return int(text or 0)
 
 
 def _place(cursor: str) -> Place | None:

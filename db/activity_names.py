@@ -5,10 +5,12 @@ rows of the log that need them (db/retention.py).
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
-from db import activity, clock, deactivation, engine, policy
-from db.policy import Actor, NotAllowed, Role, Unknown
+from db import activity, changes, clock, engine
+from db.changes import Locked
+from db.policy import ERASING, Actor, Unknown
 from messages import refusals
 
 # So many others with the same address are offered at once; whoever has more presses once more.
@@ -86,15 +88,13 @@ async def same_address(kept: Kept) -> list[Kept]:
 async def erase(actor: Actor, *, member_ids: Sequence[int]) -> int:
     """Erases what the log keeps of removed members. Returns of how many.
 
-    Those erased already are passed over. Raises NotAllowed, and Unknown where nothing is kept of any.
+    Those erased already are passed over. Raises SignInFirst, NotAllowed, and Unknown where nothing is kept of
+    any.
     """
-    return await engine.write(_erase, actor, sorted(set(member_ids)))
+    return await changes.write(actor, ERASING, partial(_erase, actor, sorted(set(member_ids))))
 
 
-async def _erase(actor: Actor, member_ids: Sequence[int]) -> int:
-    roles = await deactivation.lock_roles((actor.id,))
-    if not policy.owns(roles.get(actor.id, Role.DEACTIVATED)):
-        raise NotAllowed(refusals.ERASE_NAMES)
+async def _erase(actor: Actor, member_ids: Sequence[int], _: Locked) -> int:
     marks = ", ".join("?" * len(member_ids))
     erased = await engine.rows(
         f"DELETE FROM activity_name WHERE member_id IN ({marks}) RETURNING member_id", *member_ids

@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from db import activity, clock, engine, links, outbox
+from db import activity, changes, clock, engine, links, outbox
+from db.changes import Locked
 from db.days import DAY_MS
 from db.links import Link
-from db.policy import Actor, Refused
+from db.policy import SIGNED_IN, Actor, DeadLink, Refused
 from messages import refusals
 
 LIFE_MS: Final = 7 * DAY_MS
@@ -21,11 +22,12 @@ async def ask(member_id: int, email: str) -> None:
 
 
 async def ask_again(actor: Actor) -> None:
-    """Mails it once more to whoever asks for their own address. Raises Refused if there is none to do."""
+    """Mails it once more to whoever asks for their own address. Raises SignInFirst, and Refused if there is
+    nothing to confirm."""
     if not outbox.set_up():
         raise Refused(refusals.NO_MAIL)
 
-    async def write() -> None:
+    async def write(_: Locked) -> None:
         found = await engine.rows(
             f"SELECT email, confirmed_at FROM member WHERE id = ? AND removed_at = 0{engine.for_update()}",
             actor.id,
@@ -35,7 +37,7 @@ async def ask_again(actor: Actor) -> None:
         await ask(actor.id, found[0][0])
         await activity.record(actor, "confirmation_asked_for", actor.id)
 
-    await engine.write(write)
+    await changes.write(actor, SIGNED_IN, write)
     outbox.wake()
 
 
@@ -43,14 +45,19 @@ async def find(link_id: int) -> Link | None:
     return await engine.read(links.find, link_id, links.ADDRESS)
 
 
-async def confirm(link: Link, address: str) -> None:
-    """Confirms by a link, which ends. Raises DeadLink when it was used meanwhile. address: of the network."""
+async def confirm(actor: Actor, link: Link) -> None:
+    """Confirms the actor's own address by a link, which ends.
 
-    async def write() -> None:
-        actor = await links.consume_as_member(link, address)
+    Raises SignInFirst, NotAllowed, and DeadLink when it was used meanwhile or is somebody else's.
+    """
+
+    async def write(_: Locked) -> None:
+        if link.subject != actor.id:
+            raise DeadLink("void")
+        await links.consume(link.id)
         await engine.execute(
             "UPDATE member SET confirmed_at = ? WHERE id = ? AND confirmed_at = 0", clock.now(), link.subject
         )
         await activity.record(actor, "address_confirmed", link.subject)
 
-    await engine.write(write)
+    await changes.write(actor, SIGNED_IN, write)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from db import activity, clock, engine, invitation_ends, links, outbox, policy, sessions
-from db.policy import SYSTEM, Actor, Role
+from db.policy import SYSTEM, Actor, Role, SessionKey
 
 # Memberships that end in one transaction: a whole course may end on the same day.
 BITE: Final = 200
@@ -17,16 +17,20 @@ LINKS_OF_MEMBERS: Final = (links.RESET, links.ADDRESS)
 ROLE_NOW: Final = "CASE WHEN {t}.ends_at > 0 AND {t}.ends_at <= ? THEN 'DI' ELSE {t}.role END"
 
 
-async def lock_roles(member_ids: Sequence[int]) -> dict[int, Role]:
+async def lock_roles(member_ids: Sequence[int], session: SessionKey | None = None) -> dict[int, Role]:
     """Inside a write: locks these members in id order; returns their roles at this instant.
 
     Whoever's last day is over is deactivated first, in the same transaction. Who isn't there is left out.
+    session: locked with them; nobody is returned unless it is open and its token hasn't changed.
     """
     wanted = sorted(set(member_ids))
     marks = ", ".join("?" * len(wanted))
+    # One query: PostgreSQL looks at both rows again if somebody changed either while it waited for them.
+    joined = " JOIN session AS s ON s.id = ? AND s.token_hash = ? AND s.ended_at = 0" if session else ""
     found = await engine.rows(
-        f"SELECT id, role, ends_at FROM member WHERE id IN ({marks}) AND removed_at = 0"
-        f" ORDER BY id{engine.for_update()}",
+        f"SELECT m.id, m.role, m.ends_at FROM member AS m{joined}"
+        f" WHERE m.id IN ({marks}) AND m.removed_at = 0 ORDER BY m.id{engine.for_update()}",
+        *((session.id, session.token_hash) if session else ()),
         *wanted,
     )
     now = clock.now()

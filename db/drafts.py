@@ -11,8 +11,9 @@ import secrets
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
-from db import clock, engine, sessions
-from db.policy import TooManyTries
+from db import changes, clock, engine, sessions
+from db.changes import Locked
+from db.policy import SIGNED_IN, Actor, TooManyTries
 from db.throttle import Throttle, count
 
 KEPT_MS: Final = 3600 * 1000
@@ -91,11 +92,13 @@ async def find(member_id: int, page: str, key: str) -> Fields | None:
     return kept
 
 
-async def discard(member_id: int, key: str) -> None:
-    """Deletes a draft that was sent."""
-    await engine.write(
-        engine.execute, "DELETE FROM draft WHERE key_hash = ? AND member_id = ?", _hash(key), member_id
-    )
+async def discard(actor: Actor, key: str) -> None:
+    """Deletes a draft of the actor's that was sent. Raises SignInFirst."""
+
+    async def write(_: Locked) -> None:
+        await engine.execute("DELETE FROM draft WHERE key_hash = ? AND member_id = ?", _hash(key), actor.id)
+
+    await changes.write(actor, SIGNED_IN, write)
 
 
 async def sweep() -> int:

@@ -5,14 +5,16 @@ Who saves names only what is to change, so that two who save at once don't take 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any, Final, Literal
 
-from db import activity, clock, days, engine, invite_link, link_limits, policy
+from db import activity, changes, clock, days, engine, invite_link, link_limits
+from db.changes import Locked
 from db.days import DAY_MS
 from db.link_limits import End
 from db.links import Link
-from db.policy import Actor, Invalid, NotAllowed, Role
-from messages import by_field, logbook, refusals
+from db.policy import SETTLING, Actor, Invalid, Role
+from messages import by_field, logbook
 
 MAX_NOTE_CHARACTERS: Final = 200
 # The log's `before` and `after` stand in an index, where PostgreSQL takes 2,704 bytes for all of a row.
@@ -70,10 +72,10 @@ async def _notes() -> dict[Role, str]:
     return {Role(role): text for role, text in await engine.rows("SELECT role, text FROM role_note")}
 
 
-async def _rules(lock: str = "") -> Rules:
+async def _rules() -> Rules:
     ((title, waiting, asked, ending, age, idle, may_ask),) = await engine.rows(
         "SELECT title, notice_waiting, notice_asked, notice_ending, session_age, session_idle, may_ask"
-        f" FROM organization{lock}"
+        " FROM organization"
     )
     limits, said = await link_limits.settled(), await _notes()
     return Rules(
@@ -125,18 +127,15 @@ def _faults(changed: Mapping[str, Any], link: Link) -> dict[str, list[str]]:
 async def change(actor: Actor, wish: Wish) -> Rules:
     """Changes what differs from what is settled, with a row in the log for each; returns all of it.
 
-    Raises NotAllowed unless the actor is the Owner at that moment, and Invalid.
+    Raises SignInFirst, NotAllowed unless the actor is the Owner at that moment, and Invalid.
     """
-    return await engine.write(_change, actor, wish)
-
-
-async def _change(actor: Actor, wish: Wish) -> Rules:
     # The organization's row is the lock: hand-overs and resets take it too, and whoever registers shares it,
     # so that the count of the link stays true.
-    before = await _rules(engine.for_update())
-    found = await engine.rows("SELECT role FROM member WHERE id = ?", actor.id)
-    if not any(policy.owns(Role(role)) for (role,) in found):
-        raise NotAllowed(refusals.CHANGE_SETTINGS)
+    return await changes.write(actor, SETTLING, partial(_change, actor, wish), organization=True)
+
+
+async def _change(actor: Actor, wish: Wish, _: Locked) -> Rules:
+    before = await _rules()
     link, changed = await invite_link.newest(), _differing(wish, before)
     if faults := _faults(changed, link):
         raise Invalid(faults)

@@ -6,18 +6,19 @@ from typing import Final, NamedTuple
 from db import (
     acceptance,
     activity,
+    changes,
     clock,
     engine,
     invitation_ends,
     invitation_list,
     links,
-    members,
     outbox,
     policy,
 )
 from db.acceptance import Invited
+from db.changes import Locked
 from db.days import DAY_MS
-from db.policy import Actor, Refused, Role, Unknown
+from db.policy import MANAGING, Actor, Refused, Role, Unknown
 from db.throttle import Throttle, count_resent
 from messages import refusals
 
@@ -27,12 +28,12 @@ ASK_AGAIN_MS: Final = 3600 * 1000
 
 
 async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> None:
-    """Another role for an open invitation; read at acceptance. Raises NotAllowed, Unknown and Refused."""
+    """Another role for an open invitation; read at acceptance. Raises as resend."""
     if role not in policy.WORKING:
         raise Refused(refusals.NO_ROLE_TO_INVITE_TO)
 
-    async def write() -> None:
-        ((_, before, _),) = await _lock_open(actor, (invitation_id,))
+    async def write(_locked: Locked) -> None:
+        ((_, before, _),) = await _lock_open((invitation_id,))
         if before == role.value:
             return
         await engine.execute("UPDATE invitation SET role = ? WHERE id = ?", role.value, invitation_id)
@@ -40,18 +41,18 @@ async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> None:
             actor, "invitation_role_changed", invitation_id, before=before, after=role.value
         )
 
-    await engine.write(write)
+    await changes.write(actor, MANAGING, write)
 
 
 async def resend(actor: Actor, *, invitation_ids: Sequence[int], days: int, throttle: Throttle) -> int:
     """Sends open and expired invitations again: each lives for so many days from now, earlier mails work on.
 
-    All or nothing; returns how many. Raises NotAllowed, Unknown, and Refused, also when an address was
-    written to too often.
+    All or nothing; returns how many. Raises SignInFirst, NotAllowed, Unknown, and Refused, also when an
+    address was written to too often.
     """
 
-    async def write() -> int:
-        found = await _lock_open(actor, invitation_ids)
+    async def write(_locked: Locked) -> int:
+        found = await _lock_open(invitation_ids)
         await count_resent(throttle, [email for email, _, _ in found])
         expires_at = clock.now() + days * DAY_MS
         for invitation_id, (email, _, link_id) in zip(sorted(set(invitation_ids)), found, strict=True):
@@ -71,7 +72,7 @@ async def resend(actor: Actor, *, invitation_ids: Sequence[int], days: int, thro
             await activity.record(actor, "invitation_resent", invitation_id)
         return len(found)
 
-    resent = await engine.write(write)
+    resent = await changes.write(actor, MANAGING, write)
     outbox.wake()
     return resent
 
@@ -84,25 +85,25 @@ class Revoked(NamedTuple):
 
 
 async def revoke(actor: Actor, *, invitation_ids: Sequence[int]) -> Revoked:
-    """Kills invitations at once; all or nothing. Raises NotAllowed, Unknown and Refused."""
+    """Kills invitations at once; all or nothing. Raises as resend."""
 
-    async def write() -> Revoked:
-        found = await _lock_open(actor, invitation_ids)
+    async def write(_locked: Locked) -> Revoked:
+        found = await _lock_open(invitation_ids)
         wanted = sorted(set(invitation_ids))
         at = await invitation_ends.end(actor, wanted, [link_id for _, _, link_id in found], "revoked")
         return Revoked(wanted, at)
 
-    return await engine.write(write)
+    return await changes.write(actor, MANAGING, write)
 
 
 async def mark_shown(actor: Actor, invitation_ids: Sequence[int]) -> None:
     """Notes that links are shown to copy: from now on accepting proves nothing about the address.
 
-    All or nothing, before anything is shown. Raises NotAllowed, Unknown and Refused.
+    All or nothing, before anything is shown. Raises as resend.
     """
 
-    async def write() -> None:
-        await _lock_open(actor, invitation_ids)
+    async def write(_locked: Locked) -> None:
+        await _lock_open(invitation_ids)
         marks = ", ".join("?" * len(invitation_ids))
         await engine.execute(
             f"UPDATE invitation SET shown_at = ? WHERE shown_at = 0 AND id IN ({marks})",
@@ -116,7 +117,7 @@ async def mark_shown(actor: Actor, invitation_ids: Sequence[int]) -> None:
             [(invitation_id, "", "") for invitation_id in sorted(set(invitation_ids))],
         )
 
-    await engine.write(write)
+    await changes.write(actor, MANAGING, write)
 
 
 async def ask_again(invited: Invited, *, address: str = "") -> None:
@@ -192,13 +193,14 @@ async def remind() -> int:
     return len(due)
 
 
-async def _lock_open(actor: Actor, invitation_ids: Sequence[int]) -> list[tuple[str, str, int]]:
-    """Locks open invitations in id order: address, role code and link of each. Checks the actor's right."""
+async def _lock_open(invitation_ids: Sequence[int]) -> list[tuple[str, str, int]]:
+    """Locks open invitations in id order: address, role code and link of each.
+
+    Whoever loses the right at this instant can't finish, and vouches for nobody afterwards: they are locked.
+    """
     wanted = sorted(set(invitation_ids))
     if not wanted:
         raise Refused(refusals.SELECT_AN_INVITATION)
-    # Whoever loses the right at this instant can't finish, and vouches for nobody afterwards.
-    await members.lock(actor)
     marks = ", ".join("?" * len(wanted))
     found = await engine.rows(
         "SELECT i.email, i.role, i.link_id, i.end_reason, COALESCE((SELECT m.role FROM member AS m"

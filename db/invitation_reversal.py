@@ -1,10 +1,12 @@
 """Undo for revoking: brings invitations back as they were, as long as nobody has decided otherwise."""
 
 from collections.abc import Sequence
+from functools import partial
 
-from db import activity, deactivation, engine, invitation_ends, outbox, policy, undo
+from db import activity, changes, engine, invitation_ends, outbox, policy, undo
+from db.changes import Locked
 from db.invitation_care import Revoked
-from db.policy import Actor, NotAllowed, Refused, Role, Unknown
+from db.policy import INVITING, Actor, Refused, Role, Unknown
 from messages import refusals
 
 
@@ -12,22 +14,46 @@ async def bring_back(actor: Actor, revoked: Revoked) -> int:
     """Brings back what one press has revoked; all or nothing, returns how many.
 
     The links work again until the end they had, and the mails that became void are queued again. Raises
-    NotAllowed, Unknown, and Refused when it is too late or somebody has decided otherwise since.
+    SignInFirst, NotAllowed, Unknown, and Refused when it is too late or somebody has decided otherwise since.
     """
-    done = await engine.write(_bring_back, actor, sorted(set(revoked.invitation_ids)), revoked.at)
+    wanted = sorted(set(revoked.invitation_ids))
+    done = await changes.write(
+        actor,
+        INVITING,
+        partial(_bring_back, actor, wanted, revoked.at),
+        around=partial(_people, wanted),
+        organization=True,
+    )
     outbox.wake()
     return done
 
 
-async def _bring_back(actor: Actor, wanted: Sequence[int], at: int) -> int:
+async def _people(wanted: Sequence[int]) -> set[int]:
+    """Who invited and who is invited, to be locked before invitations, as everything does."""
+    found = set[int]()
+    for some in engine.chunks(wanted):
+        marks = ", ".join("?" * len(some))
+        for ids in await engine.rows(
+            "SELECT i.invited_by, COALESCE(m.id, 0) FROM invitation AS i"
+            f" LEFT JOIN member AS m ON m.email_key = i.email_key WHERE i.id IN ({marks})",
+            *some,
+        ):
+            found.update(ids)
+    return found
+
+
+async def _bring_back(actor: Actor, wanted: Sequence[int], at: int, locked: Locked) -> int:
     if not wanted:
         raise Refused(refusals.SELECT_AN_INVITATION)
     if undo.is_over(at):
         raise Refused(refusals.TOO_LATE_TO_UNDO)
-    await _lock_people(actor, wanted, at)
     for some in engine.chunks(wanted):
         marks = ", ".join("?" * len(some))
+        # What isn't revoked any more is refused first, so that nobody who accepts at this instant waits for
+        # rows that are locked here.
+        await _refuse_others(some, at)
         await _refuse_others(some, at, engine.for_update())
+        await _refuse_without_inviter(some, locked)
         found = await engine.rows(f"SELECT link_id FROM invitation WHERE id IN ({marks})", *some)
         await invitation_ends.reopen(some, [link_id for (link_id,) in found], ended_at=at)
     await activity.record_many(
@@ -36,32 +62,13 @@ async def _bring_back(actor: Actor, wanted: Sequence[int], at: int) -> int:
     return len(wanted)
 
 
-async def _lock_people(actor: Actor, wanted: Sequence[int], at: int) -> None:
-    """Locks who acts, who invited and who is invited, in this order as everything does: before invitations.
-
-    All inviting goes one after the other behind the organization's row. What isn't revoked any more is
-    refused first, so that nobody who accepts at this instant waits for rows that are locked here.
-    """
-    await engine.rows(f"SELECT id FROM organization{engine.for_update()}")
-    ids = {actor.id}
-    inviters = dict[int, str]()
-    for some in engine.chunks(wanted):
-        await _refuse_others(some, at)
-        marks = ", ".join("?" * len(some))
-        for invited_by, email, person in await engine.rows(
-            "SELECT i.invited_by, i.email, COALESCE(m.id, 0) FROM invitation AS i"
-            f" LEFT JOIN member AS m ON m.email_key = i.email_key WHERE i.id IN ({marks})",
-            *some,
-        ):
-            inviters[invited_by] = email
-            ids |= {invited_by, person}
-    roles = await deactivation.lock_roles(sorted(ids))
-    acting = roles.get(actor.id, Role.DEACTIVATED) if actor.kind == "member" else actor.role
-    if not policy.administers(acting):
-        raise NotAllowed(refusals.INVITE_PEOPLE)
-    for invited_by, email in inviters.items():
-        # Their invitations ended with the right to invite; these were revoked before.
-        if invited_by and not policy.administers(roles.get(invited_by, Role.DEACTIVATED)):
+async def _refuse_without_inviter(wanted: Sequence[int], locked: Locked) -> None:
+    """Their invitations ended with the right to invite; these were revoked before."""
+    marks = ", ".join("?" * len(wanted))
+    for invited_by, email in await engine.rows(
+        f"SELECT invited_by, email FROM invitation WHERE id IN ({marks}) AND invited_by > 0", *wanted
+    ):
+        if not policy.administers(locked.roles.get(invited_by, Role.DEACTIVATED)):
             raise Refused(refusals.INVITATION_NOT_BROUGHT_BACK.format(email=email))
 
 

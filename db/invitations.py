@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from db import activity, clock, deactivation, engine, keys, links, outbox, policy, request_ends, uploads
+from db import activity, changes, clock, engine, keys, links, outbox, policy, request_ends, uploads
 from db.address_list import AddressList, Entry
+from db.changes import Locked
 from db.days import DAY_MS
 from db.deactivation import ROLE_NOW
-from db.policy import Actor, Invalid, NotAllowed, Refused, Role
+from db.policy import INVITING, Actor, Invalid, Refused, Role
 from db.throttle import HOUR_MS, Throttle, count_resent
 from messages import by_field, refusals
 
@@ -103,8 +104,8 @@ async def invite(
     role: for entries without their own. days: life of an invitation. left_out: send the others although some
     entries are wrong; otherwise they raise Invalid and nothing goes out. upload_id: where the list was kept;
     it is taken in the same transaction. throttle: counts whoever is invited already, or was within the
-    hour, and so is sent an invitation again. Raises NotAllowed, Refused when that was too often, and
-    Unknown when the upload was sent already.
+    hour, and so is sent an invitation again. Raises SignInFirst, NotAllowed, Refused when that was too
+    often, and Unknown when the upload was sent already.
     """
     if not listed.entries:
         raise Invalid({"emails": [by_field.ENTER_ADDRESSES]})
@@ -112,7 +113,11 @@ async def invite(
         raise Invalid({"emails": [_wrong_ones(listed.wrong)]})
     if not listed.good:
         raise Invalid({"emails": [by_field.ALL_NO_ADDRESSES]})
-    batch = await engine.write(invite_within, actor, listed, role, days, upload_id, throttle)
+
+    async def write(_: Locked) -> Batch:
+        return await invite_within(actor, listed, role, days, upload_id, throttle)
+
+    batch = await changes.write(actor, INVITING, write, organization=True)
     outbox.wake()
     return batch
 
@@ -161,8 +166,10 @@ async def invite_within(
     upload_id: int = 0,
     throttle: Throttle | None = None,
 ) -> Batch:
-    """The same inside a write, for a list without wrong entries or whose wrong ones are left out."""
-    await lock(actor)
+    """The same inside a change of somebody who may invite, behind the organization's row.
+
+    listed: without wrong entries, or those are left out.
+    """
     if upload_id:
         await uploads.take(actor, upload_id)
     plan = await _plan(listed, role)
@@ -197,16 +204,6 @@ async def invite_within(
 def _key(outcome: Outcome) -> str:
     assert outcome.entry.address is not None, "wrong ones are sorted out"
     return outcome.entry.address.key
-
-
-async def lock(actor: Actor) -> None:
-    """All inviting goes one after the other: the organization's row is the lock. Checks the actor's right."""
-    await engine.rows(f"SELECT id FROM organization{engine.for_update()}")
-    if actor.kind == "member":
-        # Locked until the end: whoever loses the right at this instant leaves no open invitation behind.
-        roles = await deactivation.lock_roles((actor.id,))
-        if not policy.administers(roles.get(actor.id, Role.DEACTIVATED)):
-            raise NotAllowed(refusals.INVITE_PEOPLE)
 
 
 async def _members(wanted: Sequence[str]) -> dict[str, tuple[int, Role, bool]]:

@@ -1,9 +1,12 @@
 """The invite link: one at a time, made anew by Reset alone, within the limits that the Owner has settled."""
 
-from db import activity, clock, days, engine, link_limits, links, members
+from functools import partial
+
+from db import activity, changes, clock, days, engine, link_limits, links
+from db.changes import Locked
 from db.link_limits import Limits
 from db.links import Link
-from db.policy import Actor, Refused
+from db.policy import MANAGING, Actor, Refused
 from messages import refusals
 
 
@@ -31,17 +34,16 @@ async def find(link_id: int) -> Link | None:
 
 
 async def reset(actor: Actor) -> Link:
-    """Ends the present link at once and makes a new one. Raises NotAllowed.
+    """Ends the present link at once and makes a new one. Raises SignInFirst and NotAllowed.
 
     Refused when every link ends on a day that is over: the new one would be dead, like the present one.
     """
-    return await engine.write(_reset, actor)
-
-
-async def _reset(actor: Actor) -> Link:
     # The organization's row is the lock: two resets at once make two links, one after the other.
-    end = (await link_limits.settled(engine.for_update())).end
-    await members.lock(actor)
+    return await changes.write(actor, MANAGING, partial(_reset, actor), organization=True)
+
+
+async def _reset(actor: Actor, _: Locked) -> Link:
+    end = (await link_limits.settled()).end
     if end.ends == "on" and end.at <= clock.now():
         raise Refused(refusals.LINKS_ENDED.format(day=days.words(end.at - 1)))
     await links.end(links.INVITE, "reset")

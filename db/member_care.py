@@ -1,17 +1,20 @@
 """What an Administrator puts right for a member: their name, and sessions of theirs that should end."""
 
-from db import accounts, activity, clock, directory, engine, members, policy, sessions
+from db import accounts, activity, changes, clock, directory, engine, policy, sessions
+from db.changes import Locked
 from db.directory import Row
-from db.policy import Actor, Refused, Unknown
+from db.policy import MANAGING, Actor, Refused, Unknown
 from messages import refusals
 
 
 async def set_name(actor: Actor, *, member_id: int, first_name: str, last_name: str) -> Row:
-    """Gives a member another name, already checked by the form. Raises NotAllowed, Unknown and Refused."""
+    """Gives a member another name, already checked by the form.
 
-    async def write() -> Row:
-        acting, roles = await members.lock(actor, (member_id,))
-        if why := policy.why_not_named(actor.id, acting, member_id, roles[member_id]):
+    Raises SignInFirst, NotAllowed, Unknown and Refused.
+    """
+
+    async def write(locked: Locked) -> Row:
+        if why := policy.why_not_named(actor.id, locked.acting, member_id, locked.roles[member_id]):
             raise Refused(why)
         if await accounts.set_name(member_id, first_name, last_name):
             if actor.id == member_id:
@@ -20,14 +23,14 @@ async def set_name(actor: Actor, *, member_id: int, first_name: str, last_name: 
                 await activity.record(actor, "name_corrected", member_id)
         return await _row(member_id)
 
-    return await engine.write(write)
+    return await changes.write(actor, MANAGING, write, members=(member_id,))
 
 
 async def end_session(actor: Actor, *, member_id: int, session_id: int) -> Row:
-    """Ends one session of a member. Raises NotAllowed, Refused, and Unknown for anybody else's session."""
+    """Ends one session of a member. Raises SignInFirst, NotAllowed, Refused, Unknown."""
 
-    async def write() -> Row:
-        await _lock(actor, member_id)
+    async def write(locked: Locked) -> Row:
+        _check(actor, member_id, locked)
         ended = await engine.execute(
             "UPDATE session SET ended_at = ?, end_reason = 'ended by an administrator'"
             " WHERE id = ? AND member_id = ? AND ended_at = 0",
@@ -40,24 +43,23 @@ async def end_session(actor: Actor, *, member_id: int, session_id: int) -> Row:
         await activity.record(actor, "member_session_ended", member_id)
         return await _row(member_id)
 
-    return await engine.write(write)
+    return await changes.write(actor, MANAGING, write, members=(member_id,))
 
 
 async def end_sessions(actor: Actor, *, member_id: int) -> Row:
-    """Ends every session of a member, who stays a member. Raises NotAllowed, Unknown and Refused."""
+    """Ends every session of a member, who stays a member. Raises as above."""
 
-    async def write() -> Row:
-        await _lock(actor, member_id)
+    async def write(locked: Locked) -> Row:
+        _check(actor, member_id, locked)
         if ended := await sessions.end_all(member_id, "ended by an administrator"):
             await activity.record(actor, "member_sessions_ended", member_id, after=str(ended))
         return await _row(member_id)
 
-    return await engine.write(write)
+    return await changes.write(actor, MANAGING, write, members=(member_id,))
 
 
-async def _lock(actor: Actor, member_id: int) -> None:
-    acting, roles = await members.lock(actor, (member_id,))
-    if why := policy.why_not_signed_out(actor.id, acting, member_id, roles[member_id]):
+def _check(actor: Actor, member_id: int, locked: Locked) -> None:
+    if why := policy.why_not_signed_out(actor.id, locked.acting, member_id, locked.roles[member_id]):
         raise Refused(why)
 
 

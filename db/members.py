@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
 from db import (
     activity,
     activity_names,
+    changes,
     clock,
     confirmation,
     deactivation,
@@ -25,8 +27,9 @@ from db import (
     undo,
 )
 from db.addresses import Address
+from db.changes import Locked
 from db.directory import Row
-from db.policy import Actor, Invalid, NotAllowed, Refused, Role, Unknown
+from db.policy import MANAGING, Actor, Invalid, Refused, Role, Unknown
 from db.sessions import Ages
 from db.sign_in import Browser, SignedIn
 from db.tables import Member
@@ -134,7 +137,8 @@ async def insert(person: Person, role: Role, *, came_by: str, link_id: int = 0, 
 async def change_role(actor: Actor, *, member_id: int, role: Role) -> RoleChange:
     """Gives a member a role; Deactivated ends their sessions and links in the same transaction.
 
-    Raises Unknown, NotAllowed (the actor lost the right meanwhile) and Refused (a rule forbids it).
+    Raises SignInFirst (the session has ended), NotAllowed (the actor lost the right meanwhile), Unknown and
+    Refused (a rule forbids it).
     """
     (change,) = await change_roles(actor, member_ids=(member_id,), role=role)
     return change
@@ -167,22 +171,30 @@ async def _written(
 ) -> list[RoleChange]:
     if not wanted:
         raise Invalid({"member": [by_field.SELECT_SOMEBODY]})
-    changes = await engine.write(_change_roles, actor, dict(sorted(wanted.items())), given, before)
+    # Invitations may come back with an Undo: all inviting goes behind the organization's row.
+    written = await changes.write(
+        actor,
+        MANAGING,
+        partial(_change_roles, actor, dict(sorted(wanted.items())), given, before),
+        members=tuple(wanted),
+        organization=given is not None,
+    )
     outbox.wake()
-    return changes
+    return written
 
 
 async def _change_roles(
-    actor: Actor, wanted: Mapping[int, Role], given: Role | None, expected: Mapping[int, Role]
+    actor: Actor,
+    wanted: Mapping[int, Role],
+    given: Role | None,
+    expected: Mapping[int, Role],
+    locked: Locked,
 ) -> list[RoleChange]:
-    if given is not None:
-        # Invitations may come back: all inviting goes one after the other behind the organization's row.
-        await engine.rows(f"SELECT id FROM organization{engine.for_update()}")
-    acting, had = await lock(actor, tuple(wanted))
+    had = locked.roles
     changed: dict[Role, dict[int, Role]] = {}
     newest = await activity.newest_role_changes(tuple(wanted)) if given else {}
     for member_id, role in wanted.items():
-        reason = policy.why_not_assigned(actor.id, acting, member_id, had[member_id], role)
+        reason = policy.why_not_assigned(actor.id, locked.acting, member_id, had[member_id], role)
         if reason is None and expected.get(member_id, had[member_id]) is not had[member_id]:
             reason = refusals.CHANGED_AFTER_ASKING
         if reason is None and given is not None:
@@ -266,14 +278,13 @@ async def remove(actor: Actor, *, member_id: int) -> str:
 
     Returns the name they had. The row stays as a tombstone without name, address and password; who it was
     stands beside the log for as long as that is kept.
-    Raises Unknown, NotAllowed and Refused.
+    Raises SignInFirst, NotAllowed, Unknown and Refused.
     """
-    return await engine.write(_remove, actor, member_id)
+    return await changes.write(actor, MANAGING, partial(_remove, actor, member_id), members=(member_id,))
 
 
-async def _remove(actor: Actor, member_id: int) -> str:
-    acting, roles = await lock(actor, (member_id,))
-    reason = policy.why_untouchable(actor.id, acting, member_id, roles[member_id])
+async def _remove(actor: Actor, member_id: int, locked: Locked) -> str:
+    reason = policy.why_untouchable(actor.id, locked.acting, member_id, locked.roles[member_id])
     if reason is not None:
         raise Refused(reason)
     row = await directory.one(member_id)
@@ -288,23 +299,23 @@ async def _remove(actor: Actor, member_id: int) -> str:
         member_id,
     )
     await invitation_ends.forget(member_id, email_key)
-    await activity.record(actor, "removed", member_id, before=roles[member_id].value)
+    await activity.record(actor, "removed", member_id, before=locked.roles[member_id].value)
     return row.label if row else ""
 
 
 async def set_last_day(actor: Actor, *, member_id: int, day: str) -> Row:
     """Gives a membership its last day, or takes it away; afterwards it is deactivated by itself.
 
-    day: YYYY-MM-DD by UTC, "" for no end. Raises Invalid, Unknown, NotAllowed and Refused.
+    day: YYYY-MM-DD by UTC, "" for no end. Raises SignInFirst, NotAllowed, Invalid, Unknown and Refused.
     """
-    row = await engine.write(_set_last_day, actor, member_id, day)
+    set_it = partial(_set_last_day, actor, member_id, day)
+    row = await changes.write(actor, MANAGING, set_it, members=(member_id,))
     outbox.wake()
     return row
 
 
-async def _set_last_day(actor: Actor, member_id: int, day: str) -> Row:
-    acting, roles = await lock(actor, (member_id,))
-    reason = policy.why_no_last_day(actor.id, acting, member_id, roles[member_id])
+async def _set_last_day(actor: Actor, member_id: int, day: str, locked: Locked) -> Row:
+    reason = policy.why_no_last_day(actor.id, locked.acting, member_id, locked.roles[member_id])
     if reason is not None:
         raise Refused(reason)
     await last_day.change(actor, member_id, last_day.ends_at_of(day))
@@ -322,22 +333,6 @@ async def id_of(email: str) -> int:
         raise Unknown(refusals.NO_MEMBER_WITH_ADDRESS.format(email=email))
     member_id: int = found[0][0]
     return member_id
-
-
-async def lock(actor: Actor, member_ids: Sequence[int] = ()) -> tuple[Role, dict[int, Role]]:
-    """Inside a write: locks actor and members in id order; returns the actor's role as it is now, and theirs.
-
-    Who loses the right meanwhile can't finish: either this change is committed first, or it isn't allowed.
-    Raises NotAllowed when the actor may not manage (any more), Unknown when a member isn't there.
-    """
-    # Ids begin with 1: the 0 of an actor who is no member finds nobody.
-    roles = await deactivation.lock_roles((*member_ids, actor.id))
-    acting = roles.get(actor.id, Role.DEACTIVATED) if actor.kind == "member" else actor.role
-    if not policy.administers(acting):
-        raise NotAllowed(refusals.MANAGE_MEMBERS)
-    if any(member_id not in roles for member_id in member_ids):
-        raise Unknown(refusals.MEMBER_REMOVED_MEANWHILE)
-    return acting, roles
 
 
 async def password_hints(email: str, *names: str) -> list[str]:

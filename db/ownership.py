@@ -1,8 +1,11 @@
 """Handing the organization over: one Owner before, one afterwards, whoever else acts at the same instant."""
 
-from db import activity, directory, engine, last_day, members, outbox, policy, sign_in
+from functools import partial
+
+from db import activity, changes, directory, engine, last_day, outbox, policy, sign_in
+from db.changes import Locked
 from db.directory import Row
-from db.policy import Actor, NotAllowed, Refused, Role
+from db.policy import HANDING_OVER, Actor, NotAllowed, Refused, Role
 from db.sign_in import Browser
 from db.throttle import Throttle
 from messages import refusals
@@ -14,22 +17,20 @@ async def hand_over(
     """Makes an active member the Owner; the old Owner becomes Administrator. Both are told by mail.
 
     password: the Owner's own; a wrong one counts as a failed sign-in. Returns the new Owner's row.
-    Raises WrongPassword, TooManyTries, NotAllowed, Unknown and Refused.
+    Raises WrongPassword, TooManyTries, SignInFirst, NotAllowed, Unknown and Refused.
     """
     if actor.role is not Role.OWNER:
         raise NotAllowed(refusals.HAND_OVER)
     await sign_in.check_password(actor, password, throttle=throttle, browser=browser)
-    row = await engine.write(_hand_over, actor, member_id)
+    # The organization's row is the lock: of two hand-overs at once the second finds another Owner.
+    hand = partial(_hand_over, actor, member_id)
+    row = await changes.write(actor, HANDING_OVER, hand, members=(member_id,), organization=True)
     outbox.wake()
     return row
 
 
-async def _hand_over(actor: Actor, member_id: int) -> Row:
-    # The organization's row is the lock: of two hand-overs at once the second finds another Owner.
-    ((owner_id,),) = await engine.rows(f"SELECT owner_id FROM organization{engine.for_update()}")
-    if owner_id != actor.id:
-        raise NotAllowed(refusals.SOMEBODY_ELSE_OWNS)
-    _, roles = await members.lock(actor, (member_id,))
+async def _hand_over(actor: Actor, member_id: int, locked: Locked) -> Row:
+    roles = locked.roles
     if member_id == actor.id:
         raise Refused(refusals.YOU_OWN)
     if not policy.is_active(roles[member_id]):

@@ -5,7 +5,7 @@ server never disagree. Imports nothing of ours but the words.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from messages import phrases, refusals
@@ -47,17 +47,31 @@ WORKING = (Role.ANNOTATOR, Role.REVIEWER, Role.MANAGER, Role.ADMINISTRATOR)
 
 
 @dataclass(frozen=True, slots=True)
+class SessionKey:
+    """The session that somebody acts by. ends_at: when its time is over, in ms.
+
+    token_hash: another one after a new password, though it is the same session.
+    """
+
+    id: int
+    token_hash: str = field(repr=False)
+    ends_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """Who acts: a member, the command line, or the system itself.
 
     id: the member's id, 0 for anybody who is none. kind: member, command, system or visitor.
-    address: the network address the action came from, "" when there is none.
+    address: the network address the action came from, "" when there is none. session: what they are signed
+    in by, without which nothing is changed from a browser; None for whoever acts without one.
     """
 
     id: int
     role: Role
     kind: str = "member"
     address: str = ""
+    session: SessionKey | None = None
 
 
 # Whoever may run commands on the server may do what an Administrator may, to anybody but the Owner.
@@ -112,6 +126,22 @@ RIGHTS: tuple[tuple[Callable[[Role], bool], str], ...] = (
 def rights(role: Role, app_name: str) -> list[str]:
     """What somebody with this role may do here, a phrase each."""
     return [words.format(app=app_name) for asked, words in RIGHTS if asked(role)]
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What a change asks of whoever makes it. why: the reason when they don't have it."""
+
+    is_had: Callable[[Role], bool]
+    why: str
+
+
+SIGNED_IN = Right(may_sign_in, refusals.ACCOUNT_DEACTIVATED)
+MANAGING = Right(administers, refusals.MANAGE_MEMBERS)
+INVITING = Right(administers, refusals.INVITE_PEOPLE)
+SETTLING = Right(owns, refusals.CHANGE_SETTINGS)
+ERASING = Right(owns, refusals.ERASE_NAMES)
+HANDING_OVER = Right(owns, refusals.SOMEBODY_ELSE_OWNS)
 
 
 def why_untouchable(actor_id: int, actor_role: Role, target_id: int, target_role: Role) -> str | None:
@@ -172,6 +202,10 @@ def may_make_reset_link(actor_id: int, actor_role: Role, target_id: int, target_
 
 class DomainError(Exception):
     """A refusal of the domain; handlers/http/errors.py maps each kind to a status."""
+
+
+class SignInFirst(DomainError):
+    """Nobody is signed in, or the session has ended by now (303 to the login page, or 401 for htmx)."""
 
 
 class NotAllowed(DomainError):

@@ -1,23 +1,27 @@
 """Undo for dismissing: brings a request back as it was, as long as nobody has decided otherwise."""
 
-from db import activity, engine, invitations, undo
-from db.policy import Actor, Refused, Unknown
+from functools import partial
+
+from db import activity, changes, engine, undo
+from db.changes import Locked
+from db.policy import INVITING, Actor, Refused, Unknown
 from messages import refusals
 
 
 async def bring_back(actor: Actor, *, request_id: int, dismissed_at: int) -> str:
     """Brings back what one press has dismissed, at this instant (ms). Returns the name.
 
-    Raises NotAllowed, Unknown, and Refused when it is too late or somebody has decided otherwise since.
+    Raises SignInFirst, NotAllowed, Unknown, and Refused when it is too late or somebody has decided otherwise
+    since.
     """
-    return await engine.write(_bring_back, actor, request_id, dismissed_at)
+    # All inviting and asking go one after the other behind the organization's row.
+    back = partial(_bring_back, actor, request_id, dismissed_at)
+    return await changes.write(actor, INVITING, back, organization=True)
 
 
-async def _bring_back(actor: Actor, request_id: int, dismissed_at: int) -> str:
+async def _bring_back(actor: Actor, request_id: int, dismissed_at: int, _: Locked) -> str:
     if undo.is_over(dismissed_at):
         raise Refused(refusals.TOO_LATE_TO_UNDO)
-    # All inviting and asking go one after the other behind the same lock.
-    await invitations.lock(actor)
     found = await engine.rows("SELECT email_key, name FROM request WHERE id = ?", request_id)
     if not found:
         raise Unknown(refusals.NO_SUCH_REQUEST)

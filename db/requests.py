@@ -5,25 +5,27 @@ goes to the address by mail, or to nobody (docs/security.md).
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from db import (
     activity,
     address_list,
+    changes,
     clock,
     engine,
     invitations,
     keys,
     links,
-    members,
     notices,
     outbox,
     policy,
 )
 from db.address_list import AddressList
 from db.addresses import Address
+from db.changes import Locked
 from db.links import Link
-from db.policy import Actor, DeadLink, Refused, Role, Unknown
+from db.policy import INVITING, MANAGING, Actor, DeadLink, Refused, Role, Unknown
 from db.request_ends import CONFIRM_MS, REMEMBER_MS
 from db.throttle import Throttle
 from messages import refusals
@@ -204,9 +206,11 @@ async def invite(
 ) -> Invited:
     """Answers a request by an invitation, as if its address had been typed. days: life of the invitation.
 
-    Raises NotAllowed, Unknown, and Refused when it is answered already or its address became a member's.
+    Raises SignInFirst, NotAllowed, Unknown, and Refused when it is answered already or its address became a
+    member's.
     """
-    invited = await engine.write(_invite, actor, request_id, role, days, throttle)
+    answer = partial(_invite, actor, request_id, role, days, throttle)
+    invited = await changes.write(actor, INVITING, answer, organization=True)
     outbox.wake()
     if invited is None:
         # What was found out is kept: the request has ended.
@@ -215,9 +219,8 @@ async def invite(
 
 
 async def _invite(
-    actor: Actor, request_id: int, role: Role, days: int, throttle: Throttle | None
+    actor: Actor, request_id: int, role: Role, days: int, throttle: Throttle | None, _: Locked
 ) -> Invited | None:
-    await invitations.lock(actor)
     email, email_key, name = await _open(request_id)
     if await engine.rows("SELECT 1 FROM member WHERE email_key = ?", email_key):
         await _end(request_id, "joined")
@@ -238,17 +241,16 @@ async def _invite(
 async def dismiss(actor: Actor, *, request_id: int) -> Dismissed:
     """Ends a request without an answer; the same address isn't heard again for 30 days.
 
-    Raises NotAllowed, Unknown and Refused.
+    Raises SignInFirst, NotAllowed, Unknown and Refused.
     """
 
-    async def write() -> Dismissed:
-        await members.lock(actor)
+    async def write(_locked: Locked) -> Dismissed:
         _, _, name = await _open(request_id)
         at = await _end(request_id, "dismissed")
         await activity.record(actor, "request_dismissed", after=str(request_id))
         return Dismissed(name, at)
 
-    return await engine.write(write)
+    return await changes.write(actor, MANAGING, write)
 
 
 async def _open(request_id: int) -> tuple[str, str, str]:

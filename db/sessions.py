@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
-from db import activity, clock, engine, visible
-from db.policy import Actor, Role, Unknown, has_ended
+from db import clock, engine, visible
+from db.policy import Role, SessionKey, has_ended
 from db.tables import Session
-from messages import refusals
 
 UNKEPT_AGE_MS: Final = 12 * 60 * 60 * 1000
 MAX_DEVICE_CHARACTERS: Final = 80
@@ -58,6 +57,7 @@ class Current:
     ends_at: int
     handed_at: int
     title: str
+    key: SessionKey
 
     @cached_property
     def name(self) -> str:
@@ -95,30 +95,36 @@ async def current(token: str, ages: Ages, presence: "Presence") -> Current | Non
 
     A session seen past its absolute or idle end is marked as ended, so that no clock revives it (ASVS 7.3).
     """
-    found = await engine.read(engine.rows, _CURRENT, token_hash(token))
+    hashed = token_hash(token)
+    found = await engine.read(engine.rows, _CURRENT, hashed)
     if not found:
         return None
     session_id, member_id, kept, made_at, used_at, expires_at, email, first, last, role, *rest = found[0]
     *rest, kept_at_most, idle_at_most = rest
     ages, now = ages.within(kept_at_most, idle_at_most), clock.now()
     last_use = max(used_at, presence.of_session(session_id))
-    if (
-        now >= expires_at
-        or now - last_use >= ages.idle
-        or now - made_at >= (ages.kept if kept else ages.unkept)
-    ):
-        # A full disk must not make a page fail that only looks; the sweeper comes again.
-        with contextlib.suppress(engine.Unavailable):
-            await engine.write(_end, session_id, "expired")
+    over_at = min(expires_at, made_at + (ages.kept if kept else ages.unkept))
+    if await end_if_over(SessionKey(session_id, hashed, min(over_at, last_use + ages.idle))):
         return None
-    current = Current(
-        session_id, member_id, bool(kept), made_at, used_at, expires_at, email, first, last, Role(role), *rest
-    )
+    # This request is a use of it.
+    key = SessionKey(session_id, hashed, min(over_at, now + ages.idle))
+    member = (email, first, last, Role(role), *rest, key)
+    current = Current(session_id, member_id, bool(kept), made_at, used_at, expires_at, *member)
     if has_ended(current.ends_at, now):
         with contextlib.suppress(engine.Unavailable):
             await engine.write(_end_with_membership, member_id)
         return None
     return current
+
+
+async def end_if_over(key: SessionKey) -> bool:
+    """Notes that a session has ended whose time is over; returns whether it is."""
+    if clock.now() < key.ends_at:
+        return False
+    # A full disk must not make a page fail that only looks; the sweeper comes again.
+    with contextlib.suppress(engine.Unavailable):
+        await engine.write(_end, key.id, "expired")
+    return True
 
 
 async def _end_with_membership(member_id: int) -> None:
@@ -200,46 +206,6 @@ async def end_all(member_id: int, reason: str, *, but: int = 0) -> int:
         member_id,
         but,
     )
-
-
-async def sign_out(actor: Actor, session_id: int) -> None:
-    """Ends the session somebody is using."""
-
-    async def change() -> None:
-        if await _end(session_id, "signed out"):
-            await activity.record(actor, "signed_out", actor.id)
-
-    await engine.write(change)
-
-
-async def end_own(actor: Actor, session_id: int) -> None:
-    """Ends one of the actor's own sessions. Raises Unknown for anybody else's."""
-
-    async def change() -> None:
-        ended = await engine.execute(
-            "UPDATE session SET ended_at = ?, end_reason = 'ended by its member'"
-            " WHERE id = ? AND member_id = ? AND ended_at = 0",
-            clock.now(),
-            session_id,
-            actor.id,
-        )
-        if not ended:
-            raise Unknown(refusals.NO_SUCH_SESSION)
-        await activity.record(actor, "session_ended", actor.id)
-
-    await engine.write(change)
-
-
-async def end_others(actor: Actor, session_id: int) -> int:
-    """Ends all of the actor's sessions but this one; returns how many."""
-
-    async def change() -> int:
-        ended = await end_all(actor.id, "ended by its member", but=session_id)
-        if ended:
-            await activity.record(actor, "other_sessions_ended", actor.id, after=str(ended))
-        return ended
-
-    return await engine.write(change)
 
 
 async def _end(session_id: int, reason: str) -> int:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from db import activity, addresses, deactivation, engine, passwords, sessions
-from db.policy import Actor, Busy, DomainError, Role, may_sign_in, visitor
+from db import activity, addresses, changes, deactivation, engine, passwords, sessions
+from db.changes import Locked
+from db.policy import SIGNED_IN, Actor, Busy, DomainError, Role, may_sign_in, visitor
 from db.sessions import Ages
 from db.throttle import Limit, Throttle, count, count_within, forgive, give_back
 from db.turns import Turn
@@ -141,7 +142,7 @@ def turn_of(actor: Actor, browser: Browser) -> Turn:
 async def check_password(actor: Actor, password: str, *, throttle: Throttle, browser: Browser) -> str:
     """The stored hash when `password` is the actor's own; a wrong one counts as a failed sign-in.
 
-    Raises TooManyTries, WrongPassword and Busy.
+    Raises TooManyTries, WrongPassword, Busy, and SignInFirst.
     """
     found = await engine.read(
         engine.rows,
@@ -156,7 +157,11 @@ async def check_password(actor: Actor, password: str, *, throttle: Throttle, bro
     counted = [*limits, *throttle.own_password(actor.id, browser.network)]
     looked = await _look(stored, password, counted, turn_of(actor, browser))
     if not looked.right:
-        await engine.write(activity.record, actor, "password_refused", actor.id, after=looked.next_one)
+
+        async def refused(_: Locked) -> None:
+            await activity.record(actor, "password_refused", actor.id, after=looked.next_one)
+
+        await changes.write(actor, SIGNED_IN, refused)
         raise WrongPassword
     await engine.write(forgive, limits)
     return str(stored)

@@ -3,9 +3,10 @@
 import json
 from typing import Final
 
-from db import address_list, clock, engine
+from db import address_list, changes, clock, engine
 from db.address_list import AddressList, Entry, Repeat
-from db.policy import Actor, Role, Unknown
+from db.changes import Locked
+from db.policy import INVITING, Actor, Role, Unknown
 from db.turns import LISTS, Turn
 from messages import refusals
 
@@ -13,7 +14,7 @@ KEPT_MS: Final = 3600 * 1000
 
 
 async def keep(actor: Actor, listed: AddressList, role: Role) -> int:
-    """Stores a list; returns its id."""
+    """Stores a list; returns its id. Raises SignInFirst and NotAllowed."""
     kept = {
         "rows": [
             [e.typed, e.first_name, e.last_name, e.role.value if e.role else "", e.line, e.why]
@@ -26,7 +27,7 @@ async def keep(actor: Actor, listed: AddressList, role: Role) -> int:
         "encoding": listed.encoding,
     }
 
-    async def write() -> int:
+    async def write(_: Locked) -> int:
         ((upload_id,),) = await engine.rows(
             "INSERT INTO upload (made_at, made_by, role, content) VALUES (?, ?, ?, ?) RETURNING id",
             clock.now(),
@@ -36,7 +37,7 @@ async def keep(actor: Actor, listed: AddressList, role: Role) -> int:
         )
         return int(upload_id)
 
-    return await engine.write(write)
+    return await changes.write(actor, INVITING, write)
 
 
 async def find(actor: Actor, upload_id: int) -> tuple[AddressList, Role]:

@@ -5,9 +5,9 @@ from typing import Any
 from litestar import Response, get
 
 from db import engine, last_day, ledger, policy
-from db.policy import Role
+from db.policy import Role, SignInFirst
 from handlers.http import rendering
-from handlers.http.access import SignInFirst, anybody, identify
+from handlers.http.access import anybody, identify
 from handlers.http.house import AnyRequest
 
 

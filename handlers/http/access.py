@@ -15,7 +15,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import Scope
 
 from db import clock, policy, sessions, visible
-from db.policy import Actor, NotAllowed, Role
+from db.policy import Actor, NotAllowed, Role, SignInFirst
 from db.sessions import Current
 from db.sign_in import Browser, SignedIn
 from db.turns import Turn
@@ -29,10 +29,6 @@ DEVICE_COOKIE: Final = "gatehouse_device"
 P = ParamSpec("P")
 R = TypeVar("R")
 AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
-
-
-class SignInFirst(Exception):
-    """The address is for people who are signed in (303 to the login page, or 401 for htmx)."""
 
 
 class NotSetUp(Exception):
@@ -166,7 +162,8 @@ def member_of(scope: Scope) -> int:
 
 
 def actor_of(current: Current, request: AnyRequest) -> Actor:
-    return Actor(current.member_id, current.role, address=address_of(request))
+    """Whoever asks, with the session that must still be open when their change is written (db/changes.py)."""
+    return Actor(current.member_id, current.role, address=address_of(request), session=current.key)
 
 
 def address_of(request: AnyRequest) -> str:

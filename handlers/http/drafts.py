@@ -12,9 +12,9 @@ from litestar.exceptions import HTTPException
 
 from db import drafts, engine
 from db.house_rules import NOTED
-from db.policy import Invalid
+from db.policy import Invalid, SignInFirst
 from db.sessions import Current
-from handlers.http.access import SESSION_COOKIE, cookie_name
+from handlers.http.access import SESSION_COOKIE, actor_of, cookie_name
 from handlers.http.forms import Form, read_fields
 from handlers.http.house import AnyRequest, house_of
 
@@ -71,8 +71,8 @@ async def form_of(request: AnyRequest, current: Current, fields: Collection[str]
     return None if found is None else Form(fields, {**found, "draft": [key]}, kept=True)
 
 
-async def sent(current: Current, form: Form) -> None:
+async def sent(request: AnyRequest, current: Current, form: Form) -> None:
     """Forgets the draft that this form was filled from, once it was sent. What fails here, time settles."""
     if form.draft:
-        with contextlib.suppress(engine.DatabaseError):
-            await drafts.discard(current.member_id, form.draft)
+        with contextlib.suppress(engine.DatabaseError, SignInFirst):
+            await drafts.discard(actor_of(current, request), form.draft)

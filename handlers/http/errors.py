@@ -12,9 +12,9 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, ExceptionHandlersMap, Receive, Scope, Send
 
 from db import engine
-from db.policy import Busy, DeadLink, Invalid, NotAllowed, Refused, TooManyTries, Unknown
+from db.policy import Busy, DeadLink, Invalid, NotAllowed, Refused, SignInFirst, TooManyTries, Unknown
 from handlers.http import drafts, rendering
-from handlers.http.access import NotSetUp, SignInFirst
+from handlers.http.access import NotSetUp
 from handlers.http.house import AnyRequest, house_of
 from handlers.http.mismatches import CONTINUED, Mismatch, Reason
 from messages import refusals

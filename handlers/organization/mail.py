@@ -6,9 +6,9 @@ from typing import Any, Final
 from litestar import Response, post
 from litestar.status_codes import HTTP_200_OK
 
-from db import throttle
+from db import changes, throttle
 from db.courier import Trouble
-from db.policy import Refused
+from db.policy import SETTLING, Refused
 from handlers.http import access, rendering
 from handlers.http.house import AnyRequest, house_of
 from messages import refusals, toasts
@@ -24,6 +24,7 @@ async def send_test_mail(request: AnyRequest, current: access.Asking) -> Respons
     if house.send_test_mail is None:
         raise Refused(refusals.NO_MAIL)
     await throttle.count([house.throttle.test_mail(current.member_id)])
+    await changes.check(access.actor_of(current, request), SETTLING)
     failure, answer = "", ""
     try:
         async with asyncio.timeout(MAX_SECONDS):

@@ -37,7 +37,7 @@ class SettingsController(Controller):
         except Invalid as error:
             form.errors.update(error.errors)
             return await _answer(request, form=form, status=422)
-        await drafts.sent(current, form)
+        await drafts.sent(request, current, form)
         if rules.title == current.title and rendering.wants_fragment(request):
             return await _answer(request, toast=toasts.SAVED)
         # A new name stands around the form as well.

@@ -20,6 +20,7 @@ from db import (
     passwords,
     sessions,
     sign_in,
+    sign_out,
     throttle,
 )
 from db.policy import Invalid, TooManyTries
@@ -66,7 +67,7 @@ class AccountController(Controller):
             time_zone=form["time_zone"],
             theme=form["theme"],
         )
-        await drafts.sent(current, form)
+        await drafts.sent(request, current, form)
         return rendering.redirect(request, "/user/account", notice=toasts.SAVED)
 
     @post("/notices", status_code=HTTP_200_OK)
@@ -147,14 +148,14 @@ class AccountController(Controller):
         self, request: AnyRequest, current: access.Asking, session_id: FromPath[str]
     ) -> Response[bytes]:
         await _count_change(request, current)
-        await sessions.end_own(access.actor_of(current, request), row_id(session_id))
+        await sign_out.end_own(access.actor_of(current, request), row_id(session_id))
         return rendering.redirect(request, "/user/account", notice=toasts.SESSION_ENDED)
 
     @post("/sessions/end-others", status_code=HTTP_200_OK)
     @access.one_by_one
     async def end_others(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         await _count_change(request, current)
-        await sessions.end_others(access.actor_of(current, request), current.session_id)
+        await sign_out.end_others(access.actor_of(current, request), current.session_id)
         return rendering.redirect(request, "/user/account", notice=toasts.OTHER_SESSIONS_ENDED)
 
 

@@ -36,7 +36,7 @@ class ConfirmationController(Controller):
             link = await _link(request, form["token"])
             if current is None or current.member_id != link.subject:
                 return await _page(request, form["token"], link, status=403)
-            await confirmation.confirm(link, access.address_of(request))
+            await confirmation.confirm(access.actor_of(current, request), link)
         except DeadLink as error:
             return await _dead(request, error)
         return rendering.redirect(request, "/", notice=toasts.ADDRESS_CONFIRMED)

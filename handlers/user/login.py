@@ -6,7 +6,7 @@ from litestar import Response, get, post
 from litestar.exceptions import HTTPException
 from litestar.status_codes import HTTP_200_OK
 
-from db import sessions, sign_in
+from db import sign_in, sign_out
 from db.policy import Invalid, TooManyTries
 from db.sign_in import IsDeactivated, WrongPassword
 from handlers.http import access, rendering
@@ -85,7 +85,7 @@ async def log_out(request: AnyRequest) -> Response[bytes]:
 async def _end_present(request: AnyRequest) -> None:
     current = await access.identify(request)
     if current is not None:
-        await sessions.sign_out(access.actor_of(current, request), current.session_id)
+        await sign_out.sign_out(access.actor_of(current, request), current.session_id)
 
 
 async def _page(

@@ -5,7 +5,7 @@ from typing import Any, Final
 from litestar import Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
-from db import accounts, links, members, passwords, sessions, sign_in, throttle
+from db import accounts, links, members, passwords, sign_in, sign_out, throttle
 from db.links import Link
 from db.policy import DeadLink, Invalid, TooManyTries
 from handlers.http import access, rendering, tokens
@@ -74,7 +74,7 @@ async def reset(request: AnyRequest) -> Response[bytes]:
     # Nobody is signed in by a reset, and whoever was is no longer.
     current = await access.identify(request)
     if current is not None:
-        await sessions.sign_out(access.actor_of(current, request), current.session_id)
+        await sign_out.sign_out(access.actor_of(current, request), current.session_id)
         request.scope["state"]["signed_in"] = 0
     cookies = [access.no_session_cookie(request)]
     return rendering.redirect(request, "/user/login", notice=toasts.PASSWORD_RESET, cookies=cookies)

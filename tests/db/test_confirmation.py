@@ -8,7 +8,7 @@ import pytest
 from db import accounts, activity, confirmation, engine, invitation_care, links, members, outbox
 from db.days import DAY_MS
 from db.links import Link
-from db.policy import COMMAND_LINE, Actor, DeadLink, Refused, Role
+from db.policy import COMMAND_LINE, Actor, DeadLink, NotAllowed, Refused, Role
 from db.undo import NOT_BEFORE_MS, UNDO_MS
 from tests.db.invitations_house import confirmed, invited, mails, one
 from tests.db.members_house import BROWSER, olga, register
@@ -31,7 +31,7 @@ async def test_who_registers_is_asked_and_the_administrators_are_told(posting: S
 
     assert await mails("address") == ["ada@example.org"]
     assert await mails("waiting") == ["olga@example.org", "alma@example.org"]
-    await confirmation.confirm(await link_of(ada), "192.0.2.1")
+    await confirmation.confirm(acting_as(ada), await link_of(ada))
     assert await confirmed(ada)
     assert [event.kind for event in await activity.of_member(ada)] == ["address_confirmed", "registered"]
 
@@ -54,12 +54,12 @@ async def test_the_link_confirms_once_and_for_a_week(posting: Site, clock: Modul
     link = await link_of(ada)
     clock.move(7 * DAY_MS)
     with pytest.raises(DeadLink):
-        await confirmation.confirm(link, "192.0.2.1")
+        await confirmation.confirm(acting_as(ada), link)
     assert not await confirmed(ada)
 
     await confirmation.ask_again(acting_as(ada))
     new = await link_of(ada)
-    ended = await at_once(*(confirmation.confirm(new, "192.0.2.1") for _ in range(3)))
+    ended = await at_once(*(confirmation.confirm(acting_as(ada), new) for _ in range(3)))
 
     assert sorted(type(each).__name__ for each in ended) == ["DeadLink", "DeadLink", "NoneType"]
     assert await confirmed(ada)
@@ -74,8 +74,8 @@ async def test_a_newer_link_ends_the_older(posting: Site) -> None:
     await confirmation.ask_again(acting_as(ada))
 
     with pytest.raises(DeadLink):
-        await confirmation.confirm(old, "192.0.2.1")
-    await confirmation.confirm(await link_of(ada), "192.0.2.1")
+        await confirmation.confirm(acting_as(ada), old)
+    await confirmation.confirm(acting_as(ada), await link_of(ada))
 
 
 @pytest.mark.parametrize("end", ["deactivated", "removed"])
@@ -88,8 +88,8 @@ async def test_it_is_dead_with_its_member(posting: Site, end: str) -> None:
     else:
         await members.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
 
-    with pytest.raises(DeadLink):
-        await confirmation.confirm(link, "192.0.2.1")
+    with pytest.raises(NotAllowed):
+        await confirmation.confirm(acting_as(ada), link)
     assert await mails("address") == []
 
 
@@ -186,7 +186,7 @@ async def test_undoing_a_deactivation_brings_back_the_link_and_the_mail_about_th
     await members.take_back(olga(posting), given=Role.DEACTIVATED, before={ada: Role.PENDING})
 
     assert await mails("address") == ["ada@example.org"]
-    await confirmation.confirm(link, "192.0.2.1")
+    await confirmation.confirm(acting_as(ada), link)
     assert await confirmed(ada)
 
 

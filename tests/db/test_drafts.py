@@ -9,6 +9,7 @@ from db.drafts import KEPT_MS, MAX_BYTES, MAX_PER_MEMBER, MAX_TRIES, Fields
 from db.policy import COMMAND_LINE, Role
 from db.sessions import Ages
 from db.throttle import WINDOW_MS, Throttle
+from tests.db.members_house import acting, olga
 from tests.site import Site
 from tests.together import at_once
 
@@ -53,7 +54,7 @@ async def test_its_member_gets_it_back_on_the_same_page_until_it_was_sent(site: 
             "role": ["RE"],
         }
     assert await drafts.find(site.ids["olga"], "/organization/settings", key) is None
-    await drafts.discard(site.ids["olga"], key)
+    await drafts.discard(olga(site), key)
     assert await drafts.find(site.ids["olga"], PAGE, key) is None
 
 
@@ -62,7 +63,7 @@ async def test_nobody_else_reads_or_deletes_it(site: Site) -> None:
     key = await keep(await ended(site))
     assert key
 
-    await drafts.discard(site.ids["alma"], key)
+    await drafts.discard(acting(site, "alma"), key)
 
     assert await drafts.find(site.ids["alma"], PAGE, key) is None
     assert await drafts.find(site.ids["olga"], PAGE, key[:-1]) is None

@@ -57,7 +57,7 @@ async def test_an_invitation_of_somebody_who_got_a_role_without_it_is_open_no_mo
 ) -> None:
     line, late = await invited(site, "ada"), await invited(site, "bea")
     clock.move(8 * DAY_MS)
-    await invitation_care.resend(olga(site), invitation_ids=[line.id], days=7)
+    await invitation_care.resend(olga(site), invitation_ids=[line.id], days=7, throttle=site.house.throttle)
     ids = [await site.person(name, came_by="link") for name in ("ada", "bea")]
     waiting = [await state(each.email) for each in (line, late)]
 
@@ -66,7 +66,7 @@ async def test_an_invitation_of_somebody_who_got_a_role_without_it_is_open_no_mo
     assert await engine.read(invitation_list.count_open) == 0
     assert not (await one(line.email)).is_open(clock.now())
     for change in (
-        invitation_care.resend(olga(site), invitation_ids=[line.id], days=7),
+        invitation_care.resend(olga(site), invitation_ids=[line.id], days=7, throttle=site.house.throttle),
         invitation_care.revoke(olga(site), invitation_ids=[line.id]),
         invitation_care.mark_shown(olga(site), [line.id]),
         invitation_care.change_role(olga(site), invitation_id=line.id, role=Role.MANAGER),

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from db import engine, house_rules, sessions
+from db import engine, house_rules, sessions, sign_out
 from db.house_rules import Wish
 from db.policy import Actor, Role, Unknown
 from db.sessions import Ages, Presence
@@ -237,7 +237,7 @@ async def test_nobody_ends_the_session_of_somebody_else(site: Site) -> None:
     ((session_id,),) = await engine.rows("SELECT id FROM session")
 
     with pytest.raises(Unknown):
-        await sessions.end_own(Actor(site.ids["ada"], Role.PENDING), session_id)
+        await sign_out.end_own(Actor(site.ids["ada"], Role.PENDING), session_id)
 
     assert await works(token)
 
@@ -248,7 +248,7 @@ async def test_all_but_the_present_session_end(site: Site) -> None:
     present = await sessions.current(here, AGES, Presence())
     assert present is not None
 
-    ended = await sessions.end_others(Actor(site.ids["olga"], Role.OWNER), present.session_id)
+    ended = await sign_out.end_others(Actor(site.ids["olga"], Role.OWNER), present.session_id)
 
     assert ended == 1
     assert [await works(token) for token in (here, there, hers)] == [True, False, True]

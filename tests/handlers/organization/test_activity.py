@@ -176,7 +176,7 @@ async def test_a_removed_person_is_found_by_name_until_the_owner_erases_it(site:
     olga = await site.sign_in("olga")
 
     found = [await olga.get(f"{PATH}?who={text}") for text in ("ada", "ADA@example.org", "Ád")]
-    await activity_names.erase(as_olga(site), member_id=ada)
+    await activity_names.erase(as_olga(site), member_ids=[ada])
     erased = await olga.get(f"{PATH}?who=ada")
 
     for page in found:
