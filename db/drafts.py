@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from db import changes, clock, engine, sessions
@@ -29,7 +29,7 @@ Fields = dict[str, list[str]]
 async def keep(
     session_token: str,
     page: str,
-    read_fields: Callable[[], Awaitable[Fields]],
+    read_fields: Callable[[], Fields],
     *,
     names: Collection[str],
     throttle: Throttle,
@@ -49,7 +49,7 @@ async def keep(
     except TooManyTries:
         return None
     wanted = {name for name in names if not _SECRET.search(name)}
-    kept = {name: values for name, values in (await read_fields()).items() if name in wanted}
+    kept = {name: values for name, values in read_fields().items() if name in wanted}
     content = json.dumps(kept)
     if not kept or len(content) > MAX_BYTES:
         return None

@@ -11,6 +11,7 @@ PAGES: Final[Mapping[int, tuple[str, str]]] = {
     403: ("This is not open to you", "Your role does not reach this far."),
     404: ("There is nothing here", "This address leads to no page."),
     405: ("That isn't possible here", "This address does not take what was sent."),
+    408: ("That took too long", "What was sent didn't come to its end in time; nothing was changed."),
     409: ("That was not changed", "A rule of the house forbids it."),
     410: ("This link no longer works", "It was used, replaced, or its time has run out."),
     413: ("That is too much at once", "What was sent is larger than this address takes."),

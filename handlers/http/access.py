@@ -20,6 +20,7 @@ from db.sessions import Current
 from db.sign_in import Browser, SignedIn
 from db.turns import Turn
 from handlers.http import proxies
+from handlers.http.bodies import body_of
 from handlers.http.house import AnyRequest, House, house_of
 from links import DEVICE_SECONDS, Device
 from messages import phrases, refusals
@@ -110,33 +111,57 @@ def is_poll(connection: AnyConnection) -> bool:
     return looks_again and connection.headers.get("hx-request") == "true"
 
 
+async def whoever_leaves(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Guard: everyone, whatever is wrong with what they sent; for signing out."""
+    await identify(connection)
+
+
 async def anybody(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """Guard: everyone, signed in or not."""
     await identify(connection)
+    body_of(connection.scope).check()
 
 
 async def signed_in(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """Guard: whoever has a session, Pending people too."""
-    if await identify(connection) is None:
-        raise SignInFirst
+    await _current(connection)
+    body_of(connection.scope).check()
 
 
 async def administrators(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """Guard: Owner and Administrators."""
-    current = await identify(connection)
-    if current is None:
-        raise SignInFirst
-    if not policy.administers(current.role):
-        raise NotAllowed(refusals.OWNER_AND_ADMINISTRATORS)
+    _check_administers(await _current(connection))
+    body_of(connection.scope).check()
 
 
 async def owners(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """Guard: the Owner."""
+    if not policy.owns((await _current(connection)).role):
+        raise NotAllowed(refusals.OWNER_ALONE)
+    body_of(connection.scope).check()
+
+
+async def decided_again(request: AnyRequest) -> Current:
+    """Who is asking, after what they sent took its time: still an Owner or Administrator with a session.
+
+    Raises SignInFirst and NotAllowed.
+    """
+    del request.scope["state"]["current"]
+    current = await _current(request)
+    _check_administers(current)
+    return current
+
+
+async def _current(connection: AnyConnection) -> Current:
     current = await identify(connection)
     if current is None:
         raise SignInFirst
-    if not policy.owns(current.role):
-        raise NotAllowed(refusals.OWNER_ALONE)
+    return current
+
+
+def _check_administers(current: Current) -> None:
+    if not policy.administers(current.role):
+        raise NotAllowed(refusals.OWNER_AND_ADMINISTRATORS)
 
 
 def nobody_yet(_: AnyConnection, __: BaseRouteHandler) -> None:
@@ -149,10 +174,7 @@ Asking: TypeAlias = NamedDependency[Current]
 
 async def current_session(request: AnyRequest) -> Current:
     """Dependency `current`: who is asking, on routes whose guard lets only signed-in people through."""
-    current = await identify(request)
-    if current is None:
-        raise SignInFirst
-    return current
+    return await _current(request)
 
 
 def member_of(scope: Scope) -> int:

@@ -13,7 +13,8 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from handlers.http import access, compression, errors, origins
-from handlers.http.forms import FORM_TYPE, MAX_BODY_BYTES
+from handlers.http.bodies import MAX_BODY_BYTES, Body
+from handlers.http.forms import FORM_TYPE
 from handlers.http.house import House
 from handlers.http.mismatches import Mismatch, Reason
 from handlers.http.proxies import Headers, Proxies
@@ -81,7 +82,20 @@ class Defences:
                 scope, send = {**scope, "method": "GET"}, _without_body(send)
             if compression.wanted(scope, headers, https=self._house.https):
                 send = compression.Compressing(send)
+            if method == "POST":
+                await self._with_body(scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+
+    async def _with_body(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """Reads the form before who sends it is decided: a session may end while it comes."""
+        body = scope["state"]["body"] = Body(self._house.room)
+        try:
+            if scope["path"] != UPLOAD_PATH:
+                await body.read(receive)
             await self._app(scope, receive, send)
+        finally:
+            body.release()
 
     def _strip_root(self, scope: HTTPScope) -> None:
         """With a sub-path in HOST, requests are understood with and without it."""

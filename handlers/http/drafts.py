@@ -6,13 +6,14 @@ else is kept.
 
 import contextlib
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Final
 
 from litestar.exceptions import HTTPException
 
 from db import drafts, engine
 from db.house_rules import NOTED
-from db.policy import Invalid, SignInFirst
+from db.policy import Busy, Invalid, SignInFirst
 from db.sessions import Current
 from handlers.http.access import SESSION_COOKIE, actor_of, cookie_name
 from handlers.http.forms import Form, read_fields
@@ -56,10 +57,9 @@ async def kept(request: AnyRequest) -> str | None:
     address, names = shown_by
     path, _, query = address.partition("?")
     # Signing in goes on without a draft when there is nothing to keep, or no place for it.
-    with contextlib.suppress(engine.DatabaseError, HTTPException, Invalid):
-        if key := await drafts.keep(
-            token, path, lambda: read_fields(request), names=names, throttle=house.throttle
-        ):
+    with contextlib.suppress(engine.DatabaseError, HTTPException, Busy, Invalid):
+        fields = partial(read_fields, request)
+        if key := await drafts.keep(token, path, fields, names=names, throttle=house.throttle):
             return f"{path}?{query + '&' if query else ''}draft={key}"
     return None
 

@@ -136,6 +136,9 @@ async def http_error(request: AnyRequest, error: HTTPException) -> Response[byte
     except engine.DatabaseError as gone:
         return await unavailable(request, gone)
     response = await _answer(request, error.status_code)
+    if error.status_code == 408:
+        # What is still to come of it isn't waited for.
+        response.headers["Connection"] = "close"
     for name, value in (error.headers or {}).items():
         if name.lower() == "allow":
             # The framework counts OPTIONS in, which the defences refuse, and not HEAD, which they translate.

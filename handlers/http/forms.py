@@ -1,25 +1,25 @@
-"""Reads bodies, with limits counted while reading, and parses them into values and every error.
+"""Parses forms into values and every error; what may be sent, and how fast, is in bodies.py.
 
 Unknown fields are ignored; a repeated single-valued field, NUL and other control characters are errors of
 that field; what was typed is kept, but for passwords.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from litestar.exceptions import HTTPException, InternalServerException
+from litestar.exceptions import HTTPException
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import QuerystringParser
 
 from db import addresses, visible
 from db.policy import Invalid, Role, TooManyTries
+from handlers.http.bodies import BodyTooLarge, body_of
 from handlers.http.house import AnyRequest
 from links import token_in
 from messages import by_field, refusals
 
-MAX_BODY_BYTES: Final = 1_000_000
 MAX_FIELDS: Final = 1_000
 MAX_NAME_CHARACTERS: Final = 100
 # Long enough for any address or password, with room for the sentence that says how much is too much.
@@ -40,11 +40,6 @@ SECRET_FIELDS: Final = frozenset({"password", "current_password"})
 
 
 UNREADABLE: Final = Invalid({"": [by_field.NOT_READ]})
-
-
-class BodyTooLarge(HTTPException):
-    status_code = 413
-    detail = refusals.TOO_LARGE
 
 
 class WrongContentType(HTTPException):
@@ -73,8 +68,8 @@ class Form:
 
     @classmethod
     async def read(cls, request: AnyRequest, *names: str) -> "Form":
-        """The form with these single-valued fields; raises BodyTooLarge and WrongContentType."""
-        return cls(names, await read_fields(request))
+        """The form with these single-valued fields. Raises as read_fields."""
+        return cls(names, read_fields(request))
 
     def __getitem__(self, name: str) -> str:
         """What was sent, passwords included."""
@@ -147,36 +142,23 @@ class Form:
         return text
 
 
-async def read_fields(request: AnyRequest) -> dict[str, list[str]]:
-    """All fields of an urlencoded body. An empty body is an empty form. Raises 413 and 415."""
+def read_fields(request: AnyRequest) -> dict[str, list[str]]:
+    """All fields of an urlencoded body. An empty body is an empty form.
+
+    Raises WrongContentType (415), Invalid (422) and what was wrong with the body (408, 413, 503).
+    """
+    content = body_of(request.scope).content
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content and content_type != FORM_TYPE:
+        raise WrongContentType
     reader = _Reader()
     parser = QuerystringParser(reader.callbacks())  # type: ignore[arg-type]
-
-    def take(chunk: bytes) -> None:
-        if chunk and content_type != FORM_TYPE:
-            raise WrongContentType
-        parser.write(chunk)
-
-    await read_body(request, take, most=MAX_BODY_BYTES)
-    parser.finalize()
-    return reader.fields()
-
-
-async def read_body(request: AnyRequest, take: Callable[[bytes], None], *, most: int) -> None:
-    """Hands the body to a parser, a piece at a time. Raises 413 beyond `most` bytes, 422 for a broken one."""
-    size = 0
     try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > most:
-                raise BodyTooLarge
-            take(chunk)
+        parser.write(bytes(content))
+        parser.finalize()
     except FormParserError:
         raise UNREADABLE from None
-    except InternalServerException:
-        # That is how the framework says that whoever sent it has hung up: nobody's fault.
-        raise HTTPException(status_code=400) from None
+    return reader.fields()
 
 
 class _Reader:

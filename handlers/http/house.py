@@ -16,6 +16,7 @@ from db import setup
 from db.activity_days import Days
 from db.sessions import Ages, Presence
 from db.throttle import Throttle
+from handlers.http.bodies import Room
 from handlers.http.mismatches import Pairs
 from handlers.http.static import StaticFiles
 from links import Signer
@@ -29,8 +30,8 @@ class House:
 
     names: of the app and the server, which no password should be made of.
     environment: settings as the Owner may see them, by name. strangers: who sent this process forwarded
-    headers without being a trusted proxy. pairs: addresses for which it refused forms. one_by_one: by member,
-    what their changes of themselves wait for (`access.one_by_one`).
+    headers without being a trusted proxy. pairs: addresses for which it refused forms. room: for bodies.
+    one_by_one: by member, what their changes of themselves wait for (`access.one_by_one`).
     """
 
     signer: Signer
@@ -52,6 +53,7 @@ class House:
     environment: Mapping[str, str]
     strangers: set[str] = field(default_factory=set)
     pairs: Pairs = field(default_factory=Pairs)
+    room: Room = field(default_factory=Room)
     presence: Presence = field(default_factory=Presence)
     days: Days = field(default_factory=Days)
     one_by_one: WeakValueDictionary[int, asyncio.Lock] = field(default_factory=WeakValueDictionary)

@@ -5,15 +5,8 @@ from typing import Final
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from handlers.http.forms import (
-    MAX_FIELDS,
-    UNREADABLE,
-    BodyTooLarge,
-    Form,
-    WrongContentType,
-    read_body,
-    text_of,
-)
+from handlers.http.bodies import SLOWEST_BYTES_A_SECOND, BodyTooLarge, body_of
+from handlers.http.forms import MAX_FIELDS, UNREADABLE, Form, WrongContentType, text_of
 from handlers.http.house import AnyRequest
 
 MAX_UPLOAD_BYTES: Final = 10_000_000
@@ -25,7 +18,8 @@ UPLOAD_PATH: Final = "/organization/invitations/import"
 async def read_upload(request: AnyRequest, file_field: str, *names: str) -> tuple[Form, bytes]:
     """The form of these fields, and the content of the file in `file_field` (empty when none was chosen).
 
-    Raises BodyTooLarge (413), WrongContentType (415) and Invalid.
+    It may take minutes: who is asking is to be decided again afterwards. Raises WrongContentType (415),
+    Invalid (422) and what is wrong with the body (408, 413, 503).
     """
     content_type, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary")
@@ -34,13 +28,13 @@ async def read_upload(request: AnyRequest, file_field: str, *names: str) -> tupl
     parts = _Parts()
     try:
         parser = MultipartParser(boundary, parts.callbacks())  # type: ignore[arg-type]
+        body = body_of(request.scope)
+        async for piece in body.pieces(
+            request.receive, most=MAX_UPLOAD_BYTES, slowest=SLOWEST_BYTES_A_SECOND
+        ):
+            parser.write(piece)
     except FormParserError:
         raise UNREADABLE from None
-
-    def take(chunk: bytes) -> None:
-        parser.write(chunk)
-
-    await read_body(request, take, most=MAX_UPLOAD_BYTES)
     files = [data for name, data in parts.found if name == file_field]
     # A body that was cut off, or holds two files, isn't what somebody chose.
     if not parts.complete or len(files) > 1:

@@ -32,6 +32,7 @@ class ImportController(Controller):
     @post(status_code=HTTP_200_OK)
     async def upload(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form, content = await read_upload(request, "file", "role")
+        current = await access.decided_again(request)
         role = form.role(among=policy.WORKING)
         try:
             if not content:

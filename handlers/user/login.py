@@ -7,7 +7,7 @@ from litestar.exceptions import HTTPException
 from litestar.status_codes import HTTP_200_OK
 
 from db import sign_in, sign_out
-from db.policy import Invalid, TooManyTries
+from db.policy import Busy, Invalid, TooManyTries
 from db.sign_in import IsDeactivated, WrongPassword
 from handlers.http import access, rendering
 from handlers.http.forms import Form
@@ -58,12 +58,12 @@ async def log_in(request: AnyRequest) -> Response[bytes]:
     return rendering.redirect(request, rendering.local_path(form["next"]), cookies=cookies)
 
 
-@post("/user/logout", guards=[access.anybody], status_code=HTTP_200_OK)
+@post("/user/logout", guards=[access.whoever_leaves], status_code=HTTP_200_OK)
 async def log_out(request: AnyRequest) -> Response[bytes]:
     """Ends the session, and leads to `next`: to a link that somebody else is to open, say.
 
-    Also for somebody whose session has ended already, who then is where they wanted. The session ends before
-    the form is read: one that can't be read leads to the start.
+    Also for somebody whose session has ended already, who then is where they wanted. A form that can't be
+    read leads to the start.
     """
     await _end_present(request)
     cookies = [
@@ -73,7 +73,7 @@ async def log_out(request: AnyRequest) -> Response[bytes]:
     ]
     try:
         wanted = rendering.local_path((await Form.read(request, "next"))["next"] or "/user/login")
-    except (HTTPException, Invalid):
+    except (HTTPException, Busy, Invalid):
         wanted = "/"
     response = rendering.redirect(request, wanted, cookies=cookies)
     if house_of(request).is_trustworthy(request):

@@ -65,7 +65,7 @@ async def kept(site: Site, path: str, **fields: str) -> str:
     )
     await engine.write(sessions.end_all, site.ids["olga"], "ended by its member")
 
-    async def typed() -> drafts.Fields:
+    def typed() -> drafts.Fields:
         return {name: [value] for name, value in fields.items()}
 
     key = await drafts.keep(token, path, typed, names=fields, throttle=site.house.throttle)

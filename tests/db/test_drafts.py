@@ -33,7 +33,7 @@ async def opened(site: Site, name: str = "olga") -> str:
 
 
 async def keep(session: str, /, **fields: str) -> str | None:
-    async def read_fields() -> Fields:
+    def read_fields() -> Fields:
         return {name: [value] for name, value in (fields or {"emails": "ada@example.org"}).items()}
 
     return await drafts.keep(session, PAGE, read_fields, names=NAMES, throttle=THROTTLE)
@@ -73,7 +73,7 @@ async def test_nobody_else_reads_or_deletes_it(site: Site) -> None:
 async def test_only_a_session_that_ended_some_hours_ago_keeps_anything(site: Site, clock: ModuleType) -> None:
     late, unread = await ended(site), [False]
 
-    async def read_fields() -> Fields:
+    def read_fields() -> Fields:
         unread[0] = True
         return {"emails": ["x"]}
 
