@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from db import engine, members, ownership
+from db import engine, members, ownership, sessions
 from db.policy import Actor, Role
 from db.sign_in import Browser, SignedIn
 from tests.site import PASSWORD, Site, someone
@@ -16,6 +16,16 @@ def acting(site: Site, name: str, role: Role = Role.ADMINISTRATOR) -> Actor:
 
 def olga(site: Site) -> Actor:
     return acting(site, "olga", Role.OWNER)
+
+
+async def signed_in(site: Site, name: str) -> Actor:
+    """Somebody who acts by a new session of theirs."""
+    token = await engine.write(
+        sessions.begin, site.ids[name], kept=False, ages=site.house.ages, address="", device=""
+    )
+    current = await sessions.current(token, site.house.ages, site.house.presence)
+    assert current is not None
+    return Actor(current.member_id, current.role, session=current.key)
 
 
 async def owners() -> list[int]:
