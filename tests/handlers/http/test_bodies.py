@@ -1,0 +1,183 @@
+"""Bodies: in which time they must come, in how much memory, and who is asking once they are there."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from db import engine, members
+from db.policy import COMMAND_LINE, Role
+from handlers.http import bodies, uploads
+from handlers.http.bodies import ROOM_BYTES, ROOM_FOR_LARGE_BYTES, Body
+from tests.site import ON_SQLITE, PASSWORD, Site, Visitor
+
+pytestmark = ON_SQLITE
+
+FORM = "application/x-www-form-urlencoded"
+IMPORT = "/organization/invitations/import"
+FILE = (
+    b'--x\r\nContent-Disposition: form-data; name="role"\r\n\r\nAN\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nemail\nada@example.org\n'
+    b"\r\n--x--\r\n"
+)
+
+
+class Halves:
+    """A body that comes in two pieces, the second when it is let go."""
+
+    def __init__(self, whole: bytes) -> None:
+        self.first, self.rest = whole[:-2], whole[-2:]
+        self.begun, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.first
+        self.begun.set()
+        await self.goes_on.wait()
+        yield self.rest
+
+
+async def post(visitor: Visitor, path: str, body: Halves | bytes, kind: str = FORM) -> httpx.Response:
+    headers = {"Content-Type": kind, "Sec-Fetch-Site": "same-origin"}
+    return await visitor.post(path, content=body, headers=headers)
+
+
+MULTIPART = "multipart/form-data; boundary=x"
+
+
+async def test_a_form_that_takes_too_long_is_told_and_the_connection_closed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "PATIENCE_SECONDS", 0.05)
+    olga = await site.sign_in("olga")
+
+    for path in ("/user/login", "/user/account", "/organization/invite-link/reset"):
+        answer = await post(olga, path, Halves(b"first_name=Zed"))
+
+        assert (answer.status_code, answer.headers["connection"]) == (408, "close"), path
+        assert "That took too long" in answer.text
+    assert site.house.room.taken == 0
+
+
+async def test_any_body_will_do_for_signing_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "PATIENCE_SECONDS", 0.05)
+    olga = await site.sign_in("olga")
+
+    answer = await post(olga, "/user/logout", Halves(b"next=/user/account"))
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert (await olga.get("/user/account")).status_code == 303
+
+
+async def test_whoever_hangs_up_asks_for_nothing(site: Site) -> None:
+    """Not even where no field is needed."""
+    token = await site.invite_token()
+    olga = await site.sign_in("olga")
+    cookie = "; ".join(f"{name}={value}" for name, value in olga.cookies.items())
+    said = []
+    headers = {"host": "testserver", "content-type": FORM, "sec-fetch-site": "same-origin", "cookie": cookie}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/organization/invite-link/reset",
+        "raw_path": b"/organization/invite-link/reset",
+        "query_string": b"",
+        "scheme": "http",
+        "client": ("192.0.2.1", 40000),
+        "server": ("testserver", 80),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    coming = [
+        {"type": "http.request", "body": b"a", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> dict[str, object]:
+        return coming.pop(0)
+
+    async def send(message: dict[str, object]) -> None:
+        said.append(message)
+
+    await site.app(scope, receive, send)  # type: ignore[arg-type]
+
+    assert said[0]["status"] == 400
+    assert await site.invite_token() == token
+
+
+async def test_a_file_is_read_for_nobody_but_owner_and_administrators(site: Site) -> None:
+    await site.person("ada", Role.MANAGER)
+
+    for visitor, status in ((site.visitor(), 303), (await site.sign_in("ada"), 403)):
+        body = Halves(FILE)
+        answer = await post(visitor, IMPORT, body, MULTIPART)
+
+        assert answer.status_code == status
+        assert not body.begun.is_set()
+
+
+@pytest.mark.parametrize(("role", "status"), [(Role.DEACTIVATED, 303), (Role.ANNOTATOR, 403)])
+async def test_who_sends_a_file_is_asked_again_once_it_is_there(site: Site, role: Role, status: int) -> None:
+    ada = await site.person("ada", Role.ADMINISTRATOR)
+    body = Halves(FILE)
+    sending = asyncio.create_task(post(await site.sign_in("ada"), IMPORT, body, MULTIPART))
+    await body.begun.wait()
+
+    await members.change_role(COMMAND_LINE, member_id=ada, role=role)
+    body.goes_on.set()
+
+    assert (await sending).status_code == status
+    assert await engine.rows("SELECT 1 FROM upload") == []
+
+
+async def test_a_file_gets_more_time_for_each_piece_and_no_more_than_that(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(uploads, "SLOWEST_BYTES_A_SECOND", 100)
+    olga = await site.sign_in("olga")
+
+    async def slowly() -> AsyncIterator[bytes]:
+        for start in range(0, len(FILE), 20):
+            yield FILE[start : start + 20]
+            await asyncio.sleep(0.1)
+
+    headers = {"Content-Type": MULTIPART, "Sec-Fetch-Site": "same-origin"}
+    kept = await olga.post(IMPORT, content=slowly(), headers=headers)
+    stuck = await post(olga, IMPORT, Halves(FILE[:40]), MULTIPART)
+
+    assert (kept.status_code, stuck.status_code) == (303, 408)
+
+
+async def test_all_bodies_together_have_so_much_room(site: Site) -> None:
+    visitor, begun = site.visitor(), []
+    for _ in range(ROOM_FOR_LARGE_BYTES // 1_000_000):
+        body = Halves(b"x=" + b"a" * 999_998)
+        begun.append((asyncio.create_task(post(visitor, "/user/signup", body)), body))
+        await body.begun.wait()
+
+    large = await post(visitor, "/user/signup", b"x=" + b"a" * 100_000)
+    fields = {"email": "olga@example.org", "password": PASSWORD}
+    small = await visitor.submit("/user/login", fields)
+
+    assert (large.status_code, "retry-after" in large.headers) == (503, True)
+    assert small.status_code == 303, "those who fill it keep nobody from signing in"
+    for sending, body in begun:
+        body.goes_on.set()
+        assert (await sending).status_code == 422
+    assert site.house.room.taken == 0
+    assert (await post(site.visitor(), "/user/signup", b"x=" + b"a" * 100_000)).status_code == 422
+
+
+async def test_there_is_an_end_of_room_for_small_ones_too(site: Site) -> None:
+    room = site.house.room
+    room.taken = ROOM_BYTES - 10
+    body = Body(room)
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"a" * 11, "more_body": False}
+
+    await body.read(receive)  # type: ignore[arg-type]
+
+    with pytest.raises(bodies.Busy):
+        body.check()
+    assert room.taken == ROOM_BYTES - 10
