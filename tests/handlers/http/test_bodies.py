@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from db import engine, members
-from db.policy import COMMAND_LINE, Role
+from db.policy import COMMAND_LINE, Busy, Role
 from handlers.http import bodies, uploads
 from handlers.http.bodies import ROOM_BYTES, ROOM_FOR_LARGE_BYTES, Body
 from tests.site import ON_SQLITE, PASSWORD, Site, Visitor
@@ -87,7 +87,7 @@ async def test_whoever_hangs_up_asks_for_nothing(site: Site) -> None:
         "server": ("testserver", 80),
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
     }
-    coming = [
+    coming: list[dict[str, object]] = [
         {"type": "http.request", "body": b"a", "more_body": True},
         {"type": "http.disconnect"},
     ]
@@ -163,9 +163,10 @@ async def test_all_bodies_together_have_so_much_room(site: Site) -> None:
     assert small.status_code == 303, "those who fill it keep nobody from signing in"
     for sending, body in begun:
         body.goes_on.set()
-        assert (await sending).status_code == 422
+        # The form is wrong, and comes too often: it was read.
+        assert (await sending).status_code in (422, 429)
     assert site.house.room.taken == 0
-    assert (await post(site.visitor(), "/user/signup", b"x=" + b"a" * 100_000)).status_code == 422
+    assert (await post(site.visitor(), "/user/login", b"x=" + b"a" * 100_000)).status_code == 422
 
 
 async def test_there_is_an_end_of_room_for_small_ones_too(site: Site) -> None:
@@ -178,6 +179,6 @@ async def test_there_is_an_end_of_room_for_small_ones_too(site: Site) -> None:
 
     await body.read(receive)  # type: ignore[arg-type]
 
-    with pytest.raises(bodies.Busy):
+    with pytest.raises(Busy):
         body.check()
     assert room.taken == ROOM_BYTES - 10
