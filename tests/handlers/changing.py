@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from app import create_app
-from db import accounts, confirmation, engine, invitation_care, last_day, links, members
+from db import accounts, confirmation, engine, invitation_care, last_day, links, members, requests
 from db.policy import COMMAND_LINE, Role
 from settings import Settings
 from tests.db import invitations_house, requests_house
@@ -165,6 +165,12 @@ async def _request(site: Site, name: str) -> Sent:
     return Sent({"request_id": await requests_house.asked(f"asking-{next(numbers)}")}, {"role": "AN"})
 
 
+async def _undone_dismissal(site: Site, name: str) -> Sent:
+    sent = await _request(site, name)
+    dismissed = await requests.dismiss(COMMAND_LINE, request_id=sent.place["request_id"])
+    return Sent(sent.place, {"dismissed_at": str(dismissed.at)})
+
+
 async def _erasure(site: Site, name: str) -> Sent:
     member_id = await _person(site)
     await members.remove(COMMAND_LINE, member_id=member_id)
@@ -251,6 +257,7 @@ SENT: Final[dict[str, Make]] = {
     "/organization/invitations/import/{upload_id}": _upload,
     "/organization/requests/{request_id}/invitation": _request,
     "/organization/requests/{request_id}/dismissal": _request,
+    "/organization/requests/{request_id}/reversal": _undone_dismissal,
     "/organization/activity/erasure": _erasure,
     "/organization/ownership": _ownership,
     "/organization/settings": _settings,

@@ -36,7 +36,7 @@ from tests.site import ON_SQLITE, PASSWORD, Site, Visitor, password_hash
 
 HOURS: Final = 3600 * 1000
 # What is written without a session: tries are counted whoever makes them.
-COUNTS: Final = {throttle._count, throttle.forgive, throttle.give_back}
+COUNTS: Final = {throttle.count_within, throttle.forgive, throttle.give_back}
 held: ContextVar["Held | None"] = ContextVar("held", default=None)
 
 
