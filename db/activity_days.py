@@ -8,8 +8,13 @@ from db.days import DAY_MS
 DAYS: Final = 30
 # What is counted, in the order of Day's fields; each is read from the index activity_by_kind alone.
 COUNTED: Final = (
-    # Whoever waited already has joined before: with `before` an invitation approves them.
-    ("a.kind = 'registered'", "a.kind = 'accepted_invitation' AND a.before = ''"),
+    # The Owner comes by setting up. Whoever waited already has joined before: with `before` an invitation
+    # approves them.
+    (
+        "a.kind = 'registered'",
+        "a.kind = 'accepted_invitation' AND a.before = ''",
+        "a.kind = 'organization_made'",
+    ),
     ("a.kind = 'role_changed' AND a.before = 'NO' AND a.after <> 'DI'",),
     ("a.kind = 'signed_in'",),
 )

@@ -182,6 +182,7 @@ async def _ask(request: AnyRequest, chosen: Filter, role: Role) -> Response[byte
         "question": question,
         "button": button,
         "back": chosen.address(),
+        "listed": len(found),
         "has_me": any(row.id == me.id for row in found),
         "has_owner": any(row.role == Role.OWNER and row.id != me.id for row in found),
         "has_already": len(others) < len(rows),

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 from playwright.async_api import Browser
 
-from db import accounts, clock, csv_list, directory, engine, links, setup, throttle, uploads
+from db import accounts, clock, csv_list, directory, engine, links, members, setup, throttle, uploads
 from db.directory import Filter
 from db.policy import COMMAND_LINE, Role
 from settings import Settings
@@ -84,6 +84,7 @@ async def founded(site: Site) -> list[Stop]:
         Stop("activity of a long name", "olga", f"{ACTIVITY}?person={site.ids['long']}"),
         Stop("activity, of whom", "olga", f"{ACTIVITY}?who=e&kind=roles"),
         Stop("activity, nothing", "olga", f"{ACTIVITY}?kind=key_rotated"),
+        Stop("erase a name", "olga", f"{ACTIVITY}/erasure?member={site.ids['gus']}"),
         Stop("activity, wrong", "olga", f"{ACTIVITY}?from=yesterday&to=tomorrow&kind=shoe", 422),
         Stop("log in, password shown", "", "/user/login", act=show_password),
         Stop("sign up, password shown", "", "/user/signup", act=show_password),
@@ -304,8 +305,10 @@ async def _people(site: Site) -> None:
         ("ben", Role.PENDING),
         ("cleo", Role.ADMINISTRATOR),
         ("dora", Role.DEACTIVATED),
+        ("gus", Role.ANNOTATOR),
     ):
         await site.person(name, role)
+    await members.remove(COMMAND_LINE, member_id=site.ids["gus"])
     await unusual.come(site)
 
 

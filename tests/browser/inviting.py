@@ -88,7 +88,7 @@ async def all_tried() -> bool:
 
 
 async def every_state(site: Site, server: Server) -> None:
-    """Queued, tried in vain, sent, refused, accepted, revoked, void, expired and asked for."""
+    """Queued, tried in vain, sent, refused, accepted, joined, revoked, void, expired and asked for."""
     await site.person("tomas", Role.ADMINISTRATOR)
     server.refuse |= {"dr.feng@museum-of-natural-histroy.example": REFUSED, "busy@fenwick.example": BUSY}
     await invite(site, "tomas", "b.oyelaran@fenwick.example", role=Role.REVIEWER)
@@ -114,6 +114,9 @@ async def every_state(site: Site, server: Server) -> None:
     await invitation_care.revoke(
         await actor(site, "olga"), invitation_ids=[await id_of("revoked@fenwick.example")]
     )
+    joined = await site.person("joined", came_by="link")
+    await invite(site, "olga", "joined@example.org")
+    await members.change_role(await actor(site, "olga"), member_id=joined, role=Role.ANNOTATOR)
     for email in ("late@fenwick.example", "asks.again@fenwick.example"):
         await expire(email)
     ((link_id,),) = await engine.rows(

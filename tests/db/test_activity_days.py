@@ -6,6 +6,7 @@ from db import activity, clock, engine
 from db.activity_days import Day, Days
 from db.days import DAY_MS
 from db.policy import Actor, Role
+from tests.site import Site
 
 
 async def happen(member_id: int, kind: str, before: str = "", after: str = "") -> None:
@@ -31,6 +32,12 @@ async def test_people_are_counted_once_a_day_by_what_happened(database: str, clo
 
     assert numbers(days[-1]) == (2, 1, 2)
     assert [numbers(day) for day in days[:-1]] == [(0, 0, 0)] * 29
+
+
+async def test_who_sets_up_has_joined(site: Site) -> None:
+    days = await Days().last()
+
+    assert numbers(days[-1]) == (1, 0, 0)
 
 
 async def test_days_are_those_of_utc_and_end_today(database: str, clock: ModuleType) -> None:

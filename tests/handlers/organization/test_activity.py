@@ -365,9 +365,9 @@ async def test_the_drawing_s_numbers_stand_in_a_table_as_well(site: Site, clock:
 
     rows = section.one("table").one("tbody").all("tr")
     assert len(rows) == 30
-    assert [cell.text for cell in rows[0].all("td")] == ["0", "1", "1"]
-    assert [figure.one("strong").text for figure in section.all("figure")] == ["0", "1", "1"]
-    assert [len(drawing.all("rect")) for drawing in section.all("svg", aria_hidden="true")] == [0, 1, 1]
+    assert [cell.text for cell in rows[0].all("td")] == ["1", "1", "1"]
+    assert [figure.one("strong").text for figure in section.all("figure")] == ["1", "1", "1"]
+    assert [len(drawing.all("rect")) for drawing in section.all("svg", aria_hidden="true")] == [1, 1, 1]
 
 
 async def test_the_page_says_how_long_the_log_is_kept(site: Site, clock: ModuleType) -> None:
@@ -550,7 +550,7 @@ async def test_days_are_those_of_the_readers_own_time_zone(site: Site, clock: Mo
     assert len(sentences(page)) == 2
     assert len(file.text.strip().splitlines()) == 3
     assert page.one("input", name="zone")["value"] == "America/New_York"
-    assert "Days are those of America/New_York" in page.one(id="search-help").text
+    assert "From and To are days of America/New_York" in page.one(id="search-help").text
 
 
 def test_a_day_on_which_clocks_change_is_as_long_as_it_is() -> None:

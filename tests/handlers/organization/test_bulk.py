@@ -97,7 +97,9 @@ async def test_all_of_a_list_leaves_out_oneself_and_the_owner(site: Site) -> Non
     asked = await ask_for_all(alma, "DI", "", htmx=True)
 
     assert named(asked) == [ada]
-    assert "You and the Owner can't be changed here" in tree(asked).one(id="everybody").text
+    said = tree(asked).one(id="everybody").text
+    assert "has 3 people, on all its pages." in said
+    assert "You and the Owner can't be changed here" in said
 
 
 @ON_SQLITE

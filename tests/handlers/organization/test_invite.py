@@ -212,7 +212,8 @@ async def test_a_link_that_has_stopped_working_says_why(site: Site, clock: Modul
     await site.person("ada", Role.ADMINISTRATOR)
     await settled(site, Wish(link_max_uses=1))
     await register(site, "bob", await site.invite_token())
-    used_up = tree(await (await site.sign_in("olga")).get(DIALOG)).one(id="invite-link-dead")
+    dialog = tree(await (await site.sign_in("olga")).get(DIALOG))
+    used_up = dialog.one(id="invite-link-dead")
     await settled(site, Wish(link_max_uses=0, link_end=End("after", days=1)))
     clock.move(2 * DAY_MS)
 
@@ -223,6 +224,7 @@ async def test_a_link_that_has_stopped_working_says_why(site: Site, clock: Modul
     assert not page.all(id="invite-link")
     assert page.one(id="invite-link-reset").one("button").text == "Reset Link"
     assert "used as often as it may be" in used_up.text
+    assert "Endedused up" in dialog.one("dl", class_="facts").text
     assert used_up.one("a")["href"] == "/organization/settings#link-title"
     assert "Its time ran out on" in expired.text
     assert expired.all("a") == [], "settings are for the Owner"
