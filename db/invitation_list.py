@@ -266,20 +266,22 @@ async def _page(shown: Filter) -> Page:
         newer=_place(placed[0]) if placed and newer else 0,
         older=_place(placed[-1]) if placed and older else 0,
         total=total,
-        offset=await _offset(shown, *placed[0]) if placed and newer else 0,
+        offset=await _offset(shown, _place(placed[0])) if placed and newer else 0,
         counts=await _counts(),
     )
 
 
-async def _offset(shown: Filter, first: Line, ended: bool) -> int:
-    """How many come before this line."""
+async def _offset(shown: Filter, place: int) -> int:
+    """How many come before this place."""
     where, args = _where(shown)
-    before = "i.id > ?" if shown.state else f"({_ALIVE} {'OR' if ended else 'AND'} i.id > ?)"
-    instants = [] if shown.state else [clock.now()]
-    found = await engine.rows(
-        f"SELECT COUNT(*) {_FROM} WHERE {where} AND {before}", *args, *instants, first.id
-    )
-    return int(found[0][0])
+    offset, ahead = 0, [abs(place)]
+    for _, group, instants in _groups(shown, True, place):
+        beyond = " AND i.id > ?" if ahead else ""
+        counted = f"SELECT COUNT(*) {_FROM} WHERE {where} AND {group}{beyond}"
+        ((number,),) = await engine.rows(counted, *args, *instants, *ahead)
+        # All of the group before that comes before it.
+        offset, ahead = offset + int(number), []
+    return offset
 
 
 def _place(placed: tuple[Line, bool]) -> int:

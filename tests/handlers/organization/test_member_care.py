@@ -154,7 +154,7 @@ async def test_what_the_panel_changes_is_changed_in_the_list_behind_it(site: Sit
     assert row["hx-swap-oob"] == "true"
     assert ("Augusta" in row.text) == (change == "name")
     assert ("until 6 Dec 2030" in row.text) == (change == "end")
-    tree(answer).one("input", id="panel-first-name")
+    assert tree(answer).one("input", id="panel-first-name")["name"] == "first_name"
 
 
 @ON_SQLITE
