@@ -253,3 +253,23 @@ async def test_a_request_held_until_its_session_has_ended_changes_nothing(
 
     assert wrong == {}
     assert mails == []
+
+
+@pytest.mark.parametrize("end", [signs_out, ends_elsewhere, expires, gets_a_new_password, is_deactivated])
+async def test_what_was_typed_is_kept_when_the_session_ends_just_before_it_is_written(
+    site: Site, clock: ModuleType, monkeypatch: pytest.MonkeyPatch, end: End
+) -> None:
+    await site.person("ada", Role.ADMINISTRATOR)
+    visitor, copied, waiting = await site.sign_in("ada"), site.visitor(), Held()
+    copied.cookies.update(visitor.cookies)
+    sent = Sent(fields={"first_name": "Zed", "last_name": "", "theme": "dark"})
+    monkeypatch.setattr(engine, "write", partial(write_when_let_go, engine.write))
+    asking = asyncio.create_task(before_its_transaction(waiting, visitor, sent, "/user/account", False))
+    await waiting.waits.wait()
+
+    await end(site, "ada", copied)
+    waiting.goes_on.set()
+
+    is_ordinary = end in (signs_out, ends_elsewhere, expires)
+    assert ("draft%3D" in (await asking).headers["location"]) is is_ordinary
+    assert len(await engine.rows("SELECT 1 FROM draft")) == is_ordinary
