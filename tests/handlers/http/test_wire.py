@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import uvicorn
 
+from handlers.http import bodies
 from tests.site import ON_SQLITE, Site
 
 pytestmark = ON_SQLITE
@@ -93,6 +94,17 @@ async def test_a_body_of_two_lengths_smuggles_no_second_request(port: int, lengt
 
     assert heard.count("HTTP/1.1 ") == 1
     assert heard.startswith("HTTP/1.1 400 ")
+
+
+async def test_a_body_that_stops_coming_is_answered_and_its_connection_closed(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "PATIENCE_SECONDS", 0.2)
+
+    heard = await talk(port, b"POST /user/login HTTP/1.1\r\nContent-Length: 2000\r\n" + HEAD + b"\r\nemail=")
+
+    assert heard.startswith("HTTP/1.1 408 ")
+    assert "That took too long" in heard
 
 
 async def test_who_hangs_up_in_the_middle_is_no_fault_of_ours(
