@@ -31,6 +31,7 @@ ROUNDS: Final = 5
 CONNECTIONS: Final = 120
 CHARACTERS: Final = 72
 SECONDS: Final = 10
+ALONE_SECONDS: Final = 3
 PAUSE_SECONDS: Final = 0.005
 SIGNS: Final = string.ascii_letters + string.digits + string.punctuation
 SAME_ORIGIN: Final = {"Sec-Fetch-Site": "same-origin"}
@@ -39,7 +40,7 @@ FORGET: Final = "DELETE FROM throttle"
 
 
 async def run(options: argparse.Namespace) -> None:
-    """Prints two lines for each database."""
+    """Prints three lines for each database; the first tells how busy the machine is without us."""
     with tempfile.TemporaryDirectory(prefix="gatehouse-bench-") as folder:
         await _report("sqlite", f"sqlite:///{folder}/bench.db", options.members)
         try:
@@ -55,6 +56,7 @@ async def _report(name: str, url: str, number: int) -> None:
     try:
         await engine.write(_add_people, await passwords.hash_of(server.PASSWORD))
         with server.served(url):
+            await _report_alone(name)
             await _report_burst(name)
             await engine.write(engine.execute, FORGET)
             await _report_changes(name)
@@ -92,6 +94,23 @@ async def _timed(waits: list[float], ask: Callable[[], Awaitable[object]], done:
         await ask()
         waits.append((time.perf_counter() - began) * 1000)
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _report_alone(name: str) -> None:
+    """The same page and the same sign-in while nobody else asks for anything."""
+    pages: list[float] = []
+    sign_ins: list[float] = []
+    async with _browser() as olga, _browser() as ada:
+        await _sign_in(olga, "olga")
+        asked: list[tuple[list[float], Callable[[], Awaitable[object]]]] = [
+            (pages, lambda: olga.get("/user/account")),
+            (sign_ins, lambda: _sign_in(ada, "person1")),
+        ]
+        for waits, ask in asked:
+            done = asyncio.Event()
+            asyncio.get_running_loop().call_later(ALONE_SECONDS, done.set)
+            await _timed(waits, ask, done)
+    say(f"# {name}: nobody else: pages {_figures(pages)}; sign-ins {_figures(sign_ins)}")
 
 
 async def _report_burst(name: str) -> None:

@@ -122,9 +122,13 @@ async def crowded(site: Site) -> list[Stop]:
     """A list of more than one page."""
     for number in range(51):
         await site.person(f"person{number}", Role.ANNOTATOR if number % 3 else Role.PENDING)
+    for _ in range(30):
+        await site.sign_in("olga")
     older = (await directory.page(Filter())).older
     return [
         Stop("members, many", "olga", MEMBERS),
+        Stop("account, many sessions", "olga", "/user/account"),
+        Stop("member with many sessions", "olga", f"{MEMBERS}/{site.ids['olga']}"),
         Stop("members, the last of many", "olga", f"{MEMBERS}?after={older}"),
     ]
 
