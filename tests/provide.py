@@ -1,4 +1,4 @@
-"""Fetches what the tests need beside Python packages: a PostgreSQL server, a Chromium, nginx and Caddy.
+"""Fetches what the tests need beside Python packages: PostgreSQL, a Chromium, nginx, Caddy and fail2ban.
 
 `python -m tests.provide` runs once before the tests, so that their processes don't fetch side by side.
 It ends with 1 and one line that says how to get what is missing.
@@ -41,7 +41,7 @@ PACKAGE_MANAGERS = {
 }
 
 # The package that brings each of these programs, by apt.
-PROXIES = {"nginx": "nginx-light", "caddy": "caddy"}
+PROGRAMS = {"nginx": "nginx-light", "caddy": "caddy", "fail2ban-regex": "fail2ban"}
 
 BROWSER_START_SECONDS = 60
 CONNECT_SECONDS = 5
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
             return 0
         print(f"PostgreSQL for the tests: {check_postgres()}")
         print(f"Browser for the tests: {browser()}")
-        print(f"Proxies for the tests: {', '.join(program(name) for name in PROXIES)}")
+        print(f"Programs for the tests: {', '.join(program(name) for name in PROGRAMS)}")
     except Missing as missing:
         print(missing, file=sys.stderr)
         return 1
@@ -110,20 +110,20 @@ async def full_server() -> str:
 
 
 def program(name: str) -> str:
-    """The full path of nginx or Caddy, installed by apt if it is missing and we are root. Raises Missing."""
+    """The full path of one of PROGRAMS, installed by apt if it is missing and we are root. Raises Missing."""
     if not _installed_program(name) and os.geteuid() == 0 and shutil.which("apt-get"):
         print(f"Installing {name} with apt-get", flush=True)
         _succeeds(["apt-get", "update", "--quiet"])
-        _succeeds(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", PROXIES[name]])
+        _succeeds(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", PROGRAMS[name]])
     if found := _installed_program(name):
         return found
     raise Missing(
-        f"{name} is missing: install it (Debian: apt install {PROXIES[name]}; macOS: brew install {name})."
+        f"{name} is missing: install it (Debian: apt install {PROGRAMS[name]}; macOS: brew install {name})."
     )
 
 
 def _installed_program(name: str) -> str | None:
-    # Debian keeps nginx where only root looks.
+    # Debian keeps some where only root looks.
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
 
 
