@@ -42,6 +42,8 @@ PACKAGE_MANAGERS = {
 
 # The package that brings each of these programs, by apt.
 PROGRAMS = {"nginx": "nginx-light", "caddy": "caddy", "fail2ban-regex": "fail2ban"}
+if sys.platform == "linux":
+    PROGRAMS["systemd-analyze"] = "systemd"
 
 BROWSER_START_SECONDS = 60
 CONNECT_SECONDS = 5
