@@ -1,6 +1,8 @@
 """Reads `.env`: a line for each setting, as shells, systemd and Docker read such files."""
 
+import os
 import re
+import stat
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +12,8 @@ from environment.names import PREFIX
 
 # Written by editors on Windows in front of a file; each names the encoding of what follows.
 MARKS: Final = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+# What those may who are neither its owner nor of its group.
+OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
 LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)", re.DOTALL)
 # What a word processor makes of straight quotation marks means the same.
 QUOTES: Final = {"'": "'", '"': '"', "“": "”", "„": "“", "‘": "’"}
@@ -48,6 +52,15 @@ def read(path: Path, secrets: Collection[str] = ()) -> Written:
             )
         lines[name] = number
         written.values[name] = value
+    # DATABASE_URL, PASSWORD and their like, with or without the prefix.
+    kept = sorted(
+        name for name, value in written.values.items() if value and name.removeprefix(PREFIX) in secrets
+    )
+    if kept and os.name == "posix" and path.stat().st_mode & OTHERS:
+        written.warnings.append(
+            f"Everybody on this machine may read or write {path.name}, where {kept[0]} stands: "
+            f"chmod o= {path.name} takes that right away."
+        )
     return written
 
 

@@ -1,6 +1,8 @@
 """`.env`: every way in which such files are written is read as it is meant, or refused by its line."""
 
 import codecs
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,12 @@ TEXT = "APP_NAME=Lübeck\nINVITATION_DAYS=30\n"
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / ".env"
+def file(tmp_path: Path) -> Iterator[Path]:
+    """Where one is to be, which nobody else may read."""
+    made = tmp_path / ".env"
+    before = os.umask(0o077)
+    yield made
+    os.umask(before)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +166,32 @@ def test_a_secret_that_can_be_read_in_one_way_needs_no_warning(file: Path, line:
     file.write_text(line)
 
     assert read(file, secrets=frozenset({"KEY"})) == Written({line.partition("=")[0]: value}, [])
+
+
+@pytest.mark.parametrize(
+    ("mode", "line", "warned"),
+    [
+        (0o644, "KEY=secret", True),
+        (0o606, "LABEL_STUDIO_KEY=secret", True),
+        (0o602, "KEY=secret", True),
+        (0o640, "KEY=secret", False),
+        (0o600, "KEY=secret", False),
+        (0o644, "KEY=", False),
+        (0o644, "OTHER=value", False),
+    ],
+)
+def test_a_secret_that_everybody_may_read_is_warned_about(
+    file: Path, mode: int, line: str, warned: bool
+) -> None:
+    file.write_text(line)
+    file.chmod(mode)
+
+    warnings = read(file, secrets=frozenset({"KEY"})).warnings
+
+    assert [
+        warning.startswith("Everybody on this machine may read or write .env") for warning in warnings
+    ] == ([True] if warned else [])
+    assert "secret:" not in "".join(warnings)
 
 
 def test_a_folder_of_that_name_is_refused(file: Path) -> None:

@@ -489,6 +489,7 @@ def test_a_password_with_a_hash_sign_in_the_file_is_used_whole(tmp_path: Path) -
         "EMAIL_HOST_USER=ada@example.org\nEMAIL_HOST_PASSWORD=pass #word\n"
     )
 
+    dotenv.chmod(0o600)
     settings = read({}, dotenv)
 
     assert settings.mail is not None
