@@ -17,11 +17,12 @@ PLAIN_HOST = "members.test"
 ARGUMENTS = [f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 # Long, since it costs nothing where all is well: the machine may be busy.
 PATIENCE_MS = 20_000
-# What the browser itself notes: of an answer that a test has asked for, and of a header that it heeds only
-# where nobody can have changed it on the way.
+# What the browser itself notes: of an answer that a test has asked for, of a header that it heeds only where
+# nobody can have changed it on the way, and that it has emptied its cache at logout.
 EXPECTED = re.compile(
     r"Failed to load resource: the server responded with a status of 4\d\d"
     r"|The Cross-Origin-Opener-Policy header has been ignored, because the URL's origin was untrustworthy"
+    r"|Clear-Site-Data header on '[^']*/user/logout': Cleared data types: \"cache\"\."
 )
 
 
