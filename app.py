@@ -40,9 +40,10 @@ from db import (
 from db.sessions import Ages
 from db.throttle import Throttle
 from handlers import ROUTES, styleguide
-from handlers.http import access, errors, rendering, server
+from handlers.http import access, caches, errors, rendering, server
 from handlers.http.defences import Defences
 from handlers.http.house import House
+from handlers.http.limits import LIMITS, Limits
 from handlers.http.static import StaticFiles
 from links import Signer
 from settings import CHECKOUT, Settings
@@ -78,11 +79,11 @@ def create_app(settings: Settings) -> Litestar:
         logging_config=None,
     )
     # Outside the framework, so that 404 and 405 are covered too.
-    app.asgi_handler = Defences(app.asgi_handler, house)
+    app.asgi_handler = caches.kept_empty(app, Defences(app.asgi_handler, house))
     return app
 
 
-def serve(prepare: Prepare, *, host: str, port: int, workers: int) -> None:
+def serve(prepare: Prepare, *, host: str, port: int, workers: int, limits: Limits = LIMITS) -> None:
     """Serves until SIGTERM or SIGINT.
 
     prepare: is told the port; chooses, starts and migrates the database, and returns the settings with the
@@ -92,14 +93,16 @@ def serve(prepare: Prepare, *, host: str, port: int, workers: int) -> None:
         ready = partial(prepare, listening.getsockname()[1])
         if workers > 1:
             asyncio.run(_stop_after(ready))
-            server.serve_by_workers("app:worker_app", listening, workers)
+            server.serve_by_workers("app:worker_app", listening, workers, limits)
             return
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_stop_after(partial(_serve_alone, ready, listening)))
+            runner.run(_stop_after(partial(_serve_alone, ready, listening, limits)))
 
 
-async def _serve_alone(ready: Callable[[], Coroutine[Any, Any, Settings]], listening: socket) -> None:
-    await server.serve(create_app(await ready()), listening)
+async def _serve_alone(
+    ready: Callable[[], Coroutine[Any, Any, Settings]], listening: socket, limits: Limits
+) -> None:
+    await server.serve(create_app(await ready()), listening, limits)
 
 
 async def _stop_after(work: Callable[[], Coroutine[Any, Any, object]]) -> None:

@@ -35,6 +35,13 @@ WRONG_ADDRESS: Final[Mapping[str, str]] = {
     "other-address": "Nothing was changed: your browser says {said}, but this server calls itself {own}. "
     "Tell the person who runs this server.",
 }
+# Said by the server itself, before it is known which page was asked for.
+UNREADABLE: Final = "That request can't be read."
+TWO_HOSTS: Final = "That request names two hosts."
+ADDRESS_TOO_LONG: Final = "That address is longer than this server takes."
+HEADERS_TOO_LARGE: Final = "The headers are larger than this server takes."
+TOO_SLOW: Final = "That took too long to arrive."
+FULL: Final = "The server has too many visitors. Try again in a moment."
 FORMS_ONLY: Final = "This address takes forms only."
 TOO_LARGE: Final = "That is more than this address takes."
 

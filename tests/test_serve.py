@@ -306,11 +306,14 @@ def test_several_workers_serve_and_stop_together(checkout: Checkout) -> None:
     with checkout.serve("--workers", "2", **OWNER) as server:
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: httpx.get(f"{server.base}/health").status_code, range(40)))
+        large = {"Cookie": "a" * 100_000}
+        refused = [httpx.get(f"{server.base}/health", headers=large).status_code for _ in range(4)]
         began = time.monotonic()
         code = server.stop()
         seconds = time.monotonic() - began
 
     assert answers == [200] * 40
+    assert refused == [431] * 4
     assert code == 0
     assert seconds < SOON_SECONDS
     assert len(server.lines) == 1

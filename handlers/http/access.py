@@ -89,7 +89,7 @@ async def identify(connection: AnyConnection) -> Current | None:
         house: House = connection.app.state.house
         if not await house.is_set_up():
             raise NotSetUp
-        token = connection.cookies.get(cookie_name(house, connection.scope, SESSION_COOKIE), "")
+        token = cookie_in(connection, house, SESSION_COOKIE)
         current = await sessions.current(token, house.ages, house.presence) if token else None
         # A session of somebody deactivated has ended with it; this holds even if one were left.
         if current is not None and not policy.may_sign_in(current.role):
@@ -276,6 +276,22 @@ def cookie_name(house: House, scope: Scope, name: str) -> str:
     return f"__Host-{name}" if house.is_secure(scope) else name
 
 
+def cookie_in(connection: AnyConnection, house: House, name: str) -> str:
+    """The value of a cookie of ours, "" without one."""
+    return _value_of(connection.scope, cookie_name(house, connection.scope, name))
+
+
+def _value_of(scope: Scope, name: str) -> str:
+    """In the header as it came, which nothing keeps; of several the last."""
+    sought, found = name.encode(), b""
+    for header, line in scope["headers"]:
+        for pair in line.split(b";") if header == b"cookie" else ():
+            key, _, value = pair.strip().partition(b"=")
+            if key == sought:
+                found = value
+    return found.decode("latin-1")
+
+
 def cookie(request: AnyRequest, name: str, value: str, max_age: int | None) -> Cookie:
     """max_age: in seconds, None for as long as the browser is open, 0 takes the cookie away."""
     house = house_of(request)
@@ -302,14 +318,14 @@ def no_session_cookie(request: AnyRequest) -> Cookie:
 
 def no_plain_cookie(request: AnyRequest) -> list[Cookie]:
     """Takes a session's cookie away that an address over http has left in a browser now on https."""
-    if not house_of(request).is_secure(request.scope) or SESSION_COOKIE not in request.cookies:
+    if not house_of(request).is_secure(request.scope) or not _value_of(request.scope, SESSION_COOKIE):
         return []
     return [replace(cookie(request, SESSION_COOKIE, "", 0), key=SESSION_COOKIE)]
 
 
 def device_of(request: AnyRequest, house: House) -> Device | None:
     """The device cookie of this browser when it is genuine. Whose it is, the caller compares."""
-    value = request.cookies.get(cookie_name(house, request.scope, DEVICE_COOKIE), "")
+    value = cookie_in(request, house, DEVICE_COOKIE)
     return house.signer.device(value, clock.now() // 1000) if value else None
 
 

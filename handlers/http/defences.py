@@ -29,6 +29,7 @@ POLICY: Final = (
 )
 PERMISSIONS: Final = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 HSTS_SECONDS: Final = 365 * 24 * 3600
+MAX_QUERY_BYTES: Final = 8_192
 
 # Also as amp;token= and token%3D, which is how links come out of some programs.
 _SECRET: Final = re.compile(rb"(?:^|[&;])(?:token|code)(?:=|%3D)", re.IGNORECASE)
@@ -47,16 +48,16 @@ class Defences:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             return
-        headers: Headers = {}
-        for raw_name, raw_value in scope["headers"]:
-            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            # A header sent twice means the same as one with both values (RFC 9110, 5.3).
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        unfit = _unfit(scope)
+        headers = _headers(scope)
         scheme = self._proxies.look_through(scope, headers)
         self._strip_root(scope)
-        answer = _Answer(send, self._headers(scope))
+        secret = _SECRET.search(scope["query_string"]) is not None
+        answer = _Answer(send, headers_of_every_answer(https=self._house.https, secret=secret))
         try:
-            if mismatch := self._mismatch(scope, headers, scheme):
+            if unfit:
+                await _plain(answer, *unfit)
+            elif mismatch := self._mismatch(scope, headers, scheme):
                 await self._refuse(scope, receive, answer, mismatch)
             else:
                 await self._let_in(scope, receive, answer, headers)
@@ -126,22 +127,39 @@ class Defences:
         response = errors.wrong_address(request, mismatch)
         await response.to_asgi_response(app=None, request=request)(scope, receive, send)
 
-    def _headers(self, scope: HTTPScope) -> Headers:
-        """The headers of every answer; files say themselves how long they may be kept."""
-        secret = _SECRET.search(scope["query_string"])
-        headers = {
-            "Content-Security-Policy": POLICY,
-            "X-Content-Type-Options": "nosniff",
-            # With no-referrer browsers post `Origin: null`, and over plain http nothing else tells our forms.
-            "Referrer-Policy": "strict-origin" if secret else "same-origin",
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Permissions-Policy": PERMISSIONS,
-            "Cache-Control": "no-store",
-            "Vary": "HX-Request, Accept-Encoding",
-        }
-        if self._house.https:
-            headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}"
-        return headers
+
+def headers_of_every_answer(*, https: bool, secret: bool = False) -> Headers:
+    """secret: whether the address holds one. Files say themselves how long they may be kept."""
+    headers = {
+        "Content-Security-Policy": POLICY,
+        "X-Content-Type-Options": "nosniff",
+        # With no-referrer browsers post `Origin: null`, and over plain http nothing else tells our forms.
+        "Referrer-Policy": "strict-origin" if secret else "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": PERMISSIONS,
+        "Cache-Control": "no-store",
+        "Vary": "HX-Request, Accept-Encoding",
+    }
+    if https:
+        headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}"
+    return headers
+
+
+def _headers(scope: HTTPScope) -> Headers:
+    """A header sent twice means the same as one with both values (RFC 9110, 5.3)."""
+    values: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        values.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return {name: ", ".join(several) for name, several in values.items()}
+
+
+def _unfit(scope: HTTPScope) -> tuple[int, str] | None:
+    """The status and sentence for a request that no page should see."""
+    if sum(name.lower() == b"host" for name, _ in scope["headers"]) > 1:
+        return 400, refusals.TWO_HOSTS
+    if len(scope["query_string"]) > MAX_QUERY_BYTES:
+        return 414, refusals.ADDRESS_TOO_LONG
+    return None
 
 
 class _Answer:
@@ -197,10 +215,7 @@ def _without_body(send: Send) -> Send:
 
 
 async def _plain(send: Send, status: int, text: str, headers: Headers | None = None) -> None:
-    """A short answer for those who aren't people in front of one of our pages.
-
-    The connection stays open: closed over a body that still comes, it would be reset and the answer lost.
-    """
+    """A short answer for those who aren't people in front of one of our pages."""
     body = f"{text}\n".encode()
     all_headers = {
         "Content-Type": "text/plain; charset=utf-8",

@@ -15,7 +15,7 @@ from db import drafts, engine
 from db.house_rules import NOTED
 from db.policy import Busy, Invalid, SignInFirst
 from db.sessions import Current
-from handlers.http.access import SESSION_COOKIE, actor_of, cookie_name
+from handlers.http.access import SESSION_COOKIE, actor_of, cookie_in
 from handlers.http.forms import Form, read_fields
 from handlers.http.house import AnyRequest, house_of
 
@@ -51,7 +51,7 @@ async def kept(request: AnyRequest) -> str | None:
     """Keeps what was posted, if its session has ended lately; the address that shows it again, else None."""
     shown_by = SHOWN_BY.get(request.scope["path"]) if request.method == "POST" else None
     house = house_of(request)
-    token = request.cookies.get(cookie_name(house, request.scope, SESSION_COOKIE), "")
+    token = cookie_in(request, house, SESSION_COOKIE)
     if not shown_by or not token:
         return None
     address, names = shown_by

@@ -252,7 +252,7 @@ def no_notice_cookie(request: AnyRequest) -> Cookie:
 
 def _notice(request: AnyRequest) -> tuple[str | None, Undo | None]:
     house = house_of(request)
-    value = request.cookies.get(access.cookie_name(house, request.scope, NOTICE_COOKIE), "")
+    value = access.cookie_in(request, house, NOTICE_COOKIE)
     text = house.signer.unseal(_for_reader(request), value) if value else None
     at, sentence, undo = json.loads(text) if text else (0, None, None)
     if not 0 <= clock.now() - at <= NOTICE_SECONDS * 1000:

@@ -3,8 +3,13 @@
 import errno
 import logging
 import os
+import resource
 import signal
+import sys
 import time
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from multiprocessing import parent_process
 from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, getaddrinfo, socket
 from threading import Thread
@@ -13,9 +18,14 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.supervisors.multiprocess import Multiprocess
 
+from handlers.http.connections import Connection
+from handlers.http.limits import Limits
+
 # What is under way when the server is told to stop may go on for so long.
 GRACE_SECONDS: Final = 10
 BACKLOG: Final = 2048
+# File descriptors that aren't for connections: the database, mail, files, and what is just being closed.
+OTHER_DESCRIPTORS: Final = 128
 # Ports below 1024 are for those with the right to them; this one is Gatehouse's own.
 FIRST_FREE_PORT: Final = 8080
 IN_USE: Final = "Port {} is in use. Try make run PORT={}."
@@ -77,29 +87,31 @@ def _next_free(where: tuple[Any, ...], first: int) -> int:
     return FIRST_FREE_PORT
 
 
-async def serve(application: Any, listening: socket) -> None:
+async def serve(application: Any, listening: socket, limits: Limits) -> None:
     """Serves in this process until SIGTERM or SIGINT. Raises SystemExit if the application doesn't start."""
     log_to_stderr()
-    server = uvicorn.Server(_config(application))
+    server = uvicorn.Server(configured(application, limits))
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal again when it has stopped, which would end us with another exit code.
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     await server.serve([listening])
 
 
-def serve_by_workers(factory: str, listening: socket, workers: int) -> None:
+def serve_by_workers(factory: str, listening: socket, workers: int, limits: Limits) -> None:
     """The same by processes of their own. factory: "module:function" that makes the application in each."""
     log_to_stderr()
-    Multiprocess(_config(factory, workers), [listening]).run()
+    Multiprocess(configured(factory, limits, workers), [listening]).run()
 
 
-def _config(application: Any, workers: int = 1) -> uvicorn.Config:
+def configured(application: Any, limits: Limits, workers: int = 1) -> uvicorn.Config:
+    """uvicorn as we use it. Raises this process's limit of file descriptors, which workers inherit."""
+    limits = replace(limits, connections=min(limits.connections, room_for_connections()))
     return uvicorn.Config(
         application,
         factory=isinstance(application, str),
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=partial(Connection, limits=limits),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=None,
@@ -109,6 +121,18 @@ def _config(application: Any, workers: int = 1) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+
+
+def room_for_connections() -> int:
+    """How many connections a process may have, once it has all file descriptors that it may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Some systems call the hard limit infinite and take no such number.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    if soft == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(soft - OTHER_DESCRIPTORS, soft // 2)
 
 
 def end_with_the_parent() -> None:

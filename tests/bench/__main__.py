@@ -13,7 +13,9 @@ from typing import Final
 
 BENCHES: Final = {
     "activity": "the activity page at a million events, on both databases",
+    "crowd": "how long others wait while connections stand idle, crawl, flood and never listen",
     "directory": "pages, searches and exports of the list of members, on both databases",
+    "hostile": "memory of the server before and after 10,000 hostile requests",
     "mail": "500 invitations while the mail server hangs, and 1,000 mails over three processes",
     "passwords": "fifty sign-ins at once, and one member's new passwords over 120 connections",
     "roles": "fifty roles given at the same instant, ten times, on both databases",

@@ -63,7 +63,7 @@ def _measure(url: str, members: int) -> None:
     starts.sort()
     say(f"start to first answered request         {starts[0]:.2f} s best, {starts[ROUNDS // 2]:.2f} s median")
     with served(url) as (pid, _), closing(http.client.HTTPConnection("127.0.0.1", PORT)) as browser:
-        say(f"resident memory at rest                 {_memory(pid):.0f} MB")
+        say(f"resident memory at rest                 {memory(pid):.0f} MB")
         cookie = sign_in(browser)
         page, file = "/organization/members", _large_file(browser)
         ratios = []
@@ -79,7 +79,7 @@ def _measure(url: str, members: int) -> None:
         say(f"page as a multiple of the file          {dynamic / static:.1f}, per byte {ratio:.1f}")
         for _ in range(MANY):
             _get(browser, page, cookie)
-        say(f"resident memory after {MANY:,} requests   {_memory(pid):.0f} MB")
+        say(f"resident memory after {MANY:,} requests   {memory(pid):.0f} MB")
     names, size = packages.runtime(), packages.installed_bytes()
     say(f"runtime packages                        {len(names)}, {size / 1e6:.0f} MB")
 
@@ -149,7 +149,7 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def _memory(pid: int) -> float:
+def memory(pid: int) -> float:
     """Resident memory in MB (10^6 bytes)."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -9,6 +9,8 @@ import pytest
 import uvicorn
 
 from handlers.http import bodies
+from handlers.http.limits import LIMITS
+from handlers.http.server import configured
 from tests.site import ON_SQLITE, Site
 
 pytestmark = ON_SQLITE
@@ -21,15 +23,9 @@ async def port(site: Site) -> AsyncIterator[int]:
     """The port on which the site is served as `gatehouse serve` does it."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            site.app,
-            lifespan="off",
-            proxy_headers=False,
-            access_log=False,
-            server_header=False,
-            log_config=None,
-            timeout_graceful_shutdown=1,
-        )
+        config = configured(site.app, LIMITS)
+        # The site is open already.
+        config.lifespan = "off"
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve([listening]))
         while not server.started:  # noqa: ASYNC110 - the server has no event to wait for
@@ -67,7 +63,8 @@ async def test_a_body_without_a_length_is_refused_while_it_comes(port: int) -> N
     heard = await talk(port, begun + piece * 20 + b"0\r\n\r\n" + LAST)
 
     assert heard.startswith("HTTP/1.1 413 ")
-    assert heard.endswith('{"status":"ok"}'), "the rest of it is thrown away, and the connection goes on"
+    assert "connection: close" in heard, "the rest of it is thrown away, and what comes behind it"
+    assert heard.count("HTTP/1.1 ") == 1
 
 
 async def test_a_body_too_long_by_its_own_account_is_refused_at_once(port: int) -> None:
@@ -76,7 +73,7 @@ async def test_a_body_too_long_by_its_own_account_is_refused_at_once(port: int) 
     heard = await talk(port, begun + b"a" * 3_000_000 + LAST)
 
     assert heard.startswith("HTTP/1.1 413 ")
-    assert heard.endswith('{"status":"ok"}')
+    assert "connection: close" in heard
 
 
 @pytest.mark.parametrize(
@@ -138,7 +135,7 @@ async def test_who_hangs_up_in_the_middle_is_no_fault_of_ours(
         (b"GET /user/login", b"User-Agent: \xff\xfe\r\nAccept-Encoding: \xff", "200"),
         (b"GET /user/account", b"HX-Request: true\r\nHX-Current-URL: http://[", "401"),
         (b"POST /user/login", b"Origin: http://\xff", "403"),
-        (b"GET /" + b"a" * 50_000, b"", "404"),
+        (b"GET /" + b"a" * 30_000, b"", "404"),
     ],
 )
 async def test_no_strange_request_breaks_anything(port: int, line: bytes, header: bytes, status: str) -> None:

@@ -1,0 +1,296 @@
+"""One connection: how much it may send, and how long it may take, before any of it is a request.
+
+uvicorn's protocol gives the parser whatever comes, for as long as it comes. Here only a whole header is given
+to it, one request at a time; everything that waits for the other side has an end.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any, Final, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from handlers.http.defences import MAX_QUERY_BYTES
+from handlers.http.house import House
+from handlers.http.limits import LINES, Limits, answer
+
+_END_OF_HEADER: Final = re.compile(rb"\r?\n\r?\n")
+# A piece of a body for the parser: after each it is asked whether chunks are worth their frames.
+_PIECE: Final = 16_384
+# Of requests that wait for an answer to the one before; above it somebody sends without listening.
+_MOST_HELD: Final = 1_000_000
+
+
+class _Awaited(Enum):
+    HEADER = auto()
+    BODY = auto()
+    ANSWER = auto()
+
+
+class _Door:
+    """The transport as uvicorn sees it: where it would close, the connection decides how."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self._transport = transport
+        self.close = close
+        self.shut = False
+        self.write = transport.write
+
+    def is_closing(self) -> bool:
+        return self.shut or self._transport.is_closing()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class Connection(HttpToolsProtocol):
+    """For uvicorn's `http`, with its limits: `partial(Connection, limits=…)`. The application is ours."""
+
+    def __init__(self, *arguments: Any, limits: Limits, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._limits = limits
+        self._awaited = _Awaited.HEADER
+        # Came, and isn't the parser's turn yet.
+        self._held = bytearray()
+        self._searched = 0
+        self._header_began = self._header_given = False
+        self._keep_alive = True
+        # What is left of a body that told its length; None for one that ends by itself.
+        self._body_left: int | None = None
+        self._body_since = 0.0
+        # Bytes of it as they came, and without the frames of chunks.
+        self._body_fed = self._body_came = 0
+        # Whether what comes is thrown away, and how many bytes were after the last answer.
+        self._is_deaf = False
+        self._rest = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    # What the event loop calls
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._plain = transport
+        self._door = _Door(transport, self._close)
+        super().connection_made(cast(asyncio.Transport, self._door))
+        self._within(self._limits.idle_seconds, self._hang_up)
+        if len(self.connections) > self._limits.connections:
+            self._refuse(503)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._door.shut = True
+        for timer in (self._timer, self._write_timer):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_deaf:
+            self._held += data
+            self._go_on()
+        elif self._door.shut:
+            self._rest += len(data)
+            if self._rest > self._limits.rest_bytes:
+                self._hang_up()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(self._limits.answer_seconds, self._plain.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+
+    def shutdown(self) -> None:
+        self._keep_alive = False
+        if self._is_under_way():
+            self.cycle.keep_alive = False
+        else:
+            self._hang_up()
+
+    # What came goes to the parser
+
+    def _go_on(self) -> None:
+        """Gives the parser a header, or what there is of a body; the next request waits for the answer."""
+        while self._held and not self._is_deaf and not self._plain.is_closing():
+            if self._awaited is _Awaited.ANSWER:
+                self.flow.pause_reading()
+                if len(self._held) > _MOST_HELD:
+                    self._plain.abort()
+                return
+            piece = self._header() if self._awaited is _Awaited.HEADER else self._body()
+            if not piece:
+                return
+            self._feed(piece)
+
+    def _take(self, size: int) -> bytes:
+        piece = bytes(self._held[:size])
+        del self._held[: len(piece)]
+        return piece
+
+    def _header(self) -> bytes:
+        """The whole header of a request, b"" until it has come."""
+        if not self._header_began:
+            self._header_began = True
+            self._within(self._limits.header_seconds, lambda: self._refuse(408))
+        if self._held[0] in b"\r\n":
+            # Empty lines before a request are allowed (RFC 9112, 2.2).
+            self._held = self._held.lstrip(b"\r\n")
+            self._searched = 0
+        found = _END_OF_HEADER.search(self._held, max(0, self._searched - 3))
+        self._searched = len(self._held)
+        size = found.end() if found else self._searched
+        if size > self._limits.header_bytes:
+            line = self._held[:size].partition(b"\n")[0]
+            is_line = len(line) > self._limits.header_bytes or len(line.partition(b"?")[2]) > MAX_QUERY_BYTES
+            self._refuse(414 if is_line else 431)
+        elif self._held and not self._held[:1].isalpha():
+            self._refuse(400)
+        elif found:
+            self._header_given = True
+            return self._take(size)
+        return b""
+
+    def _body(self) -> bytes:
+        piece = self._take(_PIECE if self._body_left is None else min(_PIECE, self._body_left))
+        self._body_fed += len(piece)
+        if self._body_left is not None:
+            self._body_left -= len(piece)
+        return piece
+
+    def _feed(self, piece: bytes) -> None:
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            # We speak nothing else, and what follows isn't HTTP.
+            self._hear_no_more()
+        except httptools.HttpParserError:
+            self._misunderstood()
+        else:
+            is_frames = self._body_fed >= _PIECE and self._body_came < self._body_fed // 2
+            # Not HTTP/1, and the parser waits for more; or chunks of a byte or two, which cost it a lot.
+            if self._header_began or (self._awaited is _Awaited.BODY and is_frames):
+                self._misunderstood()
+
+    def _misunderstood(self) -> None:
+        if self._awaited is _Awaited.ANSWER:
+            # The request was fine, and gets its answer; what came behind it gets none.
+            self._hear_no_more()
+        else:
+            self._refuse(400)
+
+    def _hear_no_more(self) -> None:
+        self.cycle.keep_alive = False
+        self._is_deaf = True
+        self._held.clear()
+
+    # What the parser calls
+
+    def on_message_begin(self) -> None:
+        if not self._header_given:
+            # Behind a body that ended by itself, in one piece with it: not looked at, how large it is.
+            raise ValueError("the next request came too early")
+        self._header_given = False
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._header_began = False
+        self._searched = 0
+        self._awaited = _Awaited.BODY
+        # As long as the body isn't complete, an answer ends the connection, and says so.
+        self._keep_alive = self.cycle.keep_alive
+        self.cycle.keep_alive = False
+        lengths = [int(value) for name, value in self.headers if name == b"content-length"]
+        self._body_left = lengths[0] if lengths else None
+        self._body_since, self._body_fed, self._body_came = self.loop.time(), 0, 0
+        self._within(self._limits.body_seconds, self._weigh_body)
+
+    def on_body(self, body: bytes) -> None:
+        self._body_came += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._stop_waiting()
+        self._awaited = _Awaited.ANSWER
+        if not self.cycle.response_started:
+            self.cycle.keep_alive = self._keep_alive
+
+    def _weigh_body(self) -> None:
+        """Time is up, but for what has come: a body that keeps the least rate goes on."""
+        now = self.loop.time()
+        if self.flow.read_paused:
+            # We let it wait.
+            self._body_since = now
+        allowed = self._limits.body_seconds + self._body_came / self._limits.body_rate
+        if self._body_since + allowed > now:
+            self._within(self._body_since + allowed - now, self._weigh_body)
+        else:
+            self._refuse(408)
+
+    # Ends
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self._door.is_closing():
+            return
+        self._awaited = _Awaited.HEADER
+        self.flow.resume_reading()
+        self._within(self._limits.idle_seconds, self._hang_up)
+        if self._held:
+            self.loop.call_soon(self._go_on)
+
+    def _close(self) -> None:
+        """In place of uvicorn's end: after an answer, or when the application broke in the middle of one."""
+        if self._door.shut:
+            return
+        if self._awaited is _Awaited.BODY or self._is_deaf:
+            self._read_the_rest()
+        else:
+            self._hang_up()
+
+    def _read_the_rest(self) -> None:
+        """Says that nothing more comes from here, and waits for the same from there (RFC 9112, 9.6)."""
+        self._door.shut = self._is_deaf = True
+        self._held.clear()
+        self._within(self._limits.rest_seconds, self._hang_up)
+        self._plain.write_eof()
+        self.flow.resume_reading()
+
+    def _hang_up(self) -> None:
+        """Closes; what was said and not yet taken has a while to be."""
+        self._within(self._limits.answer_seconds, self._plain.abort)
+        self._door.shut = True
+        self._plain.close()
+
+    def _refuse(self, status: int) -> None:
+        """An answer of the server's own, and the end. A request under way gets no other any more."""
+        LINES.add(status, self.client[0] if self.client else "-", self.loop.time())
+        is_under_way = self._is_under_way()
+        if is_under_way:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if not (is_under_way and self.cycle.response_started):
+            house: House = cast(Any, self.app).state.house
+            self._plain.write(answer(status, self.server_state.default_headers, https=house.https))
+        if status in (408, 503):
+            self._hang_up()
+        else:
+            self._read_the_rest()
+
+    def _is_under_way(self) -> bool:
+        is_asked = self._awaited is not _Awaited.HEADER and not self._door.shut
+        return is_asked and not self.cycle.response_complete
+
+    def _within(self, seconds: float, end: Callable[[], object]) -> None:
+        """Does `end` then, unless the wait is over before; one thing at a time is waited for."""
+        self._stop_waiting()
+        self._timer = self.loop.call_later(seconds, end)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()

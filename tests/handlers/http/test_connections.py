@@ -1,0 +1,334 @@
+"""What a connection may take, on real connections to a server whose deadlines are short."""
+
+import asyncio
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import hostile
+from tests.bench.server import memory
+from tests.command import PATIENCE_SECONDS, ROOT
+from tests.hostile import HOST, get
+
+# What a busy machine may add to a deadline of a second.
+SOON_SECONDS = 8
+SHORT = {
+    "header_seconds": 1,
+    "idle_seconds": 2,
+    "body_seconds": 1,
+    "answer_seconds": 1,
+    "rest_seconds": 1,
+    "rest_bytes": 2_000_000,
+}
+HEALTH = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
+LAST = get(b"/health")
+FORM = b"POST /user/login HTTP/1.1\r\n" + HOST + hostile.FORM
+
+
+@dataclass(frozen=True)
+class Server:
+    port: int
+    pid: int
+    log: Path
+
+
+@contextmanager
+def served(folder: Path, template: Path, descriptors: int = 0, **limits: float) -> Iterator[Server]:
+    """A server of its own. descriptors: how many files it may have open at most; half of them at first."""
+    url = f"sqlite:///{shutil.copyfile(template, folder / 'gatehouse.db')}"
+    command = [sys.executable, str(ROOT / "tests" / "limits_process.py"), url, json.dumps(limits)]
+    if descriptors:
+        bound = f'ulimit -Sn {descriptors // 2} && ulimit -Hn {descriptors} && exec "$@"'
+        command = ["sh", "-c", bound, "sh", *command]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert line, (folder / "log").read_text()
+        yield Server(int(line), process.pid, folder / "log")
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
+        process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Server]:
+    """A server with short deadlines, for all tests of this module."""
+    with served(tmp_path_factory.mktemp("short"), migrated_sqlite, **SHORT) as started:
+        yield started
+
+
+class Visitor:
+    """One connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def at(cls, server: Server) -> "Visitor":
+        return cls(*await asyncio.open_connection("127.0.0.1", server.port))
+
+    async def say(self, said: bytes) -> None:
+        self._writer.write(said)
+        await self._writer.drain()
+
+    async def trickle(self, piece: bytes, seconds: float) -> None:
+        """Says a piece again and again, until the server has hung up."""
+        while not self._reader.at_eof():
+            try:
+                await self.say(piece)
+            except ConnectionError:
+                return
+            await asyncio.sleep(seconds)
+
+    async def hear(self) -> bytes:
+        """All that the server says until it hangs up."""
+        heard = b""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while piece := await self._reader.read(65_536):
+                    heard += piece
+        except ConnectionError:
+            pass
+        self._writer.transport.abort()
+        return heard
+
+
+def is_ours(answer: bytes, status: int) -> bool:
+    """Whether it has this status and the headers of every answer."""
+    head = answer.partition(b"\r\n\r\n")[0].lower()
+    ours = (b"content-security-policy: default-src 'none'", b"x-content-type-options: nosniff", b"no-store")
+    return head.startswith(b"http/1.1 %d " % status) and all(header in head for header in ours)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (get(b"/health", b"X: " + b"a" * 32_600), 200),
+        (get(b"/health", b"X: " + b"a" * 32_768), 431),
+        (get(b"/health", *(b"X: a",) * 7_000), 431),
+        (get(b"/", b"Cookie: a=" + b"a" * 2_000_000), 431),
+        (get(b"/", b"X: " + b"a" * 60_000_000), 431),
+        (get(b"/health?" + b"a" * 8_192), 200),
+        (get(b"/health?" + b"a" * 8_193), 414),
+        (get(b"/health?" + b"a" * 2_000_000), 414),
+        (get(b"/" + b"a" * 2_000_000), 414),
+        (get(b"/health?" + b"a" * 10_000, b"X: " + b"a" * 40_000), 414),
+        (b"GET /health HTTP/1.1\r\nHost: a\r\nHost: a\r\nConnection: close\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+        (b"nothing of the kind\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\n\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"CONNECT evil.example:443 HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (FORM + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (FORM + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n", 400),
+        (FORM + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (hostile.chunked(b"/user/login", b"a", 4_000), 400),
+        (hostile.chunked(b"/user/login", b"a" * 20, 4_000) + b"0\r\n\r\n", 422),
+        (hostile.chunked(b"/user/login", b"a", 100) + b"0\r\n\r\n", 422),
+        (b"\r\n\r\n" + LAST, 200),
+        (get(b"/health", b"Upgrade: websocket", b"Connection: Upgrade"), 200),
+    ],
+    ids=lambda value: value[:30].decode("latin-1") if isinstance(value, bytes) else None,
+)
+async def test_what_is_too_large_or_makes_no_sense_is_refused_with_our_headers(
+    server: Server, request_: bytes, status: int
+) -> None:
+    began = time.monotonic()
+
+    heard = await hostile.send(server.port, request_)
+
+    assert is_ours(heard, status), heard[:1000]
+    assert heard.count(b"HTTP/1.1 ") == 1
+    assert time.monotonic() - began < SOON_SECONDS
+
+
+@pytest.mark.parametrize("before", [HEALTH * 300, FORM + b"Content-Length: 3\r\n\r\na=b"])
+async def test_requests_sent_ahead_are_answered_one_by_one(server: Server, before: bytes) -> None:
+    visitor = await Visitor.at(server)
+
+    await visitor.say(before + LAST)
+    heard = await visitor.hear()
+
+    assert heard.count(b"HTTP/1.1 ") == before.count(b"HTTP/1.1") + 1
+    assert heard.endswith(b'{"status":"ok"}')
+
+
+async def test_behind_chunks_the_next_request_has_to_wait_for_its_turn(server: Server) -> None:
+    chunks = FORM + b"Transfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n0\r\n\r\n"
+    ahead, patient = await Visitor.at(server), await Visitor.at(server)
+
+    await ahead.say(chunks + LAST)
+    heard = await ahead.hear()
+    await patient.say(chunks)
+    await asyncio.sleep(0.3)
+    await patient.say(LAST)
+
+    # What comes in one piece with the end of such a body is of unknown size, and isn't looked at.
+    assert heard.count(b"HTTP/1.1 ") == 1
+    assert (await patient.hear()).endswith(b'{"status":"ok"}')
+
+
+# Time
+
+
+@pytest.mark.parametrize("begun", [b"GET / HTTP/1.1\r\nX: ", HEALTH + b"GET / HTTP/1.1\r\nX: ", b"\r\n"])
+async def test_a_header_has_to_be_complete_in_time_however_it_drips(server: Server, begun: bytes) -> None:
+    visitor, began = await Visitor.at(server), time.monotonic()
+
+    await visitor.say(begun)
+    dripping = asyncio.create_task(visitor.trickle(begun[-1:], 0.2))
+    heard = await visitor.hear()
+    await dripping
+
+    last = heard[heard.rindex(b"HTTP/1.1 ") :]
+    assert is_ours(last, 408), heard
+    assert 0.9 < time.monotonic() - began < SOON_SECONDS
+
+
+@pytest.mark.parametrize("said", [b"", HEALTH])
+async def test_a_connection_that_stands_idle_is_closed(server: Server, said: bytes) -> None:
+    visitor, began = await Visitor.at(server), time.monotonic()
+
+    await visitor.say(said)
+    heard = await visitor.hear()
+
+    assert heard.count(b"HTTP/1.1 200") == (1 if said else 0)
+    assert 1.9 < time.monotonic() - began < SOON_SECONDS
+
+
+@pytest.mark.parametrize("told", [b"Content-Length: 9000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
+async def test_a_body_that_drips_is_cut_off(server: Server, told: bytes) -> None:
+    visitor, began = await Visitor.at(server), time.monotonic()
+
+    await visitor.say(FORM + told)
+    dripping = asyncio.create_task(visitor.trickle(b"1\r\na\r\n", 0.2))
+    heard = await visitor.hear()
+    await dripping
+
+    assert is_ours(heard, 408), heard
+    assert time.monotonic() - began < SOON_SECONDS
+
+
+async def test_a_body_at_the_least_rate_may_take_its_time(server: Server) -> None:
+    visitor = await Visitor.at(server)
+
+    await visitor.say(FORM + b"Connection: close\r\nContent-Length: 60000\r\n\r\na=")
+    for _ in range(6):
+        await visitor.say(b"b" * 9_999)
+        await asyncio.sleep(0.3)
+    await visitor.say(b"bbbb")
+
+    assert is_ours(await visitor.hear(), 422)
+
+
+@pytest.mark.parametrize(
+    ("chunk", "status"), [(b"10000\r\n" + b"a" * 65_536 + b"\r\n", 413), (b"1\r\na\r\n" * 10_000, 400)]
+)
+async def test_a_body_without_end_is_refused_and_not_read_for_ever(
+    server: Server, chunk: bytes, status: int
+) -> None:
+    visitor, began = await Visitor.at(server), time.monotonic()
+
+    await visitor.say(FORM + b"Transfer-Encoding: chunked\r\n\r\n")
+    flood = asyncio.create_task(visitor.trickle(chunk, 0.001))
+    heard = await visitor.hear()
+    await flood
+
+    assert is_ours(heard, status), heard
+    assert b"connection: close" in heard
+    assert time.monotonic() - began < SOON_SECONDS
+
+
+async def test_who_never_listens_is_hung_up_on(server: Server) -> None:
+    page = get(b"/user/login").replace(b"Connection: close\r\n", b"")
+    # A window of its own that stays small: the kernel would take some megabytes for us.
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1_000)
+    before = memory(server.pid)
+
+    writer.write(page * 20_000)
+    await asyncio.sleep(4)
+    after = memory(server.pid)
+    heard = await Visitor(reader, writer).hear()
+
+    assert heard.count(b"</html>") < 20_000
+    assert after - before < 20
+
+
+async def test_stopping_waits_for_no_half_sent_request(tmp_path: Path, migrated_sqlite: Path) -> None:
+    with served(tmp_path, migrated_sqlite) as own:
+        visitors = [await Visitor.at(own) for _ in range(4)]
+        for visitor, said in zip(
+            visitors, (b"", b"GET /", HEALTH, FORM + b"Content-Length: 1000001\r\n\r\n"), strict=True
+        ):
+            await visitor.say(said)
+        await asyncio.sleep(0.3)
+        began = time.monotonic()
+
+    assert time.monotonic() - began < SOON_SECONDS
+
+
+# Number
+
+
+async def test_above_the_most_connections_others_are_told_and_the_log_once(
+    tmp_path: Path, migrated_sqlite: Path
+) -> None:
+    with served(tmp_path, migrated_sqlite, connections=20, idle_seconds=2) as own:
+        idle = [await Visitor.at(own) for _ in range(20)]
+        await asyncio.sleep(0.2)
+        refused = [await (await Visitor.at(own)).hear() for _ in range(5)]
+        for visitor in idle:
+            await visitor.hear()
+        again = await hostile.send(own.port, LAST)
+        log = own.log.read_text()
+
+    assert all(is_ours(heard, 503) for heard in refused), refused
+    assert is_ours(again, 200)
+    assert log.count("status=503") == 1, log
+
+
+async def test_no_number_of_half_sent_requests_stops_the_server(
+    tmp_path: Path, migrated_sqlite: Path
+) -> None:
+    with served(tmp_path, migrated_sqlite, descriptors=240, header_seconds=2) as own:
+        half_sent = [await Visitor.at(own) for _ in range(400)]
+        for visitor in half_sent:
+            try:
+                await visitor.say(b"GET / HTTP/1.1\r\n")
+            except ConnectionError:
+                continue
+        heard = [await visitor.hear() for visitor in half_sent]
+        again = await hostile.send(own.port, LAST)
+        files = resource.prlimit(own.pid, resource.RLIMIT_NOFILE)
+
+    assert files == (240, 240)
+    assert sum(is_ours(answer, 408) for answer in heard) >= 100
+    assert all(is_ours(answer, 408) or is_ours(answer, 503) or not answer for answer in heard)
+    assert is_ours(again, 200)
+
+
+# Memory
+
+
+async def test_hostile_requests_leave_nothing_in_memory(server: Server) -> None:
+    await hostile.send_all(server.port, 60)
+    before = memory(server.pid)
+
+    answers = await hostile.send_all(server.port, 300)
+
+    assert memory(server.pid) - before < 20
+    assert b"" not in answers
+    assert not [line for line in answers if line[9:12] == b"500"]
+    assert "Traceback" not in server.log.read_text()
