@@ -3,7 +3,19 @@
 from dataclasses import dataclass, replace
 from functools import partial
 
-from db import activity, changes, clock, deactivation, engine, keys, links, members, outbox, sessions
+from db import (
+    accounts,
+    activity,
+    changes,
+    clock,
+    deactivation,
+    engine,
+    keys,
+    links,
+    members,
+    outbox,
+    sessions,
+)
 from db.addresses import Address
 from db.changes import Locked
 from db.deactivation import ROLE_NOW
@@ -83,7 +95,8 @@ async def accept(invited: Invited, person: Person, *, ages: Ages, browser: Brows
     """A new account with the invitation's role, signed in; a Pending one under this address is taken over.
 
     person.address is the invited one. Raises DeadLink when somebody was faster, Refused when the address
-    belongs to an active or deactivated member.
+    belongs to an active or deactivated member, or to one who was an Administrator lately: whoever lowered
+    them could have the invitation's link as well, and so their account.
     """
     try:
         signed_in = await engine.write(_accept, invited.link_id, person, ages, browser)
@@ -110,7 +123,7 @@ async def _accept(link_id: int, person: Person, ages: Ages, browser: Browser) ->
     roles = await deactivation.lock_roles([member_id for (member_id,) in found]) if found else {}
     if roles:
         ((member_id, has),) = roles.items()
-        if has is not Role.PENDING:
+        if has is not Role.PENDING or await accounts.was_administrator(member_id):
             raise Refused(refusals.ACCOUNT_EXISTS)
         await _take_over(member_id, person, invited)
     else:

@@ -22,13 +22,12 @@ from db import (
 from db.changes import Locked
 from db.deactivation import ROLE_NOW
 from db.links import Link
-from db.policy import SIGNED_IN, Actor, DeadLink, NotAllowed, Right, Role
+from db.policy import MANAGING, SIGNED_IN, Actor, DeadLink, NotAllowed, Role
 from db.sign_in import Browser, SignedIn
 from db.throttle import Throttle
 from db.turns import ALONE, Turn
 from messages import refusals
 
-MAKING_LINKS: Final = Right(policy.administers, refusals.NO_PASSWORD_LINK)
 HOUR_MS: Final = 60 * 60 * 1000
 # A link that a person asked for by mail, and one that somebody hands over.
 ASKED_FOR_MS: Final = HOUR_MS
@@ -141,8 +140,15 @@ async def make_reset_link(actor: Actor, *, member_id: int, life_ms: int = HANDED
     async def write(locked: Locked) -> Link:
         # Who runs commands on the server owns the data anyway, so may help even the Owner back in.
         acting = locked.acting if actor.kind == "member" else Role.OWNER
-        if not policy.may_make_reset_link(actor.id, acting, member_id, locked.roles[member_id]):
-            raise NotAllowed(refusals.NO_PASSWORD_LINK)
+        why = policy.why_no_password_link(
+            actor.id,
+            acting,
+            member_id,
+            locked.roles[member_id],
+            was_administrator=await was_administrator(member_id),
+        )
+        if why is not None:
+            raise NotAllowed(why)
         await links.end(links.RESET, "replaced", subject=member_id)
         link = await links.make(
             links.RESET, subject=member_id, made_by=actor.id, expires_at=clock.now() + life_ms, max_uses=1
@@ -152,9 +158,15 @@ async def make_reset_link(actor: Actor, *, member_id: int, life_ms: int = HANDED
         await outbox.queue_handed(member_id, link_id=link.id, made_by=actor.id)
         return link
 
-    made = await changes.write(actor, MAKING_LINKS, write, members=(member_id,))
+    made = await changes.write(actor, MANAGING, write, members=(member_id,))
     outbox.wake()
     return made
+
+
+async def was_administrator(member_id: int) -> bool:
+    """Inside a read or write: whether a member who is no Administrator was one lately."""
+    found = await engine.rows("SELECT administrator_until FROM member WHERE id = ?", member_id)
+    return any(policy.was_administrator(until, clock.now()) for (until,) in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,30 +240,36 @@ async def whose(link: Link) -> tuple[str, str]:
     the link for them might not make it any more."""
     found = await engine.read(
         engine.rows,
-        f"SELECT id, {ROLE_NOW.format(t='m')}, email, first_name, last_name FROM member AS m"
-        " WHERE id IN (?, ?) AND removed_at = 0",
+        f"SELECT id, {ROLE_NOW.format(t='m')}, administrator_until, email, first_name, last_name"
+        " FROM member AS m WHERE id IN (?, ?) AND removed_at = 0",
         clock.now(),
         link.subject,
         link.made_by,
     )
-    _check_maker(link, {member_id: Role(role) for member_id, role, *_ in found})
-    for member_id, _, email, first_name, last_name in found:
+    lately = any(
+        member_id == link.subject and policy.was_administrator(until, clock.now())
+        for member_id, _, until, *_ in found
+    )
+    _check_maker(link, {member_id: Role(role) for member_id, role, *_ in found}, was_administrator=lately)
+    for member_id, _, _, email, first_name, last_name in found:
         if member_id == link.subject:
             return email, f"{first_name} {last_name}".strip()
     raise DeadLink("void")
 
 
-def _check_maker(link: Link, roles: Mapping[int, Role]) -> None:
+def _check_maker(link: Link, roles: Mapping[int, Role], *, was_administrator: bool) -> None:
     """Raises DeadLink unless whoever made this link might make it today. roles: theirs and its member's.
+    was_administrator: of its member, lately.
 
     Otherwise an Administrator could keep the link of somebody who then rises above them, and become Owner.
     """
     # What somebody asked for by mail, or the command line made, is nobody's.
-    if link.made_by and not policy.may_make_reset_link(
+    if link.made_by and policy.why_no_password_link(
         link.made_by,
         roles.get(link.made_by, Role.DEACTIVATED),
         link.subject,
         roles.get(link.subject, Role.DEACTIVATED),
+        was_administrator=was_administrator,
     ):
         raise DeadLink("void")
 
@@ -265,7 +283,8 @@ async def reset_password(link: Link, *, password: str, address: str, turn: Turn 
 
     async def write() -> None:
         # Whoever's last day is over has no living link any more.
-        _check_maker(link, await deactivation.lock_roles((link.subject, link.made_by)))
+        roles = await deactivation.lock_roles((link.subject, link.made_by))
+        _check_maker(link, roles, was_administrator=await was_administrator(link.subject))
         actor = await links.consume_as_member(link, address)
         await _set_password(link.subject, new_hash)
         await sessions.end_all(link.subject, "password reset")

@@ -24,7 +24,8 @@ class Letter:
     mail's button opens, and until when. waiting: how many wait, newest the id of the last of them. state: of
     the invitation somebody asks about, for what answers them: open, ended, used, deactivated, removed. yours:
     it tells of the person it is for. ends_at: of a membership, in ms. known: why a request to be let in is
-    needless, "member" or "asked", "" when it only has to be confirmed.
+    needless, "member" or "asked", "" when it only has to be confirmed. by: who did what it tells, at: when,
+    in ms.
     """
 
     kind: str
@@ -40,6 +41,8 @@ class Letter:
     ends_at: int = 0
     known: str = ""
     state: str = "open"
+    by: str = ""
+    at: int = 0
 
     def words(self, app_name: str) -> dict[str, str]:
         """The facts in the words that templates use; none of them is fit for HTML yet."""
@@ -55,10 +58,13 @@ class Letter:
             "state": self.state,
             "waiting": str(self.waiting),
             "known": self.known,
+            "by": self.by,
         }
         if self.link:
             words["day"] = days.long_words(self.link.expires_at)
             words["ends"] = f"{words['day']}, {days.hour(self.link.expires_at)}"
+        if self.at:
+            words["day"] = days.long_words(self.at)
         if self.ends_at:
             words["day"] = days.long_words(self.ends_at - 1)
         return words
@@ -203,6 +209,41 @@ async def _ownership(mail: Mail, title: str) -> Letter:
     return Letter(mail.kind, title, role=person.role, other=other.label, other_email=other.email, yours=yours)
 
 
+async def _lowered(mail: Mail, title: str) -> Letter:
+    person, yours = await _person(mail.member_id), mail.member_id == mail.subject_id
+    # Who was deactivated by it is still told of; an Undo has made the mail void.
+    found = await engine.rows(
+        "SELECT m.email, m.first_name, m.last_name, a.after, a.at, a.actor_id FROM member AS m"
+        " JOIN activity AS a ON a.subject_id = m.id AND a.subject_id > 0 AND a.about = 'member'"
+        " AND a.kind = 'role_changed' AND a.before = 'AD'"
+        " WHERE m.id = ? AND m.removed_at = 0 AND a.at <= ? ORDER BY a.at DESC, a.id DESC LIMIT 1",
+        mail.subject_id,
+        mail.made_at,
+    )
+    if not found or not (yours or person.role is Role.OWNER):
+        raise CauseEnded
+    email, first_name, last_name, after, at, actor_id = found[0]
+    by = await _name_of(actor_id)
+    return Letter(
+        mail.kind,
+        title,
+        role=Role(after),
+        other=f"{first_name} {last_name}".strip() or email,
+        other_email=email,
+        yours=yours,
+        by=by,
+        at=at,
+    )
+
+
+async def _name_of(member_id: int) -> str:
+    """Who did something: name or address, whatever became of them since; else whoever keeps the server."""
+    found = await engine.rows("SELECT first_name, last_name, email FROM member WHERE id = ?", member_id)
+    for first_name, last_name, email in found:
+        return f"{first_name} {last_name}".strip() or email or phrases.SOMEBODY_REMOVED
+    return phrases.SERVER_KEEPER
+
+
 async def _ending(mail: Mail, title: str) -> Letter:
     # Whoever it is for may have left before.
     await _person(mail.member_id)
@@ -253,6 +294,7 @@ KINDS: Final[Mapping[str, Callable[[Mail, str], Awaitable[Letter]]]] = {
     "address": _address,
     "asked": _asked,
     "ownership": _ownership,
+    "lowered": _lowered,
     "ending": _ending,
     "request": _request,
     "requested": _requested,

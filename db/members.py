@@ -20,6 +20,7 @@ from db import (
     last_day,
     link_limits,
     links,
+    lowering,
     outbox,
     policy,
     sessions,
@@ -210,6 +211,8 @@ async def _change_roles(
         await _follow_up(actor, role, before, now)
         if given is None:
             await _follow_up_decision(actor, role, before, now)
+        elif policy.administers(role):
+            await lowering.take_back(tuple(before))
     rows = {row.id: row for row in await directory.several(tuple(wanted))}
     return [RoleChange(row=rows[member_id], before=had[member_id]) for member_id in wanted]
 
@@ -245,8 +248,11 @@ async def _follow_up_decision(actor: Actor, role: Role, before: Mapping[int, Rol
     """What a new role brings with it when it is decided, and not when a change is undone.
 
     An invitation that still lies around must not give back the role of somebody who is put back to waiting.
-    People who waited hear that they are in, as soon as it is too late to undo that.
+    People who waited hear that they are in, and Administrators that they are none any more, as soon as it is
+    too late to undo that.
     """
+    lowered = [member_id for member_id, had in before.items() if policy.administers(had)]
+    await lowering.tell(actor, lowered, now=now)
     if role is Role.PENDING:
         for member_id in before:
             await invitation_ends.revoke_of_invited(actor, member_id, at=now)

@@ -109,10 +109,20 @@ async def queue_approved(member_ids: Sequence[int], *, not_before: int = 0) -> l
     found = await engine.rows(
         f"SELECT id, email FROM member WHERE id IN ({marks}) AND removed_at = 0 ORDER BY id", *member_ids
     )
-    wanted = [("approved", email, member_id, 0, 0, 0, 0, _message_id()) for member_id, email in found]
+    return await queue_to_members(
+        "approved", [(email, member_id, 0) for member_id, email in found], due_at=not_before or clock.now()
+    )
+
+
+async def queue_to_members(kind: str, wanted: Sequence[tuple[str, int, int]], *, due_at: int) -> list[int]:
+    """Inside a write: a mail for each, given as (address, whom it is for, whom it tells of or 0).
+
+    Mail is set up. due_at: in ms. Returns the ids of the mails.
+    """
     mail_ids = list[int]()
     for some in engine.chunks(wanted):
-        mail_ids += await _insert(some, not_before or clock.now())
+        mails = [(kind, email, for_id, of_id, 0, 0, 0, _message_id()) for email, for_id, of_id in some]
+        mail_ids += await _insert(mails, due_at)
     return mail_ids
 
 
@@ -248,6 +258,14 @@ async def void_approved(member_ids: Sequence[int], *, at: int) -> int:
     """These members wait again: they aren't told that they are in. at: in ms."""
     marks = ", ".join("?" * len(member_ids))
     return await _void(f"kind = 'approved' AND member_id IN ({marks})", *member_ids, at=at)
+
+
+async def void_about(kind: str, subject_ids: Sequence[int]) -> int:
+    """Queued mails of a kind about these members are void: it is no longer so."""
+    if not subject_ids:
+        return 0
+    marks = ", ".join("?" * len(subject_ids))
+    return await _void(f"kind = ? AND subject_id IN ({marks})", kind, *subject_ids)
 
 
 async def void_of_kind(kind: str, subject_id: int = 0) -> int:

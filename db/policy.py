@@ -7,6 +7,7 @@ server never disagree. Imports nothing of ours but the words.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from messages import phrases, refusals
 
@@ -44,6 +45,8 @@ ASSIGNABLE = (
 )
 # What an invitation, and the bar for several people, may give.
 WORKING = (Role.ANNOTATOR, Role.REVIEWER, Role.MANAGER, Role.ADMINISTRATOR)
+# So long whoever was an Administrator is treated as one where their password is concerned.
+STILL_ADMINISTRATOR_MS: Final = 30 * 24 * 60 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +194,33 @@ def why_not_signed_out(actor_id: int, actor_role: Role, target_id: int, target_r
     return None
 
 
-def may_make_reset_link(actor_id: int, actor_role: Role, target_id: int, target_role: Role) -> bool:
-    """The Owner for anybody else; an Administrator for those below Administrators."""
-    if actor_id == target_id or target_role is Role.DEACTIVATED:
-        return False
-    if owns(actor_role):
-        return True
-    return administers(actor_role) and not administers(target_role)
+def was_administrator(administrator_until: int, now: int) -> bool:
+    """Whether somebody who is none counts as an Administrator still, where their password is concerned.
+
+    administrator_until: when they were one last, 0 for never. Both in ms.
+    """
+    return administrator_until > 0 and now < administrator_until + STILL_ADMINISTRATOR_MS
+
+
+def why_no_password_link(
+    actor_id: int, actor_role: Role, target_id: int, target_role: Role, *, was_administrator: bool
+) -> str | None:
+    """Why this actor can't make a password link for this member; None when they can.
+
+    was_administrator: of the member, lately. Otherwise an Administrator could lower another, take their
+    account by such a link, and raise it again.
+    """
+    if not administers(actor_role):
+        return refusals.MANAGE_MEMBERS
+    if actor_id == target_id:
+        return refusals.NO_LINK_FOR_ONESELF
+    if target_role is Role.DEACTIVATED:
+        return refusals.NO_LINK_FOR_DEACTIVATED
+    if target_role is Role.OWNER:
+        return None if owns(actor_role) else refusals.NO_LINK_FOR_OWNER
+    if (administers(target_role) or was_administrator) and not owns(actor_role):
+        return refusals.OWNER_MAKES_LINK
+    return None
 
 
 class DomainError(Exception):

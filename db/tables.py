@@ -19,7 +19,8 @@ class Member(Table, tablename="member"):
     """A person. A removed one stays as a tombstone: no address, no name, no password.
 
     ends_at: the end of the membership. end_told_at: when that was told. handed_at: when somebody made a
-    password link for them that they haven't been told of in the browser yet.
+    password link for them that they haven't been told of in the browser yet. administrator_until: when they
+    were Owner or Administrator last, written by a trigger when the role goes; 0 for never, or while they are.
     """
 
     id = BigSerial(primary_key=True)
@@ -45,6 +46,7 @@ class Member(Table, tablename="member"):
     end_told_at = BigInt()
     handed_at = BigInt()
     wants_notices = BigInt(default=1)
+    administrator_until = BigInt()
 
 
 class Organization(Table, tablename="organization"):

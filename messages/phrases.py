@@ -94,6 +94,7 @@ BROWSER_ON_SYSTEM: Final = "{browser} on {system}"
 UNNAMED_PROGRAM: Final = "An unnamed program"
 QR_CODE: Final = "QR code of the invite link"
 SERVER_KEEPER: Final = "Whoever runs the server"
+SOMEBODY_REMOVED: Final = "A removed member"
 # The mail that an administrator's own program begins for them.
 MAILTO_SUBJECT: Final = "Invitation to {title}"
 MAILTO_BODY: Final = "You are invited to {title}. Open this link to set a password:\n\n{link}\n"

@@ -71,7 +71,15 @@ NEVER_ASSIGNED: Final = "{role} is never assigned: the Owner hands ownership ove
 OWNER_NAMES_THEMSELF: Final = "Only the Owner changes the Owner's name."
 OWNER_SIGNS_OUT_THEMSELF: Final = "Only the Owner ends the Owner's sessions."
 NO_LAST_DAY: Final = "Who is deactivated has no access that could end: give them a role first."
-NO_PASSWORD_LINK: Final = "You may not make a password link for this member."
+NO_LINK_FOR_ONESELF: Final = "Change your own password on your account page."
+NO_LINK_FOR_DEACTIVATED: Final = "Who is deactivated can't log in: give them a role first."
+NO_LINK_FOR_OWNER: Final = (
+    "Nobody else makes a password link for the Owner. Whoever runs this server can help with a command."
+)
+OWNER_MAKES_LINK: Final = (
+    "They are an Administrator, or were one in the last 30 days. Only the Owner makes a password link for"
+    " them."
+)
 
 # Members and ownership.
 NOT_TAKEN_BACK: Final = "Their role was changed once more meanwhile, so this wasn't taken back."

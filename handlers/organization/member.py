@@ -183,7 +183,7 @@ async def _panel(
 ) -> Response[bytes]:
     role = Role(row.role)
     why = policy.why_untouchable(current.member_id, current.role, row.id, role)
-    lines, events, meant = await engine.read(_details, row.id)
+    lines, events, meant, was_administrator = await engine.read(_details, row.id)
     return await _either(
         request,
         name,
@@ -199,7 +199,9 @@ async def _panel(
         back=present_filter(request, carried).address(),
         listed=is_over_list(request, carried),
         days=(last_day.earliest(), last_day.latest()),
-        may_reset=policy.may_make_reset_link(current.member_id, current.role, row.id, role),
+        why_no_link=policy.why_no_password_link(
+            current.member_id, current.role, row.id, role, was_administrator=was_administrator
+        ),
         may_hand_over=policy.owns(current.role) and policy.is_active(role) and row.id != current.member_id,
         sessions=lines,
         meant=meant,
@@ -209,9 +211,10 @@ async def _panel(
     )
 
 
-async def _details(member_id: int) -> tuple[list[sessions.OpenSession], list[Event], Meant | None]:
+async def _details(member_id: int) -> tuple[list[sessions.OpenSession], list[Event], Meant | None, bool]:
+    lines, events = await sessions.of_member(member_id), await activity.of_member(member_id)
     meant = (await invitation_list.meant_for((member_id,))).get(member_id)
-    return await sessions.of_member(member_id), await activity.of_member(member_id), meant
+    return lines, events, meant, await accounts.was_administrator(member_id)
 
 
 async def _either(request: AnyRequest, name: str, **context: Any) -> Response[bytes]:

@@ -246,3 +246,71 @@ async def test_an_id_is_never_used_again(database: str) -> None:
     second = await engine.write(links.make, links.RESET)
 
     assert second.id > first.id
+
+
+BEFORE_PASSWORDS_ANEW = "2026-11-27T12:00:00:000005"
+
+
+async def test_what_was_there_before_passwords_were_asked_for_anew(empty_database_url: str) -> None:
+    async with in_use(empty_database_url):
+        async with engine.exclusive():
+            await engine.write(migrate.forwards, BEFORE_PASSWORDS_ANEW)
+        await engine.write(_older)
+
+        async with engine.exclusive():
+            await engine.write(migrate.forwards)
+
+        # Who lost the role did so when the log says.
+        assert await engine.rows("SELECT role, administrator_until FROM member ORDER BY id") == [
+            ("AD", 0),
+            ("MA", 900),
+            ("MA", 0),
+        ]
+        # Mails are as they were, their ids go on, and their rules still hold.
+        assert await engine.rows("SELECT kind, recipient, due_at FROM outbox") == [
+            ("reset", "a@x.example", 3)
+        ]
+        for kind in ("lowered", "waiting"):
+            await engine.write(engine.execute, MAIL, kind, "b@x.example", f"<{kind}@x>")
+        ((lowest,),) = await engine.rows("SELECT MIN(id) FROM outbox WHERE kind <> 'reset'")
+        assert lowest > 2
+        with pytest.raises(engine.UniqueViolation):
+            await engine.write(engine.execute, MAIL, "waiting", "b@x.example", "<again@x>")
+        with pytest.raises(engine.DatabaseError):
+            await engine.write(engine.execute, MAIL, "nonsense", "b@x.example", "<nonsense@x>")
+
+
+MAIL = (
+    "INSERT INTO outbox (kind, recipient, member_id, subject_id, invitation_id, link_id, batch_id,"
+    " message_id, state, tries, made_at, due_at, leased_until, lease, done_at, said)"
+    " VALUES (?, ?, 1, 0, 0, 0, 0, ?, 'queued', 0, 3, 3, 0, '', 0, '')"
+)
+
+
+async def _older() -> None:
+    """People of an older program: an Administrator, one who was, and one who never was; and two mails."""
+    for number, role in enumerate(("AD", "MA", "MA")):
+        await engine.execute(
+            "INSERT INTO member (email, email_key, first_name, last_name, name_key, search_key,"
+            " password_hash, password_generation, role, came_by, link_id, invited_by, confirmed_at,"
+            " joined_at, last_activity_at, time_zone, theme, removed_at)"
+            " VALUES (?, ?, '', '', '', '', '', 0, ?, 'link', 0, 0, 0, 0, 0, '', 'system', 0)",
+            f"{number}@x.example",
+            f"{number}@x.example",
+            role,
+        )
+    for at, before, after in ((500, "MA", "AD"), (900, "AD", "RE"), (950, "RE", "MA")):
+        await engine.execute(
+            "INSERT INTO activity (at, actor_kind, actor_id, kind, about, subject_id, before, after, address)"
+            " VALUES (?, 'member', 1, 'role_changed', 'member', 2, ?, ?, '')",
+            at,
+            before,
+            after,
+        )
+    await engine.execute(
+        "INSERT INTO session (member_id, token_hash, kept, made_at, used_at, expires_at, ended_at,"
+        " end_reason, address, device) VALUES (1, 'x', 0, 7, 8, 9, 0, '', '', '')"
+    )
+    await engine.execute(MAIL, "reset", "a@x.example", "<a@x>")
+    await engine.execute(MAIL, "reset", "gone@x.example", "<gone@x>")
+    await engine.execute("DELETE FROM outbox WHERE recipient = 'gone@x.example'")

@@ -17,10 +17,11 @@ TOUCHES = """
     NO . . . . . . .
     DI . . . . . . .
 """
-# Whether an actor (row) may make a password link for somebody else (column).
+# Whether an actor (row) may make a password link for somebody else (column); with * not for those who were an
+# Administrator lately.
 LINKS = """
     OW + + + + + + .
-    AD . . + + + + .
+    AD . . * * * * .
     MA . . . . . . .
     RE . . . . . . .
     AN . . . . . . .
@@ -70,13 +71,30 @@ def test_nobody_acts_on_themself(role: str) -> None:
 
     assert policy.why_untouchable(1, Role(role), 1, Role(role)) is not None
     assert None not in given
-    assert not policy.may_make_reset_link(1, Role(role), 1, Role(role))
+    assert policy.why_no_password_link(1, Role(role), 1, Role(role), was_administrator=False) is not None
 
 
+@pytest.mark.parametrize("lately", [False, True])
 @pytest.mark.parametrize("actor", ROLES)
 @pytest.mark.parametrize("target", ROLES)
-def test_who_may_make_a_password_link_for_whom(actor: str, target: str) -> None:
-    assert policy.may_make_reset_link(1, Role(actor), 2, Role(target)) is table(LINKS)[actor][target]
+def test_who_may_make_a_password_link_for_whom(actor: str, target: str, lately: bool) -> None:
+    reason = policy.why_no_password_link(1, Role(actor), 2, Role(target), was_administrator=lately)
+
+    allowed = LINKS.replace("*", "." if lately else "+")
+    assert (reason is None) is table(allowed)[actor][target]
+    assert reason is None or reason.endswith(".")
+
+
+DAY = 24 * 60 * 60 * 1000
+
+
+def test_who_was_an_administrator_counts_as_one_for_thirty_days() -> None:
+    assert not policy.was_administrator(0, 100 * DAY)
+    assert policy.was_administrator(100 * DAY, 100 * DAY)
+    assert policy.was_administrator(100 * DAY, 130 * DAY - 1)
+    assert not policy.was_administrator(100 * DAY, 130 * DAY)
+    # A clock that was set back makes nobody more than they are.
+    assert policy.was_administrator(100 * DAY, 99 * DAY)
 
 
 @pytest.mark.parametrize("role", ROLES)

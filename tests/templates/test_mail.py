@@ -44,6 +44,7 @@ LETTERS = {
     "asked, removed": Letter("asked", post.TITLE, Role.OWNER, state="removed"),
     "ownership": replace(by_hana("ownership", Role.OWNER), yours=True),
     "ending": replace(by_hana("ending", Role.ANNOTATOR), yours=True, ends_at=ENDS_AT),
+    "lowered": replace(by_hana("lowered", Role.MANAGER), yours=True, by="Bo", at=ENDS_AT - 1),
     "request": Letter("request", post.TITLE, link=replace(LINK, purpose="request")),
     "requested": Letter("requested", post.TITLE, Role.ADMINISTRATOR, waiting=2),
 }
@@ -51,6 +52,7 @@ LETTERS = {
 OTHERS = {
     "ownership": by_hana("ownership", Role.ADMINISTRATOR),
     "ending": replace(by_hana("ending", Role.ANNOTATOR), ends_at=ENDS_AT),
+    "lowered": replace(by_hana("lowered", Role.MANAGER), by="Bo", at=ENDS_AT - 1),
 }
 MAIL = Mail(1, "", "l@graz.example", 0, 0, 0, 0, "<1@fenwick.example>", 0, 0, 0, 0, "")
 
@@ -162,6 +164,7 @@ SUBJECTS = {
     "asked": "l@graz.example asks for a new invitation to Fenwick Herbarium",
     "ownership": "You are the Owner of Fenwick Herbarium now",
     "ending": "Your access to Fenwick Herbarium ends on 6 December 2026",
+    "lowered": "You are no longer an Administrator of Fenwick Herbarium",
     "request": "Confirm that you ask for access to Fenwick Herbarium",
     "requested": "2 people ask to be let in to Fenwick Herbarium",
     "asked, used": "l@graz.example asks for a new invitation to Fenwick Herbarium",
@@ -180,6 +183,7 @@ def test_the_one_who_hands_over_and_those_who_look_after_people_are_told_of_the_
     assert subjects == [
         "Hana Vodičková is the Owner of Fenwick Herbarium now",
         "The access of Hana Vodičková to Fenwick Herbarium ends on 6 December 2026",
+        "Hana Vodičková is no longer an Administrator of Fenwick Herbarium",
     ]
 
 
@@ -275,7 +279,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("kind", ["invitation", "accepted", "handed", "ownership", "ending"])
+@pytest.mark.parametrize("kind", ["invitation", "accepted", "handed", "ownership", "ending", "lowered"])
 def test_no_name_or_title_gets_out_of_its_place(kind: str, name: str) -> None:
     usual_letter = {**LETTERS, **OTHERS}[kind]
     mail = written(replace(usual_letter, other=name, title=name), app_name=name)

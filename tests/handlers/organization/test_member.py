@@ -140,6 +140,22 @@ async def test_an_administrator_makes_no_password_link_for_those_above_or_beside
     assert await engine.rows("SELECT 1 FROM links WHERE purpose = 'reset'") == []
 
 
+async def test_who_was_an_administrator_lately_gets_a_link_from_the_owner_alone(site: Site) -> None:
+    mia, ada = await site.person("mia", Role.ADMINISTRATOR), await site.person("ada", Role.ADMINISTRATOR)
+    administrator, olga = await site.sign_in("ada"), await site.sign_in("olga")
+    assert (await administrator.submit(f"{PATH}/{mia}/role", role="MA")).status_code == 303
+
+    for about in (mia, site.ids["olga"]):
+        part = tree(await administrator.get(f"{PATH}/{about}")).one(id="password-link")
+        assert part.all("form") == []
+        refused = await administrator.submit(f"{PATH}/{about}/password-link")
+        assert refused.status_code == 403
+        assert part.one(id="why-no-link").text in tree(refused).text
+    assert "in the last 30 days" in tree(await administrator.get(f"{PATH}/{mia}")).text
+    assert tree(await administrator.get(f"{PATH}/{ada}")).all(id="password-link") == []
+    assert (await olga.submit(f"{PATH}/{mia}/password-link")).status_code == 200
+
+
 @pytest.mark.parametrize("end", ["role", "removal"])
 async def test_a_password_link_dies_with_the_account(site: Site, end: str) -> None:
     ada = await site.person("ada", Role.MANAGER)
