@@ -40,7 +40,7 @@ from db import (
 from db.sessions import Ages
 from db.throttle import Throttle
 from handlers import ROUTES, styleguide
-from handlers.http import access, caches, errors, rendering, server
+from handlers.http import access, caches, errors, password_anew, rendering, server
 from handlers.http.defences import Defences
 from handlers.http.house import House
 from handlers.http.limits import LIMITS, Limits
@@ -71,6 +71,7 @@ def create_app(settings: Settings) -> Litestar:
         route_handlers=[*ROUTES, styleguide.show_styleguide] if settings.debug else ROUTES,
         dependencies={"current": Provide(access.current_session)},
         exception_handlers=errors.HANDLERS,
+        before_send=[password_anew.take_along],
         state=State({"house": house, "mailer": _mailer(settings, house)}),
         lifespan=[_lifespan],
         openapi_config=None,

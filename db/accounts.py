@@ -22,11 +22,10 @@ from db import (
 from db.changes import Locked
 from db.deactivation import ROLE_NOW
 from db.links import Link
-from db.policy import MANAGING, SIGNED_IN, Actor, DeadLink, NotAllowed, Role
+from db.policy import MANAGING, SIGNED_IN, Actor, DeadLink, Grave, NotAllowed, Role
 from db.sign_in import Browser, SignedIn
 from db.throttle import Throttle
 from db.turns import ALONE, Turn
-from messages import refusals
 
 HOUR_MS: Final = 60 * 60 * 1000
 # A link that a person asked for by mail, and one that somebody hands over.
@@ -134,7 +133,7 @@ async def change_password(
 async def make_reset_link(actor: Actor, *, member_id: int, life_ms: int = HANDED_OVER_MS) -> Link:
     """A single-use link with which a member sets a new password; an older one ends.
 
-    Raises SignInFirst, NotAllowed and Unknown.
+    Raises SignInFirst, NotAllowed, Unknown and PasswordWanted.
     """
 
     async def write(locked: Locked) -> Link:
@@ -149,6 +148,7 @@ async def make_reset_link(actor: Actor, *, member_id: int, life_ms: int = HANDED
         )
         if why is not None:
             raise NotAllowed(why)
+        policy.require_password(actor, Grave.MAKES_PASSWORD_LINK, clock.now())
         await links.end(links.RESET, "replaced", subject=member_id)
         link = await links.make(
             links.RESET, subject=member_id, made_by=actor.id, expires_at=clock.now() + life_ms, max_uses=1

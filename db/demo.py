@@ -4,7 +4,7 @@ The clock is moved through a year, and what happened is done again by the functi
 roles, sessions, activity and "how they came" go together.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from db import (
@@ -162,6 +162,8 @@ async def _join(somebody: Somebody, now: int, password_hash: str, actor: Actor, 
     if role is not Role.PENDING:
         clock.stop_at(joined_at + 2 * HOUR_MS + len(somebody.email) * HOUR_MS // 10)
         first = Role.ANNOTATOR if role is Role.DEACTIVATED else role
+        # Whoever makes an Administrator has just given their password.
+        actor = replace(actor, password_at=clock.now())
         await members.change_role(actor, member_id=signed_in.member_id, role=first)
     if role is Role.DEACTIVATED:
         clock.stop_at(now - int((somebody.seen - 1) * DAY_MS))

@@ -18,7 +18,7 @@ from db import (
 from db.acceptance import Invited
 from db.changes import Locked
 from db.days import DAY_MS
-from db.policy import MANAGING, Actor, Refused, Role, Unknown
+from db.policy import MANAGING, Actor, Grave, Refused, Role, Unknown
 from db.throttle import Throttle, count_resent
 from messages import refusals
 
@@ -28,7 +28,10 @@ ASK_AGAIN_MS: Final = 3600 * 1000
 
 
 async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> None:
-    """Another role for an open invitation; read at acceptance. Raises as resend."""
+    """Another role for an open invitation; read at acceptance.
+
+    Raises SignInFirst, NotAllowed, Unknown, Refused, and PasswordWanted for the role Administrator.
+    """
     if role not in policy.WORKING:
         raise Refused(refusals.NO_ROLE_TO_INVITE_TO)
 
@@ -36,6 +39,7 @@ async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> None:
         ((_, before, _),) = await _lock_open((invitation_id,))
         if before == role.value:
             return
+        policy.require_password(actor, policy.gravity((role,)), clock.now())
         await engine.execute("UPDATE invitation SET role = ? WHERE id = ?", role.value, invitation_id)
         await activity.record(
             actor, "invitation_role_changed", invitation_id, before=before, after=role.value
@@ -47,12 +51,13 @@ async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> None:
 async def resend(actor: Actor, *, invitation_ids: Sequence[int], days: int, throttle: Throttle) -> int:
     """Sends open and expired invitations again: each lives for so many days from now, earlier mails work on.
 
-    All or nothing; returns how many. Raises SignInFirst, NotAllowed, Unknown, and Refused, also when an
-    address was written to too often.
+    All or nothing; returns how many. Raises SignInFirst, NotAllowed, Unknown, Refused, also when an address
+    was written to too often, and PasswordWanted where one of them is to the role Administrator.
     """
 
     async def write(_locked: Locked) -> int:
         found = await _lock_open(invitation_ids)
+        policy.require_password(actor, _gravity(found), clock.now())
         await count_resent(throttle, [email for email, _, _ in found])
         expires_at = clock.now() + days * DAY_MS
         for invitation_id, (email, _, link_id) in zip(sorted(set(invitation_ids)), found, strict=True):
@@ -99,11 +104,13 @@ async def revoke(actor: Actor, *, invitation_ids: Sequence[int]) -> Revoked:
 async def mark_shown(actor: Actor, invitation_ids: Sequence[int]) -> None:
     """Notes that links are shown to copy: from now on accepting proves nothing about the address.
 
-    All or nothing, before anything is shown. Raises as resend.
+    All or nothing, before anything is shown. Raises SignInFirst, NotAllowed, Unknown, Refused, and
+    PasswordWanted where one of them is to the role Administrator: whoever sees its link can be one.
     """
 
     async def write(_locked: Locked) -> None:
-        await _lock_open(invitation_ids)
+        found = await _lock_open(invitation_ids)
+        policy.require_password(actor, _gravity(found), clock.now())
         marks = ", ".join("?" * len(invitation_ids))
         await engine.execute(
             f"UPDATE invitation SET shown_at = ? WHERE shown_at = 0 AND id IN ({marks})",
@@ -191,6 +198,10 @@ async def remind() -> int:
             await outbox.queue("reminder", recipient=email, invitation_id=invitation_id, link_id=link_id)
             await activity.record(policy.SYSTEM, "invitation_reminded", invitation_id)
     return len(due)
+
+
+def _gravity(found: Sequence[tuple[str, str, int]]) -> Grave | None:
+    return policy.gravity(Role(role) for _, role, _ in found)
 
 
 async def _lock_open(invitation_ids: Sequence[int]) -> list[tuple[str, str, int]]:

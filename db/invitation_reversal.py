@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from db import activity, changes, engine, invitation_ends, outbox, policy, undo
+from db import activity, changes, clock, engine, invitation_ends, outbox, policy, undo
 from db.changes import Locked
 from db.invitation_care import Revoked
 from db.policy import INVITING, Actor, Refused, Role, Unknown
@@ -14,7 +14,8 @@ async def bring_back(actor: Actor, revoked: Revoked) -> int:
     """Brings back what one press has revoked; all or nothing, returns how many.
 
     The links work again until the end they had, and the mails that became void are queued again. Raises
-    SignInFirst, NotAllowed, Unknown, and Refused when it is too late or somebody has decided otherwise since.
+    SignInFirst, NotAllowed, Unknown, Refused when it is too late or somebody has decided otherwise since, and
+    PasswordWanted where one of them is to the role Administrator.
     """
     wanted = sorted(set(revoked.invitation_ids))
     done = await changes.write(
@@ -54,8 +55,9 @@ async def _bring_back(actor: Actor, wanted: Sequence[int], at: int, locked: Lock
         await _refuse_others(some, at)
         await _refuse_others(some, at, engine.for_update())
         await _refuse_without_inviter(some, locked)
-        found = await engine.rows(f"SELECT link_id FROM invitation WHERE id IN ({marks})", *some)
-        await invitation_ends.reopen(some, [link_id for (link_id,) in found], ended_at=at)
+        found = await engine.rows(f"SELECT link_id, role FROM invitation WHERE id IN ({marks})", *some)
+        policy.require_password(actor, policy.gravity(Role(role) for _, role in found), clock.now())
+        await invitation_ends.reopen(some, [link_id for link_id, _ in found], ended_at=at)
     await activity.record_many(
         actor, "invitation_brought_back", [(invitation_id, "", "") for invitation_id in wanted]
     )

@@ -104,8 +104,8 @@ async def invite(
     role: for entries without their own. days: life of an invitation. left_out: send the others although some
     entries are wrong; otherwise they raise Invalid and nothing goes out. upload_id: where the list was kept;
     it is taken in the same transaction. throttle: counts whoever is invited already, or was within the
-    hour, and so is sent an invitation again. Raises SignInFirst, NotAllowed, Refused when that was too
-    often, and Unknown when the upload was sent already.
+    hour, and so is sent an invitation again. Raises SignInFirst, NotAllowed, PasswordWanted for the role
+    Administrator, Refused when that was too often, and Unknown when the upload was sent already.
     """
     if not listed.entries:
         raise Invalid({"emails": [by_field.ENTER_ADDRESSES]})
@@ -175,6 +175,8 @@ async def invite_within(
     plan = await _plan(listed, role)
     if any(outcome.role not in policy.WORKING for outcome in plan.outcomes if outcome.fate in MAILED):
         raise Refused(refusals.NO_ROLE_TO_INVITE_TO)
+    given = {outcome.role for outcome in plan.outcomes if outcome.fate in (*MAILED, Fate.APPROVED)}
+    policy.require_password(actor, policy.gravity(given), clock.now())
     batch_id = await _new_batch(actor)
     invited = await _open([outcome.entry.address.key for outcome in plan.outcomes if outcome.entry.address])
     mailed = [outcome for outcome in plan.outcomes if outcome.fate in MAILED]

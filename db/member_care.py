@@ -3,7 +3,7 @@
 from db import accounts, activity, changes, clock, directory, engine, policy, sessions
 from db.changes import Locked
 from db.directory import Row
-from db.policy import MANAGING, Actor, Refused, Unknown
+from db.policy import MANAGING, Actor, Grave, Refused, Unknown
 from messages import refusals
 
 
@@ -27,7 +27,10 @@ async def set_name(actor: Actor, *, member_id: int, first_name: str, last_name: 
 
 
 async def end_session(actor: Actor, *, member_id: int, session_id: int) -> Row:
-    """Ends one session of a member. Raises SignInFirst, NotAllowed, Refused, Unknown."""
+    """Ends one session of a member.
+
+    Raises SignInFirst, NotAllowed, Refused, PasswordWanted, and Unknown for anybody else's session.
+    """
 
     async def write(locked: Locked) -> Row:
         _check(actor, member_id, locked)
@@ -47,7 +50,10 @@ async def end_session(actor: Actor, *, member_id: int, session_id: int) -> Row:
 
 
 async def end_sessions(actor: Actor, *, member_id: int) -> Row:
-    """Ends every session of a member, who stays a member. Raises as above."""
+    """Ends every session of a member, who stays a member.
+
+    Raises SignInFirst, NotAllowed, Unknown, Refused and PasswordWanted.
+    """
 
     async def write(locked: Locked) -> Row:
         _check(actor, member_id, locked)
@@ -61,6 +67,8 @@ async def end_sessions(actor: Actor, *, member_id: int) -> Row:
 def _check(actor: Actor, member_id: int, locked: Locked) -> None:
     if why := policy.why_not_signed_out(actor.id, locked.acting, member_id, locked.roles[member_id]):
         raise Refused(why)
+    own = actor.id == member_id
+    policy.require_password(actor, None if own else Grave.ENDS_SESSIONS, clock.now())
 
 
 async def _row(member_id: int) -> Row:

@@ -138,8 +138,8 @@ async def insert(person: Person, role: Role, *, came_by: str, link_id: int = 0, 
 async def change_role(actor: Actor, *, member_id: int, role: Role) -> RoleChange:
     """Gives a member a role; Deactivated ends their sessions and links in the same transaction.
 
-    Raises SignInFirst (the session has ended), NotAllowed (the actor lost the right meanwhile), Unknown and
-    Refused (a rule forbids it).
+    Raises SignInFirst (the session has ended), NotAllowed (the actor lost the right meanwhile), Unknown,
+    Refused (a rule forbids it), and PasswordWanted for the role Administrator.
     """
     (change,) = await change_roles(actor, member_ids=(member_id,), role=role)
     return change
@@ -205,6 +205,7 @@ async def _change_roles(
         if had[member_id] is not role:
             changed.setdefault(role, {})[member_id] = had[member_id]
     now = clock.now()
+    policy.require_password(actor, policy.gravity(changed), now)
     await _let_back(actor, {member_id: at for member_id, (at, _) in newest.items()})
     for role, before in changed.items():
         await _give(role, tuple(before))

@@ -4,7 +4,7 @@ Asked by the domain (on rows it has locked), by handlers and by templates, so th
 server never disagree. Imports nothing of ours but the words.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -45,8 +45,18 @@ ASSIGNABLE = (
 )
 # What an invitation, and the bar for several people, may give.
 WORKING = (Role.ANNOTATOR, Role.REVIEWER, Role.MANAGER, Role.ADMINISTRATOR)
+# So long a password that was given speaks for whoever sits there.
+PASSWORD_MS: Final = 10 * 60 * 1000
 # So long whoever was an Administrator is treated as one where their password is concerned.
 STILL_ADMINISTRATOR_MS: Final = 30 * 24 * 60 * 60 * 1000
+
+
+class Grave(StrEnum):
+    """What wants the password anew: it would let whoever finds a browser open rise, enter or shut out."""
+
+    GIVES_ADMINISTRATOR = "gives-administrator"
+    MAKES_PASSWORD_LINK = "makes-password-link"
+    ENDS_SESSIONS = "ends-sessions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,8 @@ class Actor:
 
     id: the member's id, 0 for anybody who is none. kind: member, command, system or visitor.
     address: the network address the action came from, "" when there is none. session: what they are signed
-    in by, without which nothing is changed from a browser; None for whoever acts without one.
+    in by, without which nothing is changed from a browser; None for whoever acts without one. password_at:
+    when a member gave their password last, in ms; 0 for not known.
     """
 
     id: int
@@ -75,6 +86,7 @@ class Actor:
     kind: str = "member"
     address: str = ""
     session: SessionKey | None = None
+    password_at: int = 0
 
 
 # Whoever may run commands on the server may do what an Administrator may, to anybody but the Owner.
@@ -223,6 +235,23 @@ def why_no_password_link(
     return None
 
 
+def gravity(given: Iterable[Role]) -> Grave | None:
+    """What of it wants the password, when somebody gets one of these roles or is invited to it."""
+    return Grave.GIVES_ADMINISTRATOR if Role.ADMINISTRATOR in given else None
+
+
+def wants_password(actor: Actor, change: Grave | None, now: int) -> bool:
+    """Whether this actor has to give their password before this change. None: any other change. now: ms."""
+    lately = 0 <= now - actor.password_at < PASSWORD_MS
+    return change is not None and actor.kind == "member" and not lately
+
+
+def require_password(actor: Actor, change: Grave | None, now: int) -> None:
+    """Asked by the domain, when nothing else speaks against the change. Raises PasswordWanted."""
+    if wants_password(actor, change, now):
+        raise PasswordWanted
+
+
 class DomainError(Exception):
     """A refusal of the domain; handlers/http/errors.py maps each kind to a status."""
 
@@ -233,6 +262,10 @@ class SignInFirst(DomainError):
 
 class NotAllowed(DomainError):
     """The actor lacks the right (403)."""
+
+
+class PasswordWanted(DomainError):
+    """The change wants the actor's password, which wasn't given lately (403)."""
 
 
 class Unknown(DomainError):

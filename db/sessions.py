@@ -46,6 +46,7 @@ class Current:
     made_at: int
     used_at: int
     expires_at: int
+    password_at: int
     email: str
     first_name: str
     last_name: str
@@ -82,9 +83,9 @@ def token_hash(token: str) -> str:
 
 
 _CURRENT = (
-    "SELECT s.id, m.id, s.kept, s.made_at, s.used_at, s.expires_at, m.email, m.first_name, m.last_name,"
-    " m.role, m.theme, m.time_zone, m.joined_at, m.came_by, m.ends_at, m.handed_at, o.title,"
-    " o.session_age, o.session_idle"
+    "SELECT s.id, m.id, s.kept, s.made_at, s.used_at, s.expires_at, s.password_at, m.email,"
+    " m.first_name, m.last_name, m.role, m.theme, m.time_zone, m.joined_at, m.came_by, m.ends_at,"
+    " m.handed_at, o.title, o.session_age, o.session_idle"
     " FROM session AS s JOIN member AS m ON m.id = s.member_id CROSS JOIN organization AS o"
     " WHERE s.token_hash = ? AND s.ended_at = 0"
 )
@@ -99,8 +100,8 @@ async def current(token: str, ages: Ages, presence: "Presence") -> Current | Non
     found = await engine.read(engine.rows, _CURRENT, hashed)
     if not found:
         return None
-    session_id, member_id, kept, made_at, used_at, expires_at, email, first, last, role, *rest = found[0]
-    *rest, kept_at_most, idle_at_most = rest
+    session_id, member_id, kept, made_at, used_at, expires_at, password_at, email, *rest = found[0]
+    first, last, role, *rest, kept_at_most, idle_at_most = rest
     ages, now = ages.within(kept_at_most, idle_at_most), clock.now()
     last_use = max(used_at, presence.of_session(session_id))
     over_at = min(expires_at, made_at + (ages.kept if kept else ages.unkept))
@@ -108,8 +109,9 @@ async def current(token: str, ages: Ages, presence: "Presence") -> Current | Non
         return None
     # This request is a use of it.
     key = SessionKey(session_id, hashed, min(over_at, now + ages.idle))
+    instants = (made_at, used_at, expires_at, password_at)
     member = (email, first, last, Role(role), *rest, key)
-    current = Current(session_id, member_id, bool(kept), made_at, used_at, expires_at, *member)
+    current = Current(session_id, member_id, bool(kept), *instants, *member)
     if has_ended(current.ends_at, now):
         with contextlib.suppress(engine.Unavailable):
             await engine.write(_end_with_membership, member_id)
@@ -136,8 +138,8 @@ async def _end_with_membership(member_id: int) -> None:
 async def begin(member_id: int, *, kept: bool, ages: Ages, address: str, device: str) -> str:
     """Inside a write: makes a session and returns its token (256 random bits); only its hash is stored.
 
-    ages: what the environment allows; the Owner's are looked up. The oldest session makes room for one that
-    would be too many.
+    Its member has just given their password, or chosen it. ages: what the environment allows; the Owner's
+    are looked up. The oldest session makes room for one that would be too many.
     """
     # Sessions of one member begin one after the other, or each would leave room for itself alone.
     await engine.rows(f"SELECT id FROM member WHERE id = ?{engine.for_update()}", member_id)
@@ -164,6 +166,7 @@ async def begin(member_id: int, *, kept: bool, ages: Ages, address: str, device:
             end_reason="",
             address=address,
             device=device[:MAX_DEVICE_CHARACTERS],
+            password_at=now,
         )
     )
     return token
@@ -176,9 +179,15 @@ async def in_force(ages: Ages) -> Ages:
 
 
 async def rotate(session_id: int) -> str:
-    """Inside a write: a new token for the same session (ASVS 7.2.4); returns it."""
+    """Inside a write: a new token for the same session, whose member has just given their password (ASVS
+    7.2.4); returns it."""
     token = secrets.token_urlsafe(32)
-    await engine.execute("UPDATE session SET token_hash = ? WHERE id = ?", token_hash(token), session_id)
+    await engine.execute(
+        "UPDATE session SET token_hash = ?, password_at = ? WHERE id = ?",
+        token_hash(token),
+        clock.now(),
+        session_id,
+    )
     return token
 
 

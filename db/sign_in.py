@@ -1,10 +1,10 @@
 """Signing in: the throttle, the password, the session; the same work for known and unknown addresses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from db import activity, addresses, changes, deactivation, engine, passwords, sessions
+from db import activity, addresses, changes, clock, deactivation, engine, passwords, sessions
 from db.changes import Locked
-from db.policy import SIGNED_IN, Actor, Busy, DomainError, Role, may_sign_in, visitor
+from db.policy import SIGNED_IN, Actor, Busy, DomainError, Role, SessionKey, may_sign_in, visitor
 from db.sessions import Ages
 from db.throttle import Limit, Throttle, count, count_within, forgive, give_back
 from db.turns import Turn
@@ -165,3 +165,21 @@ async def check_password(actor: Actor, password: str, *, throttle: Throttle, bro
         raise WrongPassword
     await engine.write(forgive, limits)
     return str(stored)
+
+
+async def give_again(
+    actor: Actor, password: str, *, session: SessionKey, throttle: Throttle, browser: Browser
+) -> tuple[Actor, str]:
+    """The actor gives their password once more, in this session.
+
+    Returns the actor, who has given it now, and the session's new token. Raises SignInFirst, and as
+    check_password.
+    """
+    await check_password(actor, password, throttle=throttle, browser=browser)
+
+    async def renew(_: Locked) -> str:
+        return await sessions.rotate(session.id)
+
+    token = await changes.write(actor, SIGNED_IN, renew)
+    renewed = replace(session, token_hash=sessions.token_hash(token))
+    return replace(actor, password_at=clock.now(), session=renewed), token

@@ -92,7 +92,10 @@ class RoleLedger(Table, tablename="role_ledger"):
 
 
 class Session(Table, tablename="session"):
-    """A signed-in browser. token_hash is SHA-256; gate_hash is for the gate in front of other hosts."""
+    """A signed-in browser. token_hash is SHA-256; gate_hash is for the gate in front of other hosts.
+
+    password_at: when its member gave the password last.
+    """
 
     id = BigSerial(primary_key=True)
     member_id = ForeignKey(Member)
@@ -106,6 +109,7 @@ class Session(Table, tablename="session"):
     end_reason = Text()
     address = Text()
     device = Text()
+    password_at = BigInt()
 
 
 class Link(Table, tablename="links"):

@@ -1,4 +1,4 @@
-"""Until when somebody was an Administrator, and a kind of mail."""
+"""When a session's password was given last, until when somebody was an Administrator, and a kind of mail."""
 
 from typing import Final
 
@@ -10,6 +10,9 @@ ID = "2026-11-27T12:00:00:000006"
 DESCRIPTION = "Passwords asked for anew"
 
 COLUMNS: Final = (
+    "ALTER TABLE session ADD COLUMN password_at BIGINT NOT NULL DEFAULT 0",
+    # Every session began with a password, or with choosing one.
+    "UPDATE session SET password_at = made_at",
     "ALTER TABLE member ADD COLUMN administrator_until BIGINT NOT NULL DEFAULT 0",
     # Who lost the role before: the log knows. Who has it now has it by role.
     "UPDATE member SET administrator_until = COALESCE((SELECT MAX(a.at) FROM activity AS a"

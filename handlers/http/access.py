@@ -185,7 +185,13 @@ def member_of(scope: Scope) -> int:
 
 def actor_of(current: Current, request: AnyRequest) -> Actor:
     """Whoever asks, with the session that must still be open when their change is written (db/changes.py)."""
-    return Actor(current.member_id, current.role, address=address_of(request), session=current.key)
+    return Actor(
+        current.member_id,
+        current.role,
+        address=address_of(request),
+        session=current.key,
+        password_at=current.password_at,
+    )
 
 
 def address_of(request: AnyRequest) -> str:
@@ -310,6 +316,11 @@ def session_cookie(request: AnyRequest, token: str, *, kept: bool, age: int = 0)
     """A kept one lasts as long as the session may (age in ms); any other ends with the browser."""
     age = age or house_of(request).ages.kept
     return cookie(request, SESSION_COOKIE, token, age // 1000 if kept else None)
+
+
+def renewed_cookie(request: AnyRequest, current: Current, token: str) -> Cookie:
+    """The same session under its new token: it ends when it would have."""
+    return session_cookie(request, token, kept=current.kept, age=current.expires_at - clock.now())
 
 
 def no_session_cookie(request: AnyRequest) -> Cookie:

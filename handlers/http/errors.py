@@ -12,8 +12,18 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, ExceptionHandlersMap, Receive, Scope, Send
 
 from db import engine
-from db.policy import Busy, DeadLink, Invalid, NotAllowed, Refused, SignInFirst, TooManyTries, Unknown
-from handlers.http import drafts, rendering
+from db.policy import (
+    Busy,
+    DeadLink,
+    Invalid,
+    NotAllowed,
+    PasswordWanted,
+    Refused,
+    SignInFirst,
+    TooManyTries,
+    Unknown,
+)
+from handlers.http import drafts, password_anew, rendering
 from handlers.http.access import NotSetUp
 from handlers.http.house import AnyRequest, house_of
 from handlers.http.mismatches import CONTINUED, Mismatch, Reason
@@ -181,6 +191,7 @@ _ANSWERS: dict[type[Exception], Handler] = {
     SignInFirst: sign_in_first,
     Refused: refused,
     NotAllowed: not_allowed,
+    PasswordWanted: password_anew.ask,
     Unknown: unknown,
     Invalid: invalid,
     DeadLink: dead_link,

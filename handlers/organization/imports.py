@@ -10,7 +10,7 @@ from db import csv_list, invitations, policy, throttle, uploads
 from db.policy import Invalid, Role, TooManyTries
 from db.sessions import Current
 from db.turns import LISTS
-from handlers.http import access, rendering
+from handlers.http import access, password_anew, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
 from handlers.http.paths import row_id
@@ -64,7 +64,11 @@ class ImportController(Controller):
         self, request: AnyRequest, current: access.Asking, upload_id: FromPath[str]
     ) -> Response[bytes]:
         form = await Form.read(request, "others")
-        actor, house, wanted = access.actor_of(current, request), house_of(request), row_id(upload_id)
+        actor, house, wanted = (
+            await password_anew.actor_of(current, request),
+            house_of(request),
+            row_id(upload_id),
+        )
         listed, role = await uploads.find(actor, wanted)
         try:
             batch = await invitations.invite(

@@ -24,7 +24,7 @@ from db.invitation_list import Filter
 from db.policy import DomainError, Invalid, Refused, Role, Unknown
 from db.sessions import Current
 from db.turns import LISTS
-from handlers.http import access, drafts, rendering
+from handlers.http import access, drafts, password_anew, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
 from handlers.http.paths import row_id
@@ -72,7 +72,7 @@ class InvitationsController(Controller):
     async def invite(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
         listed, role = await _parse(request, current, form)
-        actor, house = access.actor_of(current, request), house_of(request)
+        actor, house = await password_anew.actor_of(current, request), house_of(request)
         try:
             form.check()
             batch = await invitations.invite(
@@ -116,7 +116,9 @@ class InvitationsController(Controller):
         lines = [line for line in found if line.is_open(now)]
         if not lines:
             raise Unknown(refusals.NO_OPEN_INVITATIONS)
-        await invitation_care.mark_shown(access.actor_of(current, request), [line.id for line in lines])
+        await invitation_care.mark_shown(
+            await password_anew.actor_of(current, request), [line.id for line in lines]
+        )
         content = invitation_links(
             (line.email, Role(line.role), invitation_address(request, line)) for line in lines
         )
@@ -141,7 +143,7 @@ class InvitationsController(Controller):
             form.check()
             assert role is not None, "checked"
             await invitation_care.change_role(
-                access.actor_of(current, request), invitation_id=wanted, role=role
+                await password_anew.actor_of(current, request), invitation_id=wanted, role=role
             )
         except (Invalid, Refused) as error:
             return await _row(request, wanted, str(error), status=422 if isinstance(error, Invalid) else 409)
@@ -152,7 +154,7 @@ class InvitationsController(Controller):
         self, request: AnyRequest, current: access.Asking, invitation_id: FromPath[str]
     ) -> Response[bytes]:
         wanted, house = row_id(invitation_id), house_of(request)
-        actor = access.actor_of(current, request)
+        actor = await password_anew.actor_of(current, request)
         try:
             await invitation_care.resend(
                 actor, invitation_ids=[wanted], days=house.invitation_days, throttle=house.throttle
@@ -178,7 +180,7 @@ class InvitationsController(Controller):
         """Undo for revoking: brings back what one press has revoked."""
         form = await Form.read(request, "revoked_at", "filter")
         wanted = [row_id(value) for value in form.several("invitation")]
-        shown, actor = shown_in(request, form), access.actor_of(current, request)
+        shown, actor = shown_in(request, form), await password_anew.actor_of(current, request)
         try:
             form.check()
             revoked = Revoked(wanted, row_id(form["revoked_at"]))
@@ -202,7 +204,7 @@ class InvitationsController(Controller):
             raise Unknown(refusals.NO_SUCH_INVITATION)
         if not line.is_open(clock.now()):
             raise Refused(refusals.INVITATION_ENDED)
-        await invitation_care.mark_shown(access.actor_of(current, request), [line.id])
+        await invitation_care.mark_shown(await password_anew.actor_of(current, request), [line.id])
         context: dict[str, Any] = {
             "line": line,
             "link": invitation_address(request, line),
@@ -219,7 +221,7 @@ class InvitationsController(Controller):
         form = await Form.read(request, "action", "filter")
         wanted, actor = (
             [row_id(value) for value in form.several("invitation")],
-            access.actor_of(current, request),
+            await password_anew.actor_of(current, request),
         )
         form.check()
         undo = None

@@ -3,10 +3,11 @@
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from db import clock, invitation_list, outbox, request_list
+from db import clock, invitation_list, outbox, policy, request_list
 from db.invitation_list import ASKED, Filter
-from db.policy import Invalid
+from db.policy import Invalid, Role
 from db.sessions import Current
+from handlers.http import access
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
 from handlers.organization.sharing import invitation_address, invitation_mailto
@@ -27,7 +28,15 @@ async def list_context(request: AnyRequest, current: Current, shown: Filter) -> 
     }
     if shown.batch and not house.mail:
         # Without mail the links are what was asked for: they were made to be shown, and stand there to copy.
-        unsent = [line for line in page.lines if line.state(now) == "unsent" and line.shown_at]
+        # To see the link of an Administrator's is to be able to be one: it wants the password like inviting.
+        actor = access.actor_of(current, request)
+        unsent = [
+            line
+            for line in page.lines
+            if line.state(now) == "unsent"
+            and line.shown_at
+            and not policy.wants_password(actor, policy.gravity((Role(line.role),)), now)
+        ]
         context["links"] = {line.id: invitation_address(request, line) for line in unsent}
         context["mailtos"] = {line.id: invitation_mailto(request, current.title, line) for line in unsent}
     return context

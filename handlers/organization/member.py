@@ -25,7 +25,7 @@ from db.directory import Row
 from db.invitation_list import Meant
 from db.policy import Invalid, Refused, Role, Unknown
 from db.sessions import Current
-from handlers.http import access, rendering
+from handlers.http import access, password_anew, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest
 from handlers.http.paths import row_id
@@ -62,7 +62,8 @@ class MemberController(Controller):
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
         row, form = await _row(member_id), await Form.read(request, *CARRIED)
-        link = await accounts.make_reset_link(access.actor_of(current, request), member_id=row.id)
+        actor = await password_anew.actor_of(current, request)
+        link = await accounts.make_reset_link(actor, member_id=row.id)
         # The link is shown once, in the answer to this very POST: it stands in no address and in no list.
         return await _panel(request, current, row, carried=form, link=reset_address(request, link))
 
@@ -101,7 +102,7 @@ class MemberController(Controller):
     async def end_session(
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str], session_id: FromPath[str]
     ) -> Response[bytes]:
-        form, actor = await Form.read(request, *CARRIED), access.actor_of(current, request)
+        form, actor = await Form.read(request, *CARRIED), await password_anew.actor_of(current, request)
         row = await member_care.end_session(actor, member_id=row_id(member_id), session_id=row_id(session_id))
         return await _cared_for(request, current, form, row, toasts.MEMBER_SESSION_ENDED)
 
@@ -109,7 +110,7 @@ class MemberController(Controller):
     async def end_sessions(
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
-        form, actor = await Form.read(request, *CARRIED), access.actor_of(current, request)
+        form, actor = await Form.read(request, *CARRIED), await password_anew.actor_of(current, request)
         row = await member_care.end_sessions(actor, member_id=row_id(member_id))
         return await _cared_for(request, current, form, row, toasts.MEMBER_SESSIONS_ENDED)
 

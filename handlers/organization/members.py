@@ -13,7 +13,7 @@ from db import clock, directory, engine, invite_link, members, policy
 from db.directory import Filter, Page, Row
 from db.members import RoleChange
 from db.policy import DomainError, Invalid, Refused, Role, Unknown
-from handlers.http import access, rendering
+from handlers.http import access, password_anew, rendering
 from handlers.http.access import Me
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -93,7 +93,7 @@ class MembersController(Controller):
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
         form = await Form.read(request, "role", "filter")
-        role, actor, wanted = form.role(), access.actor_of(current, request), row_id(member_id)
+        role, actor, wanted = form.role(), await password_anew.actor_of(current, request), row_id(member_id)
         chosen = present_filter(request, form)
         try:
             form.check()
@@ -113,7 +113,7 @@ class MembersController(Controller):
             assert role is not None, "checked"
             if form["all"]:
                 return await _ask(request, await _parse(parameters_in(form["filter"])), role)
-            actor = access.actor_of(current, request)
+            actor = await password_anew.actor_of(current, request)
             changes = await members.change_roles(actor, member_ids=ids, role=role, before=before)
         except (Invalid, Refused) as error:
             if rendering.wants_fragment(request):
@@ -129,7 +129,9 @@ class MembersController(Controller):
         try:
             form.check()
             assert given is not None, "checked"
-            changes = await members.take_back(access.actor_of(current, request), given=given, before=before)
+            changes = await members.take_back(
+                await password_anew.actor_of(current, request), given=given, before=before
+            )
         except (Invalid, Refused) as error:
             # What the list shows may be what was meant to be taken back, and untrue by now.
             shown = _list if rendering.wants_fragment(request) else _page

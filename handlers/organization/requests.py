@@ -7,7 +7,7 @@ from litestar.status_codes import HTTP_200_OK
 from db import policy, request_reversal, requests
 from db.policy import Invalid, Refused
 from db.sessions import Current
-from handlers.http import access, rendering
+from handlers.http import access, password_anew, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
 from handlers.http.paths import row_id
@@ -31,7 +31,7 @@ class RequestsController(Controller):
             form.check()
             assert role is not None, "checked"
             invited = await requests.invite(
-                access.actor_of(current, request),
+                await password_anew.actor_of(current, request),
                 request_id=wanted,
                 role=role,
                 days=house.invitation_days,

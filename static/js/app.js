@@ -72,7 +72,7 @@ function left() {
   opener = null;
 }
 on("close", (event) => event.target === slotDialog() && left(), true);
-click("#dialog .close, #dialog .close-text", (link, event) => { event.preventDefault(); slotDialog().close(); });
+click(":is(#dialog, #anew) :is(.close, .close-text)", (link, event) => { event.preventDefault(); link.closest("dialog").close(); });
 // The side panel holds nothing that could be lost, so a press beside it closes it.
 on("pointerdown", (event) => event.target.matches("dialog.sheet--side:modal") && event.offsetX < 0 && event.target.close());
 // Back closes the dialog; else it shows the page of the address. This runs before htmx's own listener and takes its place.
@@ -87,6 +87,30 @@ addEventListener("popstate", (event) => {
 for (const kept of ["htmx:pushedIntoHistory", "htmx:replacedInHistory"]) on(kept, () => { shown = here(); });
 // A link that htmx would open here still opens in a new tab when that is what was meant.
 on("click", (event) => event.target.closest?.("a[href]") && (event.ctrlKey || event.metaKey || event.shiftKey) && event.stopPropagation(), true);
+
+/* The password asked for anew stands over whatever is open, and what was sent goes on from there: put away, it leaves all as it was. */
+const anew = one("#anew");
+let asked = null; // What asked: its element, how it is found again, and the id of what its answer takes the place of.
+function askAnew() {
+  const dialog = one("dialog", anew);
+  dialog.removeAttribute("open");
+  dialog.showModal();
+  dialog.append(toasts);
+}
+on("htmx:afterRequest", ({ detail: { xhr, target, elt } }) => {
+  if (!asked || target === anew || !elt.closest("#anew") || xhr.status < 200 || xhr.status >= 500) return;
+  if (asked.elt.matches("[data-closes]") && xhr.status < 400) slotDialog()?.close();
+  one("dialog", anew).close();
+});
+on("close", ({ target }) => {
+  if (target.parentElement !== anew) return;
+  (slotDialog() ?? document.body).append(toasts);
+  const [again, home] = [asked?.again(root), document.getElementById(asked?.home)];
+  asked = null;
+  anew.replaceChildren();
+  focusOn(again, home && one(".copy input", home), home, one(".close", slotDialog() ?? anew), list(), one("main"));
+}, true);
+
 /* The focus is never lost: what can't take it, since it is gone or out of sight, leaves it to the next. */
 const seen = (element) => element?.isConnected && element.checkVisibility?.() !== false && element.getClientRects().length > 0;
 function focusOn(...candidates) {
@@ -111,7 +135,9 @@ on("htmx:beforeSwap", ({ detail }) => {
   const { xhr, target, elt } = detail;
   const page = /^\s*<!doctype/i.test(xhr.responseText);
   if (target === slot && !slotDialog()) opener ??= finder(document.activeElement);
-  if (xhr.status >= 400) back(elt);
+  const { elt: asker, target: home } = detail.requestConfig;
+  if (target === anew) asked ??= { elt: asker, again: finder(document.activeElement), home: home?.id };
+  if (xhr.status >= 400) back(target === anew ? asker : elt);
   if (xhr.status >= 500 || (xhr.status >= 400 && page)) {
     detail.shouldSwap = false;
     const answer = new DOMParser().parseFromString(page ? xhr.responseText : "", "text/html");
@@ -127,6 +153,7 @@ on("htmx:afterSwap", ({ target, detail }) => {
   refresh();
   count();
   if (target === list()) for (const option of one("#sort")?.options ?? []) option.selected = option.defaultSelected = option.value === target.dataset.sort;
+  if (detail.target === anew) askAnew();
   present(detail.target, detail.requestConfig?.verb === "get" && detail.target === slot ? detail.pathInfo.finalRequestPath : null);
   // A link that was asked for in order to copy it.
   one("[data-copies]:modal [data-copy]", slot ?? root)?.click();
@@ -201,7 +228,7 @@ function send(form) {
   setTimeout(() => { sending = false; }, 5000);
 }
 on("submit", (event) => event.defaultPrevented || send(event.target));
-on("htmx:beforeOnLoad", ({ detail: { elt, xhr } }) => { if (xhr.getResponseHeader("HX-Redirect")) send(elt.closest("form")); });
+on("htmx:beforeOnLoad", ({ detail: { elt, xhr } }) => { if (xhr.getResponseHeader("HX-Redirect")) send((elt.closest("#anew") ? asked.elt : elt).closest("form")); });
 
 /* Copy, and say truthfully what happened. Over plain http there is no clipboard to write to: then the field is selected, and only
    if the browser took the text (its copy event came, and it says so) is that called copied. */

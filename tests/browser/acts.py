@@ -6,6 +6,9 @@ from typing import Any
 
 from playwright.async_api import Page, Route
 
+from db import engine
+from db.policy import PASSWORD_MS
+
 Act = Callable[[Page], Awaitable[None]]
 
 
@@ -98,6 +101,37 @@ def press(name: str) -> Act:
         await page.get_by_role("button", name=name, exact=True).click()
 
     return act
+
+
+async def give_no_password_lately(_: Page) -> None:
+    """From now on all sessions gave their password too long ago for grave changes."""
+    await engine.write(
+        engine.execute, "UPDATE session SET password_at = password_at - ?", PASSWORD_MS + 1_000
+    )
+
+
+def ask_password(link: str, button: str, *, wrong: bool = False) -> Act:
+    """Opens what this link opens as a dialog, and presses a button in it that wants the password."""
+
+    async def act(page: Page) -> None:
+        await dialog(link)(page)
+        await give_no_password_lately(page)
+        await page.locator("#dialog").get_by_role("button", name=button).click()
+        asked = page.locator("#anew > dialog:modal")
+        await asked.wait_for()
+        if wrong:
+            await asked.get_by_role("button", name="Go on").click()
+            await asked.locator("[aria-invalid]").wait_for()
+
+    return act
+
+
+async def ask_password_as_a_page(page: Page) -> None:
+    """Gives a role by a plain form."""
+    await give_no_password_lately(page)
+    await page.get_by_label("Role", exact=True).select_option("AD")
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Save", exact=True).click()
 
 
 async def select_everyone(page: Page) -> None:

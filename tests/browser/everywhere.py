@@ -14,6 +14,8 @@ from tests import smtp
 from tests.browser import inviting, states, unusual
 from tests.browser.acts import (
     Stop,
+    ask_password,
+    ask_password_as_a_page,
     be_refused,
     dialog,
     give_role,
@@ -101,6 +103,15 @@ async def founded(site: Site) -> list[Stop]:
         Stop("invite dialog, reset", "olga", MEMBERS, act=dialog("Invite Members", "Reset Link")),
         Stop("member's panel", "olga", MEMBERS, act=dialog("Ada")),
         Stop("member's panel, long name", "olga", MEMBERS, act=dialog(" ".join(LONG_NAME))),
+        Stop("password anew", "olga", MEMBERS, act=ask_password("Ada", "Make a password link")),
+        Stop(
+            "password anew, wrong",
+            "olga",
+            MEMBERS,
+            act=ask_password("Ada", "Make a password link", wrong=True),
+        ),
+        Stop("password anew, page", "olga", f"{MEMBERS}/{ada}", act=ask_password_as_a_page),
+        Stop("member, no password link", "cleo", f"{MEMBERS}/{site.ids['olga']}"),
         Stop("refused in a toast", "olga", MEMBERS, act=be_refused),
         Stop("given, with Undo", "olga", MEMBERS, act=give_role("Ben", "Reviewer")),
     ]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from db import engine, members, ownership, sessions
+from db import clock, engine, members, ownership, sessions
 from db.policy import Actor, Role
 from db.sign_in import Browser, SignedIn
 from tests.site import PASSWORD, Site, someone
@@ -11,7 +11,8 @@ BROWSER = Browser("192.0.2.1", "192.0.2.1", "Firefox on Linux")
 
 
 def acting(site: Site, name: str, role: Role = Role.ADMINISTRATOR) -> Actor:
-    return Actor(site.ids[name], role)
+    """Who has just given their password."""
+    return Actor(site.ids[name], role, password_at=clock.now())
 
 
 def olga(site: Site) -> Actor:
@@ -25,7 +26,7 @@ async def signed_in(site: Site, name: str) -> Actor:
     )
     current = await sessions.current(token, site.house.ages, site.house.presence)
     assert current is not None
-    return Actor(current.member_id, current.role, session=current.key)
+    return Actor(current.member_id, current.role, session=current.key, password_at=current.password_at)
 
 
 async def owners() -> list[int]:

@@ -5,7 +5,7 @@ import pytest
 from db import accounts, clock, engine, links, members
 from db.links import Link
 from db.policy import COMMAND_LINE, Actor, DeadLink, NotAllowed, Role, Unknown
-from tests.db.members_house import hand_over, olga
+from tests.db.members_house import acting, hand_over, olga
 from tests.site import Site
 
 NEW = "seven silver herons on the ice"
@@ -28,7 +28,7 @@ async def test_an_administrator_helps_those_below_administrators(site: Site) -> 
     await site.person("alan", Role.ADMINISTRATOR)
     await site.person("bella", Role.ADMINISTRATOR)
     await site.person("mia", Role.MANAGER)
-    alan = Actor(site.ids["alan"], Role.ADMINISTRATOR)
+    alan = acting(site, "alan")
 
     link = await accounts.make_reset_link(alan, member_id=site.ids["mia"])
 
@@ -43,12 +43,12 @@ async def test_what_the_actor_was_a_moment_ago_does_not_count(site: Site) -> Non
     await site.person("ada")
 
     with pytest.raises(NotAllowed):
-        await accounts.make_reset_link(Actor(site.ids["alan"], Role.ADMINISTRATOR), member_id=site.ids["ada"])
+        await accounts.make_reset_link(acting(site, "alan"), member_id=site.ids["ada"])
 
 
 async def test_an_administrator_s_link_is_dead_once_its_member_is_above_their_reach(site: Site) -> None:
     await site.person("alan", Role.ADMINISTRATOR)
-    alan = Actor(site.ids["alan"], Role.ADMINISTRATOR)
+    alan = acting(site, "alan")
     made = []
     for name in ("mia", "max"):
         await site.person(name, Role.MANAGER)
@@ -65,7 +65,7 @@ async def test_an_administrator_s_link_is_dead_once_its_member_is_above_their_re
 async def test_a_password_link_is_dead_once_its_maker_administers_nobody(site: Site, role: Role) -> None:
     await site.person("alan", Role.ADMINISTRATOR)
     await site.person("ada")
-    alan = Actor(site.ids["alan"], Role.ADMINISTRATOR)
+    alan = acting(site, "alan")
     link = await accounts.make_reset_link(alan, member_id=site.ids["ada"])
 
     await members.change_role(olga(site), member_id=site.ids["alan"], role=role)
@@ -76,7 +76,7 @@ async def test_a_password_link_is_dead_once_its_maker_administers_nobody(site: S
 async def test_a_link_by_whoever_may_make_it_sets_the_password(site: Site) -> None:
     await site.person("alan", Role.ADMINISTRATOR)
     await site.person("ada")
-    alan = Actor(site.ids["alan"], Role.ADMINISTRATOR)
+    alan = acting(site, "alan")
     link = await accounts.make_reset_link(alan, member_id=site.ids["ada"])
 
     assert await accounts.whose(link) == ("ada@example.org", "Ada")

@@ -260,7 +260,8 @@ async def test_what_was_there_before_passwords_were_asked_for_anew(empty_databas
         async with engine.exclusive():
             await engine.write(migrate.forwards)
 
-        # Who lost the role did so when the log says.
+        # A session's password was given when it began; who lost the role did so when the log says.
+        assert await engine.rows("SELECT made_at, password_at FROM session") == [(7, 7)]
         assert await engine.rows("SELECT role, administrator_until FROM member ORDER BY id") == [
             ("AD", 0),
             ("MA", 900),

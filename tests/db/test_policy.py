@@ -2,10 +2,11 @@
 
 import pytest
 
-from db import policy
-from db.policy import Role
+from db import clock, policy
+from db.policy import Actor, Grave, Role
 
 ROLES = "OW AD MA RE AN NO DI".split()
+MINUTE = 60_000
 
 # Whether an actor (row) may change or remove somebody else (column).
 TOUCHES = """
@@ -95,6 +96,39 @@ def test_who_was_an_administrator_counts_as_one_for_thirty_days() -> None:
     assert not policy.was_administrator(100 * DAY, 130 * DAY)
     # A clock that was set back makes nobody more than they are.
     assert policy.was_administrator(100 * DAY, 99 * DAY)
+
+
+@pytest.mark.parametrize("change", [*Grave, None])
+@pytest.mark.parametrize(
+    ("kind", "given_ago", "wanted"),
+    [
+        ("member", 0, False),
+        ("member", 10 * MINUTE - 1, False),
+        ("member", 10 * MINUTE, True),
+        # The clock was set back: nobody knows how long ago that was.
+        ("member", -1, True),
+        ("command", 100 * MINUTE, False),
+        ("system", 100 * MINUTE, False),
+    ],
+)
+def test_which_changes_want_the_password_and_for_how_long_it_speaks(
+    change: Grave | None, kind: str, given_ago: int, wanted: bool
+) -> None:
+    now = 1_000 * MINUTE
+    actor = Actor(1, Role.OWNER, kind=kind, password_at=now - given_ago)
+
+    assert policy.wants_password(actor, change, now) is (wanted and change is not None)
+
+
+def test_an_actor_of_whom_nothing_is_known_has_to_give_the_password() -> None:
+    assert policy.wants_password(Actor(1, Role.OWNER), Grave.ENDS_SESSIONS, clock.now())
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_only_the_role_administrator_is_grave_to_give(role: str) -> None:
+    grave = policy.gravity((Role.ANNOTATOR, Role(role)))
+
+    assert grave is (Grave.GIVES_ADMINISTRATOR if role == "AD" else None)
 
 
 @pytest.mark.parametrize("role", ROLES)

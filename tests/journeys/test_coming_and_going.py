@@ -2,6 +2,7 @@
 
 from types import ModuleType
 
+from db import engine
 from db.policy import Role
 from tests.journeys.paper import Reader
 from tests.site import PASSWORD, Site
@@ -118,6 +119,22 @@ async def test_ownership_is_handed_over(site: Site) -> None:
     assert (ada.role("Ada"), ada.role("Olga")) == ("Owner", "Administrator")
     await olga.open("/organization/ownership")
     assert olga.status == 403
+
+
+async def test_a_password_given_long_ago_is_asked_for_on_the_way(site: Site) -> None:
+    await site.person("ada", Role.ANNOTATOR)
+    olga = await Reader.signed_in(site, "olga")
+    await engine.write(engine.execute, "UPDATE session SET password_at = 0")
+    await olga.open("/organization/members?sort=name")
+
+    await olga.press("Save", within=olga.row("Ada"), role="Administrator")
+    assert olga.status == 403
+    await olga.press("Go on", current_password="a wrong one, I am sorry")
+    assert (olga.status, olga.part("anew-password-error")) == (422, "That isn't your password.")
+    await olga.press("Go on", current_password=PASSWORD)
+
+    assert olga.part("toasts") == "Ada is Administrator now.Undo"
+    assert await site.role_of("ada") is Role.ADMINISTRATOR
 
 
 async def test_an_administrators_link_sets_a_forgotten_password(site: Site) -> None:

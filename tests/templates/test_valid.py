@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from db import engine
 from tests import nu
 from tests.browser import everywhere, inviting
 from tests.browser.everywhere import MEMBERS
@@ -60,6 +61,18 @@ async def changes(kind: str, site: Site) -> list[tuple[str, dict[str, Any]]]:
             (INVITATIONS, {"emails": "somebody@new.example", "role": "AN"}),
         ]
     return []
+
+
+@ON_SQLITE
+async def test_the_form_that_asks_for_the_password_anew_is_valid(site: Site) -> None:
+    ada, olga = await site.person("ada"), await site.sign_in("olga")
+    await engine.write(engine.execute, "UPDATE session SET password_at = 0")
+    answers: dict[str, str] = {}
+    for password in ({}, {"current_password": "not this one"}):
+        page, piece = await both(olga, f"{MEMBERS}/{ada}/role", {"role": "AD", **password})
+        answers |= {f"page {password}": page.text, f"piece {password}": piece.text}
+
+    assert nu.faults(answers) == {}
 
 
 def test_the_checker_sees_what_is_wrong() -> None:
