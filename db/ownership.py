@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from db import activity, changes, directory, engine, last_day, outbox, policy, sign_in
+from db import activity, changes, directory, engine, last_day, outbox, policy, sessions, sign_in
 from db.changes import Locked
 from db.directory import Row
 from db.policy import HANDING_OVER, Actor, NotAllowed, Refused, Role
@@ -12,24 +12,26 @@ from messages import refusals
 
 
 async def hand_over(
-    actor: Actor, *, member_id: int, password: str, throttle: Throttle, browser: Browser
-) -> Row:
+    actor: Actor, *, session_id: int, member_id: int, password: str, throttle: Throttle, browser: Browser
+) -> tuple[Row, str]:
     """Makes an active member the Owner; the old Owner becomes Administrator. Both are told by mail.
 
-    password: the Owner's own; a wrong one counts as a failed sign-in. Returns the new Owner's row.
-    Raises WrongPassword, TooManyTries, SignInFirst, NotAllowed, Unknown and Refused.
+    No session has more rights afterwards than it was begun for (ASVS 7.2.4): the new Owner's end, and they
+    sign in anew; the one it is done in, session_id, gets a new token.
+    password: the Owner's own; a wrong one counts as a failed sign-in. Returns the new Owner's row and that
+    token. Raises WrongPassword, TooManyTries, SignInFirst, NotAllowed, Unknown and Refused.
     """
     if actor.role is not Role.OWNER:
         raise NotAllowed(refusals.HAND_OVER)
     await sign_in.check_password(actor, password, throttle=throttle, browser=browser)
     # The organization's row is the lock: of two hand-overs at once the second finds another Owner.
-    hand = partial(_hand_over, actor, member_id)
-    row = await changes.write(actor, HANDING_OVER, hand, members=(member_id,), organization=True)
+    hand = partial(_hand_over, actor, session_id, member_id)
+    handed = await changes.write(actor, HANDING_OVER, hand, members=(member_id,), organization=True)
     outbox.wake()
-    return row
+    return handed
 
 
-async def _hand_over(actor: Actor, member_id: int, locked: Locked) -> Row:
+async def _hand_over(actor: Actor, session_id: int, member_id: int, locked: Locked) -> tuple[Row, str]:
     roles = locked.roles
     if member_id == actor.id:
         raise Refused(refusals.YOU_OWN)
@@ -47,10 +49,12 @@ async def _hand_over(actor: Actor, member_id: int, locked: Locked) -> Row:
     await activity.record(
         actor, "role_changed", actor.id, before=Role.OWNER.value, after=Role.ADMINISTRATOR.value
     )
+    await sessions.end_all(member_id, "became owner")
+    token = await sessions.rotate(session_id)
     # Of two hand-overs one after the other only the last is worth a mail.
     await outbox.void_of_kind("ownership")
     await outbox.queue_ownership(actor.id, member_id)
     await outbox.queue_ownership(member_id, actor.id)
     row = await directory.one(member_id)
     assert row is not None, "its row is locked"
-    return row
+    return row, token

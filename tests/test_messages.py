@@ -38,6 +38,7 @@ OPERATORS = {
 # What the database keeps and no page shows, why sessions and links have ended, which limit was reached; and
 # the password of nobody.
 CODES = {
+    "became owner",
     "ended by its member",
     "ended by an administrator",
     "forgotten passwords",

@@ -38,8 +38,9 @@ class OwnershipController(Controller):
         if form.errors:
             return await _page(request, form, status=422)
         try:
-            row = await ownership.hand_over(
+            row, token = await ownership.hand_over(
                 access.actor_of(current, request),
+                session_id=current.session_id,
                 member_id=row_id(form["member"]),
                 password=form["password"],
                 throttle=house_of(request).throttle,
@@ -54,7 +55,8 @@ class OwnershipController(Controller):
         except TooManyTries as error:
             return await _page(request, form, status=429, headers=form.wait(error, "password"))
         notice = toasts.OWNER_NOW.format(name=plain(row.label))
-        return rendering.redirect(request, "/organization/members", notice=notice)
+        cookie = access.renewed_cookie(request, current, token)
+        return rendering.redirect(request, "/organization/members", notice=notice, cookies=[cookie])
 
 
 async def _page(

@@ -38,7 +38,12 @@ async def owners() -> list[int]:
 
 async def hand_over(site: Site, to: str, password: str = PASSWORD) -> Any:
     return await ownership.hand_over(
-        olga(site), member_id=site.ids[to], password=password, throttle=site.house.throttle, browser=BROWSER
+        olga(site),
+        session_id=0,
+        member_id=site.ids[to],
+        password=password,
+        throttle=site.house.throttle,
+        browser=BROWSER,
     )
 
 

@@ -321,7 +321,7 @@ async def test_the_new_owner_has_no_last_day(site: Site) -> None:
     await site.person("ada", Role.ANNOTATOR)
     await gives(site, "ada", "2026-12-20")
 
-    row = await hand_over(site, "ada")
+    row, _ = await hand_over(site, "ada")
 
     assert (row.role, row.ends_at) == ("OW", 0)
     assert await engine.rows("SELECT 1 FROM activity WHERE kind = 'end_lifted'") == [(1,)]
@@ -448,6 +448,7 @@ async def test_both_are_told_of_a_hand_over_and_only_of_the_last(site: Site, mai
 
     await ownership.hand_over(
         Actor(ada, Role.OWNER),
+        session_id=0,
         member_id=site.ids["olga"],
         password=PASSWORD,
         throttle=site.house.throttle,

@@ -159,7 +159,7 @@ async def test_a_deactivated_member_comes_back_with_a_role(site: Site) -> None:
 async def test_ownership_is_handed_over_with_the_password(site: Site) -> None:
     ada = await site.person("ada", Role.ANNOTATOR)
 
-    row = await hand_over(site, "ada")
+    row, _ = await hand_over(site, "ada")
 
     assert (row.id, row.role) == (ada, "OW")
     assert await owners() == [ada] * 2

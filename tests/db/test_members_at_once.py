@@ -139,7 +139,7 @@ async def test_of_two_hand_overs_at_once_one_wins(site: Site) -> None:
 
     won = [one for one in ended if not isinstance(one, BaseException)]
     assert [type(one) for one in ended if isinstance(one, BaseException)] == [NotAllowed]
-    assert await owners() == [won[0].id] * 2
+    assert await owners() == [won[0][0].id] * 2
     assert await site.role_of("olga") is Role.ADMINISTRATOR
 
 

@@ -115,6 +115,10 @@ async def test_ownership_is_handed_over(site: Site) -> None:
     await olga.press("Hand over ownership", password=PASSWORD)
     assert olga.part("toasts") == "Ada is the Owner now. You are an Administrator."
 
+    # She logs in as the Owner.
+    await ada.open("/organization/members")
+    assert ada.path.startswith("/user/login")
+    await ada.log_in("ada")
     await ada.open("/organization/members")
     assert (ada.role("Ada"), ada.role("Olga")) == ("Owner", "Administrator")
     await olga.open("/organization/ownership")

@@ -5,6 +5,7 @@ import pytest
 
 from db import engine
 from db.policy import Role
+from handlers.http.access import SESSION_COOKIE
 from tests.db.members_house import add, owners
 from tests.markup import tree
 from tests.site import ON_SQLITE, PASSWORD, Site
@@ -25,6 +26,25 @@ async def test_the_owner_hands_over_as_a_page(site: Site) -> None:
     assert await owners() == [ada] * 2
     assert await site.role_of("olga") is Role.ADMINISTRATOR
     assert (await olga.get(PATH)).status_code == 403
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+async def test_no_session_has_more_rights_than_it_was_begun_for(site: Site, htmx: bool) -> None:
+    ada = await site.person("ada", Role.MANAGER)
+    olga, other, hers = await site.sign_in("olga"), await site.sign_in("olga"), await site.sign_in("ada")
+    before = olga.cookies[SESSION_COOKIE]
+
+    await (olga.press if htmx else olga.submit)(PATH, member=ada, password=PASSWORD)
+
+    # Who handed over goes on under a new token.
+    assert olga.cookies[SESSION_COOKIE] != before
+    assert (await olga.get("/organization/members")).status_code == 200
+    old = site.visitor()
+    old.cookies.set(SESSION_COOKIE, before, domain="testserver.local")
+    assert (await old.get("/organization/members")).status_code == 303
+    assert (await other.get("/organization/members")).status_code == 200
+    # The new Owner signs in anew.
+    assert (await hers.get("/")).headers["location"].startswith("/user/login")
 
 
 async def test_the_owner_hands_over_as_a_fragment(site: Site) -> None:
@@ -162,8 +182,9 @@ async def test_of_hand_overs_at_the_same_instant_one_wins(site: Site) -> None:
 
 async def test_the_new_owner_can_hand_it_back(site: Site) -> None:
     ada = await site.person("ada", Role.MANAGER)
-    olga, hers = await site.sign_in("olga"), await site.sign_in("ada")
+    olga = await site.sign_in("olga")
     await olga.submit(PATH, member=ada, password=PASSWORD)
+    hers = await site.sign_in("ada")
 
     answer = await hers.submit(PATH, member=site.ids["olga"], password=PASSWORD)
 
