@@ -123,11 +123,11 @@ async def test_in_a_panel_the_answer_stands_where_the_question_came_from(
     await expect(page.locator("#reset-link")).to_be_focused()
 
     await give_no_password_lately(page)
-    await panel.get_by_role("button", name="End the session on").click()
+    await panel.get_by_role("button", name="Sign out everywhere").click()
     await asks(page).get_by_label("Your password", exact=True).fill(PASSWORD)
     await page.keyboard.press("Enter")
     await expect(panel).to_contain_text("Nowhere at the moment.")
-    await expect(page.locator("#toasts")).to_contain_text("That session of Ada has ended.")
+    await expect(page.locator("#toasts")).to_contain_text("Ada is signed out everywhere.")
     await expect(asks(page)).to_be_hidden()
     await page.keyboard.press("Escape")
     await expect(panel).to_be_hidden()
