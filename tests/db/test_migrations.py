@@ -263,7 +263,7 @@ async def test_what_was_there_before_passwords_were_asked_for_anew(empty_databas
         # A session's password was given when it began; who lost the role did so when the log says.
         assert await engine.rows("SELECT made_at, password_at FROM session") == [(7, 7)]
         assert await engine.rows("SELECT role, administrator_until FROM member ORDER BY id") == [
-            ("AD", 0),
+            ("OW", 0),
             ("MA", 900),
             ("MA", 0),
         ]
@@ -289,8 +289,8 @@ MAIL = (
 
 
 async def _older() -> None:
-    """People of an older program: an Administrator, one who was, and one who never was; and two mails."""
-    for number, role in enumerate(("AD", "MA", "MA")):
+    """Of an older program: the Owner, one who was an Administrator, one who never was; and two mails."""
+    for number, role in enumerate(("OW", "MA", "MA")):
         await engine.execute(
             "INSERT INTO member (email, email_key, first_name, last_name, name_key, search_key,"
             " password_hash, password_generation, role, came_by, link_id, invited_by, confirmed_at,"
@@ -300,6 +300,9 @@ async def _older() -> None:
             f"{number}@x.example",
             role,
         )
+    await engine.execute(
+        "INSERT INTO organization (id, title, made_at, owner_id, owner_role) VALUES (1, 'Old', 1, 1, 'OW')"
+    )
     for at, before, after in ((500, "MA", "AD"), (900, "AD", "RE"), (950, "RE", "MA")):
         await engine.execute(
             "INSERT INTO activity (at, actor_kind, actor_id, kind, about, subject_id, before, after, address)"
