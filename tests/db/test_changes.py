@@ -190,8 +190,8 @@ async def test_nothing_is_written_after_the_end_of_the_session_was_committed(
             first["end"] += 1
 
     assert sum(first.values()) == rounds
-    # A new password is hashed first, so the other change is always there before it.
-    assert all(first.values()) or end is set_password, first
+    # Where there are many rounds, either was first at times.
+    assert all(first.values()) or rounds < ROUNDS, first
 
 
 async def test_two_administrators_who_shut_each_other_out_leave_one(site: Site) -> None:
