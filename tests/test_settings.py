@@ -488,8 +488,8 @@ def test_a_password_with_a_hash_sign_in_the_file_is_used_whole(tmp_path: Path) -
         "HOST=https://members.example.org # note\nEMAIL_HOST=smtp.example.org\n"
         "EMAIL_HOST_USER=ada@example.org\nEMAIL_HOST_PASSWORD=pass #word\n"
     )
-
     dotenv.chmod(0o600)
+
     settings = read({}, dotenv)
 
     assert settings.mail is not None
