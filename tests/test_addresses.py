@@ -17,6 +17,7 @@ ROW = re.compile(
 # The guards of the routes, in the words of the document.
 WHO = {
     "anybody": "anyone",
+    "whoever_leaves": "anyone",
     "nobody_yet": "anyone",
     "signed_in": "signed in",
     "administrators": "OW, AD",
