@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from db import (
-    accounts,
     activity,
     changes,
     clock,
@@ -47,6 +46,7 @@ class Invited:
     link_ended: str
     end_reason: str
     member_role: str
+    member_settled: bool
 
     def dead_because(self, now: int) -> str | None:
         """Why it can't be accepted (accepted, revoked, void, expired), None while it can."""
@@ -59,16 +59,33 @@ class Invited:
         return None
 
     @property
+    def proves_address(self) -> bool:
+        """Whether the token went out by our mail and was never shown to copy."""
+        return self.mailed and not self.shown_at
+
+    @property
+    def has_account(self) -> bool:
+        """There is an account with this address, which its member signs in to."""
+        return bool(self.member_role) and not self.takes_over
+
+    @property
     def takes_over(self) -> bool:
-        """Somebody registered under this address meanwhile and still waits."""
-        return self.member_role == Role.PENDING.value
+        """Somebody registered under this address meanwhile and still waits.
+
+        Where the address is confirmed, or the account had a role before, only a token that proves the address
+        will do: whoever took the role away could have seen any other.
+        """
+        waits = self.member_role == Role.PENDING.value
+        return waits and (self.proves_address or not self.member_settled)
 
 
 _FIND = f"""SELECT i.id, l.id, l.nonce, i.email, i.email_key, i.first_name, i.last_name, i.role, i.invited_by,
     COALESCE(NULLIF(TRIM(b.first_name || ' ' || b.last_name), ''), b.email, ''),
     COALESCE({ROLE_NOW.format(t="b")}, 'AD'),
     i.shown_at, EXISTS (SELECT 1 FROM outbox AS o WHERE o.invitation_id = i.id AND o.state = 'sent'),
-    l.expires_at, l.end_reason, i.end_reason, COALESCE({ROLE_NOW.format(t="m")}, '')
+    l.expires_at, l.end_reason, i.end_reason, COALESCE({ROLE_NOW.format(t="m")}, ''),
+    COALESCE(m.confirmed_at, 0) > 0 OR EXISTS (SELECT 1 FROM activity AS a
+        WHERE a.subject_id = m.id AND a.about = 'member' AND a.kind = 'role_changed')
     FROM links AS l JOIN invitation AS i ON i.link_id = l.id
     LEFT JOIN member AS b ON b.id = i.invited_by
     LEFT JOIN member AS m ON m.email_key = i.email_key
@@ -87,16 +104,15 @@ async def present(link_id: int) -> Invited | None:
     if not found:
         return None
     row = list(found[0])
-    row[7], row[10], row[12] = Role(row[7]), Role(row[10]), bool(row[12])
+    row[7], row[10], row[12], row[17] = Role(row[7]), Role(row[10]), bool(row[12]), bool(row[17])
     return Invited(*row)
 
 
 async def accept(invited: Invited, person: Person, *, ages: Ages, browser: Browser) -> SignedIn:
     """A new account with the invitation's role, signed in; a Pending one under this address is taken over.
 
-    person.address is the invited one. Raises DeadLink when somebody was faster, Refused when the address
-    belongs to an active or deactivated member, or to one who was an Administrator lately: whoever lowered
-    them could have the invitation's link as well, and so their account.
+    person.address is the invited one. Raises DeadLink when somebody was faster, and Refused when there is an
+    account with the address that isn't taken over.
     """
     try:
         signed_in = await engine.write(_accept, invited.link_id, person, ages, browser)
@@ -122,8 +138,9 @@ async def _accept(link_id: int, person: Person, ages: Ages, browser: Browser) ->
     found = await engine.rows("SELECT id FROM member WHERE email_key = ?", invited.email_key)
     roles = await deactivation.lock_roles([member_id for (member_id,) in found]) if found else {}
     if roles:
-        ((member_id, has),) = roles.items()
-        if has is not Role.PENDING or await accounts.was_administrator(member_id):
+        (member_id,) = roles
+        invited = await present(link_id) or invited
+        if not invited.takes_over:
             raise Refused(refusals.ACCOUNT_EXISTS)
         await _take_over(member_id, person, invited)
     else:
@@ -195,8 +212,7 @@ async def _take_over(member_id: int, person: Person, invited: Invited) -> None:
 
 
 async def _confirm(member_id: int, invited: Invited) -> None:
-    """The address is confirmed only when the token went out by our mail and was never shown to copy."""
-    if invited.mailed and not invited.shown_at:
+    if invited.proves_address:
         await engine.execute(
             "UPDATE member SET confirmed_at = ? WHERE id = ? AND confirmed_at = 0", clock.now(), member_id
         )

@@ -217,8 +217,8 @@ async def test_registering_and_accepting_at_the_same_instant_ends_in_one_account
         assert found == [("RE",)]
 
 
-@pytest.mark.parametrize("role", [Role.ANNOTATOR, Role.DEACTIVATED])
-async def test_an_active_or_deactivated_member_isn_t_taken_over(site: Site, role: Role) -> None:
+@pytest.mark.parametrize(("role", "left"), [(Role.ANNOTATOR, "joined"), (Role.DEACTIVATED, "unsent")])
+async def test_an_active_or_deactivated_member_isn_t_taken_over(site: Site, role: Role, left: str) -> None:
     line = await invited(site, "ada", Role.ADMINISTRATOR)
     await site.person("ada", role)
 
@@ -226,7 +226,33 @@ async def test_an_active_or_deactivated_member_isn_t_taken_over(site: Site, role
         await accept(site, line)
 
     assert await site.role_of("ada") is role
-    assert await state("ada@example.org") == "unsent"
+    assert await state("ada@example.org") == left
+
+
+@pytest.mark.parametrize("proven", [True, False])
+@pytest.mark.parametrize("settled", ["had a role", "confirmed its address"])
+async def test_a_settled_account_that_waits_is_taken_over_by_a_proven_address_alone(
+    posting: Site, settled: str, proven: bool
+) -> None:
+    if settled == "had a role":
+        ada = await posting.person("ada", Role.MANAGER)
+        await members.change_role(olga(posting), member_id=ada, role=Role.PENDING)
+        line = await invited(posting, "ada", Role.REVIEWER)
+    else:
+        line = await invited(posting, "ada", Role.REVIEWER)
+        ada = await posting.person("ada")
+        await engine.write(engine.execute, "UPDATE member SET confirmed_at = 1 WHERE id = ?", ada)
+    await mailed(line)
+    if not proven:
+        await invitation_care.mark_shown(olga(posting), [line.id])
+
+    if proven:
+        assert (await accept(posting, line)).member_id == ada
+    else:
+        with pytest.raises(Refused, match="Log in"):
+            await accept(posting, line)
+
+    assert await posting.role_of("ada") is (Role.REVIEWER if proven else Role.PENDING)
 
 
 async def test_who_is_signed_in_with_the_address_gets_the_role(site: Site) -> None:

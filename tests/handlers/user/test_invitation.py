@@ -246,8 +246,12 @@ async def test_who_has_an_account_already_is_told(site: Site, role: Role) -> Non
     line = await invited(site, "ada", Role.ADMINISTRATOR)
     await site.person("ada", role)
 
+    page = tree(await site.visitor().get(PATH, params={"token": token(site, line)}))
     answer = await site.visitor().submit(PATH, token=token(site, line), password=PASSWORD)
 
+    assert page.all("form", action=PATH) == []
+    links = [link["href"] for link in page.all("a", class_="btn btn--primary btn--wide")]
+    assert links == [f"/user/login?next=/user/invitation%3Ftoken%3D{token(site, line)}"]
     assert answer.status_code == 409
     assert "There is an account with this address already. Log in with it." in answer.text
     assert await site.role_of("ada") is role
