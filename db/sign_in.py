@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from db import activity, addresses, changes, clock, deactivation, engine, passwords, sessions
 from db.changes import Locked
-from db.policy import SIGNED_IN, Actor, Busy, DomainError, Role, SessionKey, may_sign_in, visitor
+from db.policy import SIGNED_IN, Actor, Busy, DomainError, Role, SessionKey, is_active, may_sign_in, visitor
 from db.sessions import Ages
 from db.throttle import Limit, Throttle, count, count_within, forgive, give_back
 from db.turns import Turn
@@ -134,6 +134,14 @@ async def _begin(
     return SignedIn(token=token, member_id=member_id, generation=found[0][1], role=role, age=age)
 
 
+def network_counted(actor: Actor, browser: Browser) -> str:
+    """Under which network an actor's tries with their own password count: "" for those with a role.
+
+    So that accounts that anybody can make don't use up the tries of others there.
+    """
+    return "" if is_active(actor.role) else browser.network
+
+
 def turn_of(actor: Actor, browser: Browser) -> Turn:
     """Whose turn it is when a member's own password is looked at, or a new one of theirs."""
     return Turn(browser.network, str(actor.id))
@@ -154,7 +162,7 @@ async def check_password(actor: Actor, password: str, *, throttle: Throttle, bro
     key, stored, generation = found[0]
     limits = _limits(throttle, key, actor.id, generation, browser)
     # Also the right password costs time: what is looked at counts, whatever it is.
-    counted = [*limits, *throttle.own_password(actor.id, browser.network)]
+    counted = [*limits, *throttle.own_password(actor.id, network_counted(actor, browser))]
     looked = await _look(stored, password, counted, turn_of(actor, browser))
     if not looked.right:
 

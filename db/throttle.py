@@ -70,15 +70,16 @@ class Throttle:
         return Limit(self.key("signed-in", account), 1_000, window_ms=HOUR_MS)
 
     def own_password(self, member_id: int, network: str) -> list[Limit]:
-        """Looking whether somebody who is signed in knows their password, right or wrong."""
-        return [
-            Limit(self.key("own-password", str(member_id)), 30),
-            Limit(self.key("own-password-network", network), 300),
-        ]
+        """Looking whether somebody who is signed in knows their password, right or wrong.
+
+        network: "" where it doesn't count.
+        """
+        limits = [Limit(self.key("own-password", str(member_id)), 30)]
+        return limits + ([Limit(self.key("own-password-network", network), 300)] if network else [])
 
     def new_password(self, network: str, member_id: int = 0) -> list[Limit]:
         """Estimating and hashing one that is to be set. member_id: 0 before there is an account."""
-        limits = [Limit(self.key("new-password-network", network), 300)]
+        limits = [Limit(self.key("new-password-network", network), 300)] if network else []
         return limits + ([Limit(self.key("new-password", str(member_id)), 20)] if member_id else [])
 
     def own_changes(self, member_id: int) -> list[Limit]:

@@ -37,7 +37,7 @@ WRONG_ADDRESS: Final[Mapping[str, str]] = {
 }
 # Said by the server itself, before it is known which page was asked for.
 UNREADABLE: Final = "That request can't be read."
-TWO_HOSTS: Final = "That request names two hosts."
+NOT_ONE_HOST: Final = "That request doesn't name one host."
 ADDRESS_TOO_LONG: Final = "That address is longer than this server takes."
 HEADERS_TOO_LARGE: Final = "The headers are larger than this server takes."
 TOO_SLOW: Final = "That took too long to arrive."

@@ -52,6 +52,7 @@ def requests(count: int, seed: int = 1) -> Iterator[bytes]:
         lambda: get(page + b"?next=/" + word(300_000)),
         lambda: get(page, b"Accept: " + word(30_000)),
         lambda: get(page, *(b"%s: %s" % (word(0), word(0)) for _ in range(400))),
+        lambda: get(page, *(b"%s:" % word(0)[:8] for _ in range(190))),
         lambda: get(page, b"Accept-Language: " + word(9_000), b"User-Agent: " + word(9_000)),
         lambda: get(page, b"Referer: http://127.0.0.1/" + word(20_000), b"HX-Request: true"),
         lambda: get(b"/", b"HX-Current-URL: http://127.0.0.1/" + word(20_000), b"HX-Request: true"),

@@ -196,13 +196,22 @@ def actor_of(current: Current, request: AnyRequest) -> Actor:
 
 def address_of(request: AnyRequest) -> str:
     """The client's network address; the defences have looked through trusted proxies already."""
-    client = request.scope["client"]
+    return _client_of(request.scope)
+
+
+def _client_of(scope: Scope) -> str:
+    client = scope["client"]
     return client[0] if client else ""
 
 
 def network_of(request: AnyRequest) -> str:
     """What limits count by: an IPv4 address, or the /64 of an IPv6 one."""
-    address = proxies.parse(address_of(request))
+    return network_in(request.scope)
+
+
+def network_in(scope: Scope) -> str:
+    """The same, before there is a request of the framework's."""
+    address = proxies.parse(_client_of(scope))
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address), 64), strict=False))
     return str(address or "")

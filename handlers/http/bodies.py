@@ -5,6 +5,7 @@ What went wrong with a body waits until a guard or a form asks for it: any body 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -18,10 +19,12 @@ MAX_BODY_BYTES: Final = 1_000_000
 # A form must be complete within this time; a file gets more of it for each piece that has come.
 PATIENCE_SECONDS: Final = 30.0
 SLOWEST_BYTES_A_SECOND: Final = 10_000
-# All bodies in progress in this process. Large ones leave the rest of it to small ones: whoever fills it with
-# megabytes keeps nobody from signing in.
+# All bodies in progress in this process, and of them those of one network. Large ones leave the rest to small
+# ones: whoever fills it with megabytes keeps nobody from signing in; with small ones only their network.
 ROOM_BYTES: Final = 64_000_000
 ROOM_FOR_LARGE_BYTES: Final = 48_000_000
+SHARE_BYTES: Final = 24_000_000
+SHARE_FOR_LARGE_BYTES: Final = 20_000_000
 SMALL_BYTES: Final = 16_000
 
 
@@ -42,17 +45,32 @@ class HungUp(HTTPException):
 
 
 class Room:
-    """The memory that the bodies in progress take together. taken: bytes."""
+    """The memory that the bodies in progress take together. taken: bytes; by_network: those of each."""
 
     def __init__(self) -> None:
         self.taken = 0
+        self.by_network = Counter[str]()
+
+    def take(self, size: int, network: str, *, small: bool) -> None:
+        """Raises Busy when it is full, or this network has had its share."""
+        room, share = (ROOM_BYTES, SHARE_BYTES) if small else (ROOM_FOR_LARGE_BYTES, SHARE_FOR_LARGE_BYTES)
+        if self.taken + size > room or self.by_network[network] + size > share:
+            raise Busy
+        self.taken += size
+        self.by_network[network] += size
+
+    def give_back(self, size: int, network: str) -> None:
+        self.taken -= size
+        self.by_network[network] -= size
+        if not self.by_network[network]:
+            del self.by_network[network]
 
 
 class Body:
-    """The body of one request, and the room it takes until that is answered."""
+    """The body of one request, and the room it takes until that is answered. network: where it comes from."""
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
+    def __init__(self, room: Room, network: str = "") -> None:
+        self._room, self._network = room, network
         self._size = 0
         self._content = bytearray()
         self._fault: HTTPException | Busy | None = None
@@ -99,18 +117,15 @@ class Body:
 
     def release(self) -> None:
         """Gives the room back, with what was kept in it."""
-        self._room.taken -= self._size
+        self._room.give_back(self._size, self._network)
         self._size = 0
         self._content = bytearray()
 
     def _take(self, size: int, most: int) -> None:
         if self._size + size > most:
             raise BodyTooLarge
-        room = ROOM_BYTES if self._size + size <= SMALL_BYTES else ROOM_FOR_LARGE_BYTES
-        if self._room.taken + size > room:
-            raise Busy
+        self._room.take(size, self._network, small=self._size + size <= SMALL_BYTES)
         self._size += size
-        self._room.taken += size
 
 
 def body_of(scope: Scope) -> Body:

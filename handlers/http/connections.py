@@ -150,8 +150,12 @@ class Connection(HttpToolsProtocol):
         elif self._held and not self._held[:1].isalpha():
             self._refuse(400)
         elif found:
+            header = self._take(size)
+            if header.count(b"\n") > self._limits.header_lines:
+                self._refuse(431)
+                return b""
             self._header_given = True
-            return self._take(size)
+            return header
         return b""
 
     def _body(self) -> bytes:

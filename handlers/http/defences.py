@@ -90,7 +90,7 @@ class Defences:
 
     async def _with_body(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Reads the form before who sends it is decided: a session may end while it comes."""
-        body = scope["state"]["body"] = Body(self._house.room)
+        body = scope["state"]["body"] = Body(self._house.room, access.network_in(scope))
         try:
             if scope["path"] != UPLOAD_PATH:
                 await body.read(receive)
@@ -155,8 +155,10 @@ def _headers(scope: HTTPScope) -> Headers:
 
 def _unfit(scope: HTTPScope) -> tuple[int, str] | None:
     """The status and sentence for a request that no page should see."""
-    if sum(name.lower() == b"host" for name, _ in scope["headers"]) > 1:
-        return 400, refusals.TWO_HOSTS
+    hosts = sum(name.lower() == b"host" for name, _ in scope["headers"])
+    if hosts > 1 or (hosts == 0 and scope["http_version"] == "1.1"):
+        # RFC 9112, 3.2.
+        return 400, refusals.NOT_ONE_HOST
     if len(scope["query_string"]) > MAX_QUERY_BYTES:
         return 414, refusals.ADDRESS_TOO_LONG
     return None

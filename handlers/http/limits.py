@@ -24,7 +24,8 @@ log = logging.getLogger("gatehouse")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """header_bytes: with the line before it. header_seconds: from its first byte to its last.
+    """header_bytes: with the line before it. header_lines: each takes far more memory than its bytes.
+    header_seconds: from its first byte to its last.
 
     idle_seconds: before and between requests. A body may take body_seconds, and a second more for each
     body_rate bytes of it. answer_seconds: how long an answer may stand still because nobody takes it.
@@ -34,6 +35,7 @@ class Limits:
     """
 
     header_bytes: int = 32_768
+    header_lines: int = 200
     header_seconds: float = 10
     idle_seconds: float = 10
     body_seconds: float = 30

@@ -112,7 +112,8 @@ class AccountController(Controller):
             form.wrong("current_password", by_field.ENTER_PRESENT_PASSWORD)
         actor, browser = access.actor_of(current, request), access.browser_of(request)
         try:
-            await throttle.count(house.throttle.new_password(browser.network, current.member_id))
+            network = sign_in.network_counted(actor, browser)
+            await throttle.count(house.throttle.new_password(network, current.member_id))
             turn = sign_in.turn_of(actor, browser)
             form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
             # The present password is checked even when the new one is refused: every error at once.

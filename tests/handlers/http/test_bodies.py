@@ -9,7 +9,7 @@ import pytest
 from db import engine, members
 from db.policy import COMMAND_LINE, Busy, Role
 from handlers.http import bodies, uploads
-from handlers.http.bodies import ROOM_BYTES, ROOM_FOR_LARGE_BYTES, Body
+from handlers.http.bodies import ROOM_BYTES, ROOM_FOR_LARGE_BYTES, SHARE_FOR_LARGE_BYTES, Body
 from tests.site import ON_SQLITE, PASSWORD, Site, Visitor
 
 pytestmark = ON_SQLITE
@@ -150,9 +150,9 @@ async def test_a_file_gets_more_time_for_each_piece_and_no_more_than_that(
 
 async def test_all_bodies_together_have_so_much_room(site: Site) -> None:
     visitor, begun = site.visitor(), []
-    for _ in range(ROOM_FOR_LARGE_BYTES // 1_000_000):
-        body = Halves(b"x=" + b"a" * 999_998)
-        begun.append((asyncio.create_task(post(visitor, "/user/signup", body)), body))
+    for number in range(ROOM_FOR_LARGE_BYTES // 1_000_000):
+        body, sender = Halves(b"x=" + b"a" * 999_998), site.visitor(f"192.0.2.{number % 3}")
+        begun.append((asyncio.create_task(post(sender, "/user/signup", body)), body))
         await body.begun.wait()
 
     large = await post(visitor, "/user/signup", b"x=" + b"a" * 100_000)
@@ -167,6 +167,23 @@ async def test_all_bodies_together_have_so_much_room(site: Site) -> None:
         assert (await sending).status_code in (422, 429)
     assert site.house.room.taken == 0
     assert (await post(site.visitor(), "/user/login", b"x=" + b"a" * 100_000)).status_code == 422
+
+
+async def test_one_network_fills_no_more_than_its_share(site: Site) -> None:
+    greedy, begun = site.visitor("192.0.2.66"), []
+    for _ in range(SHARE_FOR_LARGE_BYTES // 1_000_000):
+        body = Halves(b"x=" + b"a" * 999_998)
+        begun.append((asyncio.create_task(post(greedy, "/user/signup", body)), body))
+        await body.begun.wait()
+
+    more = await post(greedy, "/user/signup", b"x=" + b"a" * 100_000)
+    others = await post(site.visitor("192.0.2.7"), "/user/login", b"x=" + b"a" * 100_000)
+
+    assert (more.status_code, others.status_code) == (503, 422)
+    for sending, body in begun:
+        body.goes_on.set()
+        await sending
+    assert (site.house.room.taken, site.house.room.by_network) == (0, {})
 
 
 async def test_there_is_an_end_of_room_for_small_ones_too(site: Site) -> None:
