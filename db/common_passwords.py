@@ -36,7 +36,7 @@ def holds(password: str) -> bool:
     from zxcvbn.matching import RANKED_DICTIONARIES
 
     normal = unicodedata.normalize("NFKC", password)
-    cores = set(_cores(normal))
+    cores = {*_cores(normal), *_once(normal)}
     if any(f"\n{fold(core).letters}\n" in _listed() for core in (normal, *cores)):
         return True
     words = {word for core in cores for word in _readings(core) if len(word) >= SHORTEST}
@@ -72,6 +72,13 @@ def _cores(password: str) -> Iterator[str]:
     text = TRIMMINGS.sub("", password)
     for begun in (text, _FIRST.sub("", text)):
         yield from (begun, _LAST.sub("", begun))
+
+
+def _once(password: str) -> Iterator[str]:
+    """What is said more than once in it, and is no less common for that."""
+    letters = "".join(filter(str.isalpha, password.casefold()))
+    if (period := (letters + letters).find(letters, 1)) < len(letters):
+        yield letters[:period]
 
 
 def _readings(core: str) -> Iterator[str]:

@@ -148,12 +148,12 @@ def _line_break(record: Record, columns: Columns) -> int:
 
 
 def _is_row(text: str, columns: Columns) -> bool:
-    """Whether a line in a cell has an address where that of a row would be."""
+    """Whether a line in a cell has an address where that of a row would be, or begins with one."""
     place = columns.places.get(EMAIL, 0)
     cells = text.split(columns.delimiter, place + 1)
-    return len(cells) > max(place, 1) and bool(
-        _LIKE_ADDRESS.fullmatch(cells[place].rpartition("<")[2].strip())
-    )
+    first = text.split(maxsplit=1)[:1] if place == 0 else []
+    here = [cells[place].rpartition("<")[2].strip()] if len(cells) > max(place, 1) else []
+    return any(_LIKE_ADDRESS.fullmatch(cell.rstrip(",;")) for cell in (*here, *first))
 
 
 def _row(record: Record, columns: Columns) -> Entry:

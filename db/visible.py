@@ -47,7 +47,7 @@ def is_hidden(sign: str) -> bool:
 
 
 def name(text: str) -> str:
-    """A name or title as it is kept: single spaces, no invisible characters; "" when nothing is seen."""
+    """A name, title or note as kept: single spaces, no invisible characters; "" when nothing is seen."""
     words = " ".join(text.split())
     if words.isascii():
         return words

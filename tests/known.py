@@ -129,6 +129,9 @@ USUAL_GUESSES: Final = (
 )
 # Others that are tried first: only the server knows them.
 COMMON: Final = (
+    "iloveyou iloveyou",
+    "Letmein-letmein-2024",
+    "hallo hallo hallo",
     "S0mmer2026!!",
     "W1nter2026!!",
     "$ommer2026!!",

@@ -180,7 +180,7 @@ def _no_domains(wrong: Sequence[str]) -> str:
 
 
 def _note(form: Form, name: str) -> str:
-    text = " ".join(form.values[name].split())
+    text = visible.name(form.values[name])
     if len(text) > MAX_NOTE_CHARACTERS:
         form.wrong(name, by_field.AT_MOST.format(most=MAX_NOTE_CHARACTERS, count=len(text)))
     return text

@@ -8,7 +8,7 @@ from typing import Final
 from litestar import Controller, Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
-from db import links, requests, setup, throttle
+from db import links, requests, setup, throttle, visible
 from db.links import Link
 from db.policy import DeadLink, Invalid, Refused, TooManyTries, Unknown
 from db.requests import MAX_WORDS, Wish
@@ -88,7 +88,7 @@ def _wish(form: Form) -> Wish:
     name, address = form.person_name("name"), form.email()
     if not name and "name" not in form.errors:
         form.wrong("name", by_field.ENTER_YOUR_NAME)
-    words = " ".join(form["words"].split())
+    words = visible.name(form["words"])
     if len(words) > MAX_WORDS:
         form.wrong("words", by_field.AT_MOST.format(most=MAX_WORDS, count=len(words)))
     form.check()

@@ -75,6 +75,9 @@ class InvitationController(Controller):
         house = house_of(request)
         await throttle.count(house.throttle.sign_up(access.network_of(request), with_link=False))
         invited = await _genuine(request, form["token"])
+        if invited is not None and invited.dead_because(clock.now()) is None:
+            # It came to life again meanwhile.
+            return rendering.redirect(request, f"/user/invitation?token={form['token']}")
         if invited is not None:
             await invitation_care.ask_again(invited, address=access.address_of(request))
         return await _dead(request, form["token"], toasts.ASKED_FOR_ANOTHER, status=200)

@@ -230,6 +230,9 @@ def test_columns_are_counted_in_words(content: str, why: str) -> None:
         ('name,email,note,x\nA,a@x.example,,\nA,a@x.example,"x\nB,<b@x.example>\n",y\n', 3),
         ('email,name,note\n<a@x.example>,A,"x\nBen Okafor <b@x.example>,B"\n', 2),
         ('note;email;name\n"x\ny;b@x.example";c@x.example;C\n', 2),
+        ('email,note\na@x.example,"x\nb@x.example"\nc@x.example,\n', 2),
+        ('email,note,name\na@x.example,"x\nb@x.example",B\n', 2),
+        ('email,note\na@x.example,"x\nb@x.example;y\nc@x.example z"\n', 2),
         ("email,first_name\n" + 'b@x.example,"B\n' + "c@x.example,Cleo\n" * 20_000, 2),
     ],
 )

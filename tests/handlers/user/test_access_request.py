@@ -249,3 +249,11 @@ async def test_a_dead_link_confirms_nothing(database: str, clock: ModuleType, ki
 
         assert codes == [410, 410]
         assert await engine.rows("SELECT 1 FROM request WHERE confirmed_at > 0") == []
+
+
+async def test_nobody_turns_the_words_around_in_which_they_ask(database: str) -> None:
+    async with closed() as site:
+        answer = await ask(site.visitor(), words="please\u202e let me in\u200b")
+
+        assert answer.status_code == 200
+        assert await engine.rows("SELECT words FROM request") == [("please let me in",)]

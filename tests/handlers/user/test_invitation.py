@@ -105,6 +105,16 @@ async def test_a_dead_one_says_so_and_asks_for_a_new_one(posting: Site, clock: M
     assert "They ask for a new one." in (await admin.get("/organization/invitations")).text
 
 
+async def test_asking_for_another_leads_to_one_that_lives_again(posting: Site) -> None:
+    line = await invited(posting, "ada")
+
+    answer = await posting.visitor().submit(f"{PATH}/renewal", token=token(posting, line))
+
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"{PATH}?token={token(posting, line)}"
+    assert await mails("asked") == []
+
+
 @pytest.mark.parametrize(
     ("end", "button"),
     [
