@@ -7,7 +7,7 @@ come by or not: every change asks for roles here, and signing in and each reques
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from db import activity, clock, engine, invitation_ends, links, outbox, policy, sessions
+from db import activity, clock, engine, invitation_ends, links, lowering, outbox, policy, sessions
 from db.policy import SYSTEM, Actor, Role, SessionKey
 
 # Memberships that end in one transaction: a whole course may end on the same day.
@@ -52,6 +52,8 @@ async def _end(before: Mapping[int, Role]) -> None:
     await shut_out(SYSTEM, tuple(before), "membership ended")
     told = [(member_id, role.value, Role.DEACTIVATED.value) for member_id, role in before.items()]
     await activity.record_many(SYSTEM, "role_changed", told)
+    lowered = [member_id for member_id, role in before.items() if policy.administers(role)]
+    await lowering.tell(SYSTEM, lowered, now=clock.now())
 
 
 async def end_due() -> None:
@@ -84,6 +86,7 @@ async def shut_out(actor: Actor, member_ids: Sequence[int], reason: str, *, at: 
         await invitation_ends.void_of_inviter(actor, member_id, at=now)
         await invitation_ends.revoke_of_invited(actor, member_id, at=now)
         await outbox.void_of_member(member_id, at=now)
+    await lowering.put_off(member_ids, at=now)
 
 
 async def let_back(actor: Actor, member_ids: Sequence[int], *, ended_at: int) -> None:

@@ -6,12 +6,12 @@ removed, nobody waits any more.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
-from db import addresses, clock, days, engine, links, notices, policy, request_list
+from db import activity_names, addresses, clock, days, engine, links, notices, policy, request_list
 from db.delivery import Mail
 from db.links import Link
-from db.policy import Role
+from db.policy import SYSTEM, Role
 from messages import phrases
 
 
@@ -22,10 +22,11 @@ class Letter:
     title: of the organization. role: that of whom the mail is for. other: name or address of whoever it tells
     of or comes from, other_email their address. invited: the address an invitation is for. link: what the
     mail's button opens, and until when. waiting: how many wait, newest the id of the last of them. state: of
-    the invitation somebody asks about, for what answers them: open, ended, used, deactivated, removed. yours:
-    it tells of the person it is for. ends_at: of a membership, in ms. known: why a request to be let in is
-    needless, "member" or "asked", "" when it only has to be confirmed. by: who did what it tells, at: when,
-    in ms.
+    the invitation somebody asks about, for what answers them: open, ended, used, deactivated, removed; the
+    last also of who was lowered. yours: it tells of the person it is for. ends_at: of a membership, in ms.
+    known: why a request to be let in is needless, "member" or "asked", "" when it only has to be confirmed.
+    by: who did what it tells, at: when, in ms. how: the role of who was lowered was taken: by a change of it,
+    with the removal, or at the end of the last day.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Letter:
     state: str = "open"
     by: str = ""
     at: int = 0
+    how: Literal["changed", "removed", "ended"] = "changed"
 
     def words(self, app_name: str) -> dict[str, str]:
         """The facts in the words that templates use; none of them is fit for HTML yet."""
@@ -59,6 +61,7 @@ class Letter:
             "waiting": str(self.waiting),
             "known": self.known,
             "by": self.by,
+            "how": self.how,
         }
         if self.link:
             words["day"] = days.long_words(self.link.expires_at)
@@ -211,37 +214,62 @@ async def _ownership(mail: Mail, title: str) -> Letter:
 
 async def _lowered(mail: Mail, title: str) -> Letter:
     person, yours = await _person(mail.member_id), mail.member_id == mail.subject_id
-    # Who was deactivated by it is still told of; an Undo has made the mail void.
+    # Who was shut out or removed by it, or since, is still told of; an Undo has made the mail void.
     found = await engine.rows(
-        "SELECT m.email, m.first_name, m.last_name, a.after, a.at, a.actor_id FROM member AS m"
+        "SELECT a.kind, a.actor_kind, a.actor_id, a.after, a.at, m.removed_at FROM member AS m"
         " JOIN activity AS a ON a.subject_id = m.id AND a.subject_id > 0 AND a.about = 'member'"
-        " AND a.kind = 'role_changed' AND a.before = 'AD'"
-        " WHERE m.id = ? AND m.removed_at = 0 AND a.at <= ? ORDER BY a.at DESC, a.id DESC LIMIT 1",
+        " AND a.kind IN ('role_changed', 'removed') AND a.before = 'AD'"
+        " WHERE m.id = ? AND a.at <= ? ORDER BY a.at DESC, a.id DESC LIMIT 1",
         mail.subject_id,
         mail.made_at,
     )
     if not found or not (yours or person.role is Role.OWNER):
         raise CauseEnded
-    email, first_name, last_name, after, at, actor_id = found[0]
-    by = await _name_of(actor_id)
+    kind, actor_kind, actor_id, after, at, removed_at = found[0]
+    by_last_day = actor_kind == SYSTEM.kind
+    if by_last_day:
+        actor_id = await _set_last_day(mail.subject_id, at)
+    if actor_id == mail.member_id:
+        # They have set the last day themselves.
+        raise CauseEnded
+    other, other_email = await _known(mail.subject_id)
     return Letter(
         mail.kind,
         title,
-        role=Role(after),
-        other=f"{first_name} {last_name}".strip() or email,
-        other_email=email,
+        role=Role(after or Role.DEACTIVATED),
+        other=other,
+        other_email=other_email,
         yours=yours,
-        by=by,
+        state="removed" if removed_at else "open",
+        by="" if actor_id is None else (await _known(actor_id))[0],
         at=at,
+        how="ended" if by_last_day else "removed" if kind == "removed" else "changed",
     )
 
 
-async def _name_of(member_id: int) -> str:
-    """Who did something: name or address, whatever became of them since; else whoever keeps the server."""
-    found = await engine.rows("SELECT first_name, last_name, email FROM member WHERE id = ?", member_id)
+async def _set_last_day(member_id: int, ended_at: int) -> int | None:
+    """Who gave a membership the last day with which it ended then (ms): 0 for the command line, None for who
+    isn't known, where the log has forgotten it."""
+    found = await engine.rows(
+        "SELECT actor_id FROM activity WHERE subject_id = ? AND subject_id > 0 AND about = 'member'"
+        " AND kind = 'end_set' AND at <= ? ORDER BY at DESC, id DESC LIMIT 1",
+        member_id,
+        ended_at,
+    )
+    return found[0][0] if found else None
+
+
+async def _known(member_id: int) -> tuple[str, str]:
+    """Name and address of somebody, whatever became of them since; 0 is whoever keeps the server."""
+    found = await engine.rows(
+        "SELECT first_name, last_name, email FROM member WHERE id = ? AND removed_at = 0", member_id
+    )
     for first_name, last_name, email in found:
-        return f"{first_name} {last_name}".strip() or email or phrases.SOMEBODY_REMOVED
-    return phrases.SERVER_KEEPER
+        return f"{first_name} {last_name}".strip() or email, email
+    if not member_id:
+        return phrases.SERVER_KEEPER, ""
+    kept = await activity_names.of_member(member_id)
+    return (kept.label, kept.email) if kept else (phrases.SOMEBODY_REMOVED, "")
 
 
 async def _ending(mail: Mail, title: str) -> Letter:

@@ -1,19 +1,23 @@
-"""Who is told when an Administrator's role is taken: they themselves, and the Owner.
+"""Who is told when an Administrator's role is taken, by whatever way: they themselves, and the Owner.
 
-Only when it is too late to undo that, and never after an Undo. Everything here is inside a write.
+Only when it is too late to undo that, and never after an Undo. What is done to them next takes no mail away;
+who may not sign in when theirs is written gets none (db/letters.py). Everything here is inside a write.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
-from db import engine, outbox, undo
+from db import clock, engine, outbox, undo
 from db.policy import Actor, Role
 
 KIND: Final = "lowered"
 
 
 async def tell(actor: Actor, lowered: Sequence[int], *, now: int) -> None:
-    """Owes the mails: to those who may still sign in, and to the Owner unless they did it. now: in ms."""
+    """Owes the mails: to those who may still sign in, and to the Owner unless they did it. now: in ms.
+
+    Called when it stands in the log, where the mail finds who did it.
+    """
     if not lowered or not outbox.set_up():
         return
     marks = ", ".join("?" * len(lowered))
@@ -26,6 +30,32 @@ async def tell(actor: Actor, lowered: Sequence[int], *, now: int) -> None:
     ):
         wanted += [(email, owner_id, member_id) for member_id in lowered]
     await outbox.queue_to_members(KIND, wanted, due_at=now + undo.NOT_BEFORE_MS)
+
+
+async def taken_by_undo(actor: Actor, lowered: Sequence[int]) -> list[int]:
+    """Of those who lose the role by an Undo: from whom it is taken all the same. Before it stands in the log.
+
+    Not from whoever this actor raised just now, by a slip. But from whoever somebody else raised, and who was
+    an Administrator before that: else an Undo, and one more, would lower them in silence.
+    """
+    if not lowered:
+        return []
+    marks = ", ".join("?" * len(lowered))
+    found = await engine.rows(
+        f"SELECT m.id FROM member AS m WHERE m.id IN ({marks}) AND EXISTS (SELECT 1 FROM activity AS a"
+        " WHERE a.subject_id = m.id AND a.subject_id > 0 AND a.about = 'member' AND a.kind = 'role_changed'"
+        " AND a.at >= ? AND (a.before = 'AD' OR (a.after = 'AD' AND a.actor_id <> ?)))",
+        *lowered,
+        # Two changes back, each undone in time.
+        clock.now() - 2 * undo.NOT_BEFORE_MS,
+        actor.id,
+    )
+    return [member_id for (member_id,) in found]
+
+
+async def put_off(member_ids: Sequence[int], *, at: int) -> None:
+    """These are shut out (at, in ms): whether they still hear of it is settled when that can't be undone."""
+    await outbox.put_off(KIND, member_ids, until=at + undo.NOT_BEFORE_MS)
 
 
 async def take_back(member_ids: Sequence[int]) -> None:

@@ -207,6 +207,11 @@ async def _change_roles(
     now = clock.now()
     policy.require_password(actor, policy.gravity(changed), now)
     await _let_back(actor, {member_id: at for member_id, (at, _) in newest.items()})
+    lowered = [
+        member_id for before in changed.values() for member_id in before if policy.administers(had[member_id])
+    ]
+    if given is not None:
+        lowered = await lowering.taken_by_undo(actor, lowered)
     for role, before in changed.items():
         await _give(role, tuple(before))
         await _follow_up(actor, role, before, now)
@@ -214,6 +219,7 @@ async def _change_roles(
             await _follow_up_decision(actor, role, before, now)
         elif policy.administers(role):
             await lowering.take_back(tuple(before))
+    await lowering.tell(actor, lowered, now=now)
     rows = {row.id: row for row in await directory.several(tuple(wanted))}
     return [RoleChange(row=rows[member_id], before=had[member_id]) for member_id in wanted]
 
@@ -249,11 +255,8 @@ async def _follow_up_decision(actor: Actor, role: Role, before: Mapping[int, Rol
     """What a new role brings with it when it is decided, and not when a change is undone.
 
     An invitation that still lies around must not give back the role of somebody who is put back to waiting.
-    People who waited hear that they are in, and Administrators that they are none any more, as soon as it is
-    too late to undo that.
+    People who waited hear that they are in as soon as it is too late to undo that.
     """
-    lowered = [member_id for member_id, had in before.items() if policy.administers(had)]
-    await lowering.tell(actor, lowered, now=now)
     if role is Role.PENDING:
         for member_id in before:
             await invitation_ends.revoke_of_invited(actor, member_id, at=now)
@@ -307,6 +310,8 @@ async def _remove(actor: Actor, member_id: int, locked: Locked) -> str:
     )
     await invitation_ends.forget(member_id, email_key)
     await activity.record(actor, "removed", member_id, before=locked.roles[member_id].value)
+    if policy.administers(locked.roles[member_id]):
+        await lowering.tell(actor, (member_id,), now=clock.now())
     return row.label if row else ""
 
 

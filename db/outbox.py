@@ -238,9 +238,12 @@ async def bring_back(condition: str, *args: int | str, voided_at: int) -> int:
 
 
 async def bring_back_of_members(member_ids: Sequence[int], *, voided_at: int) -> int:
-    """The same for mails to or about these members; who waits is told of by the next registration."""
+    """The same for mails to or about these members; who waits is told of by the next registration.
+
+    That somebody was lowered is void after an Undo alone, and for good (db/lowering.py).
+    """
     marks = ", ".join("?" * len(member_ids))
-    about = f"(member_id IN ({marks}) OR subject_id IN ({marks})) AND kind <> 'waiting'"
+    about = f"(member_id IN ({marks}) OR subject_id IN ({marks})) AND kind NOT IN ('waiting', 'lowered')"
     return await bring_back(about, *member_ids, *member_ids, voided_at=voided_at)
 
 
@@ -250,8 +253,24 @@ async def void_where_invited(batch_id: int) -> int:
 
 
 async def void_of_member(member_id: int, *, at: int = 0) -> int:
-    """Queued mails to or about a member who was deactivated or removed are void. at: in ms, 0 for now."""
-    return await _void("(member_id = ? OR subject_id = ?)", member_id, member_id, at=at)
+    """Queued mails to or about a member who was deactivated or removed are void. at: in ms, 0 for now.
+
+    Not those that say that they were lowered before: no next step keeps that from the Owner.
+    """
+    return await _void("(member_id = ? OR subject_id = ?) AND kind <> 'lowered'", member_id, member_id, at=at)
+
+
+async def put_off(kind: str, member_ids: Sequence[int], *, until: int) -> int:
+    """Queued mails of a kind to these members leave then (ms) at the earliest. Returns how many."""
+    marks = ", ".join("?" * len(member_ids))
+    return await engine.execute(
+        f"UPDATE outbox SET due_at = ? WHERE kind = ? AND member_id IN ({marks}) AND state = 'queued'"
+        " AND due_at < ?",
+        until,
+        kind,
+        *member_ids,
+        until,
+    )
 
 
 async def void_approved(member_ids: Sequence[int], *, at: int) -> int:

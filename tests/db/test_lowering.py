@@ -1,13 +1,27 @@
 """An Administrator who was lowered: only the Owner helps them with their password for 30 days; it is told."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import pytest
 
-from db import acceptance, accounts, clock, deactivation, delivery, engine, letters, members, policy, undo
+from db import (
+    acceptance,
+    accounts,
+    activity_names,
+    clock,
+    deactivation,
+    delivery,
+    engine,
+    last_day,
+    letters,
+    members,
+    policy,
+    undo,
+)
 from db.letters import CauseEnded, Letter
 from db.policy import COMMAND_LINE, Actor, DeadLink, NotAllowed, Refused, Role
-from messages import refusals
+from messages import phrases, refusals
 from tests.db.invitations_house import accept, invited
 from tests.db.members_house import acting, hand_over, olga
 from tests.site import Site
@@ -153,12 +167,13 @@ async def test_lowering_and_a_link_at_the_same_instant(two: Site) -> None:
 
 
 async def queued() -> dict[str, Letter]:
-    """What is owed about people who were lowered, by address, as it would be written."""
+    """What is owed about people who were lowered, by address, as it is written when it is due."""
     clock.move(undo.NOT_BEFORE_MS)
     found = {}
     for mail in await delivery.claim("test", 20, 100_000):
         if mail.kind == "lowered":
-            found[mail.recipient.partition("@")[0]] = await letters.read(mail)
+            with suppress(CauseEnded):
+                found[mail.recipient.partition("@")[0]] = await letters.read(mail)
     return found
 
 
@@ -219,6 +234,13 @@ async def test_an_undo_of_what_came_later_leaves_the_mails(posting: Site, two: S
     assert [name for name, _ in await owed()] == ["ada", "olga"]
 
 
+async def test_who_stays_an_administrator_is_told_nothing(posting: Site, two: Site) -> None:
+    mia = await two.person("mia", Role.MANAGER)
+    await members.change_roles(acting(two, "bo"), member_ids=[two.ids["ada"], mia], role=Role.ADMINISTRATOR)
+
+    assert await owed() == []
+
+
 async def test_others_are_not_told_of_their_role(posting: Site, two: Site) -> None:
     await two.person("mia", Role.MANAGER)
     await lower(two, "mia", Role.ANNOTATOR)
@@ -226,16 +248,163 @@ async def test_others_are_not_told_of_their_role(posting: Site, two: Site) -> No
     assert await owed() == []
 
 
-async def test_who_was_removed_meanwhile_is_not_told_of(posting: Site, two: Site) -> None:
-    await lower(two, "ada", Role.MANAGER)
-    clock.move(undo.NOT_BEFORE_MS)
-    claimed = await delivery.claim("test", 20, 100_000)
-    await members.remove(olga(two), member_id=two.ids["ada"])
+REMOVED = "removed"
+ENDED = "ended"
+# What another Administrator does to ada, and what the Owner is told of it in the end.
+STEPS = [
+    ((Role.ANNOTATOR, Role.DEACTIVATED), Role.ANNOTATOR),
+    ((Role.ANNOTATOR, Role.DEACTIVATED, Role.ANNOTATOR), Role.ANNOTATOR),
+    ((Role.ANNOTATOR, REMOVED), Role.ANNOTATOR),
+    ((Role.DEACTIVATED, REMOVED), Role.DEACTIVATED),
+    ((Role.DEACTIVATED, Role.ANNOTATOR), Role.DEACTIVATED),
+    ((Role.ANNOTATOR, Role.DEACTIVATED, REMOVED), Role.ANNOTATOR),
+    ((Role.ANNOTATOR, ENDED), Role.ANNOTATOR),
+    ((REMOVED,), REMOVED),
+    ((ENDED,), ENDED),
+    ((ENDED, REMOVED), ENDED),
+]
 
-    for mail in claimed:
-        if mail.kind == "lowered":
-            with pytest.raises((CauseEnded, letters.LeaseLost)):
+
+async def take(site: Site, step: Role | str, by: Actor | None = None) -> None:
+    by = by or acting(site, "bo")
+    if isinstance(step, Role):
+        await lower(site, "ada", step, by)
+    elif step == REMOVED:
+        await members.remove(by, member_id=site.ids["ada"])
+    else:
+        await members.set_last_day(by, member_id=site.ids["ada"], day=last_day.earliest())
+        await engine.write(engine.execute, "UPDATE member SET ends_at = 5 WHERE id = ?", site.ids["ada"])
+        await deactivation.end_due()
+
+
+@pytest.mark.parametrize(("steps", "told"), STEPS)
+async def test_the_owner_is_told_once_whatever_another_does_next(
+    posting: Site, two: Site, steps: Sequence[Role | str], told: Role | str
+) -> None:
+    for step in steps:
+        await take(two, step)
+
+    assert [name for name, _ in await owed()].count("olga") == 1
+    letter = (await queued())["olga"]
+    assert (letter.by, letter.other, letter.other_email) == ("Bo", "Ada", "ada@example.org")
+    assert letter.how == ("changed" if isinstance(told, Role) else told)
+    assert letter.role is (told if isinstance(told, Role) else Role.DEACTIVATED)
+    assert (letter.state == "removed") is (REMOVED in steps)
+
+
+@pytest.mark.parametrize("step", [Role.ANNOTATOR, Role.DEACTIVATED, REMOVED, ENDED])
+async def test_the_owner_is_not_told_of_what_they_did_by_any_way(
+    posting: Site, two: Site, step: Role | str
+) -> None:
+    await take(two, step, olga(two))
+
+    assert "olga" not in await queued()
+
+
+async def test_who_was_shut_out_and_let_in_again_is_told(posting: Site, two: Site) -> None:
+    for role in (Role.ANNOTATOR, Role.DEACTIVATED, Role.ANNOTATOR):
+        await lower(two, "ada", role)
+
+    assert sorted(await queued()) == ["ada", "olga"]
+
+
+async def test_who_is_let_back_by_an_undo_is_told_though_their_mail_was_due(posting: Site, two: Site) -> None:
+    await lower(two, "ada", Role.ANNOTATOR)
+    clock.move(10_000)
+    await lower(two, "ada", Role.DEACTIVATED)
+    clock.move(undo.NOT_BEFORE_MS - 8_000)
+    assert [mail.recipient for mail in await delivery.claim("test", 20, 100_000)] == ["olga@example.org"]
+    await members.take_back(
+        acting(two, "bo"), given=Role.DEACTIVATED, before={two.ids["ada"]: Role.ANNOTATOR}
+    )
+
+    clock.move(undo.NOT_BEFORE_MS)
+    assert [name for name, _ in await owed()] == ["ada", "olga"]
+    assert "ada" in await queued()
+
+
+async def test_who_is_shut_out_or_gone_gets_no_mail(posting: Site, two: Site) -> None:
+    await two.person("cyd", Role.ADMINISTRATOR)
+    await members.change_roles(
+        acting(two, "bo"), member_ids=[two.ids["ada"], two.ids["cyd"]], role=Role.ANNOTATOR
+    )
+    await lower(two, "ada", Role.DEACTIVATED)
+    await members.remove(acting(two, "bo"), member_id=two.ids["cyd"])
+
+    clock.move(undo.NOT_BEFORE_MS)
+    for mail in await delivery.claim("test", 20, 100_000):
+        if mail.kind == "lowered" and mail.member_id == mail.subject_id:
+            with pytest.raises(CauseEnded):
                 await letters.read(mail)
+
+
+async def test_who_did_it_is_named_though_they_were_removed_since(posting: Site, two: Site) -> None:
+    await take(two, REMOVED)
+    await members.remove(olga(two), member_id=two.ids["bo"])
+
+    assert (await queued())["olga"].by == "Bo"
+
+
+async def test_who_set_a_last_day_is_left_out_once_the_log_has_forgotten_it(posting: Site, two: Site) -> None:
+    await engine.write(engine.execute, "UPDATE member SET ends_at = 5 WHERE id = ?", two.ids["ada"])
+    await deactivation.end_due()
+
+    assert (await queued())["olga"].by == ""
+
+
+async def test_a_name_that_was_erased_is_told_to_nobody(posting: Site, two: Site) -> None:
+    await take(two, REMOVED)
+    await activity_names.erase(olga(two), member_ids=[two.ids["ada"]])
+
+    letter = (await queued())["olga"]
+    assert (letter.other, letter.other_email) == (phrases.SOMEBODY_REMOVED, "")
+
+
+async def test_removal_and_lowering_at_the_same_instant_are_told_once(posting: Site, two: Site) -> None:
+    await two.person("cyd", Role.ADMINISTRATOR)
+    for number in range(5):
+        ann = await two.person(f"ann{number}", Role.ADMINISTRATOR)
+        await at_once(
+            members.remove(acting(two, "cyd"), member_id=ann),
+            members.change_role(acting(two, "bo"), member_id=ann, role=Role.DEACTIVATED),
+        )
+        found = await engine.rows(
+            "SELECT state FROM outbox WHERE kind = 'lowered' AND subject_id = ? AND member_id <> ?", ann, ann
+        )
+        assert found == [("queued",)]
+
+
+@pytest.mark.parametrize("role", [Role.ANNOTATOR, Role.DEACTIVATED])
+async def test_an_undo_that_is_undone_is_told(posting: Site, two: Site, role: Role) -> None:
+    """Of the same instant or not: what the first Undo made void stays void."""
+    ada, bo = two.ids["ada"], acting(two, "bo")
+    for still in (False, True):
+        if still:
+            clock.stop_at(clock.now())
+        await lower(two, "ada", role)
+        await members.take_back(bo, given=role, before={ada: Role.ADMINISTRATOR})
+        assert await owed() == []
+        await members.take_back(bo, given=Role.ADMINISTRATOR, before={ada: role})
+
+        assert [name for name, _ in await owed()].count("olga") == 1
+        await members.take_back(bo, given=role, before={ada: Role.ADMINISTRATOR})
+        assert await owed() == []
+
+
+async def test_who_takes_back_that_somebody_else_raised_them_is_told_of(posting: Site, two: Site) -> None:
+    mia = await two.person("mia", Role.MANAGER)
+    await members.change_role(olga(two), member_id=mia, role=Role.ADMINISTRATOR)
+    await members.take_back(acting(two, "bo"), given=Role.ADMINISTRATOR, before={mia: Role.MANAGER})
+
+    assert [name for name, _ in await owed()] == ["mia", "olga"]
+
+
+async def test_whoever_presses_the_wrong_role_and_undo_troubles_nobody(posting: Site, two: Site) -> None:
+    mia, bo = await two.person("mia", Role.MANAGER), acting(two, "bo")
+    await members.change_role(bo, member_id=mia, role=Role.ADMINISTRATOR)
+    await members.take_back(bo, given=Role.ADMINISTRATOR, before={mia: Role.MANAGER})
+
+    assert await owed() == []
 
 
 def test_the_reason_says_for_how_long() -> None:

@@ -6,6 +6,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser
@@ -185,6 +186,50 @@ def test_the_one_who_hands_over_and_those_who_look_after_people_are_told_of_the_
         "The access of Hana Vodičková to Fenwick Herbarium ends on 6 December 2026",
         "Hana Vodičková is no longer an Administrator of Fenwick Herbarium",
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentences"),
+    [
+        (
+            {},
+            [
+                "Bo changed the role of",
+                "from Administrator to Manager on 6 December 2026.",
+                "give the role back",
+            ],
+        ),
+        (
+            {"how": "removed", "state": "removed"},
+            ["Bo removed Hana", "on 6 December 2026.", "invite them again"],
+        ),
+        ({"how": "ended"}, ["is over, and they are Manager now. Bo set that day.", "give the role back"]),
+        (
+            {"state": "removed"},
+            ["Bo changed the role of", "They were removed after that.", "invite them again"],
+        ),
+    ],
+)
+def test_the_owner_reads_how_the_role_was_taken(changes: dict[str, Any], sentences: list[str]) -> None:
+    mail = written(replace(OTHERS["lowered"], **changes))
+
+    words = " ".join(mail.text.split())
+    assert all(sentence in words for sentence in sentences), words
+    assert "(hana@fenwick.example)" in words
+    assert readable("".join(Words(mail.html).words)) == readable(mail.text)
+
+
+def test_nobody_is_asked_who_isnt_known() -> None:
+    words = " ".join(written(replace(OTHERS["lowered"], how="ended", by="")).text.split())
+
+    assert "they are Manager now. If that" in words
+    assert "If not, give the role back. See" in words
+
+
+def test_an_address_that_was_erased_leaves_no_brackets() -> None:
+    mail = written(replace(OTHERS["lowered"], how="removed", state="removed", other_email=""))
+
+    assert "()" not in mail.text
 
 
 def test_one_person_who_waits_is_no_people() -> None:
