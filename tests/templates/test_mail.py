@@ -203,7 +203,13 @@ def test_the_one_who_hands_over_and_those_who_look_after_people_are_told_of_the_
             {"how": "removed", "state": "removed"},
             ["Bo removed Hana", "on 6 December 2026.", "invite them again"],
         ),
-        ({"how": "ended"}, ["is over, and they are Manager now. Bo set that day.", "give the role back"]),
+        (
+            {"how": "ended"},
+            [
+                "is over, so their role changed to Manager on 6 December 2026. Bo set that day.",
+                "give the role back",
+            ],
+        ),
         (
             {"state": "removed"},
             ["Bo changed the role of", "They were removed after that.", "invite them again"],
@@ -222,7 +228,7 @@ def test_the_owner_reads_how_the_role_was_taken(changes: dict[str, Any], sentenc
 def test_nobody_is_asked_who_isnt_known() -> None:
     words = " ".join(written(replace(OTHERS["lowered"], how="ended", by="")).text.split())
 
-    assert "they are Manager now. If that" in words
+    assert "on 6 December 2026. If that" in words
     assert "If not, give the role back. See" in words
 
 
