@@ -223,7 +223,8 @@ async def _lowered(mail: Mail, title: str) -> Letter:
         mail.subject_id,
         mail.made_at,
     )
-    if not found or not (yours or person.role is Role.OWNER):
+    # Who was the Owner then may have handed over since.
+    if not found or not (yours or policy.administers(person.role)):
         raise CauseEnded
     kind, actor_kind, actor_id, after, at, removed_at = found[0]
     by_last_day = actor_kind == SYSTEM.kind

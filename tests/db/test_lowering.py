@@ -352,6 +352,14 @@ async def test_who_set_a_last_day_is_left_out_once_the_log_has_forgotten_it(post
     assert (await queued())["olga"].by == ""
 
 
+async def test_who_was_the_owner_then_is_told_though_they_handed_over_since(posting: Site, two: Site) -> None:
+    await two.person("cyd", Role.MANAGER)
+    await lower(two, "ada", Role.ANNOTATOR)
+    await hand_over(two, "cyd")
+
+    assert (await queued())["olga"].by == "Bo"
+
+
 async def test_a_name_that_was_erased_is_told_to_nobody(posting: Site, two: Site) -> None:
     await take(two, REMOVED)
     await activity_names.erase(olga(two), member_ids=[two.ids["ada"]])
