@@ -79,12 +79,14 @@ async def accept(email: str) -> None:
 
 
 async def delivered() -> None:
-    """Returns once each mail that was owed has been tried."""
+    """Returns once each mail that was due has been tried; some wait until Undo is over."""
     await post.soon(all_tried)
 
 
 async def all_tried() -> bool:
-    return not await engine.rows("SELECT id FROM outbox WHERE state = 'queued' AND tries = 0")
+    return not await engine.rows(
+        "SELECT id FROM outbox WHERE state = 'queued' AND tries = 0 AND due_at <= ?", clock.now()
+    )
 
 
 async def every_state(site: Site, server: Server) -> None:

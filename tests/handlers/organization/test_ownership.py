@@ -173,8 +173,9 @@ async def test_of_hand_overs_at_the_same_instant_one_wins(site: Site) -> None:
         *(olga.submit(PATH, member=site.ids[name], password=PASSWORD) for name in ("ada", "bob", "cyd"))
     )
 
-    codes = sorted(answer.status_code for answer in answers if isinstance(answer, httpx.Response))
-    assert codes == [303, 403, 403]
+    # The session goes on under a new token, and what was sent under the old one has come too late.
+    led_to = [answer.headers["location"] for answer in answers if isinstance(answer, httpx.Response)]
+    assert sorted(address.startswith("/user/login") for address in led_to) == [False, True, True]
     found = await owners()
     assert len(found) == 2
     assert found[0] == found[1] != site.ids["olga"]
