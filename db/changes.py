@@ -1,7 +1,8 @@
 """Every change that somebody makes: who acts, the session they act by and whom it concerns are locked in its
 transaction, where the session must be open and the right be had. Nothing goes round it.
 
-Locks are taken in one order everywhere: the organization's row, members by id, the session, then the rest.
+Locks are taken in one order: the organization's row, members by id, the session, then the rest. Accepting an
+invitation alone begins with its link; where PostgreSQL finds that two wait for each other, one begins anew.
 Whatever ends a session or takes a right away locks the same rows: either it waits for the change, or the
 change finds it done.
 """
