@@ -11,7 +11,7 @@ from db.changes import Locked
 from db.days import DAY_MS
 from db.deactivation import ROLE_NOW
 from db.policy import INVITING, Actor, Invalid, Refused, Role
-from db.throttle import HOUR_MS, Throttle, count_resent
+from db.throttle import HOUR_MS, Throttle, count_resent, resting
 from messages import by_field, refusals
 
 MAX_TYPED: Final = 500
@@ -29,6 +29,8 @@ class Fate(StrEnum):
     UNCONFIRMED = "unconfirmed"
     MEMBER = "member"
     DEACTIVATED = "deactivated"
+    # Sent again too often within the hour, and left alone.
+    RESTING = "resting"
     WRONG = "wrong"
 
 
@@ -84,9 +86,9 @@ class Batch:
     left_alone: int
 
 
-async def preview(listed: AddressList, role: Role) -> Plan:
-    """What sending would do now. Changes nothing."""
-    return await engine.read(_plan, listed, role)
+async def preview(listed: AddressList, role: Role, throttle: Throttle | None = None) -> Plan:
+    """What sending would do now. Changes nothing. throttle: as for invite."""
+    return await engine.read(_plan, listed, role, throttle)
 
 
 async def invite(
@@ -104,8 +106,9 @@ async def invite(
     role: for entries without their own. days: life of an invitation. left_out: send the others although some
     entries are wrong; otherwise they raise Invalid and nothing goes out. upload_id: where the list was kept;
     it is taken in the same transaction. throttle: counts whoever is invited already, or was within the
-    hour, and so is sent an invitation again. Raises SignInFirst, NotAllowed, PasswordWanted for the role
-    Administrator, Refused when that was too often, and Unknown when the upload was sent already.
+    hour, and so is sent an invitation again; whoever was too often is left alone. Raises SignInFirst,
+    NotAllowed, PasswordWanted for the role Administrator, Refused when nobody is left for that, and Unknown
+    when the upload was sent already.
     """
     if not listed.entries:
         raise Invalid({"emails": [by_field.ENTER_ADDRESSES]})
@@ -133,9 +136,10 @@ def _wrong_ones(wrong: Sequence[Entry]) -> str:
     return by_field.SOME_NO_ADDRESSES.format(len(wrong), named=named)
 
 
-async def _plan(listed: AddressList, role: Role) -> Plan:
+async def _plan(listed: AddressList, role: Role, throttle: Throttle | None = None) -> Plan:
     good = [entry.address.key for entry in listed.entries if entry.address]
     members, invited = await _members(good), await _open(good)
+    rests = await _written_to(list(await resting(throttle, good))) if throttle else set()
     outcomes = []
     for entry in listed.entries:
         given = entry.role or role
@@ -153,6 +157,8 @@ async def _plan(listed: AddressList, role: Role) -> Plan:
             fate = Fate.UNCONFIRMED
         else:
             fate = Fate.AGAIN if entry.address.key in invited else Fate.NEW
+        if fate in MAILED and entry.address.key in rests:
+            fate = Fate.RESTING
         outcomes.append(Outcome(entry, fate, has if fate is Fate.MEMBER else given, member_id))
     outcomes.sort(key=lambda outcome: outcome.fate is not Fate.WRONG)
     return Plan(tuple(outcomes), listed, role)
@@ -172,7 +178,7 @@ async def invite_within(
     """
     if upload_id:
         await uploads.take(actor, upload_id)
-    plan = await _plan(listed, role)
+    plan = await _plan(listed, role, throttle)
     if any(outcome.role not in policy.WORKING for outcome in plan.outcomes if outcome.fate in MAILED):
         raise Refused(refusals.NO_ROLE_TO_INVITE_TO)
     given = {outcome.role for outcome in plan.outcomes if outcome.fate in (*MAILED, Fate.APPROVED)}
@@ -182,17 +188,20 @@ async def invite_within(
     mailed = [outcome for outcome in plan.outcomes if outcome.fate in MAILED]
     new = [outcome for outcome in mailed if _key(outcome) not in invited]
     again = [(invited[_key(outcome)], outcome) for outcome in mailed if _key(outcome) in invited]
+    approved = [outcome for outcome in plan.outcomes if outcome.fate is Fate.APPROVED]
     if throttle:
         before = await _written_to([_key(outcome) for outcome in mailed])
         await count_resent(throttle, [_key(outcome) for outcome in mailed if _key(outcome) in before])
+        if not mailed and not approved:
+            # Says which, and how long to wait.
+            await count_resent(throttle, [_key(each) for each in plan.outcomes if each.fate is Fate.RESTING])
     expires_at = clock.now() + days * DAY_MS
     await _insert(actor, new, batch_id, expires_at)
     await _renew(again, batch_id, expires_at, actor)
     await _mail(batch_id)
     await request_ends.answer(batch_id)
-    approved = [outcome for outcome in plan.outcomes if outcome.fate is Fate.APPROVED]
     await _approve(actor, approved)
-    counts = (len(mailed), len(approved), plan.count(Fate.MEMBER, Fate.DEACTIVATED))
+    counts = (len(mailed), len(approved), plan.count(Fate.MEMBER, Fate.DEACTIVATED, Fate.RESTING))
     await engine.execute(
         "UPDATE batch SET invited = ?, approved = ?, left_alone = ? WHERE id = ?", *counts, batch_id
     )

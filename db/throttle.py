@@ -165,12 +165,17 @@ async def count_within(limits: Sequence[Limit]) -> bool:
 
 def _refuse_early(limit: Limit, tries: int, last_at: int, ends_at: int, *, now: int) -> None:
     """Raises TooManyTries before the instant from which the next try is allowed."""
+    if wait := _wait(limit, tries, last_at, ends_at, now=now):
+        raise TooManyTries(math.ceil(wait / 1000), limit.key)
+
+
+def _wait(limit: Limit, tries: int, last_at: int, ends_at: int, *, now: int) -> int:
+    """How long until the next try is allowed, in ms."""
     if tries < limit.allowed or ends_at > now + limit.window_ms:
-        return
+        return 0
     pause = min(WINDOW_MS, 1000 * 2 ** min(20, tries - limit.allowed))
     free_at = min(ends_at, last_at + pause) if limit.doubling else ends_at
-    if free_at > now:
-        raise TooManyTries(math.ceil((free_at - now) / 1000), limit.key)
+    return max(0, free_at - now)
 
 
 async def forgive(limits: Sequence[Limit]) -> None:
@@ -192,6 +197,23 @@ async def count_resent(throttle: Throttle, emails: Collection[str]) -> None:
         email = next(email for email, limit in limits.items() if limit.key == error.key)
         minutes = math.ceil(error.retry_after / 60)
         raise Refused(refusals.RESENT_TOO_OFTEN.format(minutes, email=email)) from None
+
+
+async def resting(throttle: Throttle, email_keys: Collection[str]) -> set[str]:
+    """Inside a read or write: those of these addresses whose invitation can't be sent again yet."""
+    limits = {limit.key: (limit, key) for key in email_keys for limit in [throttle.resent(key)]}
+    found, now = set[str](), clock.now()
+    for some in engine.chunks(list(limits)):
+        marks = ", ".join("?" * len(some))
+        for row, *counted in await engine.rows(
+            f"SELECT key, tries, last_at, ends_at FROM throttle WHERE key IN ({marks}) AND ends_at > ?",
+            *some,
+            now,
+        ):
+            limit, key = limits[row]
+            if _wait(limit, *counted, now=now):
+                found.add(key)
+    return found
 
 
 async def give_back(limits: Sequence[Limit]) -> None:

@@ -90,7 +90,7 @@ async def _preview(
     request: AnyRequest, current: Current, upload_id: int, *, status: int = 200
 ) -> Response[bytes]:
     listed, role = await uploads.find(access.actor_of(current, request), upload_id)
-    plan = await invitations.preview(listed, role)
+    plan = await invitations.preview(listed, role, house_of(request).throttle)
     form = Form(FIELDS, {"role": [role.value]})
     if listed.wrong:
         # The preview offers to send the others only where something is wrong.

@@ -56,7 +56,8 @@ class InvitationsController(Controller):
     async def preview(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
         listed, role = await _parse(request, current, form)
-        plan = await invitations.preview(listed, role) if listed.entries and not form.errors else None
+        house, is_plain = house_of(request), listed.entries and not form.errors
+        plan = await invitations.preview(listed, role, house.throttle) if is_plain else None
         if rendering.wants_fragment(request):
             return rendering.fragment(
                 request,
@@ -85,9 +86,8 @@ class InvitationsController(Controller):
             )
         except (Invalid, Refused) as error:
             form.errors.update(error.errors if isinstance(error, Invalid) else {"emails": [str(error)]})
-            plan = (
-                await invitations.preview(listed, role) if listed.entries and not _too_many(listed) else None
-            )
+            is_plain = listed.entries and not _too_many(listed)
+            plan = await invitations.preview(listed, role, house.throttle) if is_plain else None
             return await _dialog(request, form, plan, status=422 if isinstance(error, Invalid) else 409)
         await drafts.sent(request, current, form)
         notice = batch_sentence(batch, mail=house.mail)
