@@ -7,6 +7,7 @@
 #   make test-tools        what the tests need beside Python packages; as root it is installed by apt
 #   make check             lint, format and types
 #   make bench             the figures of docs/performance.md
+#   make trial ARGS=NAME   one of the long trials (tests/trials), a sample of half an hour; FULL=1 for everything
 #   make lighthouse        Lighthouse's scores of login, sign-up and members; needs Node and npm
 #   make pictures          the pictures of README.md and docs/, from the made-up people
 #   make lock [ARGS=…]     write the locks anew; ARGS=--upgrade takes newer versions
@@ -23,7 +24,7 @@ BIN = .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 ADDRESS = $(if $(LISTEN),--host $(LISTEN)) $(if $(PORT),--port $(PORT))
 
-.PHONY: run demo test test-tools check bench lighthouse pictures lock sbom clean
+.PHONY: run demo test test-tools check trial bench lighthouse pictures lock sbom clean
 
 run: .venv/runtime
 	@exec $(BIN)/gatehouse serve $(ADDRESS)
@@ -44,6 +45,9 @@ check: .venv/dev
 
 pictures: .venv/dev
 	@$(BIN)/python -m tests.pictures
+
+trial: test-tools
+	@$(BIN)/python -m tests.trials $(ARGS)
 
 bench: .venv/dev
 	@$(BIN)/python -m tests.bench $(ARGS)
