@@ -6,6 +6,7 @@ whoever works like this.
 
 import re
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 from playwright.async_api import CDPSession, Error, Locator, Page, ViewportSize, expect
 
@@ -83,13 +84,21 @@ class Mouse:
         await self.page.keyboard.type(text)
 
     async def search(self, text: str) -> None:
+        """Types it into the search above the list, which shows the same for part of a word: the address
+        says when the whole of it was found.
+        """
+        await self._search(text)
+        await self.page.wait_for_url(lambda url: text in parse_qs(urlsplit(url).query).get("q", []))
+
+    async def _search(self, text: str) -> None:
         await self.write("Search members by name or address", text)
 
     async def close(self) -> None:
         """Closes the dialog that is open; the page gets its address back."""
-        opened = self.page.url
+        # What the browser has told so far (`page.url`) may be older than what is on the screen.
+        opened = await self.page.evaluate("location.href")
         await self._close()
-        await self.page.wait_for_url(lambda url: url != opened)
+        await self.page.wait_for_function("(opened) => location.href !== opened", arg=opened)
 
     async def _close(self) -> None:
         await self.press("Close")
@@ -193,7 +202,7 @@ class Keyboard(Mouse):
         await self.page.keyboard.press("End")
         await self.page.keyboard.type(text)
 
-    async def search(self, text: str) -> None:
+    async def _search(self, text: str) -> None:
         await self._rest()
         await self.page.keyboard.press("/")
         await expect(self.field("Search members by name or address")).to_be_focused()
