@@ -47,6 +47,11 @@ class Browser:
     known_generation: int = 0
     known_id: str = ""
 
+    def id_for(self, member_id: int, generation: int) -> str:
+        """The id in its device cookie; "" unless it signed in to this account since its last new password."""
+        known = member_id and (self.known_member, self.known_generation) == (member_id, generation)
+        return self.known_id if known else ""
+
 
 def account_key(email: str) -> str:
     """The canonical address for the throttle and the look-up; what isn't an address stands for itself."""
@@ -65,11 +70,16 @@ async def sign_in(
     """
     key = account_key(email)
     found = await engine.read(
-        engine.rows, "SELECT id, password_hash, password_generation FROM member WHERE email_key = ?", key
+        engine.rows,
+        "SELECT id, password_hash, password_generation, role FROM member WHERE email_key = ?",
+        key,
     )
-    member_id, stored, generation = found[0] if found else (0, "", 0)
-    limits = _limits(throttle, key, member_id, generation, browser)
-    if not (looked := await _look(stored, password, limits, Turn(browser.network, key))).right:
+    member_id, stored, generation, role = found[0] if found else (0, "", 0, Role.PENDING)
+    known_id = browser.id_for(member_id, generation)
+    # A known browser has a count of its own.
+    limits = throttle.sign_in(key, browser.network, known_id)
+    turn = Turn(browser.network, key, known=bool(known_id) and is_active(role))
+    if not (looked := await _look(stored, password, limits, turn)).right:
         await engine.write(
             activity.record, visitor(browser.address), "sign_in_refused", member_id, after=looked.next_one
         )
@@ -79,12 +89,6 @@ async def sign_in(
     if signed_in is None:
         raise IsDeactivated
     return signed_in
-
-
-def _limits(throttle: Throttle, key: str, member_id: int, generation: int, browser: Browser) -> list[Limit]:
-    """A browser that signed in to this account since its last new password has a count of its own."""
-    known = member_id and (browser.known_member, browser.known_generation) == (member_id, generation)
-    return throttle.sign_in(key, browser.network, browser.known_id if known else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,7 @@ def network_counted(actor: Actor, browser: Browser) -> str:
 
 def turn_of(actor: Actor, browser: Browser) -> Turn:
     """Whose turn it is when a member's own password is looked at, or a new one of theirs."""
-    return Turn(browser.network, str(actor.id))
+    return Turn(browser.network, str(actor.id), known=is_active(actor.role))
 
 
 async def check_password(actor: Actor, password: str, *, throttle: Throttle, browser: Browser) -> str:
@@ -160,7 +164,7 @@ async def check_password(actor: Actor, password: str, *, throttle: Throttle, bro
     if not found:
         raise WrongPassword
     key, stored, generation = found[0]
-    limits = _limits(throttle, key, actor.id, generation, browser)
+    limits = throttle.sign_in(key, browser.network, browser.id_for(actor.id, generation))
     # Also the right password costs time: what is looked at counts, whatever it is.
     counted = [*limits, *throttle.own_password(actor.id, network_counted(actor, browser))]
     looked = await _look(stored, password, counted, turn_of(actor, browser))

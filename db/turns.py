@@ -1,9 +1,12 @@
 """Work that takes long: each kind in a thread of its own, where whoever sends much waits for themself.
 
-Of those who wait each network has its turn, and in it each account, so one job of anybody is done at a time.
+Those who wait take turns at each of these levels: the known and the unknown, each customer of a provider,
+each network, each account. So one job of anybody is done at a time, and a flood from many networks of one
+customer, or from many strangers, doesn't keep out those who have been here before.
 """
 
 import asyncio
+import ipaddress
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,15 +24,34 @@ ROOM: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Who waits. network: what limits count by. account: a member's id, or what somebody signs in with."""
+    """Who waits. network: what limits count by. account: a member's id, or what somebody signs in with.
+
+    known: whether it is somebody with a role, in a session or in a browser that signed in before.
+    """
 
     network: str = ""
     account: str = ""
+    known: bool = False
+
+    def path(self) -> tuple[str, ...]:
+        """From the widest to the narrowest of what has turns."""
+        return "known" if self.known else "unknown", _customer(self.network), self.network, self.account
+
+
+def _customer(network: str) -> str:
+    """What one customer of a provider may have at little cost: an IPv6 /48, an IPv4 /24."""
+    try:
+        known = ipaddress.ip_network(network)
+    except ValueError:
+        return network
+    return str(known.supernet(new_prefix=48 if known.version == 6 else 24))
 
 
 # Where nobody else waits: the command line, and the start.
 ALONE: Final = Turn()
 Job: TypeAlias = tuple[Future[object], Callable[[], object]]
+# Who comes next stands first, at each level.
+Waiting: TypeAlias = "dict[str, Waiting] | deque[Job]"
 
 
 class Line:
@@ -38,8 +60,7 @@ class Line:
     def __init__(self, name: str) -> None:
         self._thread = ThreadPoolExecutor(1, name)
         self._lock = Lock()
-        # By network and account; who comes next stands first.
-        self._waiting: dict[str, dict[str, deque[Job]]] = {}
+        self._waiting: Waiting = {}
 
     async def do(self, turn: Turn, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What the work returns, or raises. Raises Busy when too many wait, most of them from there."""
@@ -52,33 +73,22 @@ class Line:
     def waiting(self) -> int:
         """How many wait; those who have given up are counted until their turn comes."""
         with self._lock:
-            return self._waiting_now()
-
-    def _waiting_now(self) -> int:
-        return sum(map(_size, self._waiting.values()))
+            return _size(self._waiting)
 
     def _add(self, turn: Turn, job: Job) -> None:
+        path = turn.path()
         with self._lock:
-            accounts = self._waiting.setdefault(turn.network, {})
-            accounts.setdefault(turn.account, deque()).append(job)
-            dropped = self._drop(turn) if self._waiting_now() > ROOM else None
+            _place(self._waiting, path, job)
+            dropped = _drop(self._waiting, path) if _size(self._waiting) > ROOM else None
         if dropped is job:
             raise Busy
         if dropped and dropped[0].set_running_or_notify_cancel():
             dropped[0].set_exception(Busy())
 
-    def _drop(self, newest: Turn) -> Job:
-        """Takes away the last job of whoever has most: the others don't go without because of them."""
-        network = max(self._waiting, key=lambda key: (_size(self._waiting[key]), key == newest.network))
-        accounts = self._waiting[network]
-        account = max(accounts, key=lambda key: (len(accounts[key]), key == newest.account))
-        job = accounts[account].pop()
-        self._forget_empty(network, account)
-        return job
-
     def _do_next(self) -> None:
         with self._lock:
-            job = self._take()
+            # Nobody waits when the job of this ticket was dropped.
+            job = _take(self._waiting) if self._waiting else None
         if job is None:
             return
         done, work = job
@@ -89,27 +99,39 @@ class Line:
         except BaseException as error:
             done.set_exception(error)
 
-    def _take(self) -> Job | None:
-        """The next job; its network and account stand last afterwards. None when it was dropped."""
-        if not self._waiting:
-            return None
-        network = next(iter(self._waiting))
-        accounts = self._waiting[network] = self._waiting.pop(network)
-        account = next(iter(accounts))
-        jobs = accounts[account] = accounts.pop(account)
-        job = jobs.popleft()
-        self._forget_empty(network, account)
-        return job
 
-    def _forget_empty(self, network: str, account: str) -> None:
-        if not self._waiting[network][account]:
-            del self._waiting[network][account]
-        if not self._waiting[network]:
-            del self._waiting[network]
+def _place(waiting: Waiting, path: tuple[str, ...], job: Job) -> None:
+    if isinstance(waiting, deque):
+        waiting.append(job)
+    else:
+        _place(waiting.setdefault(path[0], {} if path[1:] else deque()), path[1:], job)
 
 
-def _size(accounts: dict[str, deque[Job]]) -> int:
-    return sum(map(len, accounts.values()))
+def _take(waiting: Waiting) -> Job:
+    """The next job; whoever it belongs to stands last afterwards, at each level."""
+    if isinstance(waiting, deque):
+        return waiting.popleft()
+    first = next(iter(waiting))
+    within = waiting.pop(first)
+    job = _take(within)
+    if within:
+        waiting[first] = within
+    return job
+
+
+def _drop(waiting: Waiting, newest: tuple[str, ...]) -> Job:
+    """Takes away the last job of whoever has most, at each level: nobody else goes without for them."""
+    if isinstance(waiting, deque):
+        return waiting.pop()
+    most = max(waiting, key=lambda key: (_size(waiting[key]), key == newest[0]))
+    job = _drop(waiting[most], newest[1:])
+    if not waiting[most]:
+        del waiting[most]
+    return job
+
+
+def _size(waiting: Waiting) -> int:
+    return len(waiting) if isinstance(waiting, deque) else sum(map(_size, waiting.values()))
 
 
 # Long lists of people, typed or in files.

@@ -79,6 +79,39 @@ async def test_among_many_who_have_little_the_newest_is_told_to_come_again() -> 
     assert [isinstance(answer, Busy) for answer in answers] == [False] * turns.ROOM + [True]
 
 
+@pytest.mark.parametrize("networks", ["2001:db8:0:{:x}::/64", "192.0.2.{}"])
+async def test_a_customer_with_many_networks_has_one_turn_among_others(networks: str) -> None:
+    watched = Watched()
+    async with watched.held():
+        eve = [
+            task
+            for number in range(turns.ROOM)
+            for task in watched.send(Turn(networks.format(number), str(number)), "eve")
+        ]
+        await asyncio.sleep(0)
+        others = watched.send(Turn("2001:db8:1::/64"), "ada") + watched.send(Turn("192.0.3.4"), "bob")
+    answers = await asyncio.gather(*eve, *others, return_exceptions=True)
+
+    assert set(watched.done[:3]) == {"eve", "ada", "bob"}
+    assert sum(isinstance(answer, Busy) for answer in answers[: turns.ROOM]) == 2
+
+
+async def test_however_many_strangers_wait_who_is_known_comes_next() -> None:
+    watched = Watched()
+    async with watched.held():
+        strangers = [
+            task
+            for number in range(turns.ROOM)
+            for task in watched.send(Turn(f"10.{number}.0.1", str(number)), "stranger")
+        ]
+        await asyncio.sleep(0)
+        known = watched.send(Turn("10.0.0.1", "ada", known=True), "ada", 2)
+    answers = await asyncio.gather(*strangers, *known, return_exceptions=True)
+
+    assert watched.done[:4] == ["stranger", "ada", "stranger", "ada"]
+    assert sum(isinstance(answer, Busy) for answer in answers[: turns.ROOM]) == 2
+
+
 async def test_who_gives_up_leaves_no_place_taken_and_nothing_is_done_for_them() -> None:
     watched = Watched()
     async with watched.held():
