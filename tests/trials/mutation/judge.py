@@ -1,0 +1,136 @@
+"""Runs tests in a copy of the checkout, for tests/trials/mutation: `python -m tests.trials.mutation.judge`.
+
+Each line of stdin is a request, each line of stdout its answer, both JSON: a file, its text, tests, seconds; and
+"killed", "survived" or "timeout". The tests run in a fork of this process, which has imported other people's
+packages and none of ours: they import the changed text, and so do processes that they start.
+
+As a plugin of pytest (`-p tests.trials.mutation.judge`) it writes down which tests reach which lines.
+"""
+
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Generator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+# The folder for temporary files, what a run of tests has found out, and where its report goes.
+REACHED: Final = "REACHED"
+# `not postgres`: with SQLite alone; a second try could not tell a change from bad luck.
+ARGUMENTS: Final = ("-m", "not postgres", "--reruns=0", "-p", "no:cacheprovider", "-p", "no:xdist", "-q")
+
+
+class Reach:
+    """Which tests reach which lines of the files that coverage is told to measure, and how long they take."""
+
+    def __init__(self) -> None:
+        from coverage import Coverage
+
+        # Not the file's [run]: nothing is written beside, and no process takes part but this one.
+        include = Coverage().get_option("run:include")
+        self._coverage = Coverage(data_file=None, config_file=False, include=include)  # type: ignore[arg-type]
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._failed: set[str] = set()
+        self._coverage.start()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        self._coverage.switch_context(item.nodeid)
+        return (yield)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._seconds[report.nodeid] += report.duration
+        if report.failed:
+            self._failed.add(report.nodeid)
+
+    def pytest_sessionfinish(self) -> None:
+        self._coverage.stop()
+        data = self._coverage.get_data()
+        root = Path.cwd()
+        lines = {
+            str(Path(file).relative_to(root)): {
+                line: [test for test in tests if test]
+                for line, tests in data.contexts_by_lineno(file).items()
+            }
+            for file in data.measured_files()
+        }
+        theirs = [
+            name
+            for name, module in list(sys.modules.items())
+            if not str(getattr(module, "__file__", None) or root).startswith(str(root))
+        ]
+        found = {"lines": lines, "seconds": self._seconds, "failed": sorted(self._failed), "modules": theirs}
+        Path(os.environ[REACHED]).write_text(json.dumps(found), "utf-8")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Reach())
+
+
+def _tried(asked: Mapping[str, Any]) -> str:
+    """What the tests say to this text of the file, which stands there again as it was afterwards."""
+    file = Path(asked["path"])
+    original = file.read_text("utf-8")
+    file.write_text(asked["text"], "utf-8")
+    try:
+        return _run(asked["tests"], asked["seconds"])
+    finally:
+        file.write_text(original, "utf-8")
+
+
+def _run(tests: list[str], seconds: float) -> str:
+    child = os.fork()
+    if not child:
+        _be_the_tests(tests)
+    ends_at = time.monotonic() + seconds
+    status = None
+    while status is None and time.monotonic() < ends_at:
+        done, code = os.waitpid(child, os.WNOHANG)
+        status = code if done else None
+        time.sleep(0 if done else 0.02)
+    # What the tests have started ends with them.
+    with suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    if status is None:
+        os.waitpid(child, 0)
+        return "timeout"
+    return "killed" if status else "survived"
+
+
+def _be_the_tests(tests: list[str]) -> None:
+    os.setsid()
+    with open(os.environ["TMPDIR"] + "/output", "w") as output, open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    code = 3
+    try:
+        basetemp = f"--basetemp={os.environ['TMPDIR']}/pytest"
+        code = int(pytest.main(["-x", "--hypothesis-seed=0", "--tb=short", basetemp, *ARGUMENTS, *tests]))
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def main() -> None:
+    # The time of a file alone doesn't tell one text from the next, within the same second.
+    sys.dont_write_bytecode = os.environ["PYTHONDONTWRITEBYTECODE"] == "1"
+    for name in json.loads(sys.stdin.readline()):
+        # Some parts of packages are made while they are imported, and can't be by name.
+        with suppress(Exception):
+            importlib.import_module(name)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        print(json.dumps(_tried(json.loads(line))), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
