@@ -1,6 +1,28 @@
-"""Holds how a long trial takes a part and says what it left out."""
+"""Holds how a long trial takes a part and says what it left out, and how code is changed and judged."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from tests.command import ROOT
+from tests.trials.mutation import mutants
 from tests.trials.sample import Sample
+
+DOOR: Final = '''"""A door."""
+
+LEAST: Final = 12
+
+
+def enter(age: int | None = 3) -> list[int]:
+    """Comes in."""
+    log.info("said %d", age)
+    if age < LEAST:
+        raise ValueError(age)
+    return rows("SELECT id FROM door WHERE open = 1 AND age = ?", age)
+'''
 
 
 def test_a_sample_is_the_same_again_for_its_seed_and_says_what_it_left_out() -> None:
@@ -21,3 +43,56 @@ def test_nothing_is_left_out_of_everything_nor_of_what_is_few() -> None:
 
 def test_without_a_seed_each_sample_is_another() -> None:
     assert len({Sample.of({}).seed for _ in range(5)}) > 1
+
+
+def test_a_guard_a_query_and_a_limit_are_changed_and_words_are_not(tmp_path: Path) -> None:
+    (tmp_path / "door.py").write_text(DOOR, "utf-8")
+    changes = [(mutant.before, mutant.after) for mutant in mutants.of(tmp_path, "door.py")]
+    assert ("if age < LEAST:", "if not (age < LEAST):") in changes
+    assert ("if age < LEAST:", "if age <= LEAST:") in changes
+    assert ("raise ValueError(age)", "pass") in changes
+    assert ("LEAST: Final = 12", "LEAST: Final = 13") in changes
+    query = 'return rows("SELECT id FROM door WHERE open = 1 AND age = ?", age)'
+    assert (query, query.replace(" AND age = ?", "")) in changes
+    assert (query, "return None") in changes
+    assert not [change for change in changes if "said" in change[0] or "Comes in" in change[0]]
+    assert len(changes) == len(set(changes))
+
+
+def test_a_change_keeps_the_rest_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "door.py").write_text(DOOR, "utf-8")
+    for mutant in mutants.of(tmp_path, "door.py"):
+        compile(mutant.text, "door.py", "exec")
+        assert DOOR.replace(mutant.before, mutant.after) == mutant.text, mutant.diff(DOOR)
+
+
+def test_of_the_changes_to_a_rule_those_that_nobody_tests_survive(tmp_path: Path) -> None:
+    """The judge itself: a test that notices, one that can't, one that hangs; and the file is as it was."""
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "rule.py").write_text("def is_old(age):\n    return age >= 12\n", "utf-8")
+    (tmp_path / "test_rule.py").write_text(
+        "import rule\ndef test_old(): assert rule.is_old(12)\ndef test_young(): assert not rule.is_old(1)\n",
+        "utf-8",
+    )
+    old, young = "test_rule.py::test_old", "test_rule.py::test_young"
+    asked = [
+        ("def is_old(age):\n    return age > 12\n", [young, old], 60),
+        ("def is_old(age):\n    return age > 12\n", [young], 60),
+        ("def is_old(age):\n    while True: pass\n", [old], 0.5),
+        ("def is_old(age):\n    return age >= 12\n", [old, young], 60),
+    ]
+    requests = [
+        {"path": "rule.py", "text": text, "tests": tests, "seconds": seconds}
+        for text, tests, seconds in asked
+    ]
+    done = subprocess.run(
+        [sys.executable, ROOT / "tests" / "trials" / "mutation" / "judge.py"],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONDONTWRITEBYTECODE": "1"},
+        input="\n".join(map(json.dumps, [["pytest"], *requests])),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert list(map(json.loads, done.stdout.splitlines())) == ["killed", "survived", "timeout", "survived"]
+    assert (tmp_path / "rule.py").read_text("utf-8") == "def is_old(age):\n    return age >= 12\n"

@@ -1,9 +1,10 @@
-"""Whether a test fails for each small change of the code that keeps people out; 90 % of the changes or more.
+"""Whether a test fails for each small change of the code that keeps people out: for 90 % of them or more.
 
-The changes are those of mutants.py, to the files of [tool.coverage.run] in pyproject.toml, each in a copy of the
-checkout. Those tests run that reach the changed line, on SQLite, without a browser, until one fails. A test that
-takes longer than LONGEST_TEST seconds is no judge, nor are more than MOST_SECONDS of tests for one change: what
-only others would notice counts as survived. A change that makes tests hang is killed, and counted apart.
+The changes are those of mutants.py, to the files of [tool.coverage.run] in pyproject.toml, each in a copy
+of the checkout. The tests that reach the changed line run until one fails, on SQLite and without a
+browser. A test that takes longer than LONGEST_TEST seconds is no judge, and one change gets MOST_SECONDS
+of tests at most: what only the others would notice counts as survived, so the true score is no lower than
+the one shown. A change that makes tests hang is killed, and counted apart.
 
 `equivalent.txt` lists changes that change nothing, with the reason: they are left out of the score.
 """
@@ -44,7 +45,7 @@ SURVIVORS: Final = ROOT / "build" / "mutation-survivors.diff"
 
 
 def run(sample: Sample) -> list[str]:
-    """Tries a sample of all changes; returns the parts of the code whose score is too low, and what went wrong."""
+    """Tries a sample of all changes; returns which parts have too low a score, and what went wrong."""
     chosen = list[Mutant]()
     listed = Equivalent.read()
     for path in paths():
@@ -54,7 +55,9 @@ def run(sample: Sample) -> list[str]:
         trees = [_copy(Path(folder) / f"tree{number}") for number in range(JUDGES)]
         began = time.monotonic()
         reach = Reach.measured(trees)
-        print(f"{len(reach.seconds):,} tests looked at, {(time.monotonic() - began) / 60:.1f} minutes")
+        print(f"{len(reach.seconds):,} tests in {(time.monotonic() - began) / 60:.1f} minutes", flush=True)
+        for test in reach.failed:
+            print(f"No judge, since it fails without any change: {test}")
         outcomes = _judged(trees, reach, chosen)
     _write_survivors(mutant for mutant, outcome in outcomes if outcome == "survived")
     broken = list(reach.wrong) + listed.unknown()
@@ -73,7 +76,7 @@ def paths() -> list[str]:
 
 
 class Equivalent:
-    """The changes that change nothing: a line `path: before -> after`, below its reason, which begins with #."""
+    """The changes that change nothing: each a line `path: before -> after`, below its reason after a #."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._listed = {line for line in lines if line and not line.startswith("#")}
@@ -124,7 +127,7 @@ class Reach:
     lines: dict[str, dict[int, list[str]]]
     seconds: dict[str, float]
     modules: list[str]
-    wrong: list[str]
+    failed: list[str]
 
     @classmethod
     def measured(cls, trees: Sequence[Path]) -> "Reach":
@@ -147,10 +150,10 @@ class Reach:
                         test for test in tests if test not in failed and seconds[test] <= LONGEST_TEST
                     )
         modules = sorted({name for share in found for name in share["modules"]})
-        return cls(lines, seconds, modules, [f"Fails without any change: {test}" for test in sorted(failed)])
+        return cls(lines, seconds, modules, sorted(failed))
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """Those that judge a change, the likeliest first: named after the module, then quick ones of each file."""
+        """Those that judge a change, the likeliest first: the file named after the module, quick ones."""
         reached = self.lines.get(mutant.path, {})
         found = {test for line in self._lines(mutant) for test in reached.get(line, ())}
         by_file: dict[str, deque[str]] = defaultdict(deque)
@@ -251,7 +254,7 @@ def _write_survivors(survived: Iterable[Mutant]) -> None:
 
 
 def _table(outcomes: Sequence[tuple[Mutant, str]]) -> dict[str, Counter[str]]:
-    """Prints a line for each module; returns how many of each outcome the parts have that are held to a score."""
+    """Prints a line for each module; returns the outcomes of the parts that are held to a score."""
     counted: dict[str, Counter[str]] = defaultdict(Counter)
     for mutant, outcome in outcomes:
         if outcome != "wrong":

@@ -1,8 +1,9 @@
 """Runs tests in a copy of the checkout, for tests/trials/mutation: `python -m tests.trials.mutation.judge`.
 
-Each line of stdin is a request, each line of stdout its answer, both JSON: a file, its text, tests, seconds; and
-"killed", "survived" or "timeout". The tests run in a fork of this process, which has imported other people's
-packages and none of ours: they import the changed text, and so do processes that they start.
+The first line of stdin names modules. Each other line is a request: a file, its text, tests and seconds;
+its answer, a line of stdout, is "killed", "survived" or "timeout"; all in JSON. The tests run in a fork of
+this process, which has imported those modules, other people's, and none of ours: they import the changed
+text, and so do processes that they start.
 
 As a plugin of pytest (`-p tests.trials.mutation.judge`) it writes down which tests reach which lines.
 """
@@ -21,9 +22,9 @@ from typing import Any, Final
 
 import pytest
 
-# The folder for temporary files, what a run of tests has found out, and where its report goes.
+# The variable that names the file for what the plugin has found out.
 REACHED: Final = "REACHED"
-# `not postgres`: with SQLite alone; a second try could not tell a change from bad luck.
+# On SQLite alone. A second try would take twice as long for each change that is noticed.
 ARGUMENTS: Final = ("-m", "not postgres", "--reruns=0", "-p", "no:cacheprovider", "-p", "no:xdist", "-q")
 
 

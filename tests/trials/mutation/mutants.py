@@ -1,12 +1,14 @@
 """Small changes of code, each of which some test should notice.
 
-Most come from mutmut's operators: comparisons, arithmetic, and/or, not, numbers, strings, arguments, assignments,
-break and continue. Those know neither guards nor SQL, so these are added: a condition is turned round, a call, a
-raise or a return is dropped, a condition of a query is dropped, its comparisons and orders are turned.
+Most come from mutmut's operators: comparisons, arithmetic, and/or, not, numbers, strings, methods of
+strings, assignments, either side of an if in a line. Those know neither guards nor SQL, so these are
+added: a condition is turned round; a call, a raise or what is returned is dropped; a query loses a
+condition or its comparisons and order are turned; a call loses an argument that is passed by name.
 
-Left alone, since no test should hold them: annotations, docstrings, decorators and defaults; what is logged; words
-of `Final` constants, names and messages; whatever stands outside functions but numbers of constants; a string's
-case (SQL and headers know none) and None in the place of a string that is a word for the log.
+Left alone: annotations, decorators, defaults and docstrings, which do nothing here or are read once at the
+start; what is logged, since the wording of a log is no promise; what stands outside functions, such as
+words and patterns, but for numbers, since limits are promises; a string's case, SQL inside quotes and None
+for an argument, since those only break and would raise the score for nothing.
 """
 
 import re
@@ -44,7 +46,7 @@ class Mutant:
 
     path: str
     lines: range
-    # What follows from the change: the line as it was and as it is, which names a mutant.
+    # What differs, each side in one line: it names the change.
     before: str
     after: str
     text: str
