@@ -232,7 +232,7 @@ def _judged(trees: Sequence[Path], reach: Reach, chosen: Sequence[Mutant]) -> li
 @contextmanager
 def _judge(tree: Path, modules: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
     with subprocess.Popen(
-        [sys.executable, "-m", judge.__name__],
+        [sys.executable, tree / Path(judge.__file__).relative_to(ROOT)],
         cwd=tree,
         env=_environment(tree, PYTHONDONTWRITEBYTECODE="1"),
         stdin=subprocess.PIPE,

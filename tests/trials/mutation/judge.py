@@ -1,4 +1,4 @@
-"""Runs tests in a copy of the checkout, for tests/trials/mutation: `python -m tests.trials.mutation.judge`.
+"""Runs tests in a copy of the checkout, for tests/trials/mutation, which starts it by its path.
 
 The first line of stdin names modules. Each other line is a request: a file, its text, tests and seconds;
 its answer, a line of stdout, is "killed", "survived" or "timeout"; all in JSON. The tests run in a fork of
@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Generator, Mapping
 from contextlib import suppress
@@ -123,10 +124,12 @@ def _be_the_tests(tests: list[str]) -> None:
 def main() -> None:
     # The time of a file alone doesn't tell one text from the next, within the same second.
     sys.dont_write_bytecode = os.environ["PYTHONDONTWRITEBYTECODE"] == "1"
-    for name in json.loads(sys.stdin.readline()):
-        # Some parts of packages are made while they are imported, and can't be by name.
-        with suppress(Exception):
-            importlib.import_module(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in json.loads(sys.stdin.readline()):
+            # Some parts of packages are made while they are imported, and can't be by name.
+            with suppress(Exception):
+                importlib.import_module(name)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
