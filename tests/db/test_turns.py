@@ -131,3 +131,7 @@ async def test_what_the_work_raises_reaches_whoever_asked() -> None:
         await line.do(ALONE, lambda: 1 / 0)
 
     assert await line.do(ALONE, str, 5) == "5"
+
+
+def test_two_hundred_may_wait() -> None:
+    assert turns.ROOM == 200
