@@ -76,15 +76,12 @@ def test_of_the_changes_to_a_rule_those_that_nobody_tests_survive(tmp_path: Path
     )
     old, young = "test_rule.py::test_old", "test_rule.py::test_young"
     asked = [
-        ("def is_old(age):\n    return age > 12\n", [young, old], 60),
-        ("def is_old(age):\n    return age > 12\n", [young], 60),
-        ("def is_old(age):\n    while True: pass\n", [old], 0.5),
-        ("def is_old(age):\n    return age >= 12\n", [old, young], 60),
+        ("def is_old(age):\n    return age > 12\n", {young: 60, old: 60}),
+        ("def is_old(age):\n    return age > 12\n", {young: 60}),
+        ("def is_old(age):\n    while True: pass\n", {old: 0.5}),
+        ("def is_old(age):\n    return age >= 12\n", {old: 60, young: 60}),
     ]
-    requests = [
-        {"path": "rule.py", "text": text, "tests": tests, "seconds": seconds}
-        for text, tests, seconds in asked
-    ]
+    requests = [{"path": "rule.py", "text": text, "tests": tests} for text, tests in asked]
     done = subprocess.run(
         [sys.executable, ROOT / "tests" / "trials" / "mutation" / "judge.py"],
         cwd=tmp_path,

@@ -36,8 +36,8 @@ LEAST_SCORE: Final = 90
 AT_MOST: Final = 20
 LONGEST_TEST: Final = 4.0
 MOST_SECONDS: Final = 45.0
-# Beside ten times what the tests took: for their start, on a busy machine.
-PATIENCE_SECONDS: Final = 60.0
+# Beside ten times what a test took: longer only if it hangs.
+PATIENCE_SECONDS: Final = 20.0
 JUDGES: Final = 2
 TESTS: Final = ("tests/db", "tests/handlers", "tests/test_links.py")
 EQUIVALENT: Final = Path(__file__).parent / "equivalent.txt"
@@ -60,11 +60,10 @@ def run(sample: Sample) -> list[str]:
             print(f"No judge, since it fails without any change: {test}")
         outcomes = _judged(trees, reach, chosen)
     _write_survivors(mutant for mutant, outcome in outcomes if outcome == "survived")
-    broken = list(reach.wrong) + listed.unknown()
-    broken += [
-        f"Unchanged code fails its tests: {mutant.path}." for mutant, said in outcomes if said == "wrong"
+    wrong = [f"{mutant.path}: tests fail without a change." for mutant, said in outcomes if said == "wrong"]
+        f"{mutant.path}: its tests fail without a change." for mutant, said in outcomes if said == "wrong"
     ]
-    return broken + _too_low(_table(outcomes))
+    return listed.unknown() + wrong + _too_low(_table(outcomes))
 
 
 def paths() -> list[str]:
@@ -213,10 +212,10 @@ def _judged(trees: Sequence[Path], reach: Reach, chosen: Sequence[Mutant]) -> li
             tests = reach.tests(mutant)
             if not tests:
                 return mutant, "survived"
-            seconds = PATIENCE_SECONDS + 10 * sum(reach.seconds[test] for test in tests)
             process = free.popleft()
             try:
-                asked = {"path": mutant.path, "text": mutant.text, "tests": tests, "seconds": seconds}
+                seconds = {test: PATIENCE_SECONDS + 10 * reach.seconds[test] for test in tests}
+                asked = {"path": mutant.path, "text": mutant.text, "tests": seconds}
                 assert process.stdin is not None
                 assert process.stdout is not None
                 process.stdin.write(json.dumps(asked) + "\n")
@@ -226,7 +225,12 @@ def _judged(trees: Sequence[Path], reach: Reach, chosen: Sequence[Mutant]) -> li
                 free.append(process)
             return mutant, said if mutant.before else ("control" if said == "survived" else "wrong")
 
-        return [outcome for outcome in threads.map(tried, (*controls, *chosen)) if outcome[1] != "control"]
+        outcomes = list[tuple[Mutant, str]]()
+        for outcome in threads.map(tried, (*controls, *chosen)):
+            outcomes.append(outcome)
+            if len(outcomes) % 100 == 0:
+                print(f"{len(outcomes)} of {len(controls) + len(chosen)} tried", flush=True)
+        return [outcome for outcome in outcomes if outcome[1] != "control"]
 
 
 @contextmanager

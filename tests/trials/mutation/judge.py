@@ -1,9 +1,9 @@
 """Runs tests in a copy of the checkout, for tests/trials/mutation, which starts it by its path.
 
-The first line of stdin names modules. Each other line is a request: a file, its text, tests and seconds;
-its answer, a line of stdout, is "killed", "survived" or "timeout"; all in JSON. The tests run in a fork of
-this process, which has imported those modules, other people's, and none of ours: they import the changed
-text, and so do processes that they start.
+The first line of stdin names modules. Each other line is a request: a file, its text, and tests with how
+many seconds each may take; its answer, a line of stdout, is "killed", "survived" or "timeout"; all in
+JSON. The tests run in a fork of this process, which has imported those modules, other people's, and none
+of ours: they import the changed text, and so do processes that they start.
 
 As a plugin of pytest (`-p tests.trials.mutation.judge`) it writes down which tests reach which lines.
 """
@@ -13,7 +13,6 @@ import json
 import os
 import signal
 import sys
-import time
 import warnings
 from collections import defaultdict
 from collections.abc import Generator, Mapping
@@ -27,6 +26,8 @@ import pytest
 REACHED: Final = "REACHED"
 # On SQLite alone. A second try would take twice as long for each change that is noticed.
 ARGUMENTS: Final = ("-m", "not postgres", "--reruns=0", "-p", "no:cacheprovider", "-p", "no:xdist", "-q")
+# Until the first test begins, on a busy machine.
+START_SECONDS: Final = 120.0
 
 
 class Reach:
@@ -76,48 +77,55 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Reach())
 
 
+class Patience:
+    """Ends the process when a test takes longer than it may: what it waits for will never come."""
+
+    def __init__(self, seconds: Mapping[str, float]) -> None:
+        self._seconds = seconds
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        signal.setitimer(signal.ITIMER_REAL, self._seconds.get(item.nodeid, START_SECONDS))
+        return (yield)
+
+
 def _tried(asked: Mapping[str, Any]) -> str:
-    """What the tests say to this text of the file, which stands there again as it was afterwards."""
+    """What the tests say to this text of the file, which is afterwards as it was."""
     file = Path(asked["path"])
     original = file.read_text("utf-8")
     file.write_text(asked["text"], "utf-8")
     try:
-        return _run(asked["tests"], asked["seconds"])
+        return _run(asked["tests"])
     finally:
         file.write_text(original, "utf-8")
 
 
-def _run(tests: list[str], seconds: float) -> str:
+def _run(tests: Mapping[str, float]) -> str:
     child = os.fork()
     if not child:
         _be_the_tests(tests)
-    ends_at = time.monotonic() + seconds
-    status = None
-    while status is None and time.monotonic() < ends_at:
-        done, code = os.waitpid(child, os.WNOHANG)
-        status = code if done else None
-        time.sleep(0 if done else 0.02)
+    _, status = os.waitpid(child, 0)
     # What the tests have started ends with them.
     with suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
-    if status is None:
-        os.waitpid(child, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
         return "timeout"
     return "killed" if status else "survived"
 
 
-def _be_the_tests(tests: list[str]) -> None:
+def _be_the_tests(tests: Mapping[str, float]) -> None:
     os.setsid()
+    signal.setitimer(signal.ITIMER_REAL, START_SECONDS)
     with open(os.environ["TMPDIR"] + "/output", "w") as output, open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
     code = 3
     try:
-        basetemp = f"--basetemp={os.environ['TMPDIR']}/pytest"
-        code = int(pytest.main(["-x", "--hypothesis-seed=0", "--tb=short", basetemp, *ARGUMENTS, *tests]))
-    finally:
+        more = ("-x", "--hypothesis-seed=0", "--tb=short", f"--basetemp={os.environ['TMPDIR']}/pytest")
+        code = int(pytest.main([*more, *ARGUMENTS, *tests], plugins=[Patience(tests)]))
         sys.stdout.flush()
+    finally:
         os._exit(code)
 
 

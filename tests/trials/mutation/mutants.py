@@ -213,7 +213,8 @@ def of(root: Path, path: str) -> list[Mutant]:
     found = list[Mutant]()
     seen = {text}
     for place in visitor.found:
-        part = cst.ensure_type(module.body[place.part].deep_replace(place.node, place.instead), cst.CSTNode)
+        part = module.body[place.part].deep_replace(place.node, place.instead)
+        assert isinstance(part, cst.CSTNode)
         start = starts[place.part]
         changed = text[:start] + module.code_for_node(part) + text[start + len(parts[place.part]) :]
         if changed not in seen:
