@@ -61,8 +61,6 @@ def run(sample: Sample) -> list[str]:
         outcomes = _judged(trees, reach, chosen)
     _write_survivors(mutant for mutant, outcome in outcomes if outcome == "survived")
     wrong = [f"{mutant.path}: tests fail without a change." for mutant, said in outcomes if said == "wrong"]
-        f"{mutant.path}: its tests fail without a change." for mutant, said in outcomes if said == "wrong"
-    ]
     return listed.unknown() + wrong + _too_low(_table(outcomes))
 
 
