@@ -86,7 +86,7 @@ def test_of_the_changes_to_a_rule_those_that_nobody_tests_survive(tmp_path: Path
         [sys.executable, ROOT / "tests" / "trials" / "mutation" / "judge.py"],
         cwd=tmp_path,
         env={**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONDONTWRITEBYTECODE": "1"},
-        input="\n".join(map(json.dumps, [["pytest"], *requests])),
+        input="\n".join(map(json.dumps, requests)),
         stdout=subprocess.PIPE,
         text=True,
         check=True,

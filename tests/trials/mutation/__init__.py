@@ -123,7 +123,6 @@ class Reach:
 
     lines: dict[str, dict[int, list[str]]]
     seconds: dict[str, float]
-    modules: list[str]
     failed: list[str]
 
     @classmethod
@@ -146,8 +145,7 @@ class Reach:
                     lines[path][int(line)] += (
                         test for test in tests if test not in failed and seconds[test] <= LONGEST_TEST
                     )
-        modules = sorted({name for share in found for name in share["modules"]})
-        return cls(lines, seconds, modules, sorted(failed))
+        return cls(lines, seconds, sorted(failed))
 
     def tests(self, mutant: Mutant) -> list[str]:
         """Those that judge a change, the likeliest first: the file named after the module, quick ones."""
@@ -204,7 +202,7 @@ def _judged(trees: Sequence[Path], reach: Reach, chosen: Sequence[Mutant]) -> li
         for path, mutant in last.items()
     ]
     with ExitStack() as stack, ThreadPoolExecutor(len(trees)) as threads:
-        free = deque(stack.enter_context(_judge(tree, reach.modules)) for tree in trees)
+        free = deque(stack.enter_context(_judge(tree)) for tree in trees)
 
         def tried(mutant: Mutant) -> tuple[Mutant, str]:
             tests = reach.tests(mutant)
@@ -232,7 +230,7 @@ def _judged(trees: Sequence[Path], reach: Reach, chosen: Sequence[Mutant]) -> li
 
 
 @contextmanager
-def _judge(tree: Path, modules: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
+def _judge(tree: Path) -> Iterator["subprocess.Popen[str]"]:
     with subprocess.Popen(
         [sys.executable, tree / Path(judge.__file__).relative_to(ROOT)],
         cwd=tree,
@@ -242,8 +240,6 @@ def _judge(tree: Path, modules: Sequence[str]) -> Iterator["subprocess.Popen[str
         text=True,
     ) as process:
         assert process.stdin is not None
-        process.stdin.write(json.dumps(list(modules)) + "\n")
-        process.stdin.flush()
         yield process
         process.stdin.close()
 

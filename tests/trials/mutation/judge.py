@@ -1,9 +1,9 @@
 """Runs tests in a copy of the checkout, for tests/trials/mutation, which starts it by its path.
 
-The first line of stdin names modules. Each other line is a request: a file, its text, and tests with how
-many seconds each may take; its answer, a line of stdout, is "killed", "survived" or "timeout"; all in
-JSON. The tests run in a fork of this process, which has imported those modules, other people's, and none
-of ours: they import the changed text, and so do processes that they start.
+Each line of stdin is a request: a file, its text, and tests with how many seconds each may take; its
+answer, a line of stdout, is "killed", "survived" or "timeout"; all in JSON. The tests run in a fork of
+this process, which has imported other people's packages (WARM) and none of ours: they import the changed
+text, and so do processes that they start.
 
 As a plugin of pytest (`-p tests.trials.mutation.judge`) it writes down which tests reach which lines.
 """
@@ -13,7 +13,6 @@ import json
 import os
 import signal
 import sys
-import warnings
 from collections import defaultdict
 from collections.abc import Generator, Mapping
 from contextlib import suppress
@@ -26,6 +25,8 @@ import pytest
 REACHED: Final = "REACHED"
 # On SQLite alone. A second try would take twice as long for each change that is noticed.
 ARGUMENTS: Final = ("-m", "not postgres", "--reruns=0", "-p", "no:cacheprovider", "-p", "no:xdist", "-q")
+# What takes long to import and knows nothing of tests: with all that they import, some fail after a fork.
+WARM: Final = ("litestar", "litestar.testing", "piccolo.columns", "piccolo.table", "playwright.async_api")
 # Until the first test begins, on a busy machine.
 START_SECONDS: Final = 120.0
 
@@ -56,20 +57,14 @@ class Reach:
     def pytest_sessionfinish(self) -> None:
         self._coverage.stop()
         data = self._coverage.get_data()
-        root = Path.cwd()
         lines = {
-            str(Path(file).relative_to(root)): {
+            str(Path(file).relative_to(Path.cwd())): {
                 line: [test for test in tests if test]
                 for line, tests in data.contexts_by_lineno(file).items()
             }
             for file in data.measured_files()
         }
-        theirs = [
-            name
-            for name, module in list(sys.modules.items())
-            if not str(getattr(module, "__file__", None) or root).startswith(str(root))
-        ]
-        found = {"lines": lines, "seconds": self._seconds, "failed": sorted(self._failed), "modules": theirs}
+        found = {"lines": lines, "seconds": self._seconds, "failed": sorted(self._failed)}
         Path(os.environ[REACHED]).write_text(json.dumps(found), "utf-8")
 
 
@@ -132,12 +127,8 @@ def _be_the_tests(tests: Mapping[str, float]) -> None:
 def main() -> None:
     # The time of a file alone doesn't tell one text from the next, within the same second.
     sys.dont_write_bytecode = os.environ["PYTHONDONTWRITEBYTECODE"] == "1"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in json.loads(sys.stdin.readline()):
-            # Some parts of packages are made while they are imported, and can't be by name.
-            with suppress(Exception):
-                importlib.import_module(name)
+    for name in WARM:
+        importlib.import_module(name)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
