@@ -59,6 +59,14 @@ def test_a_guard_a_query_and_a_limit_are_changed_and_words_are_not(tmp_path: Pat
     assert len(changes) == len(set(changes))
 
 
+def test_what_is_tried_on_a_change_are_the_tests_of_its_whole_statement(tmp_path: Path) -> None:
+    """Nothing runs on the line of a string inside a call."""
+    text = "def enter():\n    if (\n        a\n    ):\n        rows(\n            'AND x = 1',\n        )\n"
+    (tmp_path / "door.py").write_text(text, "utf-8")
+    lines = {mutant.after: mutant.lines for mutant in mutants.of(tmp_path, "door.py")}
+    assert lines == {"if not (a):": range(2, 5), "pass": range(5, 8)}
+
+
 def test_a_change_keeps_the_rest_of_its_file(tmp_path: Path) -> None:
     (tmp_path / "door.py").write_text(DOOR, "utf-8")
     for mutant in mutants.of(tmp_path, "door.py"):

@@ -239,3 +239,10 @@ async def test_hashing_leaves_the_other_pages_alone() -> None:
     # Ten in one go would leave no turn to others; each takes about twenty.
     assert turns >= 10
     await hashing
+
+
+def test_of_the_signs_for_one_letter_one_is_left_if_there_are_too_many_kinds() -> None:
+    few, many = "4@ 69", "4@ ({[< 69 1!|7 $5 +7"
+
+    assert passwords._readable(few) == few
+    assert passwords._readable(many) == "44 (((( 66 111+ $$ ++"

@@ -152,6 +152,10 @@ def test_the_command_line_manages_everybody_but_the_owner() -> None:
     assert touched == [role != "OW" for role in ROLES]
 
 
+def test_whoever_is_no_member_has_no_id_of_one() -> None:
+    assert {actor.id for actor in (policy.COMMAND_LINE, policy.SYSTEM, policy.visitor("192.0.2.1"))} == {0}
+
+
 def test_a_visitor_manages_nobody() -> None:
     actor = policy.visitor("192.0.2.1")
 

@@ -7,9 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from db import engine, house_rules, sessions, sign_out
+from db import engine, house_rules, members, sessions, sign_out
 from db.house_rules import Wish
-from db.policy import Actor, Role, Unknown
+from db.policy import COMMAND_LINE, Actor, Role, Unknown
 from db.sessions import Ages, Presence
 from tests.site import Site
 from tests.together import at_once
@@ -191,6 +191,24 @@ async def test_a_remembered_session_never_comes_to_life(site: Site, clock: Modul
 
     assert not await works(idle)
     assert await engine.read(sessions.member_of_ended, idle) == site.ids["olga"]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_the_ended_session_of_somebody_shut_out_is_nobodys(
+    site: Site, clock: ModuleType, gone: bool
+) -> None:
+    ada = await site.person("ada")
+    idle = await begin(site, kept=True, name="ada")
+    clock.move(5 * DAY)
+    assert not await works(idle)
+    assert await engine.read(sessions.member_of_ended, idle) == ada
+
+    if gone:
+        await members.remove(COMMAND_LINE, member_id=ada)
+    else:
+        await members.change_role(COMMAND_LINE, member_id=ada, role=Role.DEACTIVATED)
+
+    assert await engine.read(sessions.member_of_ended, idle) == 0
 
 
 async def test_a_look_writes_nothing_and_presence_is_written_later(site: Site, clock: ModuleType) -> None:

@@ -40,6 +40,9 @@ SQL_TURNS: Final = (
 )
 
 
+STATEMENTS: Final = (cst.SimpleStatementLine, cst.BaseCompoundStatement)
+
+
 @dataclass(frozen=True, slots=True)
 class Mutant:
     """A file with one small change. lines: of the statement that was changed, in the file as it is."""
@@ -139,9 +142,8 @@ class _Visitor(cst.CSTVisitor):
         self._constant = ""
 
     def on_visit(self, node: cst.CSTNode) -> bool:
-        if isinstance(self.get_metadata(ParentNodeProvider, node, None), cst.Module) and isinstance(
-            node, cst.SimpleStatementLine | cst.BaseCompoundStatement
-        ):
+        parent = self.get_metadata(ParentNodeProvider, node, None)
+        if isinstance(parent, cst.Module) and isinstance(node, STATEMENTS):
             self._part += 1
         if isinstance(node, cst.FunctionDef):
             self._depth += 1
@@ -149,14 +151,14 @@ class _Visitor(cst.CSTVisitor):
             self._constant = _constant(node)
         if _is_left_alone(node):
             return False
-        if isinstance(node, cst.SimpleStatementLine | cst.BaseCompoundStatement):
+        if isinstance(node, STATEMENTS):
             self._statements.append(self._lines(node))
         if self._depth or (self._constant and isinstance(node, cst.BaseNumber)):
             for kind, operator in OPERATORS:
                 if isinstance(node, kind):
                     for instead in operator(node):
                         self.found.append(
-                            _Place(node, instead, self._part, self._lines(node), self._constant)
+                            _Place(node, instead, self._part, self._statements[-1], self._constant)
                         )
         return True
 
@@ -165,17 +167,16 @@ class _Visitor(cst.CSTVisitor):
             self._depth -= 1
         if isinstance(original_node, cst.SimpleStatementLine):
             self._constant = ""
+        if isinstance(original_node, STATEMENTS) and not _is_left_alone(original_node):
+            self._statements.pop()
 
-    def _lines(self, node: cst.CSTNode) -> range:
-        """Those of a node, of an if or loop only the head; of what has none of its own its statement's."""
-        where = self.get_metadata(PositionProvider, node, None)
-        if isinstance(node, cst.If | cst.While | cst.For | cst.With | cst.Try):
-            assert where is not None
-            body = self.get_metadata(PositionProvider, node.body)
-            return range(where.start.line, max(where.start.line + 1, body.start.line))
-        if where is None:
-            return self._statements[-1]
-        return range(where.start.line, where.end.line + 1)
+    def _lines(self, statement: cst.CSTNode) -> range:
+        """Those of a statement; of one with others inside only its head's."""
+        where = self.get_metadata(PositionProvider, statement)
+        if isinstance(statement, cst.SimpleStatementLine):
+            return range(where.start.line, where.end.line + 1)
+        body = self.get_metadata(PositionProvider, statement.body)  # type: ignore[attr-defined]
+        return range(where.start.line, max(where.start.line + 1, body.start.line))
 
 
 def _constant(node: cst.SimpleStatementLine) -> str:
