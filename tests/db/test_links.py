@@ -12,7 +12,7 @@ DAY = 86_400_000
 
 
 async def made(purpose: str = links.RESET, **how: int) -> links.Link:
-    return await engine.write(lambda: links.make(purpose, **how))
+    return await engine.write(links.make, purpose, **how)
 
 
 async def state(link: links.Link) -> str:
@@ -92,7 +92,7 @@ async def test_a_link_that_works_once_is_used_once(database: str) -> None:
 async def test_the_links_of_one_subject_or_of_all_end(database: str, clock: ModuleType) -> None:
     mine, yours, address = await made(subject=1), await made(subject=2), await made(links.ADDRESS, subject=1)
 
-    assert await engine.write(lambda: links.end(links.RESET, "reset", subject=1)) == 1
+    assert await engine.write(links.end, links.RESET, "reset", subject=1) == 1
     assert [await state(link) for link in (mine, yours, address)] == ["reset", "", ""]
     assert await engine.write(links.end, links.RESET, "revoked") == 1
     assert [await state(link) for link in (mine, yours, address)] == ["reset", "revoked", ""]
@@ -101,11 +101,11 @@ async def test_the_links_of_one_subject_or_of_all_end(database: str, clock: Modu
 async def test_what_ended_at_one_instant_is_brought_back_and_nothing_else(database: str) -> None:
     mine, yours, address = await made(subject=1), await made(subject=2), await made(links.ADDRESS, subject=1)
     for purpose in (links.RESET, links.ADDRESS):
-        assert await engine.write(lambda purpose=purpose: links.end(purpose, "void", at=5))
+        assert await engine.write(links.end, purpose, "void", at=5)
     earlier = await made(subject=1)
-    await engine.write(lambda: links.end(links.RESET, "void", subject=1, at=4))
+    await engine.write(links.end, links.RESET, "void", subject=1, at=4)
 
-    await engine.write(lambda: links.bring_back([links.RESET], [1], ended_at=5))
+    await engine.write(links.bring_back, [links.RESET], [1], ended_at=5)
 
     states = [await state(link) for link in (mine, yours, address, earlier)]
     assert states == ["", "void", "void", "void"]
