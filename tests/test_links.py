@@ -199,6 +199,11 @@ def test_a_sealed_sentence_comes_back_whole(sentence: str) -> None:
     assert signer.unseal("notice", signer.seal("notice", sentence)) == sentence
 
 
+def test_a_sentence_whose_code_ends_in_a_letter_comes_back_whole() -> None:
+    for end in range(128):
+        assert signer.unseal("notice", signer.seal("notice", f"ab{chr(end)}")) == f"ab{chr(end)}"
+
+
 @given(st.text(max_size=80))
 def test_a_forged_sentence_is_dropped(forged: str) -> None:
     assert signer.unseal("notice", forged) is None

@@ -246,3 +246,12 @@ def test_of_the_signs_for_one_letter_one_is_left_if_there_are_too_many_kinds() -
 
     assert passwords._readable(few) == few
     assert passwords._readable(many) == "44 (((( 66 111+ $$ ++"
+
+
+async def test_for_nobody_a_real_hash_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that an address that nobody has takes as long as one that somebody has."""
+    monkeypatch.setattr(passwords, "_dummy", "")
+
+    for _ in range(2):
+        assert not await passwords.matches("", "any password")
+        assert passwords._dummy.startswith("$argon2id$")

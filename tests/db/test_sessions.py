@@ -272,6 +272,41 @@ async def test_all_but_the_present_session_end(site: Site) -> None:
     assert [await works(token) for token in (here, there, hers)] == [True, False, True]
 
 
+async def test_ending_ones_own_sessions_is_logged_once_with_how_many(site: Site) -> None:
+    tokens = [await begin(site) for _ in range(4)]
+    found = [await sessions.current(token, AGES, Presence()) for token in tokens]
+    ids = [session.session_id for session in found if session]
+    olga = Actor(site.ids["olga"], Role.OWNER)
+
+    await sign_out.end_own(olga, ids[1])
+    with pytest.raises(Unknown):
+        await sign_out.end_own(olga, ids[1])
+    assert await sign_out.end_others(olga, ids[0]) == 2
+    assert await sign_out.end_others(olga, ids[0]) == 0
+    await sign_out.sign_out(olga, ids[0])
+    await sign_out.sign_out(olga, ids[0])
+
+    assert await engine.rows(
+        "SELECT kind, subject_id, after FROM activity WHERE kind LIKE '%session%' OR kind = 'signed_out'"
+        " ORDER BY id"
+    ) == [
+        ("session_ended", olga.id, ""),
+        ("other_sessions_ended", olga.id, "2"),
+        ("signed_out", olga.id, ""),
+    ]
+    assert [await reason(token) for token in tokens] == ["signed out"] + 3 * ["ended by its member"]
+
+
+async def test_a_device_of_many_words_is_cut(site: Site) -> None:
+    olga = site.ids["olga"]
+    token = await engine.write(sessions.begin, olga, kept=True, ages=AGES, address="", device="x" * 200)
+    ((session,),) = await engine.rows(
+        "SELECT device FROM session WHERE token_hash = ?", sessions.token_hash(token)
+    )
+
+    assert session == "x" * 80
+
+
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 async def test_the_file_of_the_database_holds_no_token(site: Site, database: str) -> None:
     token = await begin(site)

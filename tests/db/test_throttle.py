@@ -233,3 +233,14 @@ async def test_the_table_names_nobody(database: str) -> None:
 
     assert "ada" not in keys
     assert "192.0.2" not in keys
+
+
+async def test_a_refused_try_only_reads(
+    database: str, clock: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a flood of them doesn't stand in the way of those who write."""
+    for _ in range(5):
+        assert await waits(pair()) == 0
+    monkeypatch.delattr(engine, "write")
+
+    assert await waits(pair()) == 1

@@ -148,16 +148,15 @@ class Reach:
         return cls(lines, seconds, sorted(failed))
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """Those that judge a change, the likeliest first: the file named after the module, quick ones."""
+        """Those that judge a change: all of the file named after the module, then quick ones of each file."""
         reached = self.lines.get(mutant.path, {})
         found = {test for line in self._lines(mutant) for test in reached.get(line, ())}
         by_file: dict[str, deque[str]] = defaultdict(deque)
         for test in sorted(found, key=lambda test: (self.seconds[test], test)):
             by_file[test.partition("::")[0]].append(test)
-        own = f"test_{Path(mutant.path).stem}.py"
-        rows = sorted(by_file.items(), key=lambda row: (Path(row[0]).name != own, len(row[1]), row[0]))
-        chosen, spent = list[str](), 0.0
-        queues = [queue for _, queue in rows]
+        own = by_file.pop(f"tests/{Path(mutant.path).parent}/test_{Path(mutant.path).name}", deque[str]())
+        chosen, spent = list(own), sum(self.seconds[test] for test in own)
+        queues = [queue for _, queue in sorted(by_file.items(), key=lambda row: (len(row[1]), row[0]))]
         while queues and spent < MOST_SECONDS:
             for queue in queues:
                 if queue and spent < MOST_SECONDS:
@@ -207,7 +206,7 @@ def _judged(trees: Sequence[Path], reach: Reach, chosen: Sequence[Mutant]) -> li
         def tried(mutant: Mutant) -> tuple[Mutant, str]:
             tests = reach.tests(mutant)
             if not tests:
-                return mutant, "survived"
+                return mutant, "survived" if mutant.before else "control"
             process = free.popleft()
             try:
                 seconds = {test: PATIENCE_SECONDS + 10 * reach.seconds[test] for test in tests}
