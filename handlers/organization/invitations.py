@@ -123,7 +123,7 @@ class InvitationsController(Controller):
             (line.email, Role(line.role), invitation_address(request, line)) for line in lines
         )
         headers = {"Content-Disposition": 'attachment; filename="invitations.csv"'}
-        return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(content, media_type="text/csv", headers=headers)
 
     @get("/{invitation_id:str}")
     async def show_one(self, request: AnyRequest, invitation_id: FromPath[str]) -> Response[bytes]:

@@ -420,7 +420,7 @@ async def test_without_mail_each_link_stands_there_and_all_are_a_file(site: Site
 
     await olga.press(f"{PATH}/{ben.id}/revocation")
     answer = await olga.submit(file)
-    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert "attachment" in answer.headers["content-disposition"]
     assert list(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff")))) == [
         ["email", "role", "link"],
