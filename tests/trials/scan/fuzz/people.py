@@ -1,0 +1,121 @@
+"""Who and what is in the database that requests go against."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from db import engine, links, members, migrate, sessions
+from db.policy import COMMAND_LINE, Refused, Role
+from settings import Settings
+from tests.db import invitations_house, requests_house
+from tests.handlers.changing import FOR_VISITORS, NEW_PASSWORD, SENT, Sent
+from tests.site import PASSWORD, Site
+from tests.trials.scan.fuzz.values import SECRETS, mark
+
+# Who asks: by this name their address is known, and what the table of routes calls them.
+PEOPLE: Final = {
+    "olga": ("owner", Role.OWNER),
+    "ada": ("administrator", Role.ADMINISTRATOR),
+    "penny": ("pending", Role.PENDING),
+    "dora": ("deactivated", Role.ANNOTATOR),
+}
+# Of each, so that one that ends leaves others.
+SESSIONS: Final = 5
+STORED: Final = f"<{mark(0)} {mark(0)}=1>\"' {mark(0)}='{{{{7*7}}}}{{0}}</script></textarea>"
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """sessions: the tokens of each of PEOPLE. forms: what an address takes, ready to be sent.
+
+    secrets: tokens that no page shows, whoever asks. links: tokens that some pages show to some people.
+    """
+
+    sessions: dict[str, list[str]]
+    forms: dict[str, list[Sent]]
+    secrets: list[str]
+    links: list[str]
+
+
+async def fill(settings: Settings) -> Seeded:
+    """Migrates the database in use, founds the organization, with everybody that requests are about."""
+    await engine.start()
+    await migrate.migrate()
+    async with Site.opened(settings) as site:
+        await requests_house.switch_on()
+        for name, (_, role) in PEOPLE.items():
+            if role is not Role.OWNER:
+                await site.person(name, role)
+        tokens = {name: [await _session(site, name) for _ in range(SESSIONS)] for name in PEOPLE}
+        forms = {path: [await _form(site, path, name) for name in ("olga", "ada")] for path in SENT}
+        forms |= await _forms_of_visitors(site)
+        assert forms.keys() == SENT.keys() | FOR_VISITORS
+        given = await _others(site)
+        await members.change_role(COMMAND_LINE, member_id=site.ids["dora"], role=Role.DEACTIVATED)
+        # Nothing is owed, and nothing was tried yet.
+        await _execute("UPDATE outbox SET state = 'sent', done_at = 1")
+        await _execute("DELETE FROM throttle")
+    return Seeded(tokens, forms, [token for several in tokens.values() for token in several], given)
+
+
+async def _execute(sql: str, *arguments: Any) -> None:
+    await engine.write(engine.execute, sql, *arguments)
+
+
+async def _session(site: Site, name: str) -> str:
+    about: dict[str, Any] = {"address": STORED, "device": STORED, "ages": site.house.ages}
+    return await engine.write(sessions.begin, site.ids[name], kept=False, **about)
+
+
+async def _form(site: Site, path: str, name: str) -> Sent:
+    # Without mail nobody is sent a link that confirms an address.
+    with suppress(Refused):
+        return await SENT[path](site, name)
+    return Sent(fields={"token": "1.forged"})
+
+
+async def _forms_of_visitors(site: Site) -> dict[str, list[Sent]]:
+    await site.person("rita")
+    person = {"email": "noor@example.org", "password": NEW_PASSWORD, "first_name": "Noor", "last_name": "N"}
+    revoked = await invitations_house.invited(site, "revoked")
+    await _execute("UPDATE links SET ended_at = 1, end_reason = 'revoked' WHERE id = ?", revoked.link_id)
+    confirming = "1.forged"
+    await requests_house.ask("asking")
+    if site.house.mail:
+        link = await requests_house.link_of("asking")
+        confirming = site.house.signer.token(links.REQUEST, link.id, link.nonce)
+    fields: dict[str, dict[str, Any]] = {
+        "/setup": {**person, "title": "House", "code": "1.forged"},
+        "/user/signup": {**person, "token": await site.invite_token()},
+        "/user/access-request": {"name": "Noor", "email": "noor@example.org", "words": "I press ferns"},
+        "/user/access-request/confirmation": {"token": confirming},
+        "/user/invitation/renewal": {"token": invitations_house.token(site, revoked)},
+        "/user/login": {
+            "email": "rita@example.org",
+            "password": PASSWORD,
+            "persist_session": "on",
+            "next": "/",
+        },
+        "/user/logout": {"next": "/user/login"},
+        "/user/password/forgot": {"email": "rita@example.org"},
+        "/user/password/reset": {"token": await site.reset_token("rita"), "password": NEW_PASSWORD},
+    }
+    return {path: [Sent(fields=several)] for path, several in fields.items()}
+
+
+async def _others(site: Site) -> list[str]:
+    """People, invitations and requests that aren't for everybody to see; returns their links' tokens."""
+    given = []
+    for name in ("vesna", "viggo"):
+        await site.person(SECRETS + name, Role.ANNOTATOR)
+        given.append(await site.reset_token(SECRETS + name))
+    line = await invitations_house.invited(site, f"{SECRETS}guest")
+    given += [invitations_house.token(site, line), await site.invite_token()]
+    await requests_house.asked(f"{SECRETS}asker", f"{SECRETS}words")
+    await _execute("INSERT INTO role_note (role, text) VALUES ('AN', ?)", f"{SECRETS}note {STORED}")
+    # As if nobody had looked at what was typed.
+    for table in ("member", "invitation"):
+        await _execute(f"UPDATE {table} SET last_name = ? WHERE email LIKE '{SECRETS}%'", STORED)
+    await _execute("UPDATE request SET name = ? WHERE email LIKE ?", STORED, f"{SECRETS}%")
+    await _execute("UPDATE organization SET title = ?", STORED[:90])
+    return given
