@@ -46,7 +46,8 @@ check: .venv/dev
 pictures: .venv/dev
 	@$(BIN)/python -m tests.pictures
 
-trial: test-tools
+# The scanners pin versions that would bind everything else, so they stand in an environment of their own.
+trial: test-tools $(if $(filter scan,$(ARGS)),.venv/scan/made)
 	@$(BIN)/python -m tests.trials $(ARGS)
 
 bench: .venv/dev
@@ -71,6 +72,7 @@ lock: .venv/dev
 	$(LOCK) pyproject.toml --excludes .venv/left-out --output-file requirements.txt
 	$(LOCK) pyproject.toml --group dev --constraints requirements.txt --output-file requirements-dev.txt
 	$(LOCK) --group build --output-file requirements-build.txt
+	$(LOCK) --group scan --output-file requirements-scan.txt
 
 sbom: .venv/dev
 	@$(BIN)/python -m tests.sbom build/sbom.cdx.json
@@ -123,6 +125,16 @@ endef
 	@echo "Installing the packages of requirements-dev.txt"
 	@$(INSTALL) --require-hashes -r requirements-dev.txt || { \
 		echo "Some package for the tests can't be installed here; they have ready-made files for Python 3.11 to 3.14 on Linux and macOS: make clean test PYTHON=python3.13" >&2; \
+		exit 1; \
+	}
+	@touch $@
+
+.venv/scan/made: .venv/made requirements-scan.txt
+	@echo "Installing the packages of requirements-scan.txt"
+	@$(BIN)/python -m venv --clear .venv/scan
+	@.venv/scan/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
+		--require-hashes -r requirements-scan.txt || { \
+		echo "Some scanner can't be installed here; they have ready-made files for Python 3.11 and 3.12: make clean trial ARGS=scan PYTHON=python3.12" >&2; \
 		exit 1; \
 	}
 	@touch $@

@@ -32,6 +32,7 @@ TOP_LEVEL = {
     "pyproject.toml",
     "requirements-build.txt",
     "requirements-dev.txt",
+    "requirements-scan.txt",
     "requirements.txt",
     "settings.py",
     "static",
@@ -77,7 +78,9 @@ def test_the_top_level_holds_only_what_is_listed() -> None:
     assert {name for name in found if not any(fnmatch.fnmatch(name, one) for one in ignored)} <= TOP_LEVEL
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-build.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-dev.txt", "requirements-build.txt", "requirements-scan.txt"]
+)
 def test_a_lock_holds_versions_with_hashes_and_no_address(name: str) -> None:
     lock = read_lock(name)
 
@@ -132,6 +135,7 @@ def test_the_locks_fulfil_the_project() -> None:
         "requirements.txt": project["project"]["dependencies"],
         "requirements-dev.txt": project["dependency-groups"]["dev"],
         "requirements-build.txt": project["dependency-groups"]["build"],
+        "requirements-scan.txt": project["dependency-groups"]["scan"],
     }
 
     for lock, lines in wanted.items():

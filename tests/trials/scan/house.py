@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx
 
-from db import addresses, demo, engine, invite_link, links, members, migrate, requests, setup
+from db import accounts, addresses, demo, engine, invite_link, links, members, migrate, requests, setup
 from db.policy import COMMAND_LINE
 from db.requests import Wish
 from links import Signer
@@ -27,6 +27,7 @@ OWNER, ADMINISTRATOR, PENDING = demo.PEOPLE[0].email, demo.PEOPLE[1].email, demo
 ANYONE_OF: Final = 40
 ASKING: Final = 5
 ANA, DEACTIVATED = "ana@fenwick.example", "paora@fenwick.example"
+WAITING, LEAVING = "emeka.nwosu@fenwick.example", "zoe@fenwick.example"
 SEEDED: Final = 55
 # How much may be left in memory by some ten thousand requests: what is loaded late, and caches that have an end.
 MOST_MB: Final = 150.0
@@ -55,6 +56,10 @@ class House:
         """Whether their session still is one."""
         with self.browser(who) as browser:
             return browser.get("/user/account").status_code == 200
+
+    def signed_out(self) -> list[str]:
+        """Whose session has ended, of those who are scanned as."""
+        return [who for who in (OWNER, ADMINISTRATOR, PENDING) if not self.lives(who)]
 
     def broken(self) -> list[str]:
         """What the scans have left that they shouldn't have."""
@@ -126,7 +131,12 @@ def open_house(kind: str) -> Iterator[House]:
             sessions = {email: sign_in(front, email) for email in [*people, ANA]}
             house = House(front, checkout, running, environment, sessions, values)
             front.let_anyone([house.sessions[email] for email in people[3:]])
-            house.values |= _made_by_hand(house)
+            house.values |= _made_by_hand(house) | {
+                "session": sessions[ADMINISTRATOR],
+                "somebody": people[3],
+                "password": demo.PASSWORD,
+                **{f"session of {who}": token for who, token in sessions.items()},
+            }
             house.memory = server.memory(running.process.pid)
             front.answers.clear()
             yield house
@@ -173,10 +183,14 @@ async def _more() -> dict[str, str]:
         sets = "UPDATE member SET password_hash = ? WHERE id = ?"
         await engine.write(engine.execute, sets, password_hash, member_id)
     signer, link = Signer(SECRET), await invite_link.present()
-    ids = {name: await members.id_of(email) for name, email in (("member_id", ANA), ("pending_id", PENDING))}
+    people = {"member_id": ANA, "pending_id": WAITING, "removable_id": LEAVING}
+    ids = {name: await members.id_of(email) for name, email in people.items()}
     ((invitation_id, batch_id, link_id),) = await engine.rows(
         "SELECT id, batch_id, link_id FROM invitation ORDER BY id DESC LIMIT 1"
     )
+    invitation = await engine.read(links.find, link_id, links.INVITATION)
+    reset = await accounts.make_reset_link(COMMAND_LINE, member_id=found[-1][0])
+    assert invitation is not None, "the demo has just made it"
     ((request_id,),) = await engine.rows("SELECT MAX(id) FROM request")
     return {name: str(id) for name, id in ids.items()} | {
         "anyone": " ".join(email for _, email in found),
@@ -185,6 +199,8 @@ async def _more() -> dict[str, str]:
         "batch_id": str(batch_id),
         "request_id": str(request_id),
         "invite": signer.token(links.INVITE, link.id, link.nonce),
+        "invitation": signer.token(links.INVITATION, invitation.id, invitation.nonce),
+        "reset": signer.token(links.RESET, reset.id, reset.nonce),
     }
 
 
