@@ -30,10 +30,11 @@ PATIENCE_SECONDS: Final = 60
 class Front:
     """A proxy on 127.0.0.1, and what a server may speak to, on a thread of their own.
 
-    answers: how often which status came, by the case that a request named in the header CASE. faults: requests
-    that were answered 500, or not at all. called: who called the address that scanners make a server call, if
-    it lets them. upstream: the port of the server behind it. worn: the session that every request without one
-    gets, "" for none: wapiti sends no cookie to an address without a dot, and would scan the login page alone.
+    answers: how often which status came, by the case that a request named in the header CASE. faults:
+    requests that were answered 500, or not at all. called: what came to the address that scanners make a
+    server call, if it lets them. upstream: the port of the server behind it. worn: the session that every
+    request without one gets, "" for none: wapiti sends no cookie to an address without a dot, and would scan
+    the login page alone.
     """
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ ASKING: Final = 5
 ANA, DEACTIVATED = "ana@fenwick.example", "paora@fenwick.example"
 WAITING, LEAVING = "emeka.nwosu@fenwick.example", "zoe@fenwick.example"
 SEEDED: Final = 55
-# How much may be left in memory by some ten thousand requests: what is loaded late, and caches that have an end.
+# What some ten thousand requests may leave in memory: what is loaded late, and caches that have an end.
 MOST_MB: Final = 150.0
 DATABASES: Final = ("sqlite", "postgres")
 
@@ -169,7 +169,7 @@ async def _fill(url: str) -> dict[str, str]:
 
 
 async def _more() -> dict[str, str]:
-    """What the demo lacks; returns what stands in braces in addresses and fields, where the database knows it."""
+    """What the demo lacks. Returns what stands in braces in places, where the database knows it."""
     for number in range(ASKING):
         await engine.write(engine.execute, "UPDATE organization SET may_ask = 1")
         wish = Wish(addresses.parse(f"asking-{number}@example.org"), f"Asking {number}", "some words")

@@ -1,7 +1,7 @@
 """Every place of a request at which somebody's text may reach SQL, by address: what sqlmap tries.
 
-tests/test_scan.py holds that each address of the application is here, each path parameter with it, and each field
-that a form or a query string is read for.
+tests/test_scan.py holds that each address of the application is here, each path parameter with it, and each
+field that a form or a query string is read for.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,10 @@ NOTHING_TO_TRY: Final = {
     ("GET", "/health"): "it reads nothing of the request",
     ("GET", "/organization"): "it redirects, whatever is sent",
     ("GET", "/organization/invitations/import"): "it shows a form, whatever is sent",
-    ("GET", "/organization/invite"): "its one field, way, is compared with a word, and the draft is /user/account's",
+    (
+        "GET",
+        "/organization/invite",
+    ): "its one field, way, is compared with a word, and the draft is /user/account's",
     ("GET", "/organization/roles"): "it reads nothing of the request",
     ("GET", "/setup"): "404 since somebody owns the organization",
     ("POST", "/setup"): "404 since somebody owns the organization",
@@ -27,10 +30,13 @@ NOTHING_TO_TRY: Final = {
     ("GET", "/user/access-request"): "it shows a form, whatever is sent",
     ("GET", "/user/password/forgot"): "it shows a form, whatever is sent",
     ("POST", "/organization/invitations/import"): "a file: its text is tried as pasted addresses",
-    ("POST", "/organization/invite-link/reset"): "it reads nothing of the request",
     ("POST", "/organization/settings/test-mail"): "it reads nothing of the request",
     ("POST", "/user/account/confirmation"): "it reads nothing of the request",
-    ("POST", "/user/account/sessions/end-others"): "it reads nothing, and ends sessions that are scanned with",
+    (
+        "POST",
+        "/user/account/sessions/end-others",
+    ): "it reads nothing, and ends sessions that are scanned with",
+    ("POST", "/user/account/password"): "passwords alone",
     ("POST", "/user/logout"): "next is a path to lead to, and it ends the session that is scanned with",
 }
 
@@ -39,8 +45,8 @@ NOTHING_TO_TRY: Final = {
 class Place:
     """One request. fields and headers: what is tried, with a value that works; braces as in House.values.
 
-    who: whose session sends it, "" for nobody's. kept: fields that go along and aren't tried. path_too: whether the
-    numbers in the path are tried as well. gone: whether what it concerns may be gone already (404).
+    who: whose session sends it, "" for nobody's. kept: fields that go along and aren't tried. path_too:
+    whether the numbers in the path are tried as well. gone: whether what it concerns may be gone (404).
     """
 
     method: str
@@ -57,11 +63,11 @@ class Place:
         return f"{self.method} {self.path}: {', '.join([*self.fields, *self.headers]) or 'its number'}"
 
 
-def _get(path: str, who: str = ADMINISTRATOR, **fields: str) -> Place:
+def _get(path: str, who: str = ADMINISTRATOR, /, **fields: str) -> Place:
     return Place("GET", path, who, fields={name.rstrip("_"): value for name, value in fields.items()})
 
 
-def _post(path: str, who: str = ADMINISTRATOR, *, gone: bool = False, **fields: str) -> Place:
+def _post(path: str, who: str = ADMINISTRATOR, /, *, gone: bool = False, **fields: str) -> Place:
     tried = {name: value for name, value in fields.items() if name not in NEVER_IN_SQL}
     kept = {name: value for name, value in fields.items() if name in NEVER_IN_SQL}
     return Place("POST", path, who, fields=tried, kept=kept, gone=gone)
@@ -99,7 +105,7 @@ PLACES: Final = (
     _get(MEMBER),
     _get(f"{MEMBER}/removal", filter=FILTER),
     _post(f"{MEMBER}/role", role="RE", filter=FILTER),
-    _post(f"{MEMBER}/name", first_name="Ana", last_name="Lima", filter=FILTER),
+    _post(f"{MEMBER}/name", first_name="Ana", last_name="Lima", filter=FILTER, listed="1"),
     _post(f"{MEMBER}/end", last_day="2099-01-01", filter=FILTER),
     _post(f"{MEMBER}/sessions/{{session_id}}/end", filter=FILTER, gone=True),
     _post(f"{MEMBER}/sessions/end-all", filter=FILTER),
@@ -115,7 +121,9 @@ PLACES: Final = (
     _get(f"{INVITATIONS}/import/{{upload_id}}"),
     _post(f"{INVITATIONS}/import/{{upload_id}}", others="1", gone=True),
     _post(INVITATIONS, emails="somebody@example.org", role="AN", others="1"),
-    _post(f"{INVITATIONS}/preview", emails="Some Body <somebody@example.org>, ana@fenwick.example", role="AN"),
+    _post(
+        f"{INVITATIONS}/preview", emails="Some Body <somebody@example.org>, ana@fenwick.example", role="AN"
+    ),
     _post(f"{INVITATIONS}/links/{{batch_id}}"),
     _post(f"{INVITATIONS}/several", invitation="{invitation_id}", action="resend", filter="q=a&state=open"),
     _post(f"{INVITATIONS}/reversal", invitation="{invitation_id}", revoked_at="1795829844747", filter="q=a"),
@@ -134,20 +142,29 @@ PLACES: Final = (
     _post("/organization/settings", OWNER, title="Herbarium", note_AN="draws", link_domains="example.org"),
     _post("/organization/settings", OWNER, link_ends="after", link_days="7", link_max_uses="9", seen="a.b"),
     _post("/organization/settings", OWNER, link_ends="on", link_ends_on="2099-01-01"),
-    _post("/organization/settings", OWNER, notice_waiting="owner", notice_asked="owner", notice_ending="owner"),
+    _post(
+        "/organization/settings", OWNER, notice_waiting="owner", notice_asked="owner", notice_ending="owner"
+    ),
     _post("/organization/settings", OWNER, session_age="9", session_idle="3", may_ask="true"),
-    *(_post("/organization/settings", OWNER, **{f"note_{role}": "words"}) for role in "OW AD MA RE NO".split()),
+    *(
+        _post("/organization/settings", OWNER, **{f"note_{role}": "words"})
+        for role in "OW AD MA RE NO".split()
+    ),
     # One's own account: what each member changes of themself is limited, so all of them take turns.
     Place("GET", "/", ANYONE, headers={"HX-Request": "true"}),
     _get("/user/account", ANYONE, draft="A" * 32),
-    _post("/user/account", ANYONE, first_name="Ada", last_name="Lima", time_zone="Europe/Prague", theme="dark"),
+    _post(
+        "/user/account", ANYONE, first_name="Ada", last_name="Lima", time_zone="Europe/Prague", theme="dark"
+    ),
     _post("/user/account", ANYONE, draft="A" * 32),
     _post("/user/account/notices", ANYONE, wants_notices="1"),
     _post("/user/account/acknowledgement", ANYONE, at="1795829844747"),
     _post("/user/account/sessions/{session_id}/end", ANYONE, gone=True),
     # Nobody's.
     _get("/user/login", "", next="/organization"),
-    _post("/user/login", "", email="ana@fenwick.example", persist_session="1", next="/", password=NOBODY_KNOWS),
+    _post(
+        "/user/login", "", email="ana@fenwick.example", persist_session="1", next="/", password=NOBODY_KNOWS
+    ),
     _get("/user/signup", "", token="{invite}"),
     _post(
         "/user/signup",
@@ -165,7 +182,9 @@ PLACES: Final = (
         for make in (_get, _post)
     ),
     _get("/user/invitation", "", token="{invitation}"),
-    _post("/user/invitation", "", token="{invitation}", first_name="Some", last_name="Body", password="short"),
+    _post(
+        "/user/invitation", "", token="{invitation}", first_name="Some", last_name="Body", password="short"
+    ),
     _post("/user/invitation/renewal", "", token="{invitation}"),
     _post("/user/password/forgot", "", email="ana@fenwick.example"),
     _get("/user/password/reset", "", token="{reset}"),
@@ -202,4 +221,6 @@ PLACES: Final = (
         headers={"HX-Request": "true", "HX-Trigger": "search", "HX-Current-URL": f"{LOG}?person=1"},
         path_too=False,
     ),
+    # Last, since it ends the invite link.
+    _post("/organization/invite-link/reset", first="1"),
 )

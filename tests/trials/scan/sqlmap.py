@@ -27,7 +27,7 @@ FOUND: Final = "sqlmap identified the following injection point"
 _POINT: Final = re.compile(r"^Parameter: (.+)$", re.MULTILINE)
 # The mark where sqlmap puts what it tries.
 MARK: Final = "*"
-# What says that a request didn't come to where SQL is: not signed in, not allowed, not there, too often, busy.
+# A request that didn't come to where SQL is: not signed in, not allowed, not there, too often, busy.
 _BLIND: Final = (0, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 503)
 MOST_BLIND: Final = 0.1
 
@@ -92,7 +92,8 @@ def run_all(sample: Sample) -> tuple[list[Finding], list[str]]:
             broken += [f"sqlmap on {kind}: {sentence}" for sentence in house.broken()]
         shown = ", ".join(f"{status}: {count:,}" for status, count in sorted(answers.items()))
         print(
-            f"sqlmap on {kind}: {len(jobs)} runs, {len(PLACES)} places, {answers.total():,} requests ({shown})",
+            f"sqlmap on {kind}: {len(jobs)} runs at {len(PLACES)} places,"
+            f" {answers.total():,} requests ({shown})",
             flush=True,
         )
     return findings, broken
@@ -101,7 +102,9 @@ def run_all(sample: Sample) -> tuple[list[Finding], list[str]]:
 def prove(kind: str, url: str) -> list[str]:
     """Whether it finds the fault of a weak server."""
     with weak.serving("" if kind == "sqlite" else url) as base, folder() as home:
-        said = run("sqlmap", *_how(kind, (1, 3)), "-u", f"{base}/members?q=ana{MARK}", seconds=240, home=home)
+        said = run(
+            "sqlmap", *_how(kind, (1, 3)), "-u", f"{base}/members?q=ana{MARK}", seconds=240, home=Path(home)
+        )
     found = FOUND in said
     print(f"sqlmap {'finds' if found else 'MISSES'} the fault of the weak server on {kind}", flush=True)
     return [] if found else [f"sqlmap misses the fault of the weak server on {kind}: {said[-500:]}"]
@@ -128,12 +131,19 @@ def _try(
     request = Request(place, house.values)
     if wrong := _works(house, request):
         return [], [f"{name}: {wrong}"], Counter()
-    headers = "\n".join(f"{key}: {value}" for key, value in request.headers(MARK).items()) + f"\n{CASE}: {name}"
-    arguments = ["-u", house.front.base + request.path(MARK), f"--method={place.method}", f"--headers={headers}"]
+    headers = (
+        "\n".join(f"{key}: {value}" for key, value in request.headers(MARK).items()) + f"\n{CASE}: {name}"
+    )
+    arguments = [
+        "-u",
+        house.front.base + request.path(MARK),
+        f"--method={place.method}",
+        f"--headers={headers}",
+    ]
     if place.method == "POST":
         arguments.append(f"--data={request.body(MARK)}")
     with folder() as home:
-        said = run("sqlmap", *_how(kind, depth), *arguments, seconds=seconds, home=home)
+        said = run("sqlmap", *_how(kind, depth), *arguments, seconds=seconds, home=Path(home))
     answered = house.front.answers.pop(name, Counter())
     findings = [Finding("sqlmap", point, place.name) for point in _POINT.findall(said)]
     if not findings and NOT_INJECTABLE not in said:
@@ -163,4 +173,3 @@ def _works(house: House, request: Request) -> str:
     fine = answer.status_code in (200, 204, 303, 409, 410, 422) or (place.gone and answer.status_code == 404)
     signed_out = place.who and answer.headers.get("location", "").startswith("/user/login")
     return "" if fine and not signed_out else f"the request itself is answered {answer.status_code}"
-

@@ -54,10 +54,8 @@ def explanations(text: str = "") -> list[Explanation]:
     ]
 
 
-def held(
-    found: Iterable[Finding], explained: Sequence[Explanation], *, stale: bool = True
-) -> list[str]:
-    """A sentence for each finding that nothing explains, and with `stale` for each place that nothing matches."""
+def held(found: Iterable[Finding], explained: Sequence[Explanation], *, stale: bool = True) -> list[str]:
+    """A sentence for each finding that nothing explains; `stale`: for each place that nothing matches, too."""
     findings = sorted(set(found))
     broken = [
         f"{finding}: not explained"

@@ -28,7 +28,7 @@ class Weak(BaseHTTPRequestHandler):
             page = START if place.path == "/" else f"<p>{asked}</p>{html.escape(str(self._found(asked)))}"
             status = 200
         except (sqlite3.Error, sqlite3.Warning, asyncpg.PostgresError) as error:
-            status, page = 500, f"{type(error).__module__}: {error}"
+            status, page = 500, f"{type(error).__module__}.{type(error).__name__}: {error}"
         body = page.encode("utf-8", "replace")
         self.send_response(status)
         self.send_header("Content-Type", "text/html; charset=utf-8")
