@@ -45,8 +45,11 @@ for name in list(os.environ):
         del os.environ[name]
 os.environ["PICCOLO_CONF"] = "db.piccolo_conf"
 
-# An example may take long on a busy machine; that is no failure.
-hypothesis.settings.register_profile("gatehouse", deadline=None)
+# The same examples in each run, so that a change fails where it was made. An example may take long on a busy
+# machine; that is no failure. `--hypothesis-profile=long` looks further, and for others each time.
+SLOW_IS_FINE: Any = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("gatehouse", derandomize=True, **SLOW_IS_FINE)
+hypothesis.settings.register_profile("long", max_examples=5_000, print_blob=True, **SLOW_IS_FINE)
 hypothesis.settings.load_profile("gatehouse")
 
 # The folder of this run's PostgreSQL server: made by the first process, handed to the workers.
