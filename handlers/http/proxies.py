@@ -87,13 +87,16 @@ def _last(headers: Headers, name: str) -> str:
 
 
 def parse(text: str) -> Address | None:
-    """The address in `text`, which may carry a port; an IPv4 address in IPv6 clothes is the IPv4 address."""
+    """The address in `text`, which may carry a port; an IPv4 address in IPv6 clothes is the IPv4 address.
+
+    Without its zone (fe80::1%eth0), which may be any text: what is forwarded goes into logs and pages.
+    """
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        address = ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address

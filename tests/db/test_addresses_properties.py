@@ -62,7 +62,9 @@ def test_case_and_white_space_make_no_other_account(typed: str, data: st.DataObj
 @given(NEARLY)
 def test_an_address_is_itself_in_every_normal_form(typed: str) -> None:
     keys = {
-        found.key for form in ("NFC", "NFD") if (found := parsed(unicodedata.normalize(form, typed))) is not None
+        found.key
+        for form in ("NFC", "NFD")
+        if (found := parsed(unicodedata.normalize(form, typed))) is not None
     }
 
     assert len(keys) <= 1

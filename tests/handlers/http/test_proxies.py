@@ -46,6 +46,9 @@ async def seen(site: Site, peer: str, *forwarded: str) -> str:
         ("10.0.0.1", ("x" * 500,), "10.0.0.1"),
         ("10.0.0.1", ("203.0.113.5, unknown",), "10.0.0.1"),
         ("10.0.0.1", ("",), "10.0.0.1"),
+        # A zone may be called anything, and is no part of the address.
+        ("::1", ("fe80::1%eth0",), "fe80::1"),
+        ("::1", ("2001:db8::5%x status=200 from=192.0.2.9",), "2001:db8::5"),
     ],
 )
 async def test_the_client_is_the_first_from_the_right_that_is_no_proxy_of_ours(
