@@ -109,6 +109,8 @@ class Checkout:
     def __init__(self, root: Path, url: str = "") -> None:
         self.root = root
         self.url = url
+        # The program that runs the commands, with its arguments, such as strace.
+        self.under: list[str] = []
         self.data = root / "data"
         root.mkdir()
         for part in PARTS:
@@ -138,7 +140,7 @@ class Checkout:
         before: Callable[[], None] | None = None,
     ) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, *arguments],
+            [*self.under, sys.executable, *arguments],
             input=stdin,
             capture_output=True,
             text=True,

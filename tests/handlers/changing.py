@@ -274,6 +274,17 @@ async def actor(site: Site, path: str) -> str:
     return name
 
 
+async def give_back(site: Site) -> None:
+    """olga owns the house as before."""
+
+    async def write() -> None:
+        await engine.execute("UPDATE member SET role = 'AD' WHERE role = 'OW'")
+        await engine.execute("UPDATE member SET role = 'OW' WHERE id = ?", site.ids["olga"])
+        await engine.execute("UPDATE organization SET owner_id = ?", site.ids["olga"])
+
+    await engine.write(write)
+
+
 async def present(*but: str) -> dict[str, list[str]]:
     """Everything in the database but counts of tries, kept drafts and these tables, each row as text."""
     tables = (

@@ -30,6 +30,7 @@ from tests.handlers.changing import (
     SENT,
     Sent,
     actor,
+    give_back,
     posted_to,
     present,
 )
@@ -112,17 +113,6 @@ async def test_nothing_is_changed_for_somebody_but_by_the_one_function_that_asks
 
     assert wrong == {}
     assert mails == ["olga@example.org"]
-
-
-async def give_back(site: Site) -> None:
-    """olga owns the house as before."""
-
-    async def write() -> None:
-        await engine.execute("UPDATE member SET role = 'AD' WHERE role = 'OW'")
-        await engine.execute("UPDATE member SET role = 'OW' WHERE id = ?", site.ids["olga"])
-        await engine.execute("UPDATE organization SET owner_id = ?", site.ids["olga"])
-
-    await engine.write(write)
 
 
 # How a session ends

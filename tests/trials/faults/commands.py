@@ -1,0 +1,153 @@
+"""Commands whose writes fail: one sentence, and either all is done or nothing."""
+
+import re
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.command import Checkout
+from tests.trials.faults.injection import OF_DATABASE, Fault, Trace, command
+from tests.trials.sample import Sample
+
+CALLS: Final = (*OF_DATABASE, "write", "link", "linkat", "rename", "renameat", "renameat2")
+ERRORS: Final = ("ENOSPC", "EIO")
+# Of each command; each takes two seconds.
+MOST: Final = 20
+OWNER: Final = {
+    "LABEL_STUDIO_USERNAME": "olga@example.org",
+    "LABEL_STUDIO_PASSWORD": "four purple lanterns by the sea",
+}
+# Where a command is tried: in an empty folder, or with a database, its key and an older backup in it.
+COMMANDS: Final[Mapping[tuple[str, ...], bool]] = {
+    ("migrate",): False,
+    ("restore", "{good}"): False,
+    ("restore", "{good}", "--replace"): True,
+    ("backup", "{root}/data/new.backup"): True,
+    ("backup", "{root}/data/old.backup", "--force"): True,
+    ("rotate-key",): True,
+    ("invite-link", "--reset"): True,
+}
+Files = dict[str, bytes | tuple[str, ...]]
+
+
+@dataclass
+class Scene:
+    """A checkout whose data/ is put back before each try, and a good backup beside it."""
+
+    checkout: Checkout
+    kept: Path
+    good: Path
+
+    def prepare(self, full: bool) -> None:
+        shutil.rmtree(self.checkout.data, ignore_errors=True)
+        if full:
+            shutil.copytree(self.kept, self.checkout.data)
+
+    def run(self, words: tuple[str, ...], fault: Fault | None = None) -> tuple[int, str, Trace]:
+        """Runs a command with this fault; returns its exit code, what it said to stderr, and the trace."""
+        trace = Trace(self.checkout.root / "trace")
+        self.checkout.under = command(trace.file, CALLS, fault)
+        filled = [word.format(root=self.checkout.root, good=self.good) for word in words]
+        done: subprocess.CompletedProcess[str] = self.checkout.run(*filled)
+        self.checkout.under = []
+        trace.lines = trace.file.read_text(errors="replace").splitlines()
+        return done.returncode, done.stderr, trace
+
+    def files(self) -> Files:
+        """What lies in data/: a database's rows and definitions, of anything else the bytes."""
+        if not self.checkout.data.exists():
+            return {}
+        passing = ("-wal", "-shm", ".lock", ".serving")
+        found = (file for file in self.checkout.data.iterdir() if not file.name.endswith(passing))
+        return {file.name: _content(file) for file in sorted(found)}
+
+
+def run(sample: Sample) -> list[str]:
+    """Prints how many writes failed in how many commands; returns what broke."""
+    broken, figures = list[str](), Counter[str]()
+    with tempfile.TemporaryDirectory(prefix="gatehouse-trial-") as folder:
+        scene = _scene(Path(folder))
+        for words, full in COMMANDS.items():
+            scene.prepare(full)
+            code, said, trace = scene.run(words)
+            if code:
+                broken.append(f"{words[0]} can't be tried: {said}.")
+            planned = _faults(trace, scene.checkout.data)
+            for fault in sample.draw(f"writes of gatehouse {' '.join(words)} that fail", planned, MOST):
+                scene.prepare(full)
+                wrong, outcome = _tried(scene, words, fault)
+                figures[outcome] += 1
+                broken += [f"{' '.join(words)}, {fault}: {what}." for what in wrong]
+    counted = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(figures.items()))
+    print(f"writes that failed in a command: {len(COMMANDS)} commands, {counted}, {len(broken)} broken")
+    return broken
+
+
+def _scene(folder: Path) -> Scene:
+    checkout = Checkout(folder / "checkout")
+    with checkout.serve(**OWNER):
+        pass
+    good, old = folder / "good.backup", checkout.data / "old.backup"
+    for file in (good, old):
+        done = checkout.run("backup", str(file))
+        assert done.returncode == 0, done.stderr
+    kept = folder / "kept"
+    shutil.copytree(checkout.data, kept)
+    return Scene(checkout, kept, good)
+
+
+def _faults(trace: Trace, data: Path) -> list[Fault]:
+    """Every call that concerned a file in data/, failing once and from there on."""
+    nth, found = Counter[tuple[str, str]](), list[Fault]()
+    for line in trace.lines:
+        if not (made := re.match(r"(\d+)\s+(\w+)\(", line)):
+            continue
+        nth[made[1], made[2]] += 1
+        if str(data) in line:
+            found += [
+                Fault(made[2], nth[made[1], made[2]], error, stays)
+                for error in ERRORS
+                for stays in (False, True)
+            ]
+    return list(dict.fromkeys(found))
+
+
+def _tried(scene: Scene, words: tuple[str, ...], fault: Fault) -> tuple[list[str], str]:
+    """What is wrong, and what became of the command."""
+    before = scene.files()
+    code, said, trace = scene.run(words, fault)
+    after = scene.files()
+    if not trace.injected:
+        return ([] if code == 0 else [f"failed by itself: {said}"]), "not reached"
+    if code == 0:
+        # Tidying up failed, such as carrying the log over.
+        return ([] if words[0] == "migrate" or after != before else ["nothing was done"]), "done all the same"
+    wrong = []
+    if said.count("\n") != 1 or any(word in said for word in ("Traceback", "Errno", "sqlite")):
+        wrong.append(f"it said {said!r}")
+    # A database and a key that are made first may stay; what was there before is as it was.
+    if any(after.get(name) != content for name, content in before.items()):
+        wrong.append("something that was there is changed")
+    if left := [
+        name for name in after if name not in before and not name.startswith(("gatehouse.db", "secret.key"))
+    ]:
+        wrong.append(f"it left {left} behind")
+    again, said, _ = scene.run(words)
+    if again:
+        wrong.append(f"made again it fails: {said.strip()}")
+    return wrong, "refused and made afterwards"
+
+
+def _content(file: Path) -> bytes | tuple[str, ...]:
+    if file.name != "gatehouse.db":
+        return file.read_bytes()
+    with closing(sqlite3.connect(file)) as database:
+        (whole,) = database.execute("PRAGMA integrity_check").fetchone()
+        return (whole, *database.iterdump())
