@@ -160,6 +160,15 @@ async def bring_back(purposes: Sequence[str], subjects: Sequence[int], *, ended_
 async def stamp_expired() -> int:
     """Marks expired rows as ended, so that a clock set back revives nothing. Returns how many."""
     now = clock.now()
+    # Made before the clock was set back: their lives begin now. When the invite link ends is the Owner's.
+    await engine.execute(
+        "UPDATE links SET expires_at = expires_at - made_at + ?, made_at = ?"
+        " WHERE ended_at = 0 AND made_at > ? AND expires_at > 0 AND purpose <> ?",
+        now,
+        now,
+        now,
+        INVITE,
+    )
     return await engine.execute(
         "UPDATE links SET ended_at = ?, end_reason = 'expired'"
         " WHERE ended_at = 0 AND expires_at > 0 AND expires_at <= ?",

@@ -363,8 +363,16 @@ async def _health() -> Health:
 
 async def sweep() -> int:
     """Inside a write: what was done 30 days ago is forgotten, unless an open invitation shows it."""
+    now = clock.now()
+    # Queued before the clock was set back: nobody waits for their mail until it is that late again.
+    await engine.execute(
+        "UPDATE outbox SET due_at = due_at - made_at + ?, made_at = ? WHERE state = 'queued' AND made_at > ?",
+        now,
+        now,
+        now,
+    )
     return await engine.execute(
         "DELETE FROM outbox WHERE done_at > 0 AND done_at <= ?"
         " AND NOT EXISTS (SELECT 1 FROM invitation AS i WHERE i.mail_id = outbox.id AND i.ended_at = 0)",
-        clock.now() - KEEP_MS,
+        now - KEEP_MS,
     )

@@ -79,16 +79,28 @@ def make(path: Path) -> str:
 
 @contextmanager
 def replaced(path: Path) -> Iterator[str]:
-    """Yields a new key, on the disk already, that takes the old one's place if the body doesn't fail.
+    """Yields a new key, in the old one's place and on the disk; if the body fails the old one is back.
 
-    The old one is gone then. Raises OSError.
+    Raises OSError.
     """
     key = secrets.token_urlsafe(KEY_BYTES)
     with _written(path, key) as whole:
-        yield key
-        whole.replace(path)
-    with _open(path.parent, os.O_RDONLY) as folder:
-        os.fsync(folder)
+        old = whole.with_name(f"{whole.name}.old")
+        with contextlib.suppress(FileNotFoundError):
+            os.link(path, old)
+        try:
+            whole.replace(path)
+            with _open(path.parent, os.O_RDONLY) as folder:
+                os.fsync(folder)
+            yield key
+        except BaseException:
+            if old.exists():
+                old.replace(path)
+            else:
+                path.unlink(missing_ok=True)
+            raise
+        finally:
+            old.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -99,7 +111,9 @@ def _written(path: Path, key: str) -> Iterator[Path]:
     try:
         with disk.about(path), _open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
             os.fchmod(descriptor, PRIVATE)
-            os.write(descriptor, f"{key}\n".encode())
+            # Unlike os.write(), it doesn't stop halfway when the disk gets full.
+            with open(descriptor, "w", closefd=False) as file:
+                file.write(f"{key}\n")
             os.fsync(descriptor)
         yield beside
     finally:

@@ -232,6 +232,15 @@ async def sweep(ages: Ages) -> int:
     Returns how many it deleted.
     """
     ages, now = await in_force(ages), clock.now()
+    # The clock was set back since: their ages begin now, or they would live longer than they may.
+    await engine.execute(
+        "UPDATE session SET expires_at = expires_at - made_at + ?, made_at = ?"
+        " WHERE ended_at = 0 AND made_at > ?",
+        now,
+        now,
+        now,
+    )
+    await engine.execute("UPDATE session SET used_at = ? WHERE ended_at = 0 AND used_at > ?", now, now)
     await engine.execute(
         "UPDATE session SET ended_at = ?, end_reason = 'expired'"
         " WHERE ended_at = 0 AND (expires_at <= ? OR used_at <= ? OR (kept = 1 AND made_at <= ?))",

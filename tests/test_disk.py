@@ -2,15 +2,18 @@
 
 import errno
 import os
+import resource
 import shutil
 import socket
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from db import disk
+from db import disk, secret_key
 from tests.command import Checkout
 
 Spoil = Callable[[Checkout], Path]
@@ -158,6 +161,53 @@ def test_a_backup_never_takes_the_place_of_a_device(checkout: Checkout) -> None:
     assert done.returncode == 1
     assert "name another one" in done.stderr
     assert Path("/dev/null").is_char_device()
+
+
+def test_a_key_that_cannot_be_replaced_ends_no_link(checkout: Checkout) -> None:
+    before = rows_of(checkout)
+    shutil.move(checkout.data / "secret.key", checkout.root)
+    (checkout.data / "secret.key").mkdir()
+
+    done = checkout.run("rotate-key")
+
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert rows_of(checkout) == before
+    assert sorted(file.name for file in checkout.data.glob("secret.key*")) == ["secret.key"]
+
+
+def rows_of(checkout: Checkout) -> list[str]:
+    with closing(sqlite3.connect(checkout.data / "gatehouse.db")) as database:
+        return list(database.iterdump())
+
+
+def test_a_key_that_the_database_does_not_take_leaves_the_old_one_in_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "secret.key"
+    old = secret_key.make(path)
+
+    def refuse() -> None:
+        with secret_key.replaced(path) as new:
+            assert secret_key.read(path) == new != old
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        refuse()
+
+    assert secret_key.read(path) == old
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_key_is_never_cut_off_by_a_full_disk(tmp_path: Path) -> None:
+    path, before = tmp_path / "secret.key", resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    # No file may grow beyond this, in the middle of the key: a disk that has room for a part of it.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"secret\.key"):
+            secret_key.make(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_one_sentence_without_a_number() -> None:

@@ -71,7 +71,7 @@ def command(trace: Path, calls: Sequence[str], fault: Fault | None) -> list[str]
 async def traced(
     pid: int, fault: Fault | None = None, calls: Sequence[str] = OF_DATABASE
 ) -> AsyncIterator[Trace]:
-    """In the body a process that runs is traced, and has this fault. Raises RuntimeError if that is refused."""
+    """In the body a running process is traced, and has this fault. Raises RuntimeError if refused."""
     with tempfile.TemporaryDirectory(prefix="gatehouse-trace-") as folder:
         trace = Trace(Path(folder) / "trace")
         strace = await asyncio.create_subprocess_exec(
