@@ -5,7 +5,7 @@ from typing import Final
 
 from tests.trials.sample import Sample
 
-PARTS: Final = ("writes", "locked")
+PARTS: Final = ("writes", "locked", "clock")
 
 
 def run(sample: Sample) -> list[str]:

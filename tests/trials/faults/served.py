@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from app import create_app
 from db import engine, members, setup
-from db.piccolo_app import APP_CONFIG  # noqa: F401
+from db.backup import columns_of
 from settings import Settings
 from tests import smtp
 from tests.command import PATIENCE_SECONDS, Checkout, Server
@@ -32,9 +32,13 @@ State = dict[str, Counter[tuple[Any, ...]]]
 class ServedSite(Site):
     """People in front of a server process. What they need is made from here, on the same database."""
 
-    def __init__(self, settings: Settings, checkout: Checkout, server: Server, post: smtp.Server) -> None:
-        super().__init__(create_app(settings))
+    def __init__(
+        self, checkout: Checkout, server: Server, post: smtp.Server, environment: dict[str, str]
+    ) -> None:
+        super().__init__(create_app(Settings(secret_key=SECRET, host=HOST, mail=post.account())))
         self.checkout, self.server, self.post = checkout, server, post
+        # What to start another server with.
+        self.environment = environment
 
     def visitor(self, address: str = "", base: str = "") -> Visitor:
         """A browser; all are at the same network address."""
@@ -58,14 +62,18 @@ async def served(url: str = "", *, founded: bool = True, **environment: str) -> 
     with tempfile.TemporaryDirectory(prefix="gatehouse-trial-") as folder:
         checkout = Checkout(Path(folder) / "checkout", url)
         async with smtp.serving() as post:
-            mail = {"EMAIL_HOST": "localhost", "EMAIL_PORT": str(post.port), "EMAIL_USE_TLS": "false"}
-            with checkout.serve(
-                SECRET_KEY=SECRET, HOST=HOST, FROM_EMAIL="house@fenwick.example", **mail, **environment
-            ) as server:
+            environment |= {
+                "SECRET_KEY": SECRET,
+                "HOST": HOST,
+                "FROM_EMAIL": "house@fenwick.example",
+                "EMAIL_HOST": "localhost",
+                "EMAIL_PORT": str(post.port),
+                "EMAIL_USE_TLS": "false",
+            }
+            with checkout.serve(**environment) as server:
                 engine.use(url or f"sqlite:///{checkout.data}/gatehouse.db")
                 await engine.start()
-                settings = Settings(secret_key=SECRET, host=HOST, mail=post.account())
-                site = ServedSite(settings, checkout, server, post)
+                site = ServedSite(checkout, server, post, environment)
                 try:
                     if founded:
                         await setup.found_by_operator("Fenwick Herbarium", someone("olga"))
@@ -87,13 +95,12 @@ async def _rows(table: str) -> Counter[tuple[Any, ...]]:
 
 
 async def _columns(table: str) -> list[str]:
-    from db.backup import columns_of
+    return await columns_of(_Database(), table)
 
-    class Source:
-        async def rows(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
-            return await engine.rows(sql, *args)
 
-    return await columns_of(Source(), table)
+class _Database:
+    async def rows(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
+        return await engine.rows(sql, *args)
 
 
 def changed(before: State, after: State) -> dict[str, tuple[int, int]]:
