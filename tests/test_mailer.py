@@ -16,6 +16,7 @@ import mailer
 import settings
 from db import clock, courier, delivery, engine, links, outbox
 from db.courier import Trouble
+from db.days import DAY_MS
 from db.delivery import MINUTE_MS, Mail
 from mailer import line
 from tests import post
@@ -257,6 +258,23 @@ async def test_without_a_server_mails_wait_and_go_out_when_it_is_back(olga: int)
     )
     assert (progress.waiting, tries) == (30, 1)
     assert due > clock.now() + MINUTE_MS / 2
+
+
+async def test_trouble_from_before_the_clock_was_set_back_keeps_no_mail(olga: int) -> None:
+    async with serving() as gone:
+        pass
+    clock.move(2 * DAY_MS)
+    await invited_many(3, olga)
+    async with delivering(gone.account()):
+        await soon(trouble)
+        async with serving(port=gone.port) as server:
+            clock.move(-2 * DAY_MS)
+            await engine.write(outbox.sweep)
+            # The pause of a minute that was due when the clock was right.
+            clock.move(2 * MINUTE_MS)
+            outbox.wake()
+
+            await soon(lambda: len(server.taken) == 3)
 
 
 async def test_a_server_that_says_nothing_stops_no_request_and_is_left_alone_for_a_minute(olga: int) -> None:
