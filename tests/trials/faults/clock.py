@@ -70,7 +70,7 @@ async def _moved(library: str) -> AsyncIterator[tuple[ServedSite, Moved]]:
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
-        async with served(**environment) as site:
+        async with served(founded=True, **environment) as site:
             yield site, moved
 
 

@@ -1,0 +1,51 @@
+"""A running server whose disk gets full in the middle of a change, or whose database is locked for a moment.
+
+The long trial `faults` has every write fail once, with each error.
+"""
+
+import resource
+
+from tests.trials.faults import locked, writes
+from tests.trials.faults.served import changed, served, state
+
+PAGE = 4096
+CHANGES = (
+    "/organization/members/{member_id}/role",
+    "/organization/invitations",
+    "signing in",
+    "setting a password by its link",
+)
+
+
+async def test_a_change_for_which_the_disk_has_no_room_is_refused_whole_and_made_when_it_has() -> None:
+    async with served(DISABLE_SIGNUP_WITHOUT_LINK="true") as site:
+        pid, log = site.server.process.pid, site.checkout.data / "gatehouse.db-wal"
+        before_all = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        refused = 0
+        for name in CHANGES:
+            for pages in (0, 2, 5):
+                case = await writes.CASES[name](site)
+                before = await state()
+                # No file may grow beyond this: for SQLite the same as a disk that has room for so many pages.
+                most = log.stat().st_size + pages * PAGE
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, before_all[1]))
+                answer = await case.send()
+                shown = await case.visitor.get(case.look)
+                after = changed(before, await state())
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, before_all)
+
+                if answer.status_code == 503:
+                    refused += 1
+                    assert "nothing was changed" in answer.text
+                    assert answer.headers["retry-after"]
+                    assert (after, shown.status_code) == ({}, 200), name
+                    answer = await case.send()
+                assert answer.status_code in writes.DONE, name
+                assert changed(before, await state()), name
+        assert refused >= len(CHANGES)
+        assert " error id=" not in site.server.log
+
+
+async def test_a_change_waits_for_a_lock_and_pages_do_not() -> None:
+    async with served() as site:
+        assert await locked.while_locked(site, "BEGIN IMMEDIATE", 1.5) == []
