@@ -45,6 +45,9 @@ PROGRAMS = {"nginx": "nginx-light", "caddy": "caddy", "fail2ban-regex": "fail2ba
 if sys.platform == "linux":
     PROGRAMS["systemd-analyze"] = "systemd"
 
+# The same for what a long trial alone needs; it is provided when that runs.
+OF_TRIALS = {"strace": "strace", "faketime": "faketime"}
+
 BROWSER_START_SECONDS = 60
 CONNECT_SECONDS = 5
 
@@ -112,15 +115,16 @@ async def full_server() -> str:
 
 
 def program(name: str) -> str:
-    """The full path of one of PROGRAMS, installed by apt if it is missing and we are root. Raises Missing."""
+    """The full path of one of PROGRAMS or OF_TRIALS, installed by apt if missing and root. Raises Missing."""
+    package = {**PROGRAMS, **OF_TRIALS}[name]
     if not _installed_program(name) and os.geteuid() == 0 and shutil.which("apt-get"):
         print(f"Installing {name} with apt-get", flush=True)
         _succeeds(["apt-get", "update", "--quiet"])
-        _succeeds(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", PROGRAMS[name]])
+        _succeeds(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", package])
     if found := _installed_program(name):
         return found
     raise Missing(
-        f"{name} is missing: install it (Debian: apt install {PROGRAMS[name]}; macOS: brew install {name})."
+        f"{name} is missing: install it (Debian: apt install {package}; macOS: brew install {name})."
     )
 
 

@@ -16,13 +16,13 @@ from typing import Any, Final
 from db import accounts, clock, engine, last_day, sessions
 from db.days import DAY_MS
 from db.policy import COMMAND_LINE, Role
+from tests import provide
 from tests.site import PASSWORD, Visitor
 from tests.together import soon
 from tests.trials.faults.served import ServedSite, served
 from tests.trials.sample import Sample
 
 LIBRARY: Final = "/usr/lib/*/faketime/libfaketimeMT.so.1"
-MISSING: Final = "libfaketime is missing: install it (Debian: apt install libfaketime)."
 DAYS: Final = 2
 # The chores come each minute; they are given time on a busy machine.
 CHORE_SECONDS: Final = 66
@@ -49,9 +49,11 @@ class Moved:
 
 def run(_: Sample) -> list[str]:
     """Prints what was looked at; returns what broke."""
+    try:
+        provide.program("faketime")
+    except provide.Missing as missing:
+        return [str(missing)]
     found = glob.glob(LIBRARY)
-    if not found:
-        return [MISSING]
     try:
         broken = asyncio.run(_ahead_and_back(found[0])) + asyncio.run(_back_over_a_restart(found[0]))
     finally:

@@ -6,7 +6,6 @@ By strace, which counts the calls of each thread apart: the n-th call fails, or 
 import asyncio
 import contextlib
 import re
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -16,6 +15,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from tests import provide
 
 # How SQLite writes: pages, their way to the disk, and the length of a file.
 OF_DATABASE: Final = ("pwrite64", "fdatasync", "fsync", "ftruncate")
@@ -63,8 +64,18 @@ def command(trace: Path, calls: Sequence[str], fault: Fault | None) -> list[str]
     """strace's command line, up to the process or program."""
     injecting = ["-e", fault.option] if fault else []
     names = ",".join(dict.fromkeys([*calls, *([fault.call] if fault else [])]))
-    strace = shutil.which("strace") or "strace"
-    return [strace, "-f", "-y", "-e", "signal=none", "-e", f"trace={names}", *injecting, "-o", str(trace)]
+    return [
+        provide.program("strace"),
+        "-f",
+        "-y",
+        "-e",
+        "signal=none",
+        "-e",
+        f"trace={names}",
+        *injecting,
+        "-o",
+        str(trace),
+    ]
 
 
 @asynccontextmanager
