@@ -110,11 +110,13 @@ def _faults(trace: Trace, data: Path) -> list[Fault]:
         if not (made := re.match(r"(\d+)\s+(\w+)\(", line)):
             continue
         nth[made[1], made[2]] += 1
-        if str(data) in line:
+        # What it says on stdout and stderr is left to it: a write to a file there, once.
+        writes = made[2] == "write"
+        if f"<{data}/" in line if writes else str(data) in line:
             found += [
                 Fault(made[2], nth[made[1], made[2]], error, stays)
                 for error in ERRORS
-                for stays in (False, True)
+                for stays in ((False,) if writes else (False, True))
             ]
     return list(dict.fromkeys(found))
 
