@@ -16,7 +16,7 @@ from typing import Any, Final
 from db import accounts, clock, engine, last_day, sessions
 from db.days import DAY_MS
 from db.policy import COMMAND_LINE, Role
-from tests import provide
+from tests import postgres, provide
 from tests.site import PASSWORD, Visitor
 from tests.together import soon
 from tests.trials.faults.served import ServedSite, served
@@ -51,7 +51,7 @@ def run(_: Sample) -> list[str]:
     """Prints what was looked at; returns what broke."""
     try:
         provide.program("faketime")
-    except provide.Missing as missing:
+    except postgres.Missing as missing:
         return [str(missing)]
     found = glob.glob(LIBRARY)
     try:
@@ -107,11 +107,12 @@ async def _ahead_and_back(library: str) -> list[str]:
         status, ahead = await _signs_in(site, "pia")
         wrong.unless(status == 303, f"signing in ahead is answered {status}")
         link_ahead = await site.reset_token("pia")
+        await asyncio.sleep(CHORE_SECONDS)
         # The post can't leave: what was put off ahead isn't put off for days.
         site.post.most_connections = 0
         await engine.write(engine.execute, "DELETE FROM outbox")
         await accounts.make_reset_link(COMMAND_LINE, member_id=site.ids["ada"])
-        await asyncio.sleep(CHORE_SECONDS)
+        await soon(_put_off)
 
         moved.set(0)
         site.post.most_connections = 1_000
@@ -181,6 +182,10 @@ async def _spend(site: ServedSite, name: str) -> None:
 async def _reset(site: ServedSite, token: str) -> int:
     answer: Any = await site.visitor().get("/user/password/reset", params={"token": token})
     return int(answer.status_code)
+
+
+async def _put_off() -> bool:
+    return bool(await engine.rows("SELECT 1 FROM outbox WHERE state = 'queued' AND said <> ''"))
 
 
 async def _too_long() -> list[str]:

@@ -64,7 +64,7 @@ class Scene:
         """What lies in data/: a database's rows and definitions, of anything else the bytes."""
         if not self.checkout.data.exists():
             return {}
-        passing = ("-wal", "-shm", ".lock", ".serving")
+        passing = ("-wal", "-shm", "-journal", ".lock", ".serving")
         found = (file for file in self.checkout.data.iterdir() if not file.name.endswith(passing))
         return {file.name: _content(file) for file in sorted(found)}
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from db import engine
 from db.policy import Role
-from tests import provide
+from tests import postgres, provide
 from tests.db import invitations_house, requests_house
 from tests.handlers.changing import (
     NEW_PASSWORD,
@@ -60,7 +60,7 @@ def run(sample: Sample) -> list[str]:
     """Prints how many writes failed in how many changes; returns what broke."""
     try:
         provide.program("strace")
-    except provide.Missing as missing:
+    except postgres.Missing as missing:
         return [str(missing)]
     return asyncio.run(_run(sample))
 
