@@ -91,25 +91,27 @@ async def _drop_database(server: str, name: str) -> None:
 def start(folder: Path) -> str:
     """Starts the server in a folder, or finds it running there, and returns the url of its first database.
 
-    Processes that ask at once get the same server. It listens on a socket in the folder and on no port.
+    Processes that ask at once get the same server; one that was stopped goes on with its data. It listens on
+    a socket in the folder and on no port.
     Raises Missing.
     """
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         data = folder / "data"
         if not (data / "postmaster.pid").exists():
-            _initialize(folder, data)
+            if not data.exists():
+                _initialize(folder, data)
             options = " ".join(f"-c {option}" for option in OPTIONS)
             arguments = ["--wait", f"--timeout={START_SECONDS}", "-D", str(data), "-l", str(data / "log")]
             _run_server_program(folder, "pg_ctl", *arguments, "-o", f"{options} -k {data}", "start")
     return f"postgresql://postgres@/postgres?host={quote(str(data), safe='')}"
 
 
-def stop(folder: Path) -> None:
-    """Stops the server in a folder, if one was started there. Its data are lost."""
+def stop(folder: Path, mode: str = "immediate") -> None:
+    """Stops the server in a folder, if one runs there; whoever is connected is cut off."""
     data = folder / "data"
     if (data / "postmaster.pid").exists():
-        _run_server_program(folder, "pg_ctl", "--mode=immediate", "-D", str(data), "stop")
+        _run_server_program(folder, "pg_ctl", f"--mode={mode}", "-D", str(data), "stop")
 
 
 def become_standby(folder: Path) -> None:

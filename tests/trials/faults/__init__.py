@@ -1,15 +1,15 @@
-"""Faults of the machine below: what people see, what is kept, and whether it recovers by itself."""
+"""What people see when something breaks: each part breaks one thing, and looks for what was lost or false."""
 
 import importlib
 from typing import Final
 
 from tests.trials.sample import Sample
 
-PARTS: Final = ("writes", "locked", "clock")
+PARTS: Final = ("kills", "stopped", "writes", "locked", "clock")
 
 
 def run(sample: Sample) -> list[str]:
-    """Runs each part; returns what broke, a sentence each."""
+    """Runs one part after the other; returns what broke in all of them."""
     broken = []
     for part in PARTS:
         broken += importlib.import_module(f"{__name__}.{part}").run(sample)

@@ -1,0 +1,90 @@
+"""PostgreSQL that is stopped and started while people work, and connections to it that are cut."""
+
+import asyncio
+import random
+import time
+from pathlib import Path
+from typing import Final
+
+from tests import postgres
+from tests.db.engine_house import KILL_CONNECTIONS, from_outside
+from tests.together import soon
+from tests.trials.faults.databases import postgres_folder
+from tests.trials.faults.desks import LOST, Crowd, House
+from tests.trials.faults.kills import faults
+from tests.trials.faults.notes import Outcome, broken_in
+from tests.trials.sample import Sample
+
+MODES: Final = ("fast", "immediate", "connections")
+EVERYTHING: Final = 60
+A_PART: Final = 18
+# A request waits ten seconds for a connection, then it is told; the machine may be busy.
+HONEST_SECONDS: Final = 20
+BACK_SECONDS: Final = 60
+ONE_CONNECTION: Final = f"{KILL_CONNECTIONS} ORDER BY random() LIMIT 1"
+
+
+def run(sample: Sample) -> list[str]:
+    """Stops a server of its own again and again; prints the figures and returns what broke."""
+    modes = sample.draw("stops of PostgreSQL", MODES * (EVERYTHING // len(MODES)), A_PART)
+    with postgres_folder() as folder:
+        broken, said = asyncio.run(tried(folder, modes, random.Random(f"{sample.seed} stopped")))
+    print(f"PostgreSQL stopped: {said}", flush=True)
+    return [f"PostgreSQL stopped: {sentence}" for sentence in broken]
+
+
+async def tried(folder: Path, modes: list[str], chance: random.Random) -> tuple[list[str], str]:
+    """What broke after each of these stops of a server in this folder, and the figures in one sentence."""
+    url = postgres.create_database(postgres.start(folder), "gatehouse")
+    broken, back = list[str](), [0.0]
+    async with House.opened(url, chance) as house:
+        notes, crowd = house.notes, Crowd(house)
+        await crowd.gather()
+        # The one thing nobody can know is whether a COMMIT arrived before its connection broke.
+        house.after_503 = Outcome.UNKNOWN
+        for mode in modes:
+            house.over.clear()
+            working = asyncio.create_task(crowd.work())
+            await _goes_on(house, working)
+            await _break(house, folder, mode)
+            began = time.monotonic()
+            await _goes_on(house, working)
+            back.append(time.monotonic() - began)
+            house.over.set()
+            await working
+            broken += [*notes.wrong, *await crowd.broken(), *broken_in(url, notes)]
+            if broken:
+                break
+        broken += [fault for server in house.logs for fault in faults(server.log)]
+        if max(notes.waits) > HONEST_SECONDS:
+            broken.append(f"somebody waited {max(notes.waits):.0f} s for an answer")
+        said = (
+            f"{len(back) - 1} times, {notes.count(Outcome.DONE):,} changes acknowledged,"
+            f" {notes.refusals[LOST]} answers 503 with Retry-After, the longest wait {max(notes.waits):.1f} s,"
+            f" changes again after {max(back):.1f} s at most; {len(broken)} lost, half or false"
+        )
+    return broken, said
+
+
+async def _goes_on(house: House, working: "asyncio.Task[None]") -> None:
+    """Returns when each server answers, and people get on with their work."""
+    async with asyncio.timeout(BACK_SECONDS):
+        visitor = house.person()
+        for server in house.servers.values():
+            await soon(lambda base=server.base: visitor.is_healthy(base), BACK_SECONDS)
+        before = house.notes.count(Outcome.DONE)
+        await soon(lambda: working.done() or house.notes.count(Outcome.DONE) > before + 5, BACK_SECONDS)
+
+
+async def _break(house: House, folder: Path, mode: str) -> None:
+    """Stops PostgreSQL for some seconds, or cuts one connection after the other; it is there in the end."""
+    if mode == "connections":
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            cut = house.chance.choice((KILL_CONNECTIONS, ONE_CONNECTION))
+            await asyncio.to_thread(from_outside, house.url, cut)
+            await asyncio.sleep(house.chance.uniform(0.02, 0.3))
+        return
+    await asyncio.to_thread(postgres.stop, folder, mode)
+    await asyncio.sleep(house.chance.choice((0, 1, 3, 12)))
+    await asyncio.to_thread(postgres.start, folder)
