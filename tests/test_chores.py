@@ -1,6 +1,7 @@
 """What a running server does by itself."""
 
 import asyncio
+import logging
 from types import ModuleType
 
 import pytest
@@ -29,3 +30,19 @@ async def test_a_running_server_forgets_old_activity_by_itself(
         left = [event.kind for event in await activity.walk(limit=9)]
 
     assert left == ["organization_made"]
+
+
+async def test_a_chore_that_the_database_keeps_waiting_is_a_line_in_the_log_and_no_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def waits() -> None:
+        raise engine.Unavailable("The database can't be used at the moment.")
+
+    async def is_wrong() -> None:
+        raise engine.BadQuery("not SQL")
+
+    for chore in (waits, is_wrong):
+        await app._do(chore)
+
+    told = [(record.levelno, record.exc_info is not None) for record in caplog.records]
+    assert told == [(logging.WARNING, False), (logging.ERROR, True)]

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
+import asyncpg
 import pytest
 import uvloop
 
@@ -20,6 +21,7 @@ from db.days import DAY_MS
 from db.delivery import MINUTE_MS, Mail
 from mailer import line
 from tests import post
+from tests.db.engine_house import KILL_CONNECTIONS, from_outside, on_postgres
 from tests.post import (
     delivering,
     founded,
@@ -275,6 +277,28 @@ async def test_trouble_from_before_the_clock_was_set_back_keeps_no_mail(olga: in
             outbox.wake()
 
             await soon(lambda: len(server.taken) == 3)
+
+
+@on_postgres
+async def test_a_mail_that_cannot_be_read_now_is_a_line_in_the_log_and_waits(
+    olga: int, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    cut_off = f"{KILL_CONNECTIONS} AND wait_event_type = 'Lock'"
+    other = await asyncpg.connect(database)
+    try:
+        _, _, mail_id = await invited("ada@example.org", olga)
+        async with other.transaction():
+            await other.execute("LOCK TABLE invitation IN ACCESS EXCLUSIVE MODE")
+            async with serving() as server, delivering(server.account()):
+                # On a connection of its own: within a transaction these figures stand still.
+                await soon(partial(asyncio.to_thread, from_outside, database, cut_off))
+                await soon(lambda: f"mail {mail_id} waits for the database" in caplog.text)
+    finally:
+        await other.close()
+
+    assert (await row(mail_id))["state"] == "queued"
+    assert server.taken == []
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 async def test_a_server_that_says_nothing_stops_no_request_and_is_left_alone_for_a_minute(olga: int) -> None:

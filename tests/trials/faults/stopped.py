@@ -60,7 +60,7 @@ async def tried(folder: Path, modes: list[str], chance: random.Random) -> tuple[
             broken.append(f"somebody waited {max(notes.waits):.0f} s for an answer")
         said = (
             f"{len(back) - 1} times, {notes.count(Outcome.DONE):,} changes acknowledged,"
-            f" {notes.refusals[LOST]} answers 503 with Retry-After, the longest wait {max(notes.waits):.1f} s,"
+            f" {notes.refusals[LOST]} answers 503 with Retry-After, longest wait {max(notes.waits):.1f} s,"
             f" changes again after {max(back):.1f} s at most; {len(broken)} lost, half or false"
         )
     return broken, said
