@@ -55,7 +55,7 @@ def explanations(text: str = "") -> list[Explanation]:
 
 
 def held(found: Iterable[Finding], explained: Sequence[Explanation], *, stale: bool = True) -> list[str]:
-    """A sentence for each finding that nothing explains; `stale`: for each place that nothing matches, too."""
+    """A sentence for each finding that nothing explains; `stale`: for each place that nothing matches."""
     findings = sorted(set(found))
     broken = [
         f"{finding}: not explained"
