@@ -55,11 +55,12 @@ async def write(
             raise Unknown(refusals.MEMBER_REMOVED_MEANWHILE)
         return await change(locked)
 
+    if actor.session is None:
+        return await engine.write(checked)
     try:
         return await engine.write(checked)
     except SignInFirst:
-        if actor.session:
-            await sessions.end_if_over(actor.session)
+        await sessions.end_if_over(actor.session)
         raise
 
 

@@ -196,11 +196,10 @@ async def extend(link_ids: Sequence[int], expires_at: int) -> None:
 
     So does what ended with a secret key: nothing that the old key signed works, but a new mail will.
     """
-    if link_ids:
-        marks = ", ".join("?" * len(link_ids))
-        await engine.execute(
-            "UPDATE links SET expires_at = ?, ended_at = 0, end_reason = '' WHERE uses = 0"
-            f" AND (ended_at = 0 OR end_reason IN ('expired', 'key rotated')) AND id IN ({marks})",
-            expires_at,
-            *link_ids,
-        )
+    marks = ", ".join("?" * len(link_ids))
+    await engine.execute(
+        "UPDATE links SET expires_at = ?, ended_at = 0, end_reason = '' WHERE uses = 0"
+        f" AND (ended_at = 0 OR end_reason IN ('expired', 'key rotated')) AND id IN ({marks})",
+        expires_at,
+        *link_ids,
+    )

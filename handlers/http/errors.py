@@ -149,11 +149,10 @@ async def http_error(request: AnyRequest, error: HTTPException) -> Response[byte
     if error.status_code == 408:
         # What is still to come of it isn't waited for.
         response.headers["Connection"] = "close"
-    for name, value in (error.headers or {}).items():
-        if name.lower() == "allow":
-            # The framework counts OPTIONS in, which the defences refuse, and not HEAD, which they translate.
-            methods = [method for method in value.split(", ") if method != "OPTIONS"]
-            response.headers["Allow"] = ", ".join([*methods, *(["HEAD"] if "GET" in methods else [])])
+    if allowed := (error.headers or {}).get("allow"):
+        # The framework counts OPTIONS in, which the defences refuse, and not HEAD, which they translate.
+        methods = [method for method in allowed.split(", ") if method != "OPTIONS"]
+        response.headers["Allow"] = ", ".join([*methods, *(["HEAD"] if "GET" in methods else [])])
     return response
 
 

@@ -10,7 +10,6 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from litestar.exceptions import HTTPException
-from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import QuerystringParser
 
 from db import addresses, visible
@@ -37,9 +36,6 @@ MULTILINE_FIELDS: Final = {
 }
 _DRAFT_KEY: Final = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
 SECRET_FIELDS: Final = frozenset({"password", "current_password"})
-
-
-UNREADABLE: Final = Invalid({"": [by_field.NOT_READ]})
 
 
 class WrongContentType(HTTPException):
@@ -145,19 +141,17 @@ class Form:
 def read_fields(request: AnyRequest) -> dict[str, list[str]]:
     """All fields of an urlencoded body. An empty body is an empty form.
 
-    Raises WrongContentType (415), Invalid (422) and what was wrong with the body (408, 413, 503).
+    Raises WrongContentType (415) and what was wrong with the body (408, 413, 503).
     """
     content = body_of(request.scope).content
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content and content_type != FORM_TYPE:
         raise WrongContentType
     reader = _Reader()
+    # Not strict, it takes whatever comes.
     parser = QuerystringParser(reader.callbacks())  # type: ignore[arg-type]
-    try:
-        parser.write(bytes(content))
-        parser.finalize()
-    except FormParserError:
-        raise UNREADABLE from None
+    parser.write(bytes(content))
+    parser.finalize()
     return reader.fields()
 
 

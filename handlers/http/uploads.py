@@ -5,14 +5,17 @@ from typing import Final
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from db.policy import Invalid
 from handlers.http.bodies import SLOWEST_BYTES_A_SECOND, BodyTooLarge, body_of
-from handlers.http.forms import MAX_FIELDS, UNREADABLE, Form, WrongContentType, text_of
+from handlers.http.forms import MAX_FIELDS, Form, WrongContentType, text_of
 from handlers.http.house import AnyRequest
+from messages import by_field
 
 MAX_UPLOAD_BYTES: Final = 10_000_000
 UPLOAD_TYPE: Final = "multipart/form-data"
 # The one address that takes a file.
 UPLOAD_PATH: Final = "/organization/invitations/import"
+UNREADABLE: Final = Invalid({"": [by_field.NOT_READ]})
 
 
 async def read_upload(request: AnyRequest, file_field: str, *names: str) -> tuple[Form, bytes]:

@@ -93,6 +93,14 @@ async def is_dead(link: Link) -> None:
         await accounts.reset_password(link, password=NEW, address="192.0.2.1")
 
 
+async def test_a_link_is_dead_once_its_member_is_gone(site: Site) -> None:
+    await site.person("ada")
+    link = await accounts.make_reset_link(COMMAND_LINE, member_id=site.ids["ada"])
+    await members.remove(COMMAND_LINE, member_id=site.ids["ada"])
+
+    await is_dead(link)
+
+
 async def test_for_nobody_there_is_no_link(site: Site) -> None:
     with pytest.raises(Unknown):
         await accounts.make_reset_link(COMMAND_LINE, member_id=999)

@@ -1,5 +1,7 @@
 """The rules as truth tables: columns are the target's roles OW AD MA RE AN NO DI, + is allowed."""
 
+from collections.abc import Callable
+
 import pytest
 
 from db import clock, policy
@@ -73,6 +75,18 @@ def test_nobody_acts_on_themself(role: str) -> None:
     assert policy.why_untouchable(1, Role(role), 1, Role(role)) is not None
     assert None not in given
     assert policy.why_no_password_link(1, Role(role), 1, Role(role), was_administrator=False) is not None
+
+
+@pytest.mark.parametrize("why_not", [policy.why_not_named, policy.why_not_signed_out])
+@pytest.mark.parametrize("actor", ROLES)
+@pytest.mark.parametrize("target", ROLES)
+def test_who_may_rename_and_sign_out_whom(
+    why_not: Callable[..., str | None], actor: str, target: str
+) -> None:
+    somebody_else, oneself = (why_not(1, Role(actor), id, Role(target)) for id in (2, 1))
+
+    assert (somebody_else is None) is (row(MANAGES)[actor] and target != "OW")
+    assert (oneself is None) is row(MANAGES)[actor]
 
 
 @pytest.mark.parametrize("lately", [False, True])

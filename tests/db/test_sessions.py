@@ -239,6 +239,54 @@ async def test_presence_never_moves_back(site: Site, clock: ModuleType) -> None:
     assert await engine.rows("SELECT used_at FROM session") == [(used_at,)]
 
 
+async def test_who_comes_while_presence_is_written_is_written_the_next_time(
+    site: Site, clock: ModuleType
+) -> None:
+    session = await sessions.current(await begin(site), AGES, presence := Presence())
+    assert session is not None
+    clock.move(HOUR)
+    presence.seen(session.session_id, session.member_id)
+
+    writing = asyncio.create_task(presence.flush())
+    # It has looked what there is to be written, and waits for the database.
+    await asyncio.sleep(0)
+    clock.move(HOUR)
+    presence.seen(session.session_id, session.member_id)
+    await writing
+
+    written = await engine.rows("SELECT used_at FROM session")
+    assert written == [(session.used_at + HOUR,)]
+    assert presence.of_session(session.session_id) == session.used_at + 2 * HOUR
+    await presence.flush()
+    assert await engine.rows("SELECT used_at FROM session") == [(session.used_at + 2 * HOUR,)]
+
+
+async def test_a_session_ends_with_its_membership_for_good(site: Site, clock: ModuleType) -> None:
+    ada = await site.person("ada")
+    token, other = await begin(site, name="ada"), await begin(site, name="ada")
+    await engine.write(engine.execute, "UPDATE member SET ends_at = ? WHERE id = ?", clock.now() + HOUR, ada)
+    clock.move(HOUR - 1)
+    assert await works(token)
+
+    clock.move(1)
+
+    assert not await works(token)
+    clock.move(-1)
+    assert [await works(one) for one in (token, other)] == [False, False]
+    assert await reason(other) == "membership ended"
+
+
+async def test_signing_out_twice_is_signing_out(site: Site) -> None:
+    token = await begin(site)
+    ((session_id,),) = await engine.rows("SELECT id FROM session")
+
+    for _ in range(2):
+        await sign_out.sign_out(Actor(site.ids["olga"], Role.OWNER), session_id)
+
+    assert await reason(token) == "signed out"
+    assert await engine.rows("SELECT COUNT(*) FROM activity WHERE kind = 'signed_out'") == [(1,)]
+
+
 async def test_a_new_token_replaces_the_old_one(site: Site) -> None:
     token = await begin(site)
     ((session_id,),) = await engine.rows("SELECT id FROM session")

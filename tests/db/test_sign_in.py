@@ -4,8 +4,10 @@ import asyncio
 from types import ModuleType
 from typing import Any
 
-from db import engine, sign_in
-from db.policy import Role, TooManyTries
+import pytest
+
+from db import engine, members, sign_in
+from db.policy import COMMAND_LINE, Actor, Role, TooManyTries
 from db.sign_in import Browser, IsDeactivated, SignedIn, WrongPassword
 from links import Device
 from tests.site import PASSWORD, Site
@@ -140,6 +142,34 @@ async def test_a_deactivation_in_the_same_instant_wins(site: Site) -> None:
 
     assert begun is None
     assert await engine.rows("SELECT 1 FROM session WHERE member_id = ?", site.ids["ada"]) == []
+
+
+async def test_a_new_password_in_the_same_instant_wins(site: Site) -> None:
+    await site.person("ada")
+
+    with pytest.raises(WrongPassword):
+        await engine.write(
+            sign_in._begin,
+            site.ids["ada"],
+            "the hash of the password of before",
+            False,
+            site.house.throttle.sign_in("ada@example.org", "192.0.2.1", ""),
+            site.house.throttle.signed_in("ada@example.org"),
+            site.house.ages,
+            Browser(address="192.0.2.1"),
+        )
+
+    assert await engine.rows("SELECT 1 FROM session WHERE member_id = ?", site.ids["ada"]) == []
+
+
+async def test_nobody_who_was_removed_knows_their_password(site: Site) -> None:
+    ada = Actor(await site.person("ada"), Role.PENDING)
+    await members.remove(COMMAND_LINE, member_id=ada.id)
+
+    with pytest.raises(WrongPassword):
+        await sign_in.check_password(
+            ada, PASSWORD, throttle=site.house.throttle, browser=Browser(address="192.0.2.1")
+        )
 
 
 async def test_every_try_leaves_a_row_that_tells_no_password(site: Site) -> None:

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from db import engine, throttle
-from db.policy import TooManyTries
+from db.policy import Refused, TooManyTries
 from db.throttle import Limit, Throttle
 
 SECOND, MINUTE = 1_000, 60_000
@@ -216,6 +216,23 @@ async def test_a_clock_set_back_keeps_nobody_waiting_longer_than_the_window(
 
     assert await waits(pair()) == 0
     assert await tries(pair()[0].key) == 1
+
+
+async def test_an_invitation_sent_three_times_in_an_hour_rests_until_it_is_over(
+    database: str, clock: ModuleType
+) -> None:
+    often, once = "ada@example.org", "ben@example.org"
+    for _ in range(3):
+        assert await engine.read(throttle.resting, limits, [often, once]) == set()
+        await engine.write(throttle.count_resent, limits, [often])
+    await engine.write(throttle.count_resent, limits, [once])
+
+    with pytest.raises(Refused, match=often):
+        await engine.write(throttle.count_resent, limits, [once, often])
+
+    assert await engine.read(throttle.resting, limits, [often, once]) == {often}
+    clock.move(60 * MINUTE)
+    assert await engine.read(throttle.resting, limits, [often, once]) == set()
 
 
 async def test_rows_die_with_their_window(database: str, clock: ModuleType) -> None:
