@@ -81,9 +81,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._door.shut = True
-        for timer in (self._timer, self._write_timer):
-            if timer is not None:
-                timer.cancel()
+        _stop(self._timer)
+        _stop(self._write_timer)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -101,8 +100,7 @@ class Connection(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._write_timer is not None:
-            self._write_timer.cancel()
+        _stop(self._write_timer)
 
     def shutdown(self) -> None:
         self._keep_alive = False
@@ -219,7 +217,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._stop_waiting()
+        _stop(self._timer)
         self._awaited = _Awaited.ANSWER
         if not self.cycle.response_started:
             self.cycle.keep_alive = self._keep_alive
@@ -292,9 +290,10 @@ class Connection(HttpToolsProtocol):
 
     def _within(self, seconds: float, end: Callable[[], object]) -> None:
         """Does `end` then, unless the wait is over before; one thing at a time is waited for."""
-        self._stop_waiting()
+        _stop(self._timer)
         self._timer = self.loop.call_later(seconds, end)
 
-    def _stop_waiting(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+
+def _stop(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()

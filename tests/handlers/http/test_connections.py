@@ -269,8 +269,17 @@ async def test_who_never_listens_is_hung_up_on(server: Server) -> None:
     assert after - before < 20
 
 
+async def test_who_sends_far_ahead_is_hung_up_on(server: Server) -> None:
+    ahead = get(b"/health", b"X: " + b"a" * 1_000).replace(b"Connection: close\r\n", b"")
+
+    heard = await hostile.send(server.port, ahead * 5_000)
+
+    assert 1 <= heard.count(b"HTTP/1.1 200 ") < 5_000
+
+
 async def test_stopping_waits_for_no_half_sent_request(tmp_path: Path, migrated_sqlite: Path) -> None:
     with served(tmp_path, migrated_sqlite) as own:
+        await hostile.send(own.port, LAST)
         visitors = [await Visitor.at(own) for _ in range(4)]
         for visitor, said in zip(
             visitors, (b"", b"GET /", HEALTH, FORM + b"Content-Length: 1000001\r\n\r\n"), strict=True

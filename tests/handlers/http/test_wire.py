@@ -2,15 +2,12 @@
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
-import uvicorn
 
 from handlers.http import bodies
-from handlers.http.limits import LIMITS
-from handlers.http.server import configured
+from tests.handlers.http.wire import served
 from tests.site import ON_SQLITE, Site
 
 pytestmark = ON_SQLITE
@@ -21,18 +18,8 @@ HEAD = b"Host: members.example.org\r\nContent-Type: application/x-www-form-urlen
 @pytest.fixture
 async def port(site: Site) -> AsyncIterator[int]:
     """The port on which the site is served as `gatehouse serve` does it."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        config = configured(site.app, LIMITS)
-        # The site is open already.
-        config.lifespan = "off"
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve([listening]))
-        while not server.started:  # noqa: ASYNC110 - the server has no event to wait for
-            await asyncio.sleep(0.01)
-        yield listening.getsockname()[1]
-        server.should_exit = True
-        await serving
+    async with served(site.app) as started:
+        yield started.port
 
 
 async def talk(port: int, said: bytes) -> str:

@@ -1,0 +1,151 @@
+"""Connections whose application takes its time: what comes meanwhile, and what they hear of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from handlers.http.limits import LIMITS
+from tests.command import PATIENCE_SECONDS
+from tests.handlers.http.wire import served
+
+Send = Callable[[Any], Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
+
+HOST = b"Host: members.example.org\r\n"
+GET = b"GET / HTTP/1.1\r\n" + HOST
+POST = b"POST / HTTP/1.1\r\n" + HOST
+BEGIN = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
+SHORT = replace(LIMITS, body_seconds=0.3, answer_seconds=2, rest_seconds=1)
+
+
+class Application:
+    """It is asked, and goes on when it is told. reads: whether it takes the body; begins: answers at once."""
+
+    def __init__(self, *, reads: bool = True, begins: bool = False, body: bytes = b"done") -> None:
+        self.state = SimpleNamespace(house=SimpleNamespace(https=False))
+        self.asked, self.goes_on = asyncio.Event(), asyncio.Event()
+        self._reads, self._begins, self._body = reads, begins, body
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if self._begins:
+            await send(BEGIN)
+        self.asked.set()
+        await self.goes_on.wait()
+        size = 0
+        while self._reads and (message := await receive())["type"] == "http.request":
+            size += len(message["body"])
+            if not message["more_body"]:
+                break
+        if not self._begins:
+            await send(BEGIN)
+        await send({"type": "http.response.body", "body": self._body + b" %d" % size})
+
+
+async def asked(port: int, said: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(said)
+    return reader, writer
+
+
+async def heard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """All that comes until the server hangs up."""
+    said = b""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while piece := await reader.read(65_536):
+                said += piece
+    except ConnectionError:
+        pass
+    writer.transport.abort()
+    return said
+
+
+async def test_what_comes_behind_a_wish_for_another_protocol_is_thrown_away() -> None:
+    application = Application(reads=False)
+    async with served(application) as started:
+        reader, writer = await asked(started.port, GET + b"Upgrade: x\r\nConnection: Upgrade\r\n\r\n")
+        await application.asked.wait()
+        for _ in range(3):
+            writer.write(GET + b"\r\n")
+            await asyncio.sleep(0.05)
+        application.goes_on.set()
+        answer = await heard(reader, writer)
+
+    assert (answer.count(b"HTTP/1.1 "), answer.count(b"done")) == (1, 1)
+
+
+async def test_the_time_of_a_body_that_we_let_wait_is_not_counted() -> None:
+    application = Application()
+    async with served(application, replace(SHORT, body_rate=10_000_000)) as started:
+        head = POST + b"Connection: close\r\nContent-Length: 300000\r\n\r\n"
+        reader, writer = await asked(started.port, head + b"a" * 299_999)
+        await application.asked.wait()
+        await asyncio.sleep(3 * SHORT.body_seconds)
+        application.goes_on.set()
+        writer.write(b"a")
+        answer = await heard(reader, writer)
+
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+    assert b"done 300000" in answer
+
+
+async def test_an_answer_that_has_begun_gets_no_second_one_when_the_body_fails_to_come() -> None:
+    application = Application(begins=True)
+    application.goes_on.set()
+    async with served(application, SHORT) as started:
+        answer = await heard(*await asked(started.port, POST + b"Content-Length: 9\r\n\r\na"))
+
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_an_answer_begun_before_the_end_of_the_body_ends_the_connection_as_it_said() -> None:
+    application = Application(begins=True)
+    async with served(application) as started:
+        reader, writer = await asked(started.port, POST + b"Content-Length: 2\r\n\r\na")
+        begun = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_SECONDS)
+        writer.write(b"b" + GET + b"\r\n")
+        application.goes_on.set()
+        rest = await heard(reader, writer)
+
+    assert b"connection: close" in begun
+    assert b"done 2" in rest
+    assert b"HTTP/1.1 " not in rest
+
+
+async def test_an_answer_goes_on_once_somebody_listens_again() -> None:
+    application = Application(reads=False, body=b"a" * 20_000_000)
+    application.goes_on.set()
+    async with served(application, replace(SHORT, answer_seconds=PATIENCE_SECONDS)) as started:
+        reader, writer = await asked(started.port, GET + b"Connection: close\r\n\r\n")
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_SECONDS)
+        # Nobody reads: our side stands still until there is room again.
+        await asyncio.sleep(0.3)
+        answer = await heard(reader, writer)
+
+    assert b"a 0\r\n" in answer
+    assert answer.count(b"a") > 20_000_000 - 65_536
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_the_end_of_the_server_waits_for_an_answer_and_for_no_idle_connection(waits: bool) -> None:
+    application = Application(reads=False)
+    async with served(application) as started:
+        idle = await asked(started.port, b"GET / HT")
+        under_way = await asked(started.port, GET + b"\r\n")
+        await application.asked.wait()
+        if not waits:
+            application.goes_on.set()
+            await asyncio.wait_for(under_way[0].readuntil(b"done 0"), PATIENCE_SECONDS)
+        started.server.should_exit = True
+        silence = await heard(*idle)
+        application.goes_on.set()
+        answer = await heard(*under_way)
+
+    assert silence == b""
+    assert (b"done 0" in answer) is waits
+    assert (b"connection: close" in answer) is waits
