@@ -33,7 +33,7 @@ from tests.trials.sample import Sample
 
 LEAST_SCORE: Final = 90
 # Of each module, in a sample.
-AT_MOST: Final = 20
+AT_MOST: Final = 10
 LONGEST_TEST: Final = 4.0
 MOST_SECONDS: Final = 45.0
 # Beside ten times what a test took: longer only if it hangs.
