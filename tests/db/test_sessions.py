@@ -175,7 +175,7 @@ async def test_the_sweeper_deletes_what_ended_some_hours_ago_and_nothing_else(
     await works(ended)
 
     assert await engine.write(sessions.sweep, AGES) == 0
-    clock.move(sessions.REMEMBERED_MS)
+    clock.move(12 * HOUR)
     assert await engine.write(sessions.sweep, AGES) == 2
 
     assert await works(alive)
@@ -343,6 +343,18 @@ async def test_ending_ones_own_sessions_is_logged_once_with_how_many(site: Site)
         ("signed_out", olga.id, ""),
     ]
     assert [await reason(token) for token in tokens] == ["signed out"] + 3 * ["ended by its member"]
+
+
+async def test_why_a_session_ended_first_stands(site: Site, clock: ModuleType) -> None:
+    token = await begin(site)
+    session = await sessions.current(token, AGES, Presence())
+    assert session is not None
+    await sign_out.sign_out(Actor(session.member_id, session.role), session.session_id)
+    clock.move(20 * DAY)
+
+    assert await sessions.end_if_over(session.key)
+
+    assert await reason(token) == "signed out"
 
 
 async def test_a_device_of_many_words_is_cut(site: Site) -> None:

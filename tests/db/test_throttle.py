@@ -37,58 +37,56 @@ def row(*key: str, allowed: int, minutes: int = 15, doubling: bool = False, told
     return Limit(limits.key(*key), allowed, minutes * MINUTE, doubling, told, key[1] if told else "")
 
 
-NUMBERS: list[tuple[list[Limit], list[Limit]]] = [
-    (
-        limits.sign_in("ada", "net", ""),
-        [
-            row("pair", "ada", "net", allowed=5, doubling=True),
-            row("network", "net", allowed=50, doubling=True),
-            row("account", "ada", allowed=50, doubling=True),
-        ],
-    ),
-    (limits.sign_in("ada", "net", "dev"), [row("device", "ada", "dev", allowed=5, doubling=True)]),
-    ([limits.signed_in("ada")], [row("signed-in", "ada", allowed=1_000, minutes=60)]),
-    (limits.sign_up("net", with_link=True), [row("signup-link", "net", allowed=300, told="sign-ups")]),
-    (limits.sign_up("net", with_link=False), [row("signup", "net", allowed=30, told="sign-ups")]),
-    (limits.set_up("net"), [row("setup", "net", allowed=30, told="set-up codes")]),
-    (
-        limits.request("ada", "net"),
-        [row("request", "net", allowed=30), row("request-account", "ada", allowed=5, minutes=60)],
-    ),
-    (
-        limits.own_password(7, "net"),
-        [row("own-password", "7", allowed=30), row("own-password-network", "net", allowed=300)],
-    ),
-    (limits.own_password(7, ""), [row("own-password", "7", allowed=30)]),
-    (
-        limits.new_password("net", 7),
-        [row("new-password-network", "net", allowed=300), row("new-password", "7", allowed=20)],
-    ),
-    (limits.new_password("net"), [row("new-password-network", "net", allowed=300)]),
-    (limits.new_password("", 7), [row("new-password", "7", allowed=20)]),
-    (limits.own_changes(7), [row("own", "7", allowed=100)]),
-    (
-        limits.confirmation(7, "net"),
-        [row("confirmation", "7", allowed=5, minutes=60), row("confirmation-network", "net", allowed=30)],
-    ),
-    (limits.files(7), [row("file", "7", allowed=100)]),
-    ([limits.resent("ada")], [row("resent", "ada", allowed=3, minutes=60)]),
-    ([limits.test_mail(7)], [row("test-mail", "7", allowed=5)]),
-    ([limits.draft(7, 20)], [row("draft", "7", allowed=20)]),
-    (
-        limits.forgot("ada", "net"),
-        [
-            row("forgot", "net", allowed=30, told="forgotten passwords"),
-            row("forgot-account", "ada", allowed=5, minutes=60),
-        ],
-    ),
-]
-
-
-@pytest.mark.parametrize(("made", "promised"), NUMBERS)
-def test_the_numbers_are_those_of_the_documentation(made: list[Limit], promised: list[Limit]) -> None:
+def test_the_numbers_are_those_of_the_documentation() -> None:
     """With their keys: under another name a limit would begin anew with the update that renames it."""
-    assert made == promised
+    numbers: list[tuple[list[Limit], list[Limit]]] = [
+        (
+            limits.sign_in("ada", "net", ""),
+            [
+                row("pair", "ada", "net", allowed=5, doubling=True),
+                row("network", "net", allowed=50, doubling=True),
+                row("account", "ada", allowed=50, doubling=True),
+            ],
+        ),
+        (limits.sign_in("ada", "net", "dev"), [row("device", "ada", "dev", allowed=5, doubling=True)]),
+        ([limits.signed_in("ada")], [row("signed-in", "ada", allowed=1_000, minutes=60)]),
+        (limits.sign_up("net", with_link=True), [row("signup-link", "net", allowed=300, told="sign-ups")]),
+        (limits.sign_up("net", with_link=False), [row("signup", "net", allowed=30, told="sign-ups")]),
+        (limits.set_up("net"), [row("setup", "net", allowed=30, told="set-up codes")]),
+        (
+            limits.request("ada", "net"),
+            [row("request", "net", allowed=30), row("request-account", "ada", allowed=5, minutes=60)],
+        ),
+        (
+            limits.own_password(7, "net"),
+            [row("own-password", "7", allowed=30), row("own-password-network", "net", allowed=300)],
+        ),
+        (limits.own_password(7, ""), [row("own-password", "7", allowed=30)]),
+        (
+            limits.new_password("net", 7),
+            [row("new-password-network", "net", allowed=300), row("new-password", "7", allowed=20)],
+        ),
+        (limits.new_password("net"), [row("new-password-network", "net", allowed=300)]),
+        (limits.new_password("", 7), [row("new-password", "7", allowed=20)]),
+        (limits.own_changes(7), [row("own", "7", allowed=100)]),
+        (
+            limits.confirmation(7, "net"),
+            [row("confirmation", "7", allowed=5, minutes=60), row("confirmation-network", "net", allowed=30)],
+        ),
+        (limits.files(7), [row("file", "7", allowed=100)]),
+        ([limits.resent("ada")], [row("resent", "ada", allowed=3, minutes=60)]),
+        ([limits.test_mail(7)], [row("test-mail", "7", allowed=5)]),
+        ([limits.draft(7, 20)], [row("draft", "7", allowed=20)]),
+        (
+            limits.forgot("ada", "net"),
+            [
+                row("forgot", "net", allowed=30, told="forgotten passwords"),
+                row("forgot-account", "ada", allowed=5, minutes=60),
+            ],
+        ),
+    ]
+    for made, promised in numbers:
+        assert made == promised
 
 
 async def test_five_failures_for_one_account_from_one_address_are_free(
