@@ -1,12 +1,13 @@
 """What a request says of its client, host and origin: whatever stands there, nobody becomes somebody else."""
 
 import ipaddress
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from litestar.types import Scope
 
 from handlers.http import access, origins, proxies
 from handlers.http.mismatches import Reason
@@ -95,7 +96,7 @@ def test_whatever_is_forwarded_the_client_is_an_address(
     )
 
     assert proxies.parse(scope["client"][0])
-    assert access.network_in(scope)
+    assert access.network_in(cast(Scope, scope))
     assert scope["scheme"] in ("http", "https")
     assert [name for name, _ in scope["headers"]].count(b"host") == 1
     if named or not is_trusted(proxies.parse(str(peer)) or peer):

@@ -39,7 +39,7 @@ def refusals(actor: Role) -> tuple[int, ...]:
 async def test_a_role_is_given_exactly_where_the_rules_say_so(site: Site, actor: Role) -> None:
     actor_id, ada = await signed_in(site, actor)
     ids, everybody = site.ids, [role for role in Role if role is not Role.OWNER]
-    targets = [(ids["bob"], role) for role in everybody] + [(actor_id, actor)]
+    targets: list[tuple[int, Role]] = [(ids["bob"], role) for role in everybody] + [(actor_id, actor)]
     if actor is not Role.OWNER:
         targets.append((ids["olga"], Role.OWNER))
 
@@ -59,7 +59,7 @@ async def test_a_role_is_given_exactly_where_the_rules_say_so(site: Site, actor:
 async def test_a_row_and_a_panel_offer_exactly_what_may_be_done(site: Site, actor: Role) -> None:
     actor_id, ada = await signed_in(site, actor)
     ids, everybody = site.ids, [role for role in Role if role is not Role.OWNER]
-    targets = [(ids["bob"], role) for role in everybody] + [(actor_id, actor)]
+    targets: list[tuple[int, Role]] = [(ids["bob"], role) for role in everybody] + [(actor_id, actor)]
     if actor is not Role.OWNER:
         targets.append((ids["olga"], Role.OWNER))
 
@@ -99,7 +99,7 @@ async def test_each_other_act_is_done_exactly_where_the_rules_say_so(
         "name": policy.why_not_named,
         "sessions/end-all": policy.why_not_signed_out,
     }
-    targets = [(ids["bob"], role) for role in Role if role is not Role.OWNER]
+    targets: list[tuple[int, Role]] = [(ids["bob"], role) for role in Role if role is not Role.OWNER]
     if actor is not Role.OWNER:
         targets.append((ids["olga"], Role.OWNER))
 
