@@ -181,7 +181,7 @@ def test_the_same_requests_are_made_again_for_their_seed() -> None:
             cookie="gatehouse_session",
             root="",
             host=b"a",
-            rng=random.Random(seed),  # type: ignore[arg-type]
+            rng=random.Random(seed),
         )
         return [grammar.request(number, *one).raw for number, one in enumerate(combinations()[:300])]
 

@@ -41,7 +41,7 @@ _LOG_LINE: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z (\w+) (.*)|gatehouse: .
 
 @dataclass
 class Outcome:
-    """requests: how many were sent. statuses: of the answers, 0 for none. broken: an example of each fault."""
+    """requests: how many were sent. statuses: of answers, 0 for none. broken: an example of each fault."""
 
     requests: int = 0
     statuses: Counter[int] = field(default_factory=Counter)

@@ -144,7 +144,8 @@ def _cookies(request: Request, answer: Answer, facts: Facts) -> Iterator[str]:
         name, given = pair.partition("=")[0], {flag.lower() for flag in flags}
         wanted = {"httponly", "samesite=lax", "path=/"} | ({"secure"} if facts.https else set())
         bare = name.removeprefix("__Host-")
-        is_ours = bare in COOKIES and (name != bare or not facts.https)
+        # One that http has left in a browser is only taken away.
+        is_ours = bare in COOKIES and (name != bare or not facts.https or "max-age=0" in given)
         if not is_ours or not wanted <= given or any(flag.startswith("domain") for flag in given):
             yield f"Set-Cookie: {cookie[:200]}"
 

@@ -210,7 +210,7 @@ BINARY: Final = (
     b"%PDF-1.4 MARK",
     b"GIF89a<MARK>",
 )
-KINDS: Final = (
+KINDS: Final[tuple[tuple[str | bytes, ...], ...]] = (
     *(
         MARKUP,
         TEMPLATES,
@@ -259,7 +259,7 @@ def _made(rng: random.Random, mark: str) -> bytes:
 
 def cursor(rng: random.Random, mark: str) -> bytes:
     """A place in a list as the pages write it, with something else in it."""
-    inside = [
+    inside: list[object] = [
         rng.choice(
             (mark, "", None, True, -1, 0, 5, 2**63, 10**30, 1.5, [], {}, [mark], "NO", "AN", "a\0", "\ud800")
         )

@@ -41,7 +41,7 @@ class Answer:
 
 def answers(heard: bytes, *, is_head: bool) -> list[Answer]:
     """All answers in what a server said. is_head: of the first request. Raises Malformed."""
-    found = []
+    found: list[Answer] = []
     while heard:
         head, end, heard = heard.partition(b"\r\n\r\n")
         lines = head.split(b"\r\n")
@@ -63,7 +63,8 @@ def answers(heard: bytes, *, is_head: bool) -> list[Answer]:
 
 
 def _body(answer: Answer, heard: bytes, *, is_head: bool) -> tuple[bytes, bytes]:
-    if answer.status in (204, 304) or (is_head and (not heard or answer.status not in UNREAD)):
+    is_unread = answer.status in UNREAD and heard[:5] not in (b"", b"HTTP/")
+    if answer.status in (204, 304) or (is_head and not is_unread):
         return b"", heard
     if answer.header("transfer-encoding") == "chunked":
         return _of_chunks(heard)
@@ -79,17 +80,18 @@ def _of_chunks(heard: bytes) -> tuple[bytes, bytes]:
     while True:
         size, end, heard = heard.partition(b"\r\n")
         if not end or not re.fullmatch(rb"[0-9a-fA-F]+", size) or heard[int(size, 16) :][:2] != b"\r\n":
-            raise Malformed(f"no chunk: {size[:50]!r}")
+            raise Malformed(f"no chunk: {size[:50]!r}, after {body[-80:]!r}, before {heard[:80]!r}")
         body, heard = body + heard[: int(size, 16)], heard[int(size, 16) + 2 :]
         if int(size, 16) == 0:
             return body, heard
 
 
 async def send(port: int, request: "Request") -> bytes:
-    """What the server says until it hangs up."""
+    """What the server says until it hangs up. Raises TimeoutError, and ConnectionError if it breaks off."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     heard = b""
-    with contextlib.suppress(ConnectionError):
+    # Who says something unfinished may be cut off.
+    with contextlib.suppress(*((ConnectionError,) if request.cut else ())):
         writer.write(request.raw)
         if request.cut:
             writer.write_eof()
