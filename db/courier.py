@@ -137,7 +137,7 @@ class Courier:
             if not self._has_begun:
                 await delivery.take_up()
                 self._has_begun = True
-            ended = clock.now() >= self._wary_until
+            ended = not _ahead(self._wary_until, LEASE_MS)
             mails = await delivery.claim(self._lease, CLAIM, LEASE_MS, ended=ended)
         except Exception as error:
             # Whatever it is, mail goes on when it is over.
@@ -177,9 +177,6 @@ class Courier:
             let_go = False
             try:
                 let_go = await self._deliver(line, mail)
-            except (engine.Unavailable, engine.TookTooLong) as error:
-                # It is tried again when its lease has ended.
-                log.warning("mail %d waits for the database: %s", mail.id, error)
             except Exception:
                 # Whatever it is, the line carries on; the mail is tried again when its lease has ended.
                 log.exception("mail %d was not delivered", mail.id)
@@ -237,7 +234,8 @@ class Courier:
         known = self._trouble
         async with self._connecting:
             # Mails that were claimed before the trouble was found come by here until they are put off.
-            if self._trouble is not known or (self._trouble and clock.now() < self._next_try):
+            waits = _ahead(self._next_try, delivery.PAUSES_MS[-1])
+            if self._trouble is not known or (self._trouble and waits):
                 raise Trouble(str(self._trouble))
             try:
                 await line.open()
@@ -257,7 +255,7 @@ class Courier:
             await self._mark(delivery.let_go, mail)
             return True
         now = clock.now()
-        if now >= self._next_try:
+        if not _ahead(self._next_try, delivery.PAUSES_MS[-1]):
             self._next_try = now + delivery.PAUSES_MS[min(self._pauses, len(delivery.PAUSES_MS) - 1)]
             self._pauses += 1
             log.warning("mails wait for %d s: %s", (self._next_try - now) // 1000, trouble)
@@ -309,6 +307,11 @@ class Courier:
         self._marks.add(task)
         task.add_done_callback(self._marks.discard)
         return task
+
+
+def _ahead(instant: int, at_most: int) -> bool:
+    """Whether it is still to come; one that is further off (ms) is from before the clock was set back."""
+    return 0 < instant - clock.now() <= at_most
 
 
 async def insist(change: Callable[..., Awaitable[object]], *args: object) -> None:
