@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import httpx
 
@@ -238,7 +238,7 @@ class Crowd:
             self.waiting.append(email)
 
     async def _sign_up(self, person: Person, email: str) -> bool:
-        fields = {"email": email, "password": PASSWORD, "first_name": "New", "last_name": ""}
+        fields: dict[str, Any] = {"email": email, "password": PASSWORD, "first_name": "New", "last_name": ""}
         asked = Ask("registered", email, "link", value="New")
         done = await person.ask("/user/signup", asked, **fields, token=self.house.token)
         if done:

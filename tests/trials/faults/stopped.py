@@ -3,6 +3,8 @@
 import asyncio
 import random
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +35,7 @@ def run(sample: Sample) -> list[str]:
     return [f"PostgreSQL stopped: {sentence}" for sentence in broken]
 
 
-async def tried(folder: Path, modes: list[str], chance: random.Random) -> tuple[list[str], str]:
+async def tried(folder: Path, modes: Sequence[str], chance: random.Random) -> tuple[list[str], str]:
     """What broke after each of these stops of a server in this folder, and the figures in one sentence."""
     url = postgres.create_database(postgres.start(folder), "gatehouse")
     broken, back = list[str](), [0.0]
@@ -71,7 +73,7 @@ async def _goes_on(house: House, working: "asyncio.Task[None]") -> None:
     async with asyncio.timeout(BACK_SECONDS):
         visitor = house.person()
         for server in house.servers.values():
-            await soon(lambda base=server.base: visitor.is_healthy(base), BACK_SECONDS)
+            await soon(partial(visitor.is_healthy, server.base), BACK_SECONDS)
         before = house.notes.count(Outcome.DONE)
         await soon(lambda: working.done() or house.notes.count(Outcome.DONE) > before + 5, BACK_SECONDS)
 
