@@ -218,8 +218,10 @@ async def _chores(house: House) -> None:
 async def _do(chore: Callable[[], Coroutine[Any, Any, object]]) -> None:
     try:
         await chore()
+    except (engine.Unavailable, engine.TookTooLong) as error:
+        # A full disk or a stopped database must not end the chores: they come again in a minute.
+        log.warning("a chore waits for the database: %s", error)
     except Exception:
-        # A full disk must not end the chores: they come again in a minute.
         log.exception("a chore failed and is tried again")
 
 

@@ -177,6 +177,9 @@ class Courier:
             let_go = False
             try:
                 let_go = await self._deliver(line, mail)
+            except (engine.Unavailable, engine.TookTooLong) as error:
+                # It is tried again when its lease has ended.
+                log.warning("mail %d waits for the database: %s", mail.id, error)
             except Exception:
                 # Whatever it is, the line carries on; the mail is tried again when its lease has ended.
                 log.exception("mail %d was not delivered", mail.id)
