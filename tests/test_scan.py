@@ -99,7 +99,7 @@ def names_in(call: ast.Call, namespace: dict[str, object]) -> Iterator[str]:
             # In the words of the module itself: a name in quotes, or a list of them.
             yield from eval(f"[{text}]", namespace)
     elif re.search(r"(\.several|query_params\.(get|getall)|^query\.get)$", asked):
-        yield from (one.value for one in call.args[:1] if isinstance(one, ast.Constant))
+        yield from (str(one.value) for one in call.args[:1] if isinstance(one, ast.Constant))
 
 
 def test_the_fields_of_forms_are_seen_where_they_are_read() -> None:

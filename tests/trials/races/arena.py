@@ -263,6 +263,6 @@ class Arena:
 def _read(whole: bytes) -> Answer:
     head, _, body = whole.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
-    headers = dict(line.lower().split(": ", 1) if ": " in line else (line, "") for line in lines)
+    headers = {name.lower(): value.lower() for name, _, value in (line.partition(": ") for line in lines)}
     leads_to = headers.get("location") or headers.get("hx-redirect", "")
     return Answer(int(first.split(" ")[1]) if " " in first else 0, leads_to, body.decode(errors="replace"))

@@ -161,7 +161,7 @@ async def reset_link_and_registering_by_the_old(arena: Arena) -> Race:
     )
 
     async def rule(ended: Ended) -> Iterable[str]:
-        (reset,) = ended.told("invite_link_reset") or [None]
+        reset = ended.one("invite_link_reset")
         late = [event for event in ended.told("registered") if reset and event.id > reset.id]
         ((uses,),) = await engine.rows("SELECT uses FROM links WHERE id = ?", link.id)
         wrong = [] if uses - link.uses == ended.done("sign-up") else [f"{uses - link.uses} uses are counted"]

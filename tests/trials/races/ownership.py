@@ -92,7 +92,7 @@ async def hand_over_and_loss_of_the_old_owner(arena: Arena) -> Race:
     ]
 
     async def rule(ended: Ended) -> Iterable[str]:
-        (handed,) = ended.told("ownership_handed_over") or [None]
+        handed = ended.one("ownership_handed_over")
         early = [event for event in ended.told(by=bob.id) if not handed or event.id < handed.id]
         return [f"{event.kind} of the Owner" for event in early]
 

@@ -353,7 +353,7 @@ async def acceptance_and_another_role(arena: Arena) -> Race:
     ]
 
     async def rule(ended: Ended) -> Iterable[str]:
-        (accepted,) = ended.told("accepted_invitation") or [None]
+        accepted = ended.one("accepted_invitation")
         changed = ended.told("invitation_role_changed")
         if accepted is None:
             return ["it wasn't accepted"]

@@ -72,6 +72,14 @@ class Ended:
     def statuses(self, name: str = "") -> list[int]:
         return [answer.status for named, answer in self.answers if name in ("", named)]
 
+    def one(self, kind: str) -> Event | None:
+        """The one event of this kind, if there is one. Raises ValueError for several."""
+        events = self.told(kind)
+        if not events:
+            return None
+        (event,) = events
+        return event
+
     def told(self, *kinds: str, by: int | None = None, about: int | None = None) -> list[Event]:
         """The events of these kinds, of all without one; by: whoever acted; about: whom it concerned."""
         return [

@@ -147,7 +147,7 @@ PLACES: Final = (
     ),
     _post("/organization/settings", OWNER, session_age="9", session_idle="3", may_ask="true"),
     *(
-        _post("/organization/settings", OWNER, **{f"note_{role}": "words"})
+        Place("POST", "/organization/settings", OWNER, fields={f"note_{role}": "words"})
         for role in "OW AD MA RE NO".split()
     ),
     # One's own account: what each member changes of themself is limited, so all of them take turns.
