@@ -1,6 +1,5 @@
 """`gatehouse serve` as a process: how it starts, what it prints, and how it ends, well or not."""
 
-import errno
 import json
 import os
 import re
@@ -20,7 +19,6 @@ import httpx
 import pytest
 
 from cli.serving import own_address, start_line
-from handlers.http.server import why_not
 from tests import postgres
 from tests.command import PATIENCE_SECONDS, ROOT, Checkout, Server
 
@@ -478,16 +476,6 @@ def test_a_server_that_listens_everywhere_prints_an_address_for_others(plain_che
         # What this computer is called by others, unless it is in no network at all.
         assert host == own_address("0.0.0.0") != "0.0.0.0"
         assert server.lines[1].endswith(f"{server.base}/setup?code={server.setup_code}")
-
-
-def test_a_port_for_root_alone_is_said_with_another_one() -> None:
-    denied = OSError(errno.EACCES, "Permission denied")
-
-    said = why_not(denied, "127.0.0.1", 80, ("127.0.0.1", 80))
-
-    assert re.fullmatch(
-        r"Port 80 is only for root\. Try make run PORT=80\d\d, .+ proxy listen on ports below 1024\.", said
-    )
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "http://127.0.0.1", "a" * 64, "2001:db8::1"])

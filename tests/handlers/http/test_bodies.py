@@ -129,6 +129,37 @@ async def test_who_sends_a_file_is_asked_again_once_it_is_there(site: Site, role
     assert await engine.rows("SELECT 1 FROM upload") == []
 
 
+FIELD = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n'
+LINE = b"Content-Type: text/csv\r\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (FILE, 303),
+        (FILE.replace(b"Content-Disposition", LINE + b"content-disposition"), 303),
+        (FIELD * 998 + FILE, 303),
+        (FIELD * 999 + FILE, 413),
+        (FILE[: FILE.rindex(b"--x--")] + FILE[FILE.rindex(b"--x\r\n") :], 422),
+        (FILE[: FILE.rindex(b"--x--")], 422),
+        (b"nothing of the kind", 422),
+        (FILE.replace(b"Content-Disposition", b"Content Disposition"), 422),
+    ],
+    ids="good header full fuller two cut none broken".split(),
+)
+async def test_a_form_with_a_file_is_whole_or_refused(site: Site, body: bytes, status: int) -> None:
+    answer = await post(await site.sign_in("olga"), IMPORT, body, MULTIPART)
+
+    assert answer.status_code == status
+    assert len(await engine.rows("SELECT 1 FROM upload")) == (1 if status == 303 else 0)
+
+
+async def test_a_form_with_a_file_says_what_stands_between_its_parts(site: Site) -> None:
+    answer = await post(await site.sign_in("olga"), IMPORT, FILE, "multipart/form-data")
+
+    assert answer.status_code == 415
+
+
 async def test_a_file_gets_more_time_for_each_piece_and_no_more_than_that(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,11 +1,12 @@
 """Pages are sent compressed to who takes it, but not to who was led here by another site."""
 
 import gzip
+from typing import Any
 
 import httpx
 import pytest
 
-from handlers.http.compression import takes_gzip
+from handlers.http.compression import Compressing, takes_gzip
 from tests.site import ON_SQLITE, Site, Visitor
 
 
@@ -73,6 +74,25 @@ async def test_what_is_small_or_no_page_stays_as_it_is(site: Site) -> None:
     for path in ("/health", "/organization/members.csv", "/organization"):
         answer, _ = await raw(olga, path)
         assert "content-encoding" not in answer.headers, path
+
+
+async def test_a_page_that_comes_in_pieces_stays_as_it_is() -> None:
+    sent = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    messages: list[Any] = [
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]},
+        {"type": "http.response.body", "body": b"a" * 5_000, "more_body": True},
+        {"type": "http.response.body", "body": b"a" * 5_000, "more_body": False},
+    ]
+    compressing = Compressing(send)
+    for message in messages:
+        await compressing(message)
+
+    assert sent == messages
+    assert [len(message.get("body", b"")) for message in sent] == [0, 5_000, 5_000]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What stands around every page: headers, cookies, methods, cross-site protection."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -168,6 +169,52 @@ async def test_head_answers_as_get_does_without_a_body_and_changes_nothing(site:
         assert headed.headers.get("content-length") == got.headers.get("content-length"), path
 
     assert [await engine.rows(f"SELECT * FROM {table}") for table in tables] == before
+
+
+def scope(kind: str, path: str) -> Any:
+    return {
+        "type": kind,
+        "http_version": "1.1",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "scheme": kind,
+        "client": ("192.0.2.1", 40000),
+        "server": ("testserver", 80),
+        "headers": [(b"host", b"testserver")],
+    }
+
+
+async def nothing_more() -> Any:
+    return {"type": "http.disconnect"}
+
+
+async def test_what_is_not_http_is_not_answered(site: Site) -> None:
+    said = []
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    await site.app(scope("websocket", "/user/login"), nothing_more, send)
+
+    assert said == []
+
+
+async def test_an_answer_that_breaks_off_is_followed_by_no_other(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = []
+
+    async def send(message: Any) -> None:
+        said.append(message["type"])
+        if message["type"] == "http.response.body":
+            raise OSError("the other side has gone")
+
+    await site.app(scope("http", "/user/login"), nothing_more, send)
+
+    assert said == ["http.response.start", "http.response.body"]
+    assert "the other side has gone" in caplog.text
 
 
 # Cross-site protection

@@ -1,5 +1,6 @@
 """Faults: an honest page, an id that connects it with the log, and nothing of the fault itself."""
 
+import html
 import logging
 import re
 import resource
@@ -7,8 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from litestar.exceptions import InternalServerException
 
-from db import engine, turns
+from db import engine, sessions, turns
+from db.policy import Busy, DeadLink, Invalid, NotAllowed, Refused, TooManyTries, Unknown
+from messages import refusals
 from tests.db.engine_house import KILL_CONNECTIONS, from_outside, on_postgres
 from tests.reading import read
 from tests.site import ON_SQLITE, PASSWORD, Site
@@ -50,6 +54,45 @@ async def test_even_a_fault_of_the_page_about_faults_is_answered(
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     assert "Traceback" not in answer.text
     assert "the error page itself failed" in caplog.text
+
+
+ERRORS: list[tuple[Exception, int, str]] = [
+    (Refused("They are the Owner."), 409, "They are the Owner."),
+    (NotAllowed("For Administrators alone."), 403, "For Administrators alone."),
+    (Unknown("There is no such person."), 404, "There is no such person."),
+    (Invalid({"": ["Choose one."]}), 422, "Choose one."),
+    (DeadLink(), 410, refusals.PAGES[410][0]),
+    (TooManyTries(7), 429, refusals.PAGES[429][0]),
+    (Busy(), 503, refusals.PAGES[503][0]),
+    (engine.Unavailable("disk is full"), 503, refusals.PAGES[503][0]),
+    (engine.TookTooLong("canceled"), 503, refusals.SEARCH_TOOK_TOO_LONG),
+    (InternalServerException("a secret"), 500, refusals.PAGES[500][0]),
+    (ValueError("a secret"), 500, refusals.PAGES[500][0]),
+]
+WAITS = {429: "7", 503: "5"}
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(("error", "status", "said"), ERRORS, ids=lambda value: type(value).__name__)
+async def test_each_error_of_the_domain_has_its_status_and_its_words(
+    site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, said: str
+) -> None:
+    async def fail(*_: object) -> None:
+        raise error
+
+    olga = await site.sign_in("olga")
+    monkeypatch.setattr(sessions, "current", fail)
+
+    page, fragment = await olga.get("/user/account"), await olga.fragment("/user/account")
+
+    for answer in (page, fragment):
+        assert answer.status_code == status
+        assert answer.headers.get("retry-after") == WAITS.get(status)
+        assert said in html.unescape(answer.text)
+        assert not re.search("a secret|disk is full|canceled", answer.text)
+    assert ("</html>" in page.text, "</html>" in fragment.text) == (True, False)
+    assert fragment.headers["hx-reswap"] == "none"
+    assert ("<code>" in page.text) is (status == 500), "an id for whoever reads the log"
 
 
 @on_postgres

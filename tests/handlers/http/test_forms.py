@@ -67,6 +67,17 @@ async def test_what_is_no_form_is_refused_everywhere(site: Site, path: str) -> N
     assert (await olga.get("/user/account")).status_code == 200, "nothing was done"
 
 
+async def test_fields_that_do_not_say_that_they_are_a_form_are_refused(
+    site: Site,
+) -> None:
+    olga = await site.sign_in("olga")
+
+    for kind in ("", ";charset=utf-8"):
+        assert (await send(olga, b"first_name=Zed", kind, "/user/account")).status_code == 415, kind
+
+    assert await engine.rows("SELECT first_name FROM member") == [("Olga",)]
+
+
 async def test_the_type_of_a_form_may_carry_a_character_set(site: Site) -> None:
     body = httpx.QueryParams({"email": "olga@example.org", "password": PASSWORD})
 
