@@ -153,6 +153,13 @@ def test_an_answer_whose_end_nobody_can_tell_is_none(body: bytes) -> None:
         answers(body, is_head=False)
 
 
+def test_who_hangs_up_first_is_not_told_the_rest_and_nobody_else_is_left_without() -> None:
+    cut = heard().replace(b"content-length: 14", b"content-length: 15")
+
+    assert Judge(FACTS).faults(asked(cut=True), cut) == ([], 0)
+    assert Judge(FACTS).faults(asked(), cut) != ([], 0)
+
+
 def test_a_changed_row_is_seen() -> None:
     before, after = {"member": [(1, "a"), (2, "b")]}, {"member": [(1, "a"), (2, "c")], "outbox": []}
 

@@ -32,6 +32,7 @@ REQUESTS, ALL_REQUESTS = 64_000, 320_000
 # Of one world; a later one holds nothing against an earlier one.
 OF_A_WORLD: Final = 16_000
 QUIET, LOUD, AT_ONCE = 120, 40, 8
+SETTLED_SECONDS: Final = 0.7
 # What the server may grow by once it has had so many requests: before, it only loads what it needs.
 WARM: Final = 4_000
 MOST_GROWTH_MB: Final = 40
@@ -106,16 +107,20 @@ async def _fuzz(
         pid = world.server.process.pid
         quiet: list[Request] = []
         loud: list[Request] = []
+        cut: list[Request] = []
         before = 0.0
         for number, combination in enumerate(_drawn(rng, count, share), 1):
             request = grammar.request(number, *combination)
-            (quiet if request.changes_nothing else loud).append(request)
+            (quiet if request.changes_nothing else cut if request.cut else loud).append(request)
             if len(quiet) >= QUIET or number == count:
                 await trying.quietly(quiet)
                 quiet = []
             if len(loud) >= LOUD or number == count:
                 await trying.loudly(loud)
                 loud = []
+            if len(cut) >= LOUD or number == count:
+                await trying.loudly(cut)
+                cut = []
             before = before or (memory(pid) if number >= min(count, WARM) else 0.0)
         await asyncio.sleep(0.5)
         outcome.memory = before, memory(pid)
@@ -159,8 +164,17 @@ class _Trying:
     async def loudly(self, requests: Sequence[Request]) -> None:
         """Those that may change something; then all is put back."""
         await self._send(requests)
+        if any(request.cut for request in requests):
+            await self._settle()
         if await self._world.changed():
             await self._world.restore()
+
+    async def _settle(self) -> None:
+        """Waits for what the server goes on with after its sender has hung up."""
+        before, after = ["not looked yet"], await self._world.changed()
+        while before != after:
+            await asyncio.sleep(SETTLED_SECONDS)
+            before, after = after, await self._world.changed()
 
     async def _find(self, requests: Sequence[Request]) -> None:
         """Which of them it was, one by one."""

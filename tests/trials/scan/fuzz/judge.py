@@ -10,7 +10,7 @@ from typing import Final
 from tests.markup import Element, tree
 from tests.trials.scan.fuzz.requests import Request
 from tests.trials.scan.fuzz.values import CALCULATED, MARK, SECRET
-from tests.trials.scan.fuzz.wire import Answer, Malformed, answers
+from tests.trials.scan.fuzz.wire import Answer, BrokenOff, Malformed, answers
 
 # Words of programs and folders of the machine, which no page of ours has.
 INSIDE: Final = re.compile(
@@ -77,7 +77,9 @@ class Judge:
         try:
             found = answers(heard, is_head=request.method == b"HEAD")
         except (Malformed, ValueError) as error:
-            return [f"no HTTP: {error}"], 0
+            # Whoever hangs up first isn't told the rest.
+            is_owed = not (request.cut and isinstance(error, BrokenOff))
+            return [f"no HTTP: {error}"] if is_owed else [], 0
         is_as_many = (0 if request.cut else 1) <= len(found) <= request.answers
         wrong = [] if is_as_many else [f"{len(found)} answers to one request"]
         for answer in found:

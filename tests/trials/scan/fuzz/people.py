@@ -53,7 +53,7 @@ async def fill(settings: Settings) -> Seeded:
         given = await _others(site)
         await members.change_role(COMMAND_LINE, member_id=site.ids["dora"], role=Role.DEACTIVATED)
         # Nothing is owed, and nothing was tried yet.
-        await _execute("UPDATE outbox SET state = 'sent', done_at = 1")
+        await _execute("UPDATE outbox SET state = 'sent', done_at = made_at")
         await _execute("DELETE FROM throttle")
     return Seeded(tokens, forms, [token for several in tokens.values() for token in several], given)
 

@@ -26,6 +26,10 @@ class Malformed(Exception):
     """An answer that is no HTTP; the message says why."""
 
 
+class BrokenOff(Malformed):
+    """One that has begun well, and whose end is missing."""
+
+
 @dataclass(frozen=True)
 class Answer:
     status: int
@@ -69,8 +73,10 @@ def _body(answer: Answer, heard: bytes, *, is_head: bool) -> tuple[bytes, bytes]
     if answer.header("transfer-encoding") == "chunked":
         return _of_chunks(heard)
     length = answer.header("content-length")
-    if not length.isdecimal() or len(heard) < int(length):
-        raise Malformed(f"a body of {len(heard)} bytes, said to have {length!r}")
+    if not length.isdecimal():
+        raise Malformed(f"a body of {length!r} bytes")
+    if len(heard) < int(length):
+        raise BrokenOff(f"a body of {len(heard)} bytes, said to have {length}")
     body, heard = heard[: int(length)], heard[int(length) :]
     return (zlib.decompress(body, 31) if answer.header("content-encoding") == "gzip" else body), heard
 
@@ -78,9 +84,11 @@ def _body(answer: Answer, heard: bytes, *, is_head: bool) -> tuple[bytes, bytes]
 def _of_chunks(heard: bytes) -> tuple[bytes, bytes]:
     body = b""
     while True:
+        if not heard:
+            raise BrokenOff("chunks without an end")
         size, end, heard = heard.partition(b"\r\n")
         if not end or not re.fullmatch(rb"[0-9a-fA-F]+", size) or heard[int(size, 16) :][:2] != b"\r\n":
-            raise Malformed(f"no chunk: {size[:50]!r}, after {body[-80:]!r}, before {heard[:80]!r}")
+            raise Malformed(f"no chunk: {size[:50]!r}")
         body, heard = body + heard[: int(size, 16)], heard[int(size, 16) + 2 :]
         if int(size, 16) == 0:
             return body, heard

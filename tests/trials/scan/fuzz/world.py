@@ -25,7 +25,11 @@ ROOT: Final = "/desk"
 FILE: Final = "gatehouse.db"
 # Search indexes, and what each try writes, whoever makes it.
 NOT_COMPARED: Final = re.compile(r"throttle|sqlite_.*|member_search.*")
-COLUMNS_NOT_COMPARED: Final = {("session", "used_at"), ("member", "last_activity_at")}
+# Last activity, and what the postman notes of a mail.
+COLUMNS_NOT_COMPARED: Final = {
+    *(("session", "used_at"), ("member", "last_activity_at")),
+    *(("outbox", name) for name in "state tries due_at leased_until lease done_at said".split()),
+}
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
