@@ -200,8 +200,9 @@ async def invite_within(
     await _renew(again, batch_id, expires_at, actor)
     await _mail(batch_id)
     await request_ends.answer(batch_id)
-    await _approve(actor, approved)
-    counts = (len(mailed), len(approved), plan.count(Fate.MEMBER, Fate.DEACTIVATED, Fate.RESTING))
+    done = await _approve(actor, approved)
+    left_alone = plan.count(Fate.MEMBER, Fate.DEACTIVATED, Fate.RESTING) + len(approved) - done
+    counts = (len(mailed), done, left_alone)
     await engine.execute(
         "UPDATE batch SET invited = ?, approved = ?, left_alone = ? WHERE id = ?", *counts, batch_id
     )
@@ -340,8 +341,8 @@ async def _mail(batch_id: int) -> None:
     )
 
 
-async def _approve(actor: Actor, outcomes: Iterable[Outcome]) -> None:
-    """Gives confirmed Pending people their role at once."""
+async def _approve(actor: Actor, outcomes: Iterable[Outcome]) -> int:
+    """Gives confirmed people their role at once. Returns how many were still Pending."""
     approved = list[int]()
     for outcome in outcomes:
         changed = await engine.execute(
@@ -355,3 +356,4 @@ async def _approve(actor: Actor, outcomes: Iterable[Outcome]) -> None:
             )
             approved.append(outcome.member_id)
     await outbox.queue_approved(approved)
+    return len(approved)

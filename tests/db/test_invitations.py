@@ -1,13 +1,17 @@
 """Inviting a list of addresses: what will happen to each, and all of it or nothing."""
 
+import asyncio
 import time
+from functools import partial
 
+import asyncpg
 import pytest
 
 from db import address_list, clock, engine, invitation_list, invitations, members, setup
 from db.days import DAY_MS
 from db.invitations import Fate
 from db.policy import Actor, Invalid, NotAllowed, Refused, Role
+from tests.db.engine_house import from_outside, on_postgres
 from tests.db.invitations_house import (
     accept,
     confirm,
@@ -21,7 +25,7 @@ from tests.db.invitations_house import (
 )
 from tests.db.members_house import acting, olga
 from tests.site import ON_SQLITE, Site
-from tests.together import at_once
+from tests.together import at_once, soon
 
 
 async def everybody(site: Site) -> str:
@@ -164,6 +168,25 @@ async def test_an_approved_pending_person_s_role_comes_once(posting: Site) -> No
 
     assert not [one for one in ended if isinstance(one, BaseException)]
     assert len(await mails("approved")) == 1
+
+
+@on_postgres
+async def test_who_is_deactivated_meanwhile_is_not_counted_as_approved(posting: Site, database: str) -> None:
+    ben = await posting.person("ben")
+    await confirm(ben)
+    other = await asyncpg.connect(database)
+    waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    try:
+        async with other.transaction():
+            await other.execute("UPDATE member SET role = 'DI' WHERE id = $1", ben)
+            inviting = asyncio.create_task(invite(posting, "ben@example.org", Role.MANAGER))
+            await soon(partial(asyncio.to_thread, from_outside, database, waits))
+    finally:
+        await other.close()
+
+    batch = await inviting
+    assert (batch.approved, batch.left_alone) == (0, 1)
+    assert await mails("approved") == []
 
 
 async def test_five_hundred_are_invited_within_a_second_again_too(posting: Site) -> None:
