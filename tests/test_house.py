@@ -146,6 +146,19 @@ def test_the_locks_fulfil_the_project() -> None:
             )
 
 
+def test_each_file_whose_coverage_is_measured_is_there_and_leaves_nothing_out() -> None:
+    """A pattern that matches nothing any more measures nothing, and says nothing of it."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["coverage"]
+    patterns = settings["run"]["include"]
+
+    found = {pattern: [path for path in ROOT.glob(pattern) if path.stat().st_size] for pattern in patterns}
+
+    assert [pattern for pattern, paths in found.items() if not paths] == []
+    assert (settings["run"]["branch"], settings["report"]["fail_under"]) == (True, 100)
+    for path in (path for paths in found.values() for path in paths):
+        assert "pragma: no" not in path.read_text(encoding="utf-8"), path
+
+
 def test_the_map_for_newcomers_names_every_module_of_the_domain_once() -> None:
     rows = re.findall(r"^\| [^|]+ \| (`.+) \|$", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE)
 

@@ -77,6 +77,15 @@ def test_nobody_acts_on_themself(role: str) -> None:
     assert policy.why_no_password_link(1, Role(role), 1, Role(role), was_administrator=False) is not None
 
 
+@pytest.mark.parametrize("actor", ROLES)
+@pytest.mark.parametrize("target", ROLES)
+def test_who_may_give_a_last_day_to_whom(actor: str, target: str) -> None:
+    reason = policy.why_no_last_day(1, Role(actor), 2, Role(target))
+
+    assert (reason is None) is (table(TOUCHES)[actor][target] and row(SIGNS_IN)[target])
+    assert policy.why_no_last_day(1, Role(actor), 1, Role(target)) is not None
+
+
 @pytest.mark.parametrize("why_not", [policy.why_not_named, policy.why_not_signed_out])
 @pytest.mark.parametrize("actor", ROLES)
 @pytest.mark.parametrize("target", ROLES)
