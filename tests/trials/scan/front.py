@@ -15,9 +15,10 @@ from typing import Final
 
 from tests import smtp
 
-# In place of the session of one member: each request with it gets the next member's, since what members
-# change of themselves is limited for each of them.
+# In place of the session of one member: each case has its own, and another one after so many requests, since
+# what members change of themselves is limited for each of them, and each of them sees another page.
 ANYONE: Final = "anyone"
+REQUESTS_OF_ONE: Final = 90
 SESSION: Final = "gatehouse_session"
 CASE: Final = "X-Case"
 _CASE: Final = re.compile(rf"\r\n{CASE}: *([^\r]*)".encode(), re.IGNORECASE)
@@ -44,6 +45,7 @@ class Front:
         self.faults: list[str] = []
         self.called: list[str] = []
         self._sessions: Iterator[str] = itertools.cycle([""])
+        self._of_case: defaultdict[str, Iterator[str]] = defaultdict(self._some)
         self._numbers = itertools.count(1)
 
     @property
@@ -103,15 +105,26 @@ class Front:
         network = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         if self.worn and f"{SESSION}=".encode() not in head:
             head = head[:-2] + f"Cookie: {SESSION}={self.worn}\r\n\r\n".encode()
-        head = _COOKIE.sub(lambda _: f"{SESSION}={next(self._sessions)}".encode(), _LEFT_OUT.sub(b"", head))
+        of_case = self._of_case[_case(head)]
+        head = _COOKIE.sub(lambda _: f"{SESSION}={next(of_case)}".encode(), _LEFT_OUT.sub(b"", head))
         return head[:-2] + f"X-Forwarded-For: {network}\r\nConnection: close\r\n\r\n".encode()
+
+    def _some(self) -> Iterator[str]:
+        """One member's session for a while, then the next one's."""
+        while True:
+            yield from itertools.repeat(next(self._sessions), REQUESTS_OF_ONE)
 
     def _count(self, head: bytes, first: bytes) -> None:
         status = int(first[9:12]) if first[9:12].isdigit() else 0
-        case = _CASE.search(head)
-        self.answers[case[1].decode() if case else ""][status] += 1
+        self.answers[_case(head)][status] += 1
         if status in (0, 500):
             self.faults.append(f"{head.partition(b' HTTP')[0][:300].decode('latin-1')} was answered {status}")
+
+
+def _case(head: bytes) -> str:
+    """What a request names as its case, "" for nothing."""
+    found = _CASE.search(head)
+    return found[1].decode("latin-1") if found else ""
 
 
 @contextmanager

@@ -47,6 +47,7 @@ class Place:
 
     who: whose session sends it, "" for nobody's. kept: fields that go along and aren't tried. path_too:
     whether the numbers in the path are tried as well. gone: whether what it concerns may be gone (404).
+    another: of the fields that go along, one that is made up anew for each request.
     """
 
     method: str
@@ -57,6 +58,7 @@ class Place:
     kept: Mapping[str, str] = field(default_factory=dict)
     path_too: bool = True
     gone: bool = False
+    another: str = ""
 
     @property
     def name(self) -> str:
@@ -100,7 +102,7 @@ PLACES: Final = (
     _get(f"{LOG}/news", from_="2026-01-01", to="2099-01-01", zone="Europe/Prague", top="{activity_after}"),
     _get(f"{LOG}.csv", person="{member_id}", kind="roles", from_="2026-01-01", to="2099-01-01", zone="UTC"),
     _get(f"{LOG}.csv", invited="{invitation_id}"),
-    _get(f"{LOG}/erasure", OWNER, member="{removed_id}"),
+    Place("GET", f"{LOG}/erasure", OWNER, {"member": "{removed_id}"}, gone=True),
     # Members.
     _get(MEMBER),
     _get(f"{MEMBER}/removal", filter=FILTER),
@@ -124,7 +126,7 @@ PLACES: Final = (
     _post(
         f"{INVITATIONS}/preview", emails="Some Body <somebody@example.org>, ana@fenwick.example", role="AN"
     ),
-    _post(f"{INVITATIONS}/links/{{batch_id}}"),
+    _post(f"{INVITATIONS}/links/{{batch_id}}", gone=True),
     _post(f"{INVITATIONS}/several", invitation="{invitation_id}", action="resend", filter="q=a&state=open"),
     _post(f"{INVITATIONS}/reversal", invitation="{invitation_id}", revoked_at="1795829844747", filter="q=a"),
     _post(f"{INVITATION}/role", role="RE"),
@@ -156,15 +158,13 @@ PLACES: Final = (
     _post(
         "/user/account", ANYONE, first_name="Ada", last_name="Lima", time_zone="Europe/Prague", theme="dark"
     ),
-    _post("/user/account", ANYONE, draft="A" * 32),
+    _post("/user/account", ADMINISTRATOR, draft="A" * 32),
     _post("/user/account/notices", ANYONE, wants_notices="1"),
     _post("/user/account/acknowledgement", ANYONE, at="1795829844747"),
     _post("/user/account/sessions/{session_id}/end", ANYONE, gone=True),
     # Nobody's.
     _get("/user/login", "", next="/organization"),
-    _post(
-        "/user/login", "", email="ana@fenwick.example", persist_session="1", next="/", password=NOBODY_KNOWS
-    ),
+    _post("/user/login", "", email="{somebody}", persist_session="1", next="/", password="{password}"),
     _get("/user/signup", "", token="{invite}"),
     _post(
         "/user/signup",
@@ -175,7 +175,16 @@ PLACES: Final = (
         token="{invite}",
         password="short",
     ),
-    _post("/user/access-request", "", name="Some Body", email="somebody@example.org", words="let me in"),
+    Place("POST", "/user/access-request", "", {"email": "somebody@example.org"}, kept={"name": "Some Body"}),
+    # Five an hour for one address.
+    Place(
+        "POST",
+        "/user/access-request",
+        "",
+        {"name": "Some Body", "words": "let me in"},
+        kept={"email": "somebody@example.org"},
+        another="email",
+    ),
     *(
         make(path, "", token="{invite}")
         for path in ("/user/access-request/confirmation", "/user/confirmation")
@@ -196,10 +205,10 @@ PLACES: Final = (
         "POST",
         "/user/login",
         "",
-        kept={"email": "ana@fenwick.example", "password": NOBODY_KNOWS},
+        kept={"email": "{somebody}", "password": "{password}"},
         headers={"Cookie": f"{DEVICE_COOKIE}=1.0.1.AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
     ),
-    # With the right password: a session begins, and keeps what the browser calls itself.
+    # A session begins, and keeps what the browser calls itself.
     Place(
         "POST",
         "/user/login",

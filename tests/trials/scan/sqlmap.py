@@ -28,7 +28,10 @@ _POINT: Final = re.compile(r"^Parameter: (.+)$", re.MULTILINE)
 # The mark where sqlmap puts what it tries.
 MARK: Final = "*"
 # A request that didn't come to where SQL is: not signed in, not allowed, not there, too often, busy.
-_BLIND: Final = (0, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 503)
+# 404 tells something: the request itself is answered otherwise, and a number must look like one.
+_BLIND: Final = (0, 401, 403, 405, 408, 413, 415, 429, 431, 500, 503)
+# What it asks while it runs, where its own answer would be to try what isn't marked.
+ANSWERS: Final = "process them too=N,in the target URL itself=N"
 MOST_BLIND: Final = 0.1
 
 
@@ -118,6 +121,7 @@ def _how(kind: str, depth: tuple[int, int]) -> Sequence[str]:
     dbms = {"sqlite": "SQLite", "postgres": "PostgreSQL"}[kind]
     level, risk = depth
     return (
+        f"--answers={ANSWERS}",
         *("--batch", "--disable-coloring", "--flush-session", "--ignore-code=*", "--ignore-redirects"),
         *(f"--dbms={dbms}", f"--level={level}", f"--risk={risk}", "--time-sec=2", "--output-dir=found"),
     )
@@ -142,6 +146,8 @@ def _try(
     ]
     if place.method == "POST":
         arguments.append(f"--data={request.body(MARK)}")
+    if place.another:
+        arguments.append(f"--randomize={place.another}")
     with folder() as home:
         said = run("sqlmap", *_how(kind, depth), *arguments, seconds=seconds, home=Path(home))
     answered = house.front.answers.pop(name, Counter())
@@ -149,15 +155,10 @@ def _try(
     if not findings and NOT_INJECTABLE not in said:
         reason = STOPPED if STOPPED in said else said.strip()[-300:]
         return findings, [f"{name}: sqlmap didn't come to its end: {reason}"], answered
-    blind = sum(answered[status] for status in _BLIND if not (status == 404 and _leads_nowhere(place)))
+    blind = sum(answered[status] for status in _BLIND)
     if blind > MOST_BLIND * answered.total():
         return findings, [f"{name}: too many answers tell nothing: {dict(answered)}"], answered
     return findings, [], answered
-
-
-def _leads_nowhere(place: Place) -> bool:
-    """Whether a number in the path, which is tried, or one that is gone, is answered 404."""
-    return place.gone or "{" in place.path or "erasure" in place.path
 
 
 def _works(house: House, request: Request) -> str:
