@@ -40,7 +40,10 @@ async def end(
 async def void_of_inviter(actor: Actor, inviter_id: int, *, at: int = 0) -> int:
     """Where somebody loses the right to invite: their open invitations are void. Returns how many."""
     found = await engine.rows(
-        "SELECT id, link_id FROM invitation WHERE invited_by = ? AND ended_at = 0", inviter_id
+        "SELECT id, link_id FROM invitation WHERE invited_by = ? AND ended_at = 0"
+        # Locked: what somebody accepts or revokes at this instant has ended already, and is told once.
+        f" ORDER BY id{engine.for_update()}",
+        inviter_id,
     )
     if found:
         await end(actor, [row[0] for row in found], [row[1] for row in found], "void", at=at)
@@ -51,8 +54,9 @@ async def revoke_of_invited(actor: Actor, member_id: int, *, at: int = 0) -> int
     """Where a member is shut out or put back to waiting: an invitation that still lies around in a mail must
     not undo that. Returns how many ended."""
     found = await engine.rows(
-        "SELECT i.id, i.link_id FROM invitation AS i JOIN member AS m ON m.email_key = i.email_key"
-        " WHERE m.id = ? AND i.ended_at = 0",
+        "SELECT id, link_id FROM invitation WHERE ended_at = 0"
+        " AND email_key = (SELECT m.email_key FROM member AS m WHERE m.id = ?)"
+        f" ORDER BY id{engine.for_update()}",
         member_id,
     )
     if found:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from db import activity, changes, clock, engine, keys, links, outbox, policy, request_ends, uploads
@@ -120,7 +121,9 @@ async def invite(
     async def write(_: Locked) -> Batch:
         return await invite_within(actor, listed, role, days, upload_id, throttle)
 
-    batch = await changes.write(actor, INVITING, write, organization=True)
+    # Who is a member already has one fate: another change of theirs is made before this, or after it.
+    around = partial(_ids_of_members, _keys(listed))
+    batch = await changes.write(actor, INVITING, write, around=around, organization=True)
     outbox.wake()
     return batch
 
@@ -137,7 +140,7 @@ def _wrong_ones(wrong: Sequence[Entry]) -> str:
 
 
 async def _plan(listed: AddressList, role: Role, throttle: Throttle | None = None) -> Plan:
-    good = [entry.address.key for entry in listed.entries if entry.address]
+    good = _keys(listed)
     members, invited = await _members(good), await _open(good)
     rests = await _written_to(list(await resting(throttle, good))) if throttle else set()
     outcomes = []
@@ -178,13 +181,15 @@ async def invite_within(
     """
     if upload_id:
         await uploads.take(actor, upload_id)
+    # Locked: whoever accepts at this instant is a member before it goes on.
+    await _open(_keys(listed), engine.for_update())
     plan = await _plan(listed, role, throttle)
     if any(outcome.role not in policy.WORKING for outcome in plan.outcomes if outcome.fate in MAILED):
         raise Refused(refusals.NO_ROLE_TO_INVITE_TO)
     given = {outcome.role for outcome in plan.outcomes if outcome.fate in (*MAILED, Fate.APPROVED)}
     policy.require_password(actor, policy.gravity(given), clock.now())
     batch_id = await _new_batch(actor)
-    invited = await _open([outcome.entry.address.key for outcome in plan.outcomes if outcome.entry.address])
+    invited = await _open(_keys(listed))
     mailed = [outcome for outcome in plan.outcomes if outcome.fate in MAILED]
     new = [outcome for outcome in mailed if _key(outcome) not in invited]
     again = [(invited[_key(outcome)], outcome) for outcome in mailed if _key(outcome) in invited]
@@ -213,6 +218,10 @@ async def invite_within(
     return Batch(batch_id, *counts)
 
 
+def _keys(listed: AddressList) -> list[str]:
+    return [entry.address.key for entry in listed.entries if entry.address]
+
+
 def _key(outcome: Outcome) -> str:
     assert outcome.entry.address is not None, "wrong ones are sorted out"
     return outcome.entry.address.key
@@ -233,13 +242,21 @@ async def _members(wanted: Sequence[str]) -> dict[str, tuple[int, Role, bool]]:
     return found
 
 
-async def _open(wanted: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Open invitations by canonical address, expired ones too: invitation's and link's id."""
+async def _ids_of_members(wanted: Sequence[str]) -> list[int]:
+    return [member_id for member_id, _, _ in (await _members(wanted)).values()]
+
+
+async def _open(wanted: Sequence[str], lock: str = "") -> dict[str, tuple[int, int]]:
+    """Open invitations by canonical address, expired ones too: invitation's and link's id.
+
+    lock: what the SELECT ends with.
+    """
     found: dict[str, tuple[int, int]] = {}
     for some in engine.chunks(wanted):
         marks = ", ".join("?" * len(some))
         for key, invitation_id, link_id in await engine.rows(
-            f"SELECT email_key, id, link_id FROM invitation WHERE ended_at = 0 AND email_key IN ({marks})",
+            f"SELECT email_key, id, link_id FROM invitation WHERE ended_at = 0 AND email_key IN ({marks})"
+            f" ORDER BY id{lock}",
             *some,
         ):
             found[key] = (invitation_id, link_id)
