@@ -23,9 +23,11 @@ MOST: Final = 3
 EXAMPLES: Final = count()
 WHICH = st.integers(0, 9)
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["kept", "unkept", "flush and sweep"]), st.just(0))
+    st.tuples(st.sampled_from(["kept", "kept", "unkept", "flush and sweep"]), st.just(0))
     | st.tuples(st.sampled_from(["look", "look", "poll", "rotate", "end others"]), WHICH)
     | st.tuples(st.just("move"), st.integers(1, 400) | st.sampled_from([500, 900, 2_000, -300, -5_000])),
+    # Without a least number most lists have five steps.
+    min_size=15,
     max_size=40,
 )
 

@@ -23,6 +23,8 @@ STEPS = st.lists(
     st.sampled_from(["try", "try", "try", "right", "back"])
     | st.integers(1, 600)
     | st.sampled_from([WINDOW, 2 * WINDOW, -600, -3 * WINDOW]),
+    # Without a least number most lists have five steps.
+    min_size=15,
     max_size=40,
 )
 

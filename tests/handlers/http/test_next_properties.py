@@ -30,7 +30,12 @@ PIECES = (
         "//",
     ),
 )
-ANYTHING = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+VISIBLE = [piece for piece in PIECES if piece.isascii() and piece.isprintable() and piece != " "]
+ANYTHING = st.one_of(
+    st.text(),
+    st.lists(st.sampled_from(PIECES), max_size=8).map("".join),
+    st.lists(st.sampled_from(VISIBLE), max_size=4).map(lambda pieces: "/" + "".join(pieces)),
+)
 # What is in paths and queries of ours (RFC 3986, pchar and query).
 LOCAL = st.text(string.ascii_letters + string.digits + "-._~!$&'()*+,;=:@/?%", max_size=60)
 
