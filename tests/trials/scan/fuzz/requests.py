@@ -71,8 +71,9 @@ class Request:
     """One request, before it is sent and as it goes out.
 
     who: one of PEOPLE, "" for nobody. cell: what the table of routes says of them and this address. touched:
-    which parts aren't those of a valid request any more. body: in place of the fields. cut: whether the
-    sender says that nothing more comes; then it may be that no answer is owed. answers: how many at most.
+    which parts aren't those of a valid request any more. body: in place of the fields. content: what was
+    sent, without its framing. cut: whether the sender says that nothing more comes; then it may be that no
+    answer is owed. answers: how many at most.
     """
 
     number: int
@@ -88,6 +89,7 @@ class Request:
     cell: str = ""
     touched: set[str] = field(default_factory=set)
     body: bytes | None = None
+    content: bytes = b""
     raw: bytes = b""
     cut: bool = False
     answers: int = 1
@@ -137,8 +139,10 @@ class Request:
     @property
     def said(self) -> str:
         """Everything that was sent, decoded as often as an answer might show it."""
-        once = unquote_to_bytes(self.raw.replace(b"+", b" "))
-        return (self.raw + once + unquote_to_bytes(once)).decode("utf-8", "replace").lower()
+        # In chunks it stands there in pieces.
+        said = self.raw + self.content
+        once = unquote_to_bytes(said.replace(b"+", b" "))
+        return (said + once + unquote_to_bytes(once)).decode("utf-8", "replace").lower()
 
 
 def combinations() -> list[tuple[str, bytes, bytes | None]]:

@@ -112,7 +112,7 @@ async def send(port: int, request: "Request") -> bytes:
 
 def write(request: "Request", host: bytes, rng: random.Random) -> None:
     """Puts together what goes out."""
-    body = _content(request)
+    body = request.content = _content(request)
     query = b"&".join(name + b"=" + value for name, value in request.query)
     # What would end the line is sent by those who change the framing.
     target = re.sub(rb"[\r\n]", b"", request.path + (b"?" + query if query else b"")).replace(b" ", b"%20")
