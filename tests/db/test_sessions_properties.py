@@ -85,8 +85,9 @@ class House:
         return [one for one in self._all if not one.dead]
 
     async def _begin(self, *, kept: bool) -> None:
-        about = {"kept": kept, "ages": AGES, "address": "192.0.2.1", "device": "Firefox on Linux"}
-        token = await engine.write(sessions.begin, self._member_id, **about)
+        token = await engine.write(
+            sessions.begin, self._member_id, kept=kept, ages=AGES, address="192.0.2.1", device="Firefox"
+        )
         for oldest in self._open()[: -(MOST - 1)]:
             oldest.dead = True
         now = self._clock.now()
