@@ -15,6 +15,10 @@ from messages import refusals
 
 WINDOW_MS = 15 * 60 * 1000
 HOUR_MS = 60 * 60 * 1000
+# A window that ends a little later than one that begins now is that of somebody who came at the same time: a
+# server's clock is ahead, or this try has waited for its turn. One that ends later still is from before the
+# clock was set back.
+APART_MS = 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +144,7 @@ async def count_within(limits: Sequence[Limit]) -> bool:
     # Always in one order, also when a try is taken back: otherwise two of them could wait for each other.
     rows = [(key, now + by_key[key].window_ms) for key in sorted(by_key)]
     # One statement that makes or renews the rows also locks them: the checks below see the last word.
-    # A window that ends later than one that begins now is from before the clock was set back.
-    goes_on = "throttle.ends_at BETWEEN ? AND excluded.ends_at"
+    goes_on = "throttle.ends_at BETWEEN ? AND excluded.ends_at + ?"
     marks = ", ".join(["(?, 1, 0, ?)"] * len(rows))
     counted = await engine.rows(
         f"INSERT INTO throttle (key, tries, last_at, ends_at) VALUES {marks} ON CONFLICT (key) DO UPDATE SET"
@@ -149,7 +152,7 @@ async def count_within(limits: Sequence[Limit]) -> bool:
         f" ends_at = CASE WHEN {goes_on} THEN throttle.ends_at ELSE excluded.ends_at END"
         " RETURNING key, tries, last_at, ends_at",
         *(value for row in rows for value in row),
-        *(now + 1, now + 1),
+        *(now + 1, APART_MS) * 2,
     )
     for key, tries, last_at, ends_at in counted:
         limit = by_key[key]
@@ -171,7 +174,7 @@ def _refuse_early(limit: Limit, tries: int, last_at: int, ends_at: int, *, now: 
 
 def _wait(limit: Limit, tries: int, last_at: int, ends_at: int, *, now: int) -> int:
     """How long until the next try is allowed, in ms."""
-    if tries < limit.allowed or ends_at > now + limit.window_ms:
+    if tries < limit.allowed or ends_at > now + limit.window_ms + APART_MS:
         return 0
     pause = min(WINDOW_MS, 1000 * 2 ** min(20, tries - limit.allowed))
     free_at = min(ends_at, last_at + pause) if limit.doubling else ends_at

@@ -204,6 +204,18 @@ async def test_other_limits_close_until_their_window_ends(
     assert await waits(asked) == 0
 
 
+async def test_tries_that_are_counted_in_another_order_than_they_came_share_one_window(
+    database: str, clock: ModuleType
+) -> None:
+    passed = 0
+    for _ in range(20):
+        # Each began a moment before the one that was counted last, or at another server.
+        clock.move(-5)
+        passed += await waits(pair()) == 0
+
+    assert passed == 5
+
+
 async def test_a_clock_set_back_keeps_nobody_waiting_longer_than_the_window(
     database: str, clock: ModuleType
 ) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from db import clock, engine, throttle
 from db.policy import TooManyTries
-from db.throttle import Limit
+from db.throttle import APART_MS, Limit
 from tests.examples import fewer
 from tests.site import ON_SQLITE
 
@@ -22,7 +22,7 @@ EXAMPLES: Final = count()
 STEPS = st.lists(
     st.sampled_from(["try", "try", "try", "right", "back"])
     | st.integers(1, 600)
-    | st.sampled_from([WINDOW, 2 * WINDOW, -600, -3 * WINDOW]),
+    | st.sampled_from([WINDOW, 2 * WINDOW, -600, -3 * WINDOW, -2 * APART_MS]),
     # Without a least number most lists have five steps.
     min_size=15,
     max_size=40,
@@ -37,11 +37,11 @@ class Window:
     ends_at: int = 0
 
     def waits(self, now: int, allowed: int) -> bool:
-        # One that would end later than a window lasts is from before the clock was set back.
-        return self.tries >= allowed and now < self.ends_at <= now + WINDOW
+        # One that would end much later than a window lasts is from before the clock was set back.
+        return self.tries >= allowed and now < self.ends_at <= now + WINDOW + APART_MS
 
     def count(self, now: int) -> None:
-        if not now < self.ends_at <= now + WINDOW:
+        if not now < self.ends_at <= now + WINDOW + APART_MS:
             self.tries, self.ends_at = 0, now + WINDOW
         self.tries += 1
 
