@@ -51,7 +51,7 @@ def _customer(network: str) -> str:
 ALONE: Final = Turn()
 Job: TypeAlias = tuple[Future[object], Callable[[], object]]
 # Who comes next stands first, at each level.
-Waiting: TypeAlias = "dict[str, Waiting] | deque[Job]"
+Waiting: TypeAlias = dict[str, "Waiting"] | deque[Job]
 
 
 class Line:
