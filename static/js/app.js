@@ -84,7 +84,13 @@ addEventListener("popstate", (event) => {
   else if (!closed && slotDialog()) slotDialog().close();
   else if (here() !== shown) location.reload();
 });
-for (const kept of ["htmx:pushedIntoHistory", "htmx:replacedInHistory"]) on(kept, () => { shown = here(); });
+// What is answered behind an open dialog leaves the address to it.
+on("htmx:beforeHistoryUpdate", ({ detail: { history: update } }) => {
+  if (!pushed) return;
+  shown = update.path;
+  Object.assign(update, { type: "replace", path: here() });
+});
+for (const kept of ["htmx:pushedIntoHistory", "htmx:replacedInHistory"]) on(kept, () => { if (!pushed) shown = here(); });
 // A link that htmx would open here still opens in a new tab when that is what was meant.
 on("click", (event) => event.target.closest?.("a[href]") && (event.ctrlKey || event.metaKey || event.shiftKey) && event.stopPropagation(), true);
 

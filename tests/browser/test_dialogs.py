@@ -1,6 +1,7 @@
 """Dialog and side panel: they have an address of their own, and closing gives address and focus back."""
 
 import asyncio
+import re
 from urllib.parse import urlsplit
 
 from playwright.async_api import Locator, Page, Route, expect
@@ -79,6 +80,7 @@ async def test_a_search_answered_behind_a_dialog_is_shown_when_the_dialog_closes
     await expect(dialog(page)).to_be_visible()
     opened.set()
     await expect(page.locator("#members-count")).to_have_text("1 member found, of 2")
+    await expect(page).to_have_url(re.compile("/organization/invite$"))
 
     await dialog(page).get_by_role("link", name="Close").click()
     await expect(page.locator("#back")).to_have_count(1)
