@@ -9,6 +9,7 @@ out; SEED=… draws the same sample again.
 import argparse
 import importlib
 import os
+import signal
 import sys
 import time
 from typing import Final
@@ -31,6 +32,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("name", choices=TRIALS)
     name = parser.parse_args(arguments).name
     os.environ["PICCOLO_CONF"] = "db.piccolo_conf"
+    # Ended like Ctrl-C, so that folders, servers and databases of the trial go with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sample = Sample.of(os.environ)
     print(sample)
     began = time.monotonic()
