@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from handlers.http.chunks import Chunks, NotChunks
 from handlers.http.defences import MAX_QUERY_BYTES
 from handlers.http.house import House
 from handlers.http.limits import LINES, Limits, answer
@@ -56,10 +57,11 @@ class Connection(HttpToolsProtocol):
         # Came, and isn't the parser's turn yet.
         self._held = bytearray()
         self._searched = 0
-        self._header_began = self._header_given = False
+        self._header_began = False
         self._keep_alive = True
-        # What is left of a body that told its length; None for one that ends by itself.
-        self._body_left: int | None = None
+        # What is left of a body that told its length.
+        self._body_left = 0
+        self._chunks: Chunks | None = None
         self._body_since = 0.0
         # Bytes of it as they came, and without the frames of chunks.
         self._body_fed = self._body_came = 0
@@ -152,15 +154,20 @@ class Connection(HttpToolsProtocol):
             if header.count(b"\n") > self._limits.header_lines:
                 self._refuse(431)
                 return b""
-            self._header_given = True
             return header
         return b""
 
     def _body(self) -> bytes:
-        piece = self._take(_PIECE if self._body_left is None else min(_PIECE, self._body_left))
-        self._body_fed += len(piece)
-        if self._body_left is not None:
+        if self._chunks is None:
+            piece = self._take(min(_PIECE, self._body_left))
             self._body_left -= len(piece)
+        else:
+            try:
+                piece = self._take(self._chunks.measure(self._held, _PIECE))
+            except NotChunks:
+                self._refuse(400)
+                return b""
+        self._body_fed += len(piece)
         return piece
 
     def _feed(self, piece: bytes) -> None:
@@ -168,35 +175,18 @@ class Connection(HttpToolsProtocol):
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
             # We speak nothing else, and what follows isn't HTTP.
-            self._hear_no_more()
+            self.cycle.keep_alive = False
+            self._is_deaf = True
+            self._held.clear()
         except httptools.HttpParserError:
-            self._misunderstood()
+            self._refuse(400)
         else:
             is_frames = self._body_fed >= _PIECE and self._body_came < self._body_fed // 2
             # Not HTTP/1, and the parser waits for more; or chunks of a byte or two, which cost it a lot.
             if self._header_began or (self._awaited is _Awaited.BODY and is_frames):
-                self._misunderstood()
-
-    def _misunderstood(self) -> None:
-        if self._awaited is _Awaited.ANSWER:
-            # The request was fine, and gets its answer; what came behind it gets none.
-            self._hear_no_more()
-        else:
-            self._refuse(400)
-
-    def _hear_no_more(self) -> None:
-        self.cycle.keep_alive = False
-        self._is_deaf = True
-        self._held.clear()
+                self._refuse(400)
 
     # What the parser calls
-
-    def on_message_begin(self) -> None:
-        if not self._header_given:
-            # Behind a body that ended by itself, in one piece with it: not looked at, how large it is.
-            raise ValueError("the next request came too early")
-        self._header_given = False
-        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
@@ -207,7 +197,9 @@ class Connection(HttpToolsProtocol):
         self._keep_alive = self.cycle.keep_alive
         self.cycle.keep_alive = False
         lengths = [int(value) for name, value in self.headers if name == b"content-length"]
-        self._body_left = lengths[0] if lengths else None
+        self._body_left = lengths[0] if lengths else 0
+        # What the parser lets pass without a length comes in chunks (RFC 9112, 6.3), or has no body.
+        self._chunks = None if lengths else Chunks()
         self._body_since, self._body_fed, self._body_came = self.loop.time(), 0, 0
         self._within(self._limits.body_seconds, self._weigh_body)
 

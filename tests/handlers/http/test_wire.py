@@ -80,6 +80,85 @@ async def test_a_body_of_two_lengths_smuggles_no_second_request(port: int, lengt
     assert heard.startswith("HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize(
+    "trailers",
+    [
+        b"X-Forwarded-For: 203.0.113.9\r\n\r\n",
+        b"X: a\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n",
+        b"X",
+        b"\rX",
+        b"\n",
+    ],
+)
+async def test_nothing_may_follow_the_last_chunk(port: int, trailers: bytes) -> None:
+    begun = b"POST /user/login HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HEAD + b"\r\n"
+
+    heard = await talk(port, begun + b"3\r\na=b\r\n0\r\n" + trailers + LAST)
+
+    assert heard.startswith("HTTP/1.1 400 ")
+    assert "connection: close" in heard
+    assert heard.count("HTTP/1.1 ") == 1
+
+
+async def test_a_trailer_that_comes_later_is_refused_at_its_first_byte(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /user/login HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HEAD + b"\r\n0\r\n")
+    await asyncio.sleep(0.2)
+
+    writer.write(b"X")
+    heard = await asyncio.wait_for(reader.readline(), 20)
+    writer.close()
+
+    assert heard == b"HTTP/1.1 400 Bad Request\r\n"
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        b"3\r\na=b\r\n0\r\n\r\n",
+        b"001;name=value\r\na\r\n2;x\r\n=b\r\n000\r\n\r\n",
+        b"A\r\na=bbbbbbbb\r\na\r\nbbbbbbbbbb\r\n0;last\r\n\r\n",
+    ],
+)
+async def test_behind_chunks_the_connection_goes_on_wherever_they_are_cut(port: int, chunks: bytes) -> None:
+    begun = b"POST /user/login HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HEAD + b"\r\n"
+    at_once = await talk(port, begun + chunks + LAST)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    for sign in begun + chunks + LAST:
+        writer.write(bytes([sign]))
+        await asyncio.sleep(0.001)
+    drop_by_drop = (await asyncio.wait_for(reader.read(), 30)).decode()
+    writer.close()
+
+    for heard in (at_once, drop_by_drop):
+        assert heard.count("HTTP/1.1 ") == 2
+        assert heard.startswith("HTTP/1.1 422 ")
+        assert heard.endswith('{"status":"ok"}')
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        b"-1\r\n",
+        b"0x3\r\na=b\r\n0\r\n\r\n",
+        b"\r\n0\r\n\r\n",
+        b"3\na=b\r\n0\r\n\r\n",
+        b"3\r\na=bb\r\n0\r\n\r\n",
+        b"100000000\r\n",
+        b"3;" + b"a" * 300,
+        b"1\r\na\r\n3;" + b"a" * 300 + b"\r\na=b\r\n0\r\n\r\n",
+    ],
+)
+async def test_a_chunk_of_unclear_size_is_refused(port: int, chunks: bytes) -> None:
+    begun = b"POST /user/login HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HEAD + b"\r\n"
+
+    heard = await talk(port, begun + chunks)
+
+    assert heard.startswith("HTTP/1.1 400 ")
+    assert heard.count("HTTP/1.1 ") == 1
+
+
 async def test_a_body_that_stops_coming_is_answered_and_its_connection_closed(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
