@@ -165,8 +165,9 @@ async def check_password(actor: Actor, password: str, *, throttle: Throttle, bro
         raise WrongPassword
     key, stored, generation = found[0]
     limits = throttle.sign_in(key, browser.network, browser.id_for(actor.id, generation))
+    session_id = actor.session.id if actor.session else 0
     # Also the right password costs time: what is looked at counts, whatever it is.
-    counted = [*limits, *throttle.own_password(actor.id, network_counted(actor, browser))]
+    counted = [*limits, *throttle.own_password(session_id, network_counted(actor, browser))]
     looked = await _look(stored, password, counted, turn_of(actor, browser))
     if not looked.right:
 

@@ -73,21 +73,30 @@ class Throttle:
         """Sessions begun with the right password: each is a row, and one in the log."""
         return Limit(self.key("signed-in", account), 1_000, window_ms=HOUR_MS)
 
-    def own_password(self, member_id: int, network: str) -> list[Limit]:
+    # What helps somebody whose session was stolen counts by session or link, never by member: the thief would
+    # use the owner's tries up.
+
+    def own_password(self, session_id: int, network: str) -> list[Limit]:
         """Looking whether somebody who is signed in knows their password, right or wrong.
 
-        network: "" where it doesn't count.
+        Guesses are stopped by the limits of signing in, which count them too. network: "" where it doesn't
+        count.
         """
-        limits = [Limit(self.key("own-password", str(member_id)), 30)]
+        limits = [Limit(self.key("own-password-session", str(session_id)), 30)]
         return limits + ([Limit(self.key("own-password-network", network), 300)] if network else [])
 
-    def new_password(self, network: str, member_id: int = 0) -> list[Limit]:
-        """Estimating and hashing one that is to be set. member_id: 0 before there is an account."""
-        limits = [Limit(self.key("new-password-network", network), 300)] if network else []
-        return limits + ([Limit(self.key("new-password", str(member_id)), 20)] if member_id else [])
+    def new_password(self, network: str, *, session_id: int = 0, link_id: int = 0) -> list[Limit]:
+        """Estimating and hashing one that is to be set. session_id, link_id: by which of them, 0 for neither,
+        before there is an account. network: "" where it doesn't count."""
+        counted = (
+            ("new-password-network", network, 300),
+            ("new-password-session", str(session_id or ""), 20),
+            ("new-password-link", str(link_id or ""), 20),
+        )
+        return [Limit(self.key(name, by), allowed) for name, by, allowed in counted if by]
 
     def own_changes(self, member_id: int) -> list[Limit]:
-        """What members change of themselves: names, colours, notices, their sessions."""
+        """What members change of themselves: names, colours, notices."""
         return [Limit(self.key("own", str(member_id)), 100)]
 
     def confirmation(self, member_id: int, network: str) -> list[Limit]:

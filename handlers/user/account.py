@@ -113,7 +113,7 @@ class AccountController(Controller):
         actor, browser = access.actor_of(current, request), access.browser_of(request)
         try:
             network = sign_in.network_counted(actor, browser)
-            await throttle.count(house.throttle.new_password(network, current.member_id))
+            await throttle.count(house.throttle.new_password(network, session_id=current.session_id))
             turn = sign_in.turn_of(actor, browser)
             form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
             # The present password is checked even when the new one is refused: every error at once.
@@ -143,19 +143,17 @@ class AccountController(Controller):
         cookies = access.sign_in_cookies(house, request, signed_in, kept=current.kept)
         return rendering.redirect(request, "/user/account", notice=toasts.PASSWORD_CHANGED, cookies=cookies)
 
+    # Ending sessions waits for nothing and counts as nothing: a thief's requests must not hold it up.
+
     @post("/sessions/{session_id:str}/end", status_code=HTTP_200_OK)
-    @access.one_by_one
     async def end_session(
         self, request: AnyRequest, current: access.Asking, session_id: FromPath[str]
     ) -> Response[bytes]:
-        await _count_change(request, current)
         await sign_out.end_own(access.actor_of(current, request), row_id(session_id))
         return rendering.redirect(request, "/user/account", notice=toasts.SESSION_ENDED)
 
     @post("/sessions/end-others", status_code=HTTP_200_OK)
-    @access.one_by_one
     async def end_others(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
-        await _count_change(request, current)
         await sign_out.end_others(access.actor_of(current, request), current.session_id)
         return rendering.redirect(request, "/user/account", notice=toasts.OTHER_SESSIONS_ENDED)
 

@@ -57,7 +57,7 @@ async def reset(request: AnyRequest) -> Response[bytes]:
     except DeadLink as error:
         return await _dead(request, error)
     try:
-        limits = house.throttle.new_password(access.network_of(request), link.subject)
+        limits = house.throttle.new_password(access.network_of(request), link_id=link.id)
         await throttle.count(limits)
         about = await members.password_hints(email, name, *house.names)
         turn = access.turn_of(request, link.subject)

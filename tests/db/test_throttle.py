@@ -59,15 +59,19 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
         ),
         (
             limits.own_password(7, "net"),
-            [row("own-password", "7", allowed=30), row("own-password-network", "net", allowed=300)],
+            [row("own-password-session", "7", allowed=30), row("own-password-network", "net", allowed=300)],
         ),
-        (limits.own_password(7, ""), [row("own-password", "7", allowed=30)]),
+        (limits.own_password(7, ""), [row("own-password-session", "7", allowed=30)]),
         (
-            limits.new_password("net", 7),
-            [row("new-password-network", "net", allowed=300), row("new-password", "7", allowed=20)],
+            limits.new_password("net", session_id=7),
+            [row("new-password-network", "net", allowed=300), row("new-password-session", "7", allowed=20)],
         ),
         (limits.new_password("net"), [row("new-password-network", "net", allowed=300)]),
-        (limits.new_password("", 7), [row("new-password", "7", allowed=20)]),
+        (limits.new_password("", session_id=7), [row("new-password-session", "7", allowed=20)]),
+        (
+            limits.new_password("net", link_id=7),
+            [row("new-password-network", "net", allowed=300), row("new-password-link", "7", allowed=20)],
+        ),
         (limits.own_changes(7), [row("own", "7", allowed=100)]),
         (
             limits.confirmation(7, "net"),

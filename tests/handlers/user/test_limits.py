@@ -58,7 +58,7 @@ async def flood(send: Send, times: int) -> Counter[int]:
     return Counter(answer.status_code for answer in answers)
 
 
-async def test_new_passwords_of_one_member_are_twenty_whatever_comes_of_them(
+async def test_new_passwords_by_one_session_are_twenty_whatever_comes_of_them(
     site: Site, work: Counter[str]
 ) -> None:
     await site.person("ada")
@@ -203,8 +203,6 @@ async def test_changes_of_oneself_are_a_hundred_and_what_was_typed_stays(
     [
         ("/user/account/notices", {"wants_notices": "true"}),
         ("/user/account/acknowledgement", {"at": "1"}),
-        ("/user/account/sessions/end-others", {}),
-        ("/user/account/sessions/999/end", {}),
     ],
 )
 @ON_SQLITE
@@ -219,6 +217,88 @@ async def test_nothing_else_of_oneself_goes_on_for_ever(
 
     assert statuses[429] == 10
     assert by_htmx.status_code == 429
+
+
+async def test_a_thief_s_changes_keep_nobody_from_ending_the_thief_s_session(site: Site) -> None:
+    await site.person("ada")
+    thief, other, ada = [await site.sign_in("ada") for _ in range(3)]
+    await flood(lambda number: thief.submit("/user/account", ACCOUNT, last_name=f"{number}"), 101)
+    assert (await ada.submit("/user/account", ACCOUNT, last_name="Byron")).status_code == 429
+    ((stolen,),) = await engine.rows("SELECT MIN(id) FROM session WHERE member_id = ?", site.ids["ada"])
+
+    one = await ada.submit(f"/user/account/sessions/{stolen}/end")
+    assert (await thief.get("/user/account")).status_code == 303
+    others = await ada.submit("/user/account/sessions/end-others")
+
+    assert (one.status_code, others.status_code) == (303, 303)
+    assert (await other.get("/user/account")).status_code == 303
+    assert (await ada.get("/user/account")).status_code == 200
+
+
+async def test_ending_what_has_ended_is_never_refused_and_leaves_no_row(site: Site) -> None:
+    await site.person("ada")
+    ada = await site.sign_in("ada")
+    before = await engine.rows("SELECT COUNT(*) FROM activity")
+
+    all_others = await flood(lambda _: ada.submit("/user/account/sessions/end-others"), 101)
+    nobody_s = await flood(lambda _: ada.submit("/user/account/sessions/999/end"), 101)
+
+    assert (all_others, nobody_s) == ({303: 101}, {404: 101})
+    assert await engine.rows("SELECT COUNT(*) FROM activity") == before
+
+
+@pytest.mark.parametrize("role", [Role.PENDING, Role.ANNOTATOR])
+async def test_a_thief_s_guesses_keep_nobody_from_a_new_password(site: Site, role: Role) -> None:
+    await site.person("ada", role)
+    ada, thief = site.visitor(), await site.sign_in("ada")
+    await ada.submit("/user/login", email="ada@example.org", password=PASSWORD)
+    reset = await site.reset_token("ada")
+    wrong = {"current_password": "no idea what it is", "password": "short"}
+    guesses = Counter[int]()
+    # One stolen session, sent from many networks.
+    for network in range(7):
+        elsewhere = site.visitor(f"198.51.100.{network}")
+        elsewhere.cookies = thief.cookies
+        guesses += await flood(lambda _, by=elsewhere: by.submit("/user/account/password", wrong), 5)
+
+    by_a_link = await site.visitor().submit("/user/password/reset", token=reset, password="short")
+    by_the_page = await ada.submit("/user/account/password", current_password=PASSWORD, password=NEW)
+
+    assert guesses == {422: 20, 429: 15}
+    assert (by_a_link.status_code, by_the_page.status_code) == (422, 303)
+    assert (await thief.get("/user/account")).status_code == 303
+
+
+async def test_a_thief_s_looks_at_the_password_are_thirty_and_count_for_that_session_alone(
+    site: Site,
+) -> None:
+    other = await site.person("ben", Role.ANNOTATOR)
+    await site.person("alan", Role.ADMINISTRATOR)
+    thief, alan = site.visitor(), site.visitor()
+    for browser in (thief, alan):
+        await browser.submit("/user/login", email="alan@example.org", password=PASSWORD)
+    path, right = f"/organization/members/{other}/sessions/end-all", {"current_password": PASSWORD}
+
+    looked = [(await thief.submit(path, right)).status_code for _ in range(31)]
+
+    assert looked == [303] * 30 + [429]
+    assert (await alan.submit(path, right)).status_code == 303
+    new = await alan.submit("/user/account/password", right, password=NEW)
+    assert new.status_code == 303
+
+
+@ON_SQLITE
+async def test_a_password_link_has_a_count_of_its_own(site: Site) -> None:
+    await site.person("ada")
+    first = await site.reset_token("ada")
+    visitor = site.visitor()
+
+    statuses = await flood(lambda _: visitor.submit("/user/password/reset", token=first, password="x"), 21)
+    second = await site.reset_token("ada")
+    set_by_it = await visitor.submit("/user/password/reset", token=second, password=NEW)
+
+    assert statuses == {422: 20, 429: 1}
+    assert set_by_it.status_code == 303
 
 
 @ON_SQLITE
