@@ -209,8 +209,9 @@ async def acknowledge(actor: Actor, at: int) -> None:
 async def ask_reset(email: str, address: str) -> None:
     """Somebody forgot the password of this address: mails a link, if there is such a member who may sign in.
 
-    Known and unknown addresses cost a write each, and nothing is told apart (ASVS 6.3.8). address: of the
-    network.
+    Every address costs the same statements, and nothing is told apart (ASVS 6.3.8): for those who may not
+    sign in link and mail are nobody's, and the mail is void when it would be written. Links that somebody
+    else made for the member stay. address: of the network.
     """
 
     async def write() -> None:
@@ -220,12 +221,17 @@ async def ask_reset(email: str, address: str) -> None:
         member_id, recipient = found[0] if found else (0, "")
         role = (await deactivation.lock_roles((member_id,))).get(member_id, Role.DEACTIVATED)
         await activity.record(policy.visitor(address), "reset_asked_for", member_id)
-        if policy.may_sign_in(role):
-            await links.end(links.RESET, "replaced", subject=member_id)
-            link = await links.make(
-                links.RESET, subject=member_id, expires_at=clock.now() + ASKED_FOR_MS, max_uses=1
-            )
-            await outbox.queue("reset", recipient=recipient, member_id=member_id, link_id=link.id)
+        if not policy.may_sign_in(role):
+            member_id, recipient = 0, ""
+        await links.end(links.RESET, "replaced", subject=member_id, made_by=member_id)
+        link = await links.make(
+            links.RESET,
+            subject=member_id,
+            made_by=member_id,
+            expires_at=clock.now() + ASKED_FOR_MS,
+            max_uses=1,
+        )
+        await outbox.queue("reset", recipient=recipient, member_id=member_id, link_id=link.id)
 
     await engine.write(write)
     outbox.wake()
@@ -263,8 +269,8 @@ def _check_maker(link: Link, roles: Mapping[int, Role], *, was_administrator: bo
 
     Otherwise an Administrator could keep the link of somebody who then rises above them, and become Owner.
     """
-    # What somebody asked for by mail, or the command line made, is nobody's.
-    if link.made_by and policy.why_no_password_link(
+    # What the member asked for by mail, or the command line made, hangs on nobody's right.
+    if link.made_by not in (0, link.subject) and policy.why_no_password_link(
         link.made_by,
         roles.get(link.made_by, Role.DEACTIVATED),
         link.subject,

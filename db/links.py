@@ -132,10 +132,16 @@ async def consume_as_member(link: Link, address: str) -> Actor:
     return Actor(link.subject, Role(found[0][0]), address=address)
 
 
-async def end(purpose: str, reason: str, *, subject: int | None = None, at: int = 0) -> int:
-    """Ends all open rows of a purpose, of one subject or of all; returns how many. at: in ms, 0 for now."""
-    about = "" if subject is None else " AND subject = ?"
-    args = () if subject is None else (subject,)
+async def end(
+    purpose: str, reason: str, *, subject: int | None = None, made_by: int | None = None, at: int = 0
+) -> int:
+    """Ends all open rows of a purpose, of one subject or of all, by one maker or by all; returns how many.
+
+    at: in ms, 0 for now.
+    """
+    asked = {"subject": subject, "made_by": made_by}
+    args = [value for value in asked.values() if value is not None]
+    about = "".join(f" AND {column} = ?" for column, value in asked.items() if value is not None)
     return await engine.execute(
         f"UPDATE links SET ended_at = ?, end_reason = ? WHERE purpose = ? AND ended_at = 0{about}",
         at or clock.now(),

@@ -2,16 +2,29 @@
 
 import asyncio
 from types import ModuleType
+from typing import Any
 
 import pytest
 
-from db import accounts, activity, confirmation, engine, invitation_care, links, members, outbox
+from db import (
+    accounts,
+    activity,
+    clock,
+    confirmation,
+    delivery,
+    engine,
+    invitation_care,
+    letters,
+    links,
+    members,
+    outbox,
+)
 from db.days import DAY_MS
 from db.links import Link
 from db.policy import COMMAND_LINE, Actor, DeadLink, NotAllowed, Refused, Role
 from db.undo import NOT_BEFORE_MS, UNDO_MS
 from tests.db.invitations_house import confirmed, invited, mails, one
-from tests.db.members_house import BROWSER, olga, register
+from tests.db.members_house import BROWSER, acting, olga, register
 from tests.post import delivering, soon
 from tests.site import PASSWORD, Site
 from tests.smtp import serving
@@ -299,9 +312,63 @@ async def test_nobody_else_gets_a_mail(posting: Site) -> None:
     for email in ("ada@example.org", "nobody@example.org", "no address"):
         await accounts.ask_reset(email, "192.0.2.1")
 
-    assert await mails("reset") == []
-    # Each leaves a row, and each row is alike for whoever times it.
+    # What is owed to nobody is seen to be void when it would be written.
+    assert await mails("reset") == [""] * 3
+    for mail in await delivery.claim("ours", 9, 1_000):
+        with pytest.raises(letters.CauseEnded):
+            await letters.read(mail)
+    assert await engine.read(links.open_one, links.RESET, posting.ids["ada"]) is None
     assert await engine.rows("SELECT COUNT(*) FROM activity WHERE kind = 'reset_asked_for'") == [(3,)]
+
+
+async def test_asking_for_a_link_makes_the_same_statements_whoever_is_asked_for(
+    posting: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await posting.person("ada")
+    await posting.person("dora", Role.DEACTIVATED)
+    seen, made = list[str](), []
+
+    def watch(way: str) -> None:
+        original = getattr(engine.get(), way)
+
+        async def watched(asked: Any, *args: Any, **more: Any) -> Any:
+            seen.append(asked if isinstance(asked, str) else asked.compile_string()[0])
+            return await original(asked, *args, **more)
+
+        monkeypatch.setattr(engine.get(), way, watched)
+
+    for way in ("rows", "execute", "run_querystring"):
+        watch(way)
+
+    for email in ("ada@example.org", "dora@example.org", "nobody@example.org", "no address"):
+        seen.clear()
+        await accounts.ask_reset(email, "192.0.2.1")
+        made.append(list(seen))
+
+    assert made == [made[0]] * 4
+    assert sum(statement.startswith("INSERT INTO") for statement in made[0]) == 3
+
+
+async def test_asking_for_a_link_by_mail_ends_older_mailed_ones_alone(posting: Site) -> None:
+    await posting.person("alan", Role.ADMINISTRATOR)
+    ada = await posting.person("ada")
+    makers = (acting(posting, "alan"), COMMAND_LINE)
+    for maker in makers:
+        handed = await accounts.make_reset_link(maker, member_id=ada)
+        mailed = []
+        for _ in range(2):
+            await accounts.ask_reset("ada@example.org", "192.0.2.1")
+            mailed.append(await engine.read(links.open_one, links.RESET, ada))
+
+        found = [await accounts.find_reset_link(link.id) for link in (handed, *mailed) if link]
+
+        assert [link and link.dead_because(clock.now()) for link in found] == [None, "replaced", None]
+        assert (await accounts.whose(handed))[0] == "ada@example.org"
+    await accounts.reset_password(handed, password="seven silver herons", address="192.0.2.1")
+    for link in mailed:
+        assert link
+        with pytest.raises(DeadLink):
+            await accounts.reset_password(link, password="eight silver herons", address="192.0.2.1")
 
 
 async def test_whose_link_was_handed_over_is_told(posting: Site) -> None:
