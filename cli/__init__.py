@@ -12,7 +12,7 @@ from typing import NoReturn
 os.environ.setdefault("PICCOLO_CONF", "db.piccolo_conf")
 
 from cli.arguments import parser
-from cli.operation import Stop
+from cli.operation import Stop, note
 
 
 def main() -> NoReturn:
@@ -53,5 +53,5 @@ def run(arguments: list[str]) -> int:
 
 
 def _failed(text: str) -> int:
-    print("gatehouse:", " ".join(text.split()), file=sys.stderr)
+    note(" ".join(text.split()))
     return 1

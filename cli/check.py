@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from cli.operation import awaited, fingerprint_of
+from cli.operation import awaited, fingerprint_of, show
 
 if TYPE_CHECKING:
     from db.fitness import Finding
@@ -24,7 +24,7 @@ def check(args: argparse.Namespace) -> int:
     except WrongSetting as error:
         findings = [Finding("settings", False, str(error))]
     for finding in findings:
-        print(f"{finding.subject + ':':10}{'ok' if finding.ok else 'FAILED'}, {finding.sentence.rstrip('.')}")
+        show(f"{finding.subject + ':':10}{'ok' if finding.ok else 'FAILED'}, {finding.sentence.rstrip('.')}")
     return 0 if all(finding.ok for finding in findings) else 1
 
 
@@ -95,7 +95,7 @@ async def _test_mail(recipient: str, settings: "Settings") -> "Finding":
     except addresses.NotAnAddress as error:
         return Finding("test", False, str(error))
     except Trouble as trouble:
-        print("\n".join(f"  {step}" for step in trouble.heard))
+        show("\n".join(f"  {step}" for step in trouble.heard))
         return Finding("test", False, str(trouble))
-    print("\n".join(f"  {step}" for step in heard))
+    show("\n".join(f"  {step}" for step in heard))
     return Finding("test", True, f"the mail server took it for {email}")

@@ -1,10 +1,11 @@
 """The database: brought up to date, copied, brought back, and its key."""
 
 import argparse
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cli.operation import Stop, awaited, fingerprint_of, number, settings_of_environment
+from cli.operation import Stop, awaited, fingerprint_of, number, settings_of_environment, show
 
 if TYPE_CHECKING:
     from settings import Settings
@@ -14,7 +15,7 @@ def migrate(args: argparse.Namespace) -> int:
     from db import migrate
 
     changed = awaited(migrate.migrate(settings_of_environment().database_url))
-    print("The database is up to date now." if changed else "The database was up to date.")
+    show("The database is up to date now." if changed else "The database was up to date.")
     return 0
 
 
@@ -41,26 +42,24 @@ async def make_backup(args: argparse.Namespace, settings: "Settings") -> str:
 
 def restore(args: argparse.Namespace) -> int:
     settings = settings_of_environment()
-    print(awaited(_restored(args, settings)))
+    show(awaited(_restored(args, settings)))
     return 0
 
 
 async def _restored(args: argparse.Namespace, settings: "Settings") -> str:
-    from db import backup, engine, restore, secret_key
+    from db import backup_file, engine, restore, secret_key
 
     # A file that can't be used is refused before a database is made for it.
-    header = backup.read_header(args.file)
-    engine.use(settings.database_url)
-    await engine.start()
-    try:
-        async with engine.nobody_is_serving():
+    with backup_file.opened(args.file) as found:
+        header = found.header
+        engine.use(settings.database_url)
+        async with restore.opened():
             key = settings.secret_key or secret_key.read(settings.key_file)
-            fingerprint = fingerprint_of(key or secret_key.make(settings.key_file))
-            wish = restore.Wish(args.replace, args.keep_sessions, args.keep_links, args.send_mail)
-            await restore.restore(args.file, fingerprint=fingerprint, wish=wish)
+            with nullcontext(key) if key else secret_key.replaced(settings.key_file) as key:
+                fingerprint = fingerprint_of(key)
+                wish = restore.Wish(args.replace, args.keep_sessions, args.keep_links, args.send_mail)
+                await restore.restore(found, fingerprint=fingerprint, wish=wish)
             held = await restore.held()
-    finally:
-        await engine.stop()
     made_at = datetime.fromtimestamp(header.made_at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     people = number(header.members, "member")
     said = [f"The database is as it was on {made_at}, with {people}; changes after that are lost."]

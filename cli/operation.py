@@ -34,7 +34,7 @@ def in_database(operation: Operation, *, current: bool = True) -> Callable[[argp
             async with migrate.opened(settings.database_url, current=current):
                 return await operation(args, settings)
 
-        print(awaited(perform()))
+        show(awaited(perform()))
         return 0
 
     return run
@@ -59,8 +59,19 @@ def settings_of_environment() -> "Settings":
     return settings
 
 
+def show(text: str) -> None:
+    """Prints what was done, or looked up; names, addresses and files' words can't speak to the terminal."""
+    from db import visible
+
+    for line in text.split("\n"):
+        print(visible.on_a_terminal(line))
+
+
 def note(text: str) -> None:
-    print("gatehouse:", text, file=sys.stderr, flush=True)
+    """Says something of it in one line on stderr, as harmless as what is shown."""
+    from db import visible
+
+    print("gatehouse:", visible.on_a_terminal(text), file=sys.stderr, flush=True)
 
 
 async def with_key(settings: "Settings") -> "Settings":

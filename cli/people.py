@@ -46,14 +46,15 @@ def _password() -> str:
 
 async def list_members(_: argparse.Namespace, __: "Settings") -> str:
     """A table of everybody in joining order, deactivated people too."""
-    from db import directory
+    from db import directory, visible
     from db.policy import Role
 
     table = [("id", "address", "name", "role", "last activity (UTC)")]
     async for rows in directory.export(directory.Filter(roles=tuple(Role), sort="joined")):
         for row in rows:
             seen = datetime.fromtimestamp(row.last_activity_at / 1000, UTC).strftime("%Y-%m-%d %H:%M")
-            table.append((str(row.id), row.email, row.name, Role(row.role).label, seen))
+            named = visible.on_a_terminal(row.name)
+            table.append((str(row.id), row.email, named, Role(row.role).label, seen))
     widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
     return "\n".join(
         "  ".join(

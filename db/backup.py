@@ -1,4 +1,4 @@
-"""Backups: one snapshot of everything worth keeping, in a file that either database can be restored from.
+"""Writes backups: one snapshot of all that is worth keeping, which either database can be restored from.
 
 The file is gzip over lines of JSON: a header; for each table a line with its name and columns, then a line
 for each row; at the end the SHA-256 of all that, without which a file is refused as cut off. It holds no
@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import secrets
-import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from db import clock, disk, engine, migrate
-from db.policy import DomainError
 from db.snapshot import Snapshot, each_row, snapshot
 
 FORMAT: Final = 1
@@ -46,10 +44,6 @@ UNCOUNTED: Final = ("organization", "activity_mark")
 PRIVATE: Final = 0o600
 
 Line = dict[str, Any] | list[str | int | None]
-
-
-class BadBackup(DomainError):
-    """The file can't be used; the message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +73,13 @@ async def write(file: Path, *, overwrite: bool = False) -> Header:
                 encoded = _encode(line)
                 digest.update(encoded)
                 out.write(encoded)
-            out.write(_encode({"sha256": digest.hexdigest()}))
+            out.write(closing_line(digest.hexdigest()))
     return header
+
+
+def closing_line(digest: str) -> bytes:
+    """The last line of a backup, by the SHA-256 of those before it in hex."""
+    return _encode({"sha256": digest})
 
 
 def _encode(line: Line) -> bytes:
@@ -155,39 +154,3 @@ def _new_file(file: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
             os.link(partial, file)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def read_header(file: Path) -> Header:
-    """The header of a backup that was read to its end and is whole. Raises BadBackup and OSError."""
-    lines = read(file)
-    try:
-        header = Header(**next(lines))
-    except (StopIteration, TypeError) as error:
-        raise BadBackup(f"{file} is no backup of Gatehouse.") from error
-    known = {*header.rows, *header.sequences} <= set(KEPT)
-    if header.format != FORMAT or not header.migrations or not known:
-        raise BadBackup(f"{file} was made by another Gatehouse, whose backups this one can't read.")
-    if sum(isinstance(line, list) for line in lines) != sum(header.rows.values()):
-        raise BadBackup(f"{file} holds other rows than it says.")
-    return header
-
-
-def read(file: Path) -> Iterator[Any]:
-    """The lines of a backup: the header, and for each table a dict, then lists. Raises BadBackup and OSError.
-
-    Only when the last line has come is it known that the file is whole.
-    """
-    digest = hashlib.sha256()
-    held: bytes | None = None
-    try:
-        with gzip.open(file, "rb") as lines:
-            for line in lines:
-                if held is not None:
-                    digest.update(held)
-                    yield json.loads(held)
-                held = line
-        closing = json.loads(held or b"null")
-    except (EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
-        raise BadBackup(f"{file} is damaged, cut off, or no backup of Gatehouse.") from error
-    if closing != {"sha256": digest.hexdigest()}:
-        raise BadBackup(f"{file} is damaged, cut off, or no backup of Gatehouse.")

@@ -5,16 +5,17 @@ the cookies of known browsers end, and every link gets a new nonce.
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from db import activity, backup, clock, engine, ids, ledger, migrate, outbox
-from db.backup import KEPT, LEFT_OUT, UNCOUNTED, BadBackup, Header
+from db.backup import KEPT, LEFT_OUT, UNCOUNTED, Header
+from db.backup_file import Backup, BadBackup, Value
 from db.policy import COMMAND_LINE, Refused
+from db.sqlite_engine import SqliteEngine
 
-ROWS_PER_STATEMENT: Final = 500
 GUARDED: Final = ("activity", "activity_mark")
 
 
@@ -31,6 +32,28 @@ class Wish:
     send_mail: bool = False
 
 
+@asynccontextmanager
+async def opened() -> AsyncIterator[None]:
+    """Starts the database in use, which nobody may serve, and stops it; one made here goes if it stays empty.
+
+    Raises BeingServed, Unsupported and Unavailable.
+    """
+    chosen = engine.get()
+    made_here = chosen if isinstance(chosen, SqliteEngine) and not chosen.file.exists() else None
+    await engine.start()
+    try:
+        async with engine.nobody_is_serving():
+            try:
+                yield
+            except BaseException:
+                if made_here is not None and not await engine.read(migrate.ran):
+                    await engine.stop()
+                    made_here.remove()
+                raise
+    finally:
+        await engine.stop()
+
+
 class _Database:
     """The database in use, inside a write."""
 
@@ -38,19 +61,18 @@ class _Database:
         return await engine.rows(sql, *args)
 
 
-async def restore(file: Path, *, fingerprint: str, wish: Wish) -> Header:
+async def restore(found: Backup, *, fingerprint: str, wish: Wish) -> None:
     """Puts a backup into the database in use, which is started and not served.
 
-    fingerprint: of this installation's secret key, which the database belongs to from then on. Returns the
-    backup's header. Raises BadBackup, TooNew, Refused (there is something in the database) and Unavailable;
-    then nothing has changed.
+    fingerprint: of this installation's secret key, which the database belongs to from then on. Raises
+    BadBackup, TooNew, Refused (there is something in the database) and Unavailable; then nothing has changed.
     """
-    header = backup.read_header(file)
-    migrate.refuse_newer(set(header.migrations))
-    async with engine.exclusive():
-        await engine.write(_restore, file, header, fingerprint, wish)
+    try:
+        async with engine.exclusive():
+            await engine.write(_restore, found, fingerprint, wish)
+    except (engine.ConstraintViolation, engine.BadQuery) as error:
+        raise BadBackup(f"The database refuses what the backup holds, and is as it was. {error}.") from error
     await ledger.fold()
-    return header
 
 
 async def held() -> int:
@@ -59,16 +81,20 @@ async def held() -> int:
     return int(number)
 
 
-async def _restore(file: Path, header: Header, fingerprint: str, wish: Wish) -> None:
+async def _restore(found: Backup, fingerprint: str, wish: Wish) -> None:
+    header = found.header
     before = await migrate.ran()
     migrate.refuse_newer(before)
     if before:
         await _empty(header, before, wish)
     else:
         # A backup of an older program goes into the tables it was made from; then they are migrated.
-        await migrate.forwards(max(header.migrations))
+        await migrate.forwards(header.migrations[-1])
+    columns = {table: await backup.columns_of(_Database(), table) for table in KEPT}
+    if header.rows.keys() != {table for table, names in columns.items() if names}:
+        raise BadBackup("The header of the backup names other tables than its Gatehouse had.")
     sequences = {table: await backup.highest_id(_Database(), table) for table in header.sequences}
-    await _load(file, wish)
+    await _load(found, columns, wish)
     if not wish.send_mail:
         await outbox.hold_all()
     for table, highest in sequences.items():
@@ -115,39 +141,26 @@ async def _take_guards_off() -> list[str]:
     return [sql for _, sql in found]
 
 
-async def _load(file: Path, wish: Wish) -> None:
-    lines = backup.read(file)
-    next(lines)
-    for table, columns, rows in _tables(lines):
-        present = await backup.columns_of(_Database(), table) if table in KEPT else []
-        if sorted(present) != sorted(columns):
-            raise BadBackup(f"The table {table!r} of the backup isn't one that this Gatehouse knows.")
-        if table == "session" and not wish.keep_sessions:
+async def _load(found: Backup, columns: dict[str, list[str]], wish: Wish) -> None:
+    """columns: of each table, as the database has them; the statements take no word from the backup."""
+    for piece in found.pieces():
+        names = columns[piece.table]
+        if sorted(names) != sorted(piece.columns):
+            raise BadBackup(
+                f"The table {piece.table!r} of the backup has other columns than its Gatehouse had."
+            )
+        if piece.table == "session" and not wish.keep_sessions:
             continue
-        await _insert(table, columns, [_changed(table, columns, row, wish) for row in rows])
+        places = [piece.columns.index(name) for name in names]
+        rows = [_changed(piece.table, names, [row[place] for place in places], wish) for row in piece.rows]
+        await _insert(piece.table, names, rows)
+    ((members,),) = await engine.rows("SELECT COUNT(*) FROM member WHERE removed_at = 0")
+    if members != found.header.members:
+        raise BadBackup("The header of the backup says another number of members than it holds.")
 
 
-def _tables(lines: Iterator[Any]) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
-    """Name, columns and some hundred rows at a time; a table without rows is named, too."""
-    table, columns, rows = "", list[str](), list[list[Any]]()
-    for line in lines:
-        if isinstance(line, dict):
-            if table:
-                yield table, columns, rows
-            table, columns, rows = str(line.get("table")), list(line.get("columns", ())), []
-            continue
-        rows.append(line)
-        if len(rows) == ROWS_PER_STATEMENT:
-            yield table, columns, rows
-            rows = []
-    if table:
-        yield table, columns, rows
-
-
-def _changed(table: str, columns: list[str], row: list[Any], wish: Wish) -> list[Any]:
-    """A row as it goes back in."""
-    if len(row) != len(columns):
-        raise BadBackup(f"A row of the table {table!r} has not as many values as the table has columns.")
+def _changed(table: str, columns: list[str], row: list[Value], wish: Wish) -> list[Value]:
+    """A row as it goes in."""
     if table == "member" and not wish.keep_sessions:
         # Cookies of known browsers carry the generation of the password, and are worth nothing with another:
         # neither those of the backup's time, nor any that were given out since.
@@ -157,7 +170,7 @@ def _changed(table: str, columns: list[str], row: list[Any], wish: Wish) -> list
     return row
 
 
-async def _insert(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+async def _insert(table: str, columns: Sequence[str], rows: Sequence[Sequence[Value]]) -> None:
     if not rows:
         return
     own_ids = " OVERRIDING SYSTEM VALUE" if engine.dialect() == "postgres" and table not in UNCOUNTED else ""

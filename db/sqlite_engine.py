@@ -100,6 +100,11 @@ class SqliteEngine(SQLiteEngine):
         if turn is not None:
             turn.close()
 
+    def remove(self) -> None:
+        """Removes the database itself, which is stopped and which nobody else has open. Raises OSError."""
+        for path in (self.file, self.beside("-wal"), self.beside("-shm")):
+            path.unlink(missing_ok=True)
+
     def _make_private_files(self) -> None:
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         refuse_unwritable(self.file.parent)

@@ -1,4 +1,4 @@
-"""Characters that nobody sees: dropped around addresses, taken out of names."""
+"""Characters that nobody sees: dropped around addresses, taken out of names, named where a text is quoted."""
 
 import re
 import unicodedata
@@ -18,6 +18,8 @@ _SEEN: Final = re.compile(rf"[^\s{_INVISIBLE}]")
 _OUT_OF_NAMES: Final = re.compile(
     "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+# More than the longest sentence of ours with an address and a link in it.
+MAX_TERMINAL_CHARACTERS: Final = 2_000
 _NOT_AT_THE_ENDS: Final = " \u034f\u115f\u1160\u200c\u200d\u2800\u3164\uffa0"
 
 
@@ -53,3 +55,22 @@ def name(text: str) -> str:
         return words
     words = " ".join(_OUT_OF_NAMES.sub("", words).split()).strip(_NOT_AT_THE_ENDS)
     return words if _SEEN.search(words) else ""
+
+
+def quotable(text: str) -> str:
+    """A text of somebody else's, to be quoted: what can't be seen stands there as its number, [U+200B].
+
+    That is each character that isn't printed, turns text around or is ignored, and white space but " ".
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        sign if sign == " " or (sign.isprintable() and not is_hidden(sign)) else f"[U+{ord(sign):04X}]"
+        for sign in text
+    )
+
+
+def on_a_terminal(text: str) -> str:
+    """One line for a terminal, which obeys nothing that stands in it; at most 2,000 characters are shown."""
+    shown = quotable(text[: MAX_TERMINAL_CHARACTERS + 1])
+    return shown if len(shown) <= MAX_TERMINAL_CHARACTERS else f"{shown[:MAX_TERMINAL_CHARACTERS]}…"

@@ -1,6 +1,8 @@
 """The operations of the gatehouse command, run in this process on both databases."""
 
 import asyncio
+import gzip
+import hashlib
 import io
 import os
 import re
@@ -21,7 +23,7 @@ from aiosmtpd.handlers import Sink
 
 import cli
 import settings
-from db import engine, house_rules, links, members, setup
+from db import backup, engine, house_rules, links, members, setup
 from db.house_rules import Wish
 from db.link_limits import End
 from db.links import Link
@@ -438,6 +440,39 @@ def test_a_damaged_backup_makes_no_database(run: Callable[..., Done], tmp_path: 
 
     assert "damaged" in one_line(done)
     assert os.listdir(tmp_path) == ["a.backup"]
+
+
+@ON_SQLITE
+def test_a_backup_that_the_database_refuses_leaves_no_database_and_no_key(
+    run: Callable[..., Done], house: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.backup"
+    run("backup", str(file))
+    *lines, _ = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    content = b"".join(line.replace(b'"OW"', b'"AD"') for line in lines)
+    closing = backup.closing_line(hashlib.sha256(content).hexdigest())
+    file.write_bytes(gzip.compress(content + closing))
+    target = tmp_path / "new" / "members.db"
+
+    done = run("restore", str(file), DATABASE_URL=f"sqlite:///{target}", SECRET_KEY="")
+
+    assert "The database refuses what the backup holds" in one_line(done)
+    assert not target.exists()
+    assert not (tmp_path / "data" / "secret.key").exists()
+
+
+def test_no_name_speaks_to_the_terminal(run: Callable[..., Done], house: str) -> None:
+    typed = "UPDATE member SET first_name = ? WHERE email_key = ?"
+    evil = "\x1b]0;owned\x07\u202eAda\u200b\x9b2J"
+    on(house, lambda: engine.write(engine.execute, typed, evil, "ada@example.org"))
+
+    listed = run("members")
+    refused = run("role", f"{evil}@example.org", "AN")
+    missing = run("restore", f"{evil}.backup")
+
+    assert "[U+001B]]0;owned[U+0007]" in listed.out
+    for said in (listed.out, refused.err, missing.err):
+        assert said.replace("\n", "").isprintable()
 
 
 def findings(done: Done) -> dict[str, str]:

@@ -13,7 +13,7 @@ from tests.arrows import ROOT
 
 # Modules whose words are for whoever runs the server, are samples, or are what other programs write.
 OPERATORS = {
-    "db/backup.py",
+    "db/backup_file.py",
     "db/courier.py",
     "db/demo.py",
     "db/driving.py",

@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from db import activity, activity_names, backup, engine, members, restore, retention
+from db import activity, activity_names, backup, backup_file, engine, members, restore, retention
 from db.activity import Event
 from db.days import DAY_MS
 from db.policy import Actor, NotAllowed, Role, Unknown
@@ -153,6 +153,7 @@ async def test_a_backup_carries_the_names(site: Site, tmp_path: Path) -> None:
     await backup.write(file)
     await activity_names.erase(olga(site), member_ids=[ada])
 
-    await restore.restore(file, fingerprint="f" * 16, wish=restore.Wish(replace=True))
+    with backup_file.opened(file) as found:
+        await restore.restore(found, fingerprint="f" * 16, wish=restore.Wish(replace=True))
 
     assert (await newest("removed")).subject_name == "Ada"

@@ -21,6 +21,7 @@ from db import (
     address_list,
     addresses,
     backup,
+    backup_file,
     clock,
     directory,
     engine,
@@ -35,7 +36,8 @@ from db import (
     sessions,
     setup,
 )
-from db.backup import BadBackup
+from db.backup import Header
+from db.backup_file import BadBackup
 from db.filters import Filter
 from db.members import Person
 from db.piccolo_app import APP_CONFIG
@@ -118,6 +120,18 @@ async def using(url: str, instead_of: str) -> AsyncIterator[None]:
         await engine.start()
 
 
+async def restored(file: Path, *, fingerprint: str, wish: Wish) -> Header:
+    """Brings a backup back, as the command does."""
+    with backup_file.opened(file) as found:
+        await restore.restore(found, fingerprint=fingerprint, wish=wish)
+        return found.header
+
+
+def header_of(file: Path) -> Header:
+    with backup_file.opened(file) as found:
+        return found.header
+
+
 KEEP_ALL = Wish(replace=True, keep_sessions=True, keep_links=True)
 
 
@@ -129,7 +143,7 @@ async def test_what_was_backed_up_comes_back(house: str, tmp_path: Path) -> None
     )
     await join("late")
 
-    header = await restore.restore(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=KEEP_ALL)
+    header = await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=KEEP_ALL)
 
     after = await everything()
     told = after["activity"].pop()
@@ -144,7 +158,7 @@ async def test_a_backup_moves_to_the_other_database(house: str, other_database: 
     await backup.write(tmp_path / "a.backup")
 
     async with using(other_database, house):
-        await restore.restore(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=KEEP_ALL)
+        await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=KEEP_ALL)
         after = await everything()
         assert await migrate.is_current()
         found = await directory.page(Filter(q="نور"))
@@ -152,7 +166,7 @@ async def test_a_backup_moves_to_the_other_database(house: str, other_database: 
         assert [row.email for row in found.rows] == ["nur@example.org"]
 
     assert {**after, "activity": after["activity"][:-1]} == before
-    there, back = backup.read_header(tmp_path / "a.backup"), backup.read_header(tmp_path / "b.backup")
+    there, back = header_of(tmp_path / "a.backup"), header_of(tmp_path / "b.backup")
     assert (there.migrations, there.members) == (back.migrations, back.members)
 
 
@@ -170,7 +184,7 @@ async def test_invitations_come_back_and_their_queued_mails_are_held(house: str,
         await invitations.invite(olga, address_list.parse("late@example.org"), role=Role.REVIEWER, days=7)
         ((highest,),) = await engine.rows("SELECT MAX(id) FROM outbox")
 
-        await restore.restore(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish(replace=True))
+        await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish(replace=True))
 
         after = await everything()
         for table in ("batch", "invitation"):
@@ -192,7 +206,7 @@ async def test_invitations_come_back_and_their_queued_mails_are_held(house: str,
         ((newest,),) = await engine.rows("SELECT MAX(id) FROM outbox")
         assert (newest > highest, batch.id) == (True, 3)
 
-        await restore.restore(
+        await restored(
             tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish(replace=True, send_mail=True)
         )
         assert (await restore.held(), (await everything())["outbox"]) == (0, before["outbox"])
@@ -217,7 +231,7 @@ async def test_no_device_that_was_known_after_the_backup_is_known_after_its_rest
         await accounts.reset_password(link, password="five green kites over a hill", address="192.0.2.1")
         await join(f"new{times}")
         known |= await generations()
-        await restore.restore(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=wish)
+        await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=wish)
         assert not known & await generations()
         known |= await generations()
 
@@ -230,7 +244,7 @@ async def test_an_id_that_comes_again_elsewhere_is_known_to_no_browser(
     known = await generations()
 
     async with using(other_database, house):
-        await restore.restore(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish())
+        await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish())
         other = await join("other")
         assert (other, known & await generations()) == (late, set())
 
@@ -240,7 +254,7 @@ async def test_sessions_devices_and_links_from_before_are_dead(house: str, tmp_p
     before = await generations()
     await backup.write(tmp_path / "a.backup")
 
-    await restore.restore(tmp_path / "a.backup", fingerprint="another key", wish=Wish(replace=True))
+    await restored(tmp_path / "a.backup", fingerprint="another key", wish=Wish(replace=True))
 
     assert await rows_of("session") == []
     assert not before & await generations()
@@ -259,7 +273,7 @@ async def test_ids_are_not_used_again_even_if_the_highest_had_gone(house: str, t
     await backup.write(tmp_path / "a.backup")
     after_backup = await engine.write(links.make, links.RESET)
 
-    await restore.restore(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish(replace=True))
+    await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish(replace=True))
     member_id = await join("late")
 
     made = await engine.write(links.make, links.RESET)
@@ -273,7 +287,7 @@ async def test_counts_and_search_are_right_afterwards(house: str, tmp_path: Path
     await backup.write(tmp_path / "a.backup")
     await join("late")
 
-    await restore.restore(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish(replace=True))
+    await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish(replace=True))
 
     counts = await directory.counts()
     assert (counts[Role.OWNER], counts[Role.ANNOTATOR], counts[Role.DEACTIVATED]) == (1, 2, 0)
@@ -303,7 +317,7 @@ async def test_a_backup_while_others_write_is_of_one_instant(house: str, tmp_pat
     for number in range(5):
         await soon(partial(at_least, joined + 2))
         await asyncio.to_thread(asyncio.run, backup.write(tmp_path / f"{number}.backup"))
-        headers.append(backup.read_header(tmp_path / f"{number}.backup"))
+        headers.append(header_of(tmp_path / f"{number}.backup"))
     done.set()
     await writers
 
@@ -323,7 +337,7 @@ async def test_a_cut_off_file_is_refused_wherever_it_is_cut(house: str, tmp_path
     for length in (0, 1, 10, len(whole) // 2, len(whole) - 9, len(whole) - 1):
         file.write_bytes(whole[:length])
         with pytest.raises(BadBackup, match="damaged, cut off"):
-            await restore.restore(file, fingerprint=FINGERPRINT, wish=KEEP_ALL)
+            await restored(file, fingerprint=FINGERPRINT, wish=KEEP_ALL)
 
     assert await everything() == before
 
@@ -343,11 +357,11 @@ async def test_a_changed_file_is_refused(house: str, tmp_path: Path) -> None:
     ):
         file.write_bytes(gzip.compress(b"".join(changed)))
         with pytest.raises(BadBackup):
-            backup.read_header(file)
+            header_of(file)
 
     file.write_bytes(b"".join(lines))
     with pytest.raises(BadBackup):
-        backup.read_header(file)
+        header_of(file)
 
 
 def forged(file: Path, change: Callable[[list[Any]], None]) -> None:
@@ -355,8 +369,7 @@ def forged(file: Path, change: Callable[[list[Any]], None]) -> None:
     lines = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()][:-1]
     change(lines)
     content = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    closing_line = json.dumps({"sha256": hashlib.sha256(content).hexdigest()}).encode()
-    file.write_bytes(gzip.compress(content + closing_line + b"\n"))
+    file.write_bytes(gzip.compress(content + backup.closing_line(hashlib.sha256(content).hexdigest())))
 
 
 def of_a_newer_program(lines: list[Any]) -> None:
@@ -398,7 +411,7 @@ async def test_a_backup_that_breaks_a_rule_changes_nothing(
     before = await everything()
 
     with pytest.raises((BadBackup, engine.DatabaseError)):
-        await restore.restore(file, fingerprint=FINGERPRINT, wish=KEEP_ALL)
+        await restored(file, fingerprint=FINGERPRINT, wish=KEEP_ALL)
 
     assert await everything() == before
     assert await join("next") == 5
@@ -409,7 +422,7 @@ async def test_members_are_only_replaced_when_asked(house: str, tmp_path: Path) 
     before = await everything()
 
     with pytest.raises(Refused, match="--replace"):
-        await restore.restore(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish())
+        await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish())
 
     assert await everything() == before
 
@@ -423,7 +436,7 @@ async def test_a_file_that_is_there_is_not_overwritten(house: str, tmp_path: Pat
     assert file.read_text() == "precious"
     await backup.write(file, overwrite=True)
 
-    assert backup.read_header(file).members == 3
+    assert header_of(file).members == 3
     assert file.stat().st_mode & 0o777 == 0o600
     assert [name for name in os.listdir(tmp_path) if ".partial" in name] == []
 
@@ -450,14 +463,14 @@ async def test_the_clock_of_the_header_is_the_domains(house: str, tmp_path: Path
     finally:
         clock.go_on()
 
-    assert backup.read_header(tmp_path / "a.backup").made_at == 1_700_000_000_000
+    assert header_of(tmp_path / "a.backup").made_at == 1_700_000_000_000
 
 
 def test_a_damaged_file_makes_no_database(tmp_path: Path) -> None:
     (tmp_path / "a.backup").write_bytes(b"\x1f\x8b")
 
     with pytest.raises(BadBackup):
-        backup.read_header(tmp_path / "a.backup")
+        header_of(tmp_path / "a.backup")
 
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.backup"]
 

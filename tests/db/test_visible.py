@@ -1,5 +1,8 @@
 """Characters that nobody sees."""
 
+import sys
+import unicodedata
+
 import pytest
 
 from db import visible
@@ -28,6 +31,33 @@ from db import visible
 )
 def test_a_name_is_what_is_seen_of_it(typed: str, kept: str) -> None:
     assert visible.name(typed) == kept
+
+
+def test_nothing_in_a_quoted_text_is_unseen() -> None:
+    """All of Unicode: what can't be seen stands there as its number, everything else as it is.
+
+    Beside the classes that print nothing these are letters and marks that Unicode lets programs leave out
+    (DerivedCoreProperties.txt, Default_Ignorable_Code_Point), and the blank of Braille.
+    """
+    left_out = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x2800, 0x3164, 0xFFA0}
+    left_out |= {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
+    for number in range(sys.maxunicode + 1):
+        sign = chr(number)
+        is_seen = unicodedata.category(sign)[0] in "LMNPS" and number not in left_out
+        assert visible.quotable(sign) == (sign if is_seen or sign == " " else f"[U+{number:04X}]")
+
+
+def test_what_is_seen_is_quoted_as_it_is() -> None:
+    for text in ("Zoë O'Neill <zoe@example.org>", "गौरी", "نور", "山田 太郎", "ZÜRICH", "👩"):
+        assert visible.quotable(text) == text
+
+
+def test_a_line_for_a_terminal_is_short_and_obeyed_by_nobody() -> None:
+    assert visible.on_a_terminal("a\x1b[2J\r\nb\x9b\u2066\ud800") == (
+        "a[U+001B][2J[U+000D][U+000A]b[U+009B][U+2066][U+D800]"
+    )
+    assert visible.on_a_terminal("a" * 2_000) == "a" * 2_000
+    assert visible.on_a_terminal("\x1b" * 1_000_000) == f"{'[U+001B]' * 250}…"
 
 
 def test_what_nobody_sees_around_a_text_is_dropped() -> None:
