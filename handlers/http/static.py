@@ -22,7 +22,8 @@ MEDIA_TYPES: Final = {
     ".txt": "text/plain",
 }
 FOREVER: Final = "public, max-age=31536000, immutable"
-_HASHED: Final = re.compile(r"(.+)\.[0-9a-f]{12}(\.[A-Za-z0-9.]+)", re.ASCII)
+# The hash stands behind the first dot, so there is one place to look for it, however long an address is.
+_HASHED: Final = re.compile(r"([^.]+)\.[0-9a-f]{12}(\..+)")
 
 
 @dataclass(frozen=True, slots=True)

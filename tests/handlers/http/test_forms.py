@@ -1,5 +1,6 @@
 """Bodies: what is read, how much of it, and what is said about the rest."""
 
+import time
 from collections.abc import AsyncIterator
 
 import httpx
@@ -53,6 +54,39 @@ async def test_a_thousand_fields_are_read_and_one_more_is_not(site: Site) -> Non
     empty = await send(visitor, "&" * 500_000)
 
     assert (just.status_code, more.status_code, empty.status_code) == (422, 413, 422)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"&" * 999_000,
+        b"email=" + b"%" * 990_000,
+        b"email=" + b"%41a" * 247_000,
+        b"&".join(b"email=" + b"%41a" * 5_900 for _ in range(42)),
+        b"&".join(b"%41a" * 5_900 + b"=x" for _ in range(42)),
+        b"&".join(b"x%d=" % number + b"%41a" * 5_900 for number in range(42)),
+        b"&".join(b"draft=" + b"%41a" * 5_900 for _ in range(42)),
+    ],
+    ids=["separators", "percent", "escapes", "repeated", "names", "unknown", "drafts"],
+)
+async def test_a_megabyte_made_to_be_slow_costs_no_time(site: Site, body: bytes) -> None:
+    visitor = site.visitor()
+    await send(visitor, b"email=a", path="/user/password/forgot")
+
+    began = time.thread_time()
+    answer = await send(visitor, body, path="/user/password/forgot")
+    took = time.thread_time() - began
+
+    assert answer.status_code < 500
+    assert took < 0.03
+
+
+async def test_a_value_may_be_as_long_when_each_of_its_bytes_is_escaped(site: Site) -> None:
+    just = await send(site.visitor(), "first_name=" + "%F0%9F%8E%84" * 2_000)
+    more = await send(site.visitor(), "first_name=" + "%F0%9F%8E%84" * 2_001)
+
+    assert "far too long" not in read(just).error_of("first_name")
+    assert "far too long" in read(more).error_of("first_name")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import time
 
 import pytest
 
@@ -52,6 +53,18 @@ async def test_an_older_hash_gets_todays_file_but_no_cache_keeps_it(site: Site) 
 
     assert older.content == plain.content == today.content
     assert older.headers["cache-control"] == plain.headers["cache-control"] == "no-cache"
+
+
+async def test_an_address_full_of_hashes_costs_no_time(site: Site) -> None:
+    visitor = site.visitor()
+    await visitor.get("/static/x")
+
+    began = time.thread_time()
+    answer = await visitor.get(f"/static/x{'.aaaaaaaaaaaa' * 2_300}!")
+    took = time.thread_time() - began
+
+    assert answer.status_code == 404
+    assert took < 0.1
 
 
 async def test_nothing_but_the_files_can_be_had(site: Site) -> None:
