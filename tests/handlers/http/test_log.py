@@ -40,6 +40,17 @@ async def test_a_refusal_leaves_one_line_too(site: Site, caplog: pytest.LogCaptu
     assert lines == [f"GET /organization/members status=403 member={ada_id} from=192.0.2.1"]
 
 
+async def test_a_line_is_short_whatever_address_is_asked_for(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gatehouse")
+
+    await site.visitor().submit(f"/{'a' * 30_000}")
+
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "gatehouse"]
+    assert line == f"POST /{'a' * 199}... status=404 member=0 from=192.0.2.1"
+
+
 async def a_day(site: Site) -> list[str]:
     """Set-up, registration, sign-ins and new passwords; returns every secret that was in use."""
     code, olga, ada = await site.setup_code(), site.visitor(), site.visitor("192.0.2.2")
