@@ -11,10 +11,12 @@ from db.turns import LISTS, Turn
 from messages import refusals
 
 KEPT_MS: Final = 3600 * 1000
+# As many as one may have open in tabs. Each takes megabytes, and a hundred can be sent in 15 minutes.
+MAX_PER_MEMBER: Final = 5
 
 
 async def keep(actor: Actor, listed: AddressList, role: Role) -> int:
-    """Stores a list; returns its id. Raises SignInFirst and NotAllowed."""
+    """Stores a list; returns its id. The oldest makes room for a sixth. Raises SignInFirst and NotAllowed."""
     kept = {
         "rows": [
             [e.typed, e.first_name, e.last_name, e.role.value if e.role else "", e.line, e.why]
@@ -34,6 +36,13 @@ async def keep(actor: Actor, listed: AddressList, role: Role) -> int:
             actor.id,
             role.value,
             json.dumps(kept, ensure_ascii=False),
+        )
+        await engine.execute(
+            "DELETE FROM upload WHERE made_by = ? AND id NOT IN"
+            " (SELECT id FROM upload WHERE made_by = ? ORDER BY id DESC LIMIT ?)",
+            actor.id,
+            actor.id,
+            MAX_PER_MEMBER,
         )
         return int(upload_id)
 

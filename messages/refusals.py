@@ -139,8 +139,8 @@ ACCOUNT_EXISTS: Final = "There is an account with this address already. Log in w
 INVITATION_OF_ANOTHER: Final = "This invitation is for somebody else's address."
 ACCOUNT_DEACTIVATED: Final = "This account is deactivated."
 FILE_GONE: Final = (
-    "This file is gone: it was sent, or its hour is over. The list of invitations says who is invited; to"
-    " invite anybody else choose the file once more."
+    "This file is gone: it was sent, its hour is over, or five newer ones took its place. The list of"
+    " invitations says who is invited; to invite anybody else choose the file once more."
 )
 LINKS_ENDED: Final = (
     "Invite links end on {day}, and that day is over. The Owner can choose another in Settings."

@@ -57,6 +57,18 @@ async def test_it_lives_an_hour(site: Site, clock: ModuleType) -> None:
     assert await engine.rows("SELECT 1 FROM upload") == []
 
 
+async def test_the_oldest_makes_room_for_a_sixth_of_the_same_member(site: Site) -> None:
+    await site.person("alma", Role.ADMINISTRATOR)
+    hers = await uploads.keep(acting(site, "alma"), csv_list.parse(FILE), Role.MANAGER)
+    first, *others = [await uploads.keep(olga(site), csv_list.parse(FILE), Role.MANAGER) for _ in range(6)]
+
+    with pytest.raises(Unknown):
+        await uploads.find(olga(site), first)
+    for upload_id in others:
+        await uploads.find(olga(site), upload_id)
+    await uploads.find(acting(site, "alma"), hers)
+
+
 async def test_two_who_send_it_at_the_same_instant_invite_once(posting: Site) -> None:
     for _ in range(5):
         listed = csv_list.parse(FILE)
