@@ -78,7 +78,7 @@ async def test_a_megabyte_made_to_be_slow_costs_no_time(site: Site, body: bytes)
     took = time.thread_time() - began
 
     assert answer.status_code < 500
-    assert took < 0.03
+    assert took < 0.1
 
 
 async def test_a_value_may_be_as_long_when_each_of_its_bytes_is_escaped(site: Site) -> None:
