@@ -24,8 +24,6 @@ MAX_HEADINGS_NAMED: Final = 20
 MAX_HEADING_CHARACTERS: Final = 60
 _ROLES: Final = {word.lower(): role for role in Role for word in (role.value, role.label)}
 _LIKE_ADDRESS: Final = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
-# Exports put an apostrophe before what a spreadsheet would take for a formula.
-_FORMULAS: Final = ("'=", "'+", "'-", "'@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +157,7 @@ def _is_row(text: str, columns: Columns) -> bool:
 def _row(record: Record, columns: Columns) -> Entry:
     """The entry of a row below headings."""
     texts = {kind: _cell(record.cells, place) for kind, place in columns.places.items()}
-    entry = _addressed(texts[EMAIL], record)
+    entry = _addressed(_trimmed(record.cells, columns.places[EMAIL]), record)
     if names := _names(*(texts.get(kind, "") for kind in (FIRST_NAME, LAST_NAME, NAME))):
         entry = replace(entry, first_name=names[0], last_name=names[1])
     if any(_has_control_characters(text) for text in texts.values()):
@@ -182,19 +180,24 @@ def _has_control_characters(text: str) -> bool:
 
 
 def _cell(cells: list[str], place: int) -> str:
-    cell = visible.trimmed(cells[place]) if place < len(cells) else ""
-    return " ".join((cell[1:] if cell.startswith(_FORMULAS) else cell).split())
+    return " ".join(csv_text.unmarked(_trimmed(cells, place)).split())
 
 
-def _addressed(cell: str, record: Record) -> Entry:
+def _trimmed(cells: list[str], place: int) -> str:
+    return visible.trimmed(cells[place]) if place < len(cells) else ""
+
+
+def _addressed(marked: str, record: Record) -> Entry:
     """The address in a cell; without one, the entry shows what else the row holds."""
+    cell = " ".join(csv_text.unmarked(marked).split())
     if "<" in cell and len(cell) <= MAX_TYPED_CHARACTERS and pasted.is_short(cell, MAX_TOKENS):
         # `Lena Hartmann <lena@example.org>`
         found = address_list.parse(cell, most=1).entries
         entry = found[0] if len(found) == 1 else address_list.entry(cell)
     else:
-        # Spreadsheets put an apostrophe before what they shall take for text.
-        bare = cell if cell.endswith("'") else cell.removeprefix("'")
+        # Spreadsheets put an apostrophe before what they shall take for text, where there is no mark of ours.
+        is_quoted = cell.endswith("'") or csv_text.unmarked(marked) != marked
+        bare = cell if is_quoted else cell.removeprefix("'")
         entry = address_list.entry(
             bare, shown=cell or " ".join(filter(None, map(visible.name, record.cells)))
         )
@@ -204,7 +207,7 @@ def _addressed(cell: str, record: Record) -> Entry:
 
 def _addresses(record: Record) -> Iterator[Entry]:
     """Each address of a row without headings; a row without any is wrong."""
-    cells = [cell for place in range(len(record.cells)) if "@" in (cell := _cell(record.cells, place))]
+    cells = [cell for place in range(len(record.cells)) if "@" in (cell := _trimmed(record.cells, place))]
     for cell in cells or [""]:
         yield _addressed(cell, record)
 

@@ -1,14 +1,15 @@
-"""The text of a CSV file, whatever program wrote it, and its records with their lines. Pure."""
+"""CSV files: the text of one, whatever program wrote it, its records with their lines, and ours. Pure."""
 
 import codecs
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import StringIO
 from itertools import chain, islice
 from typing import Final
 
+from db import visible
 from db.policy import Invalid
 from messages import by_field
 
@@ -23,6 +24,15 @@ _MARK: Final = "\ufeff"
 _MARK_TWICE: Final = "ï»¿"
 _SAYS_DELIMITER: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _BREAK: Final = re.compile(r"\r\n|\r|\n")
+# What spreadsheets begin a formula with, some also in full width, and what they pass over before it.
+_FORMULA: Final = rf'\'*(?:[^\S\t\r\n]|["{visible.INVISIBLE}])*[=+\-@＝＋－＠'
+# Where a program sees a cell begin: at its beginning, and behind what other programs put between cells, since
+# quotation marks count for nothing there if it cuts at semicolons what was written with commas. An address
+# that begins with an apostrophe is marked, too: one that somebody else's file puts before it is dropped.
+_BEGINS: Final = rf"(?={_FORMULA}\t\r\n]|'[^\s@]*@)"
+_BEGINS_INSIDE: Final = rf"(?={_FORMULA}])"
+_UNMARKED: Final = re.compile(rf"\A{_BEGINS}|(?<=[;\t\r\n]){_BEGINS_INSIDE}")
+_MARKED: Final = re.compile(rf"\A'{_BEGINS}|(?<=[;\t\r\n])'{_BEGINS_INSIDE}")
 # Behind the last line, to tell whether a quotation mark is still open.
 _END: Final = "."
 
@@ -43,6 +53,23 @@ class Record:
             if len(lines) > 1:
                 yield place, line, lines
             line += len(lines) - 1
+
+
+def written(rows: Iterable[Iterable[str]]) -> bytes:
+    """Lines of cells in quotation marks, none of which a spreadsheet takes for a formula (ASVS 1.2.10)."""
+    out = StringIO()
+    csv.writer(out, quoting=csv.QUOTE_ALL).writerows(map(marked, row) for row in rows)
+    return out.getvalue().encode()
+
+
+def marked(text: str) -> str:
+    """The text with an apostrophe before whatever in it could begin a formula."""
+    return _UNMARKED.sub("'", text)
+
+
+def unmarked(cell: str) -> str:
+    """The text that was marked; one that nobody marked is as it was."""
+    return _MARKED.sub("", cell)
 
 
 def decode(content: bytes) -> tuple[str, str]:

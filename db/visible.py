@@ -5,14 +5,14 @@ import unicodedata
 from typing import Final
 
 # Unicode's Default_Ignorable_Code_Point, the blank of Braille, and the marks of interlinear notes.
-_INVISIBLE: Final = (
+INVISIBLE: Final = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800"
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff"
 )
-_AROUND: Final = re.compile(rf"[\s{_INVISIBLE}]+")
-_HIDDEN: Final = re.compile(rf"(?![ -~])[\s{_INVISIBLE}]")
-_SEEN: Final = re.compile(rf"[^\s{_INVISIBLE}]")
+_AROUND: Final = re.compile(rf"[\s{INVISIBLE}]+")
+_HIDDEN: Final = re.compile(rf"(?![ -~])[\s{INVISIBLE}]")
+_SEEN: Final = re.compile(rf"[^\s{INVISIBLE}]")
 # They turn text around, or only say where a line may break. Joiners and variation selectors stay: Persian,
 # Indian scripts and emoji need them inside a name.
 _OUT_OF_NAMES: Final = re.compile(

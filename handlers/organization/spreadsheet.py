@@ -1,11 +1,9 @@
 """Members, links of invitations, and what happened, as CSV for spreadsheets."""
 
-import csv
-import io
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
-from db import last_day
+from db import csv_text, last_day
 from db.activity import Event
 from db.directory import Row
 from db.policy import Role
@@ -50,31 +48,31 @@ async def lines(first: list[Row], batches: AsyncIterator[list[Row]]) -> AsyncIte
 
     first: the batch that was read before the answer began.
     """
-    yield BYTE_ORDER_MARK + _csv([COLUMNS])
-    yield _csv(_cells(row) for row in first)
+    yield BYTE_ORDER_MARK + csv_text.written([COLUMNS])
+    yield csv_text.written(_cells(row) for row in first)
     async for batch in batches:
-        yield _csv(_cells(row) for row in batch)
+        yield csv_text.written(_cells(row) for row in batch)
 
 
 def invitation_links(open_ones: Iterable[tuple[str, Role, str]]) -> bytes:
     """A whole file of addresses, roles and links."""
-    rows = ((harmless(email), role.label, link) for email, role, link in open_ones)
-    return BYTE_ORDER_MARK + _csv([("email", "role", "link"), *rows])
+    rows = ((email, role.label, link) for email, role, link in open_ones)
+    return BYTE_ORDER_MARK + csv_text.written([("email", "role", "link"), *rows])
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    typed = (row.email, row.first_name, row.last_name)
+    who = (row.email, row.first_name, row.last_name)
     times = (rendering.iso(at) if at else "" for at in (row.joined_at, row.last_activity_at))
-    came = (Role(row.role).label, row.came_by, harmless(row.inviter_name))
-    return (*map(harmless, typed), *came, *times, last_day.iso(row.ends_at))
+    came = (Role(row.role).label, row.came_by, row.inviter_name)
+    return (*who, *came, *times, last_day.iso(row.ends_at))
 
 
 async def events(first: list[Event], batches: AsyncIterator[list[Event]]) -> AsyncIterator[bytes]:
     """The same for the activity log."""
-    yield BYTE_ORDER_MARK + _csv([EVENT_COLUMNS])
-    yield _csv(_event_cells(event) for event in first)
+    yield BYTE_ORDER_MARK + csv_text.written([EVENT_COLUMNS])
+    yield csv_text.written(_event_cells(event) for event in first)
     async for batch in batches:
-        yield _csv(_event_cells(event) for event in batch)
+        yield csv_text.written(_event_cells(event) for event in batch)
 
 
 def _event_cells(event: Event) -> tuple[str, ...]:
@@ -83,15 +81,4 @@ def _event_cells(event: Event) -> tuple[str, ...]:
     done_to = (event.about, event.subject_name, whom, event.before, event.after, event.address)
     addresses = (event.actor_email, event.subject_email)
     words = (event_sentence(event).striptags(), *done_by, *done_to, *addresses)
-    return (rendering.iso(event.at), *map(harmless, words), str(event.id))
-
-
-def harmless(cell: str) -> str:
-    """Spreadsheets take some first signs for formulas (ASVS 1.2.10)."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
-
-
-def _csv(rows: Iterable[Iterable[str]]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out).writerows(rows)
-    return out.getvalue().encode()
+    return (rendering.iso(event.at), *words, str(event.id))

@@ -73,7 +73,7 @@ async def test_it_is_sent_while_it_is_read(site: Site) -> None:
     assert [piece.count(b"\r\n") for piece in pieces if piece][:3] == [1, 1_000, 1_000]
 
 
-@pytest.mark.parametrize("sign", ["=", "+", "-", "@"])
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "＝", "＠"])
 async def test_no_cell_is_a_formula(site: Site, sign: str) -> None:
     ada = someone("ada")
     formula = f'{sign}HYPERLINK("https://evil.example")'
@@ -89,11 +89,12 @@ async def test_no_cell_is_a_formula(site: Site, sign: str) -> None:
 async def test_an_address_is_no_formula_either(site: Site) -> None:
     await site.person("=1+1")
     await site.person("-x")
+    await site.person("'y")
     olga = await site.sign_in("olga")
 
     emails = [row["email"] for row in rows(await olga.get(f"{PATH}?role=NO"))]
 
-    assert emails == ["'-x@example.org", "'=1+1@example.org"]
+    assert emails == ["''y@example.org", "'-x@example.org", "'=1+1@example.org"]
 
 
 async def test_a_wrong_filter_is_422(site: Site) -> None:
@@ -112,4 +113,4 @@ async def test_a_filter_that_shows_nobody_has_just_the_head(site: Site) -> None:
     answer = await olga.get(f"{PATH}?role=MA")
 
     head = "email,first_name,last_name,role,came_by,invited_by,joined,last_activity,last_day"
-    assert answer.text == f"\ufeff{head}\r\n"
+    assert answer.text == '\ufeff"{}"\r\n'.format(head.replace(",", '","'))
