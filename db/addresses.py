@@ -81,12 +81,15 @@ def _local_part(typed: str) -> str:
         raise NotAnAddress(by_field.ADDRESS_ALONE)
     if any(mark in typed for mark in _QUOTATION_MARKS):
         raise NotAnAddress(by_field.ADDRESS_QUOTED)
-    if not local.isascii():
-        raise NotAnAddress(by_field.ADDRESS_ASCII)
-    if len(local) > MAX_LOCAL_CHARACTERS:
-        raise NotAnAddress(by_field.ADDRESS_NAME_TOO_LONG.format(most=MAX_LOCAL_CHARACTERS))
-    if "@" in local:
-        raise NotAnAddress(by_field.ADDRESS_TWO_AT)
+    for is_wrong, sentence in (
+        # So begins what mail programs read as another text (RFC 2047), though it has no place in an address.
+        ("=?" in local, by_field.ADDRESS_ENCODED),
+        (not local.isascii(), by_field.ADDRESS_ASCII),
+        (len(local) > MAX_LOCAL_CHARACTERS, by_field.ADDRESS_NAME_TOO_LONG.format(most=MAX_LOCAL_CHARACTERS)),
+        ("@" in local, by_field.ADDRESS_TWO_AT),
+    ):
+        if is_wrong:
+            raise NotAnAddress(sentence)
     return local
 
 

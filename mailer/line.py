@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from email.errors import MessageDefect
+from email.errors import MessageError
 from typing import Final
 
 from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
@@ -141,8 +141,9 @@ class Line:
         assert self._smtp is not None
         try:
             message = self._writer.write(mail, letter)
-        except MessageDefect as error:
-            raise NotTaken(f"No mail can be sent to {mail.recipient}: {error}", for_good=True) from error
+        except (MessageError, ValueError, IndexError) as error:
+            # An address or a text that no header can hold: Python's module raises these three for them.
+            raise NotTaken(f"No mail can be written to {mail.recipient}: {error}", for_good=True) from error
         except Exception as error:
             log.exception("mail %d (%s) can't be written", mail.id, mail.kind)
             raise NotTaken(

@@ -47,6 +47,7 @@ ADDRESS_HIDDEN: Final = (
 )
 ADDRESS_ALONE: Final = "Enter only the address, without a name or angle brackets."
 ADDRESS_QUOTED: Final = "Remove the quotation marks from it."
+ADDRESS_ENCODED: Final = "Mail programs read =? in an address as something else. Enter another address."
 ADDRESS_WIDE_AT: Final = "Its @ sign is a wide one. Type an ordinary @."
 ADDRESS_ARPA: Final = "Mail can't be sent to names below .arpa, except home.arpa."
 ADDRESS_TAKEN: Final = "Somebody already has an account with this address. If it is yours, log in instead."

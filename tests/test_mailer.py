@@ -178,8 +178,27 @@ async def test_an_address_that_no_server_could_take_is_refused_before_it_is_sent
 
         found = await until("failed", mail_id)
 
-    assert found["said"].startswith("No mail can be sent to a b@example.org")
+    assert found["said"].startswith("No mail can be written to a b@example.org")
     assert server.taken == []
+
+
+async def test_a_mail_that_no_header_can_hold_has_failed_for_good_and_delays_nobody(olga: int) -> None:
+    """Addresses like these may stand in an older database, as the recipient's or as that for the answer."""
+    email = "=?utf-8?q?a?=@example.org"
+    await engine.write(engine.execute, "UPDATE member SET email = ? WHERE id = ?", email, olga)
+    to_them = await owed("password", email, member_id=olga)
+    _, _, of_theirs = await invited("ada@example.org", olga)
+    link = await post.link_for(links.RESET, olga)
+    other = await owed("reset", "ben@example.org", member_id=olga, link_id=link.id)
+
+    async with serving() as server, delivering(server.account()):
+        await until("sent", other)
+        failed = await until("failed", to_them)
+        invitation = await until("failed", of_theirs)
+
+    assert failed["said"].startswith(f"No mail can be written to {email}")
+    assert invitation["said"].startswith("No mail can be written to ada@example.org")
+    assert (failed["tries"], invitation["tries"]) == (1, 1)
 
 
 async def test_what_cannot_be_written_waits_and_stops_nobody(

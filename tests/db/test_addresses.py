@@ -53,6 +53,9 @@ def test_an_address_has_one_canonical_form(typed: str, email: str, key: str) -> 
         "ada@" + "a." * 124 + "org",
         "ada@example.org\r\nBcc: eve@example.org",
         "ada\x00@example.org",
+        "=?utf-8?q?evil?=@example.org",
+        "=?ada@example.org",
+        "ada.=?utf-8?b?YQ==?=@example.org",
     ],
 )
 def test_what_is_no_address_is_refused_with_a_sentence(typed: str) -> None:

@@ -2,6 +2,11 @@
 
 import string
 import unicodedata
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.headerregistry import Address as MailAddress
+from email.message import EmailMessage
+from email.policy import SMTP
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +22,15 @@ LETTERS = "abcxyz0189-äöüßéèıİſñçøåæþðπσςλжщюяאבגعر
 LABELS = st.text(LETTERS, min_size=1, max_size=8)
 DOMAINS = st.lists(LABELS, min_size=1, max_size=3).map(lambda labels: ".".join([*labels, "example"]))
 NEARLY = st.builds("{}@{}".format, LOCALS, DOMAINS)
+LIKE_ENCODED_WORDS = st.text("=?qQbutf-8_a.", min_size=1, max_size=24).map(
+    "{}@example.org".format
+) | st.builds(
+    "{}=?utf-8?{}?{}?={}@example.org".format,
+    st.sampled_from(["", "a.", "a", "'"]),
+    st.sampled_from("qQbB"),
+    st.text("ZXa=40_", min_size=1, max_size=6),
+    st.sampled_from(["", "a", ".a"]),
+)
 ANYTHING = st.one_of(
     st.text(),
     NEARLY,
@@ -46,6 +60,18 @@ def test_what_passes_is_plain_ascii_without_blanks_and_control_characters(typed:
         assert found.key == found.email.lower()
         assert addresses.parse(found.email) == found
         assert addresses.parse(found.key).key == found.key
+
+
+@given(NEARLY | LIKE_ENCODED_WORDS)
+def test_an_address_stands_in_the_header_of_a_mail_as_itself(typed: str) -> None:
+    found = parsed(typed)
+
+    if found:
+        mail = EmailMessage(policy=SMTP)
+        mail["To"] = MailAddress(addr_spec=found.email)
+        read = message_from_bytes(mail.as_bytes(), policy=SMTP)
+        assert [address.addr_spec for address in read["To"].addresses] == [found.email]
+        assert make_header(decode_header(str(read["To"]))) == found.email
 
 
 @given(ANYTHING, st.data())
