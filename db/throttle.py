@@ -11,10 +11,13 @@ from dataclasses import dataclass
 
 from db import activity, addresses, clock, engine
 from db.policy import Refused, TooManyTries, visitor
+from db.turns import customer
 from messages import refusals
 
 WINDOW_MS = 15 * 60 * 1000
 HOUR_MS = 60 * 60 * 1000
+# An IPv6 customer has 65,536 networks, and sends from a new one whenever the last has had its share.
+NETWORKS_OF_A_CUSTOMER = 10
 # A window that ends a little later than one that begins now is that of somebody who came at the same time: a
 # server's clock is ahead, or this try has waited for its turn. One that ends later still is from before the
 # clock was set back.
@@ -45,19 +48,29 @@ class Throttle:
     def key(self, *parts: str) -> str:
         return hmac.new(self._secret, "\0".join(parts).encode(), "sha256").hexdigest()
 
+    def _from(
+        self, name: str, network: str, allowed: int, *, doubling: bool = False, told: str = ""
+    ) -> list[Limit]:
+        """What anybody can do without an account, from one network and from all of one customer."""
+        together = self.key(f"{name}-customer", customer(network))
+        return [
+            Limit(self.key(name, network), allowed, doubling=doubling, told=told, network=told and network),
+            Limit(together, allowed * NETWORKS_OF_A_CUSTOMER, doubling=doubling),
+        ]
+
     def sign_in(self, account: str, network: str, device: str) -> list[Limit]:
         """account: email_key. network: address or /64. device: id of a valid device cookie, else ""."""
         if device:
             return [Limit(self.key("device", account, device), 5, doubling=True)]
         return [
             Limit(self.key("pair", account, network), 5, doubling=True),
-            Limit(self.key("network", network), 50, doubling=True),
+            *self._from("network", network, 50, doubling=True),
             Limit(self.key("account", account), 50, doubling=True),
         ]
 
     def sign_up(self, network: str, with_link: bool) -> list[Limit]:
         name, allowed = ("signup-link", 300) if with_link else ("signup", 30)
-        return [Limit(self.key(name, network), allowed, told="sign-ups", network=network)]
+        return self._from(name, network, allowed, told="sign-ups")
 
     def set_up(self, network: str) -> list[Limit]:
         return [Limit(self.key("setup", network), 30, told="set-up codes", network=network)]
@@ -65,7 +78,7 @@ class Throttle:
     def request(self, account: str, network: str) -> list[Limit]:
         """Asking to be let in: each may send a mail to somebody who never heard of us."""
         return [
-            Limit(self.key("request", network), 30),
+            *self._from("request", network, 30),
             Limit(self.key("request-account", account), 5, window_ms=HOUR_MS),
         ]
 
@@ -102,7 +115,7 @@ class Throttle:
     def confirmation(self, member_id: int, network: str) -> list[Limit]:
         return [
             Limit(self.key("confirmation", str(member_id)), 5, window_ms=HOUR_MS),
-            Limit(self.key("confirmation-network", network), 30),
+            *self._from("confirmation-network", network, 30),
         ]
 
     def files(self, member_id: int) -> list[Limit]:
@@ -122,7 +135,7 @@ class Throttle:
 
     def forgot(self, account: str, network: str) -> list[Limit]:
         return [
-            Limit(self.key("forgot", network), 30, told="forgotten passwords", network=network),
+            *self._from("forgot", network, 30, told="forgotten passwords"),
             Limit(self.key("forgot-account", account), 5, window_ms=HOUR_MS),
         ]
 

@@ -35,10 +35,10 @@ class Turn:
 
     def path(self) -> tuple[str, ...]:
         """From the widest to the narrowest of what has turns."""
-        return "known" if self.known else "unknown", _customer(self.network), self.network, self.account
+        return "known" if self.known else "unknown", customer(self.network), self.network, self.account
 
 
-def _customer(network: str) -> str:
+def customer(network: str) -> str:
     """What one customer of a provider may have at little cost: an IPv6 /48, an IPv4 /24."""
     try:
         known = ipaddress.ip_network(network)

@@ -1,7 +1,7 @@
 """The numbers of the limits, counted on a clock that stands still."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import pytest
@@ -45,17 +45,31 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
             [
                 row("pair", "ada", "net", allowed=5, doubling=True),
                 row("network", "net", allowed=50, doubling=True),
+                row("network-customer", "net", allowed=500, doubling=True),
                 row("account", "ada", allowed=50, doubling=True),
             ],
         ),
         (limits.sign_in("ada", "net", "dev"), [row("device", "ada", "dev", allowed=5, doubling=True)]),
         ([limits.signed_in("ada")], [row("signed-in", "ada", allowed=1_000, minutes=60)]),
-        (limits.sign_up("net", with_link=True), [row("signup-link", "net", allowed=300, told="sign-ups")]),
-        (limits.sign_up("net", with_link=False), [row("signup", "net", allowed=30, told="sign-ups")]),
+        (
+            limits.sign_up("net", with_link=True),
+            [
+                row("signup-link", "net", allowed=300, told="sign-ups"),
+                row("signup-link-customer", "net", allowed=3_000),
+            ],
+        ),
+        (
+            limits.sign_up("net", with_link=False),
+            [row("signup", "net", allowed=30, told="sign-ups"), row("signup-customer", "net", allowed=300)],
+        ),
         (limits.set_up("net"), [row("setup", "net", allowed=30, told="set-up codes")]),
         (
             limits.request("ada", "net"),
-            [row("request", "net", allowed=30), row("request-account", "ada", allowed=5, minutes=60)],
+            [
+                row("request", "net", allowed=30),
+                row("request-customer", "net", allowed=300),
+                row("request-account", "ada", allowed=5, minutes=60),
+            ],
         ),
         (
             limits.own_password(7, "net"),
@@ -75,7 +89,11 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
         (limits.own_changes(7), [row("own", "7", allowed=100)]),
         (
             limits.confirmation(7, "net"),
-            [row("confirmation", "7", allowed=5, minutes=60), row("confirmation-network", "net", allowed=30)],
+            [
+                row("confirmation", "7", allowed=5, minutes=60),
+                row("confirmation-network", "net", allowed=30),
+                row("confirmation-network-customer", "net", allowed=300),
+            ],
         ),
         (limits.files(7), [row("file", "7", allowed=100)]),
         ([limits.resent("ada")], [row("resent", "ada", allowed=3, minutes=60)]),
@@ -85,12 +103,42 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
             limits.forgot("ada", "net"),
             [
                 row("forgot", "net", allowed=30, told="forgotten passwords"),
+                row("forgot-customer", "net", allowed=300),
                 row("forgot-account", "ada", allowed=5, minutes=60),
             ],
         ),
     ]
     for made, promised in numbers:
         assert made == promised
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda number, network: limits.sign_in(str(number), network, ""),
+        lambda _, network: limits.sign_up(network, with_link=False),
+        lambda _, network: limits.sign_up(network, with_link=True),
+        lambda number, network: limits.request(str(number), network),
+        lambda number, network: limits.forgot(str(number), network),
+        limits.confirmation,
+    ],
+    ids=["sign-in", "sign-up", "sign-up by link", "request", "forgot", "confirmation"],
+)
+@pytest.mark.parametrize(
+    ("networks", "elsewhere"), [("2001:db8:0:{:x}::/64", "2001:db8:1:1::/64"), ("192.0.2.{}", "192.0.3.1")]
+)
+async def test_who_has_many_networks_has_ten_times_the_tries_of_one(
+    database: str, clock: ModuleType, asked: Callable[[int, str], list[Limit]], networks: str, elsewhere: str
+) -> None:
+    for number in range(10):
+        assert await waits(asked(number, networks.format(number))) == 0
+    # Each has done what one network may, but the last of them.
+    allowed = max(limit.allowed for limit in asked(0, networks.format(0)))
+    await engine.write(engine.execute, "UPDATE throttle SET tries = ? WHERE tries = 10", allowed - 1)
+    assert await waits(asked(10, networks.format(10))) == 0
+
+    assert await waits(asked(11, networks.format(11))) > 0
+    assert await waits(asked(12, elsewhere)) == 0
 
 
 async def test_five_failures_for_one_account_from_one_address_are_free(
@@ -166,7 +214,7 @@ async def test_a_known_browser_has_its_own_count_and_no_other_limit(database: st
 
 
 async def test_a_success_clears_its_own_count_and_nobody_elses(database: str, clock: ModuleType) -> None:
-    own, of_network, of_account = pair()
+    own, of_network, of_customer, of_account = pair()
     await throttle.count(pair(account="eve"))
     for _ in range(4):
         await throttle.count(pair())
@@ -174,7 +222,8 @@ async def test_a_success_clears_its_own_count_and_nobody_elses(database: str, cl
     await engine.write(throttle.forgive, pair())
 
     assert await tries(own.key) == 0
-    assert (await tries(of_network.key), await tries(of_account.key)) == (4, 3)
+    left = [await tries(limit.key) for limit in (of_network, of_customer, of_account)]
+    assert left == [4, 4, 3]
 
 
 async def test_of_a_hundred_at_the_same_instant_five_pass(database: str, clock: ModuleType) -> None:
@@ -253,7 +302,7 @@ async def test_rows_die_with_their_window(database: str, clock: ModuleType) -> N
     await throttle.count(pair())
     clock.move(15 * MINUTE)
 
-    assert await engine.write(throttle.sweep) == 3
+    assert await engine.write(throttle.sweep) == len(pair())
     assert await engine.rows("SELECT 1 FROM throttle") == []
 
 
