@@ -86,7 +86,6 @@ async def shut_out(actor: Actor, member_ids: Sequence[int], reason: str, *, at: 
         await invitation_ends.void_of_inviter(actor, member_id, at=now)
         await invitation_ends.revoke_of_invited(actor, member_id, at=now)
         await outbox.void_of_member(member_id, at=now)
-    await lowering.put_off(member_ids, at=now)
 
 
 async def let_back(actor: Actor, member_ids: Sequence[int], *, ended_at: int) -> None:

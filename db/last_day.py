@@ -62,7 +62,7 @@ async def change(actor: Actor, member_id: int, ends_at: int) -> None:
     if before == ends_at:
         return
     await engine.execute("UPDATE member SET ends_at = ?, end_told_at = 0 WHERE id = ?", ends_at, member_id)
-    await outbox.void_of_kind("ending", member_id)
+    await outbox.void_about("ending", [member_id])
     if ends_at:
         await activity.record(actor, "end_set", member_id, before=iso(before), after=iso(ends_at))
     else:

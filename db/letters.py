@@ -22,11 +22,12 @@ class Letter:
     title: of the organization. role: that of whom the mail is for. other: name or address of whoever it tells
     of or comes from, other_email their address. invited: the address an invitation is for. link: what the
     mail's button opens, and until when. waiting: how many wait, newest the id of the last of them. state: of
-    the invitation somebody asks about, for what answers them: open, ended, used, deactivated, removed; the
-    last also of who was lowered. yours: it tells of the person it is for. ends_at: of a membership, in ms.
-    known: why a request to be let in is needless, "member" or "asked", "" when it only has to be confirmed.
-    by: who did what it tells, at: when, in ms. how: the role of who was lowered was taken: by a change of it,
-    with the removal, or at the end of the last day.
+    the invitation somebody asks about, for what answers them: open, ended, used, deactivated, removed; of a
+    password link that was handed over the first three, and the last of who was lowered. yours: it tells of
+    the person it is for. ends_at: of a membership, in ms. known: why a request to be let in is needless,
+    "member" or "asked", "" when it only has to be confirmed. by: who did what it tells, at: when, in ms.
+    how: the role of who was lowered was taken: by a change of it, with the removal, or at the end of the last
+    day.
     """
 
     kind: str
@@ -162,14 +163,16 @@ async def _reset(mail: Mail, title: str) -> Letter:
 
 
 async def _handed(mail: Mail, title: str) -> Letter:
-    person, link = await _person(mail.member_id), await _link(mail, links.RESET)
-    maker = await _person(mail.subject_id) if mail.subject_id else None
-    who, email = (maker.label, maker.email) if maker else (phrases.SERVER_KEEPER, "")
-    return Letter(mail.kind, title, role=person.role, other=who, other_email=email, link=link)
+    # Whatever became of the link and the person since: they are told that it was made.
+    link = await links.find(mail.link_id, links.RESET)
+    works = link and not link.dead_because(clock.now())
+    state = "open" if works else "used" if link and link.uses else "ended"
+    other, other_email = await _known(mail.subject_id)
+    return Letter(mail.kind, title, other=other, other_email=other_email, link=link, state=state)
 
 
 async def _password(mail: Mail, title: str) -> Letter:
-    return Letter(mail.kind, title, role=(await _person(mail.member_id)).role)
+    return Letter(mail.kind, title)
 
 
 async def _address(mail: Mail, title: str) -> Letter:
@@ -204,17 +207,34 @@ async def _asked(mail: Mail, title: str) -> Letter:
 
 
 async def _ownership(mail: Mail, title: str) -> Letter:
-    person, other = await _person(mail.member_id), await _person(mail.subject_id)
-    # Whoever hands it on at once leaves nothing to tell; a mail of the last hand-over is queued then.
-    if Role.OWNER not in (person.role, other.role):
+    # Of that hand-over, whatever became of either of them since.
+    found = await engine.rows(
+        "SELECT a.subject_id, m.role FROM activity AS a JOIN member AS m ON m.id = ?"
+        " WHERE a.kind = 'ownership_handed_over' AND a.at <= ?"
+        " AND (a.actor_id = ? AND a.subject_id = ? OR a.actor_id = ? AND a.subject_id = ?)"
+        " ORDER BY a.at DESC, a.id DESC LIMIT 1",
+        mail.member_id,
+        mail.made_at,
+        *(mail.member_id, mail.subject_id),
+        *(mail.subject_id, mail.member_id),
+    )
+    if not found:
         raise CauseEnded
-    yours = person.role is Role.OWNER
-    return Letter(mail.kind, title, role=person.role, other=other.label, other_email=other.email, yours=yours)
+    new_owner, role = found[0]
+    other, other_email = await _known(mail.subject_id)
+    return Letter(
+        mail.kind,
+        title,
+        role=Role(role),
+        other=other,
+        other_email=other_email,
+        yours=new_owner == mail.member_id,
+    )
 
 
 async def _lowered(mail: Mail, title: str) -> Letter:
-    person, yours = await _person(mail.member_id), mail.member_id == mail.subject_id
-    # Who was shut out or removed by it, or since, is still told of; an Undo has made the mail void.
+    yours = mail.member_id == mail.subject_id
+    # Who was shut out or removed by it, or since, is still told, and told of; an Undo has made the mail void.
     found = await engine.rows(
         "SELECT a.kind, a.actor_kind, a.actor_id, a.after, a.at, m.removed_at FROM member AS m"
         " JOIN activity AS a ON a.subject_id = m.id AND a.subject_id > 0 AND a.about = 'member'"
@@ -224,7 +244,7 @@ async def _lowered(mail: Mail, title: str) -> Letter:
         mail.made_at,
     )
     # Who was the Owner then may have handed over since.
-    if not found or not (yours or policy.administers(person.role)):
+    if not found or not (yours or policy.administers((await _person(mail.member_id)).role)):
         raise CauseEnded
     kind, actor_kind, actor_id, after, at, removed_at = found[0]
     by_last_day = actor_kind == SYSTEM.kind

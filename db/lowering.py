@@ -1,7 +1,8 @@
 """Who is told when an Administrator's role is taken, by whatever way: they themselves, and the Owner.
 
-Only when it is too late to undo that, and never after an Undo. What is done to them next takes no mail away;
-who may not sign in when theirs is written gets none (db/letters.py). Everything here is inside a write.
+Only when it is too late to undo that, and never after an Undo. What is done to them next takes no mail away
+(outbox.SECURITY); whoever is shut out by the very change hears of it by signing in. Everything here is inside
+a write.
 """
 
 from collections.abc import Sequence
@@ -51,11 +52,6 @@ async def taken_by_undo(actor: Actor, lowered: Sequence[int]) -> list[int]:
         actor.id,
     )
     return [member_id for (member_id,) in found]
-
-
-async def put_off(member_ids: Sequence[int], *, at: int) -> None:
-    """These are shut out (at, in ms): whether they still hear of it is settled when that can't be undone."""
-    await outbox.put_off(KIND, member_ids, until=at + undo.NOT_BEFORE_MS)
 
 
 async def take_back(member_ids: Sequence[int]) -> None:

@@ -20,6 +20,10 @@ PAUSE_MS: Final = 15 * 60 * 1000
 KEEP_MS: Final = 30 * DAY_MS
 # A mail that became void while a mail server had it is marked as sent by then.
 UNDER_WAY_MS: Final = 30 * 1000
+# What tells people that something of theirs was changed. It leaves before all other mail, and whatever is
+# done to them next takes none of it away: only an Undo of the very change does.
+SECURITY: Final = ("handed", "lowered", "ownership", "password")
+SECURITY_SQL: Final = ", ".join(f"'{kind}'" for kind in SECURITY)
 
 
 @dataclass
@@ -240,10 +244,10 @@ async def bring_back(condition: str, *args: int | str, voided_at: int) -> int:
 async def bring_back_of_members(member_ids: Sequence[int], *, voided_at: int) -> int:
     """The same for mails to or about these members; who waits is told of by the next registration.
 
-    That somebody was lowered is void after an Undo alone, and for good (db/lowering.py).
+    SECURITY is void after an Undo alone, and for good (db/lowering.py).
     """
     marks = ", ".join("?" * len(member_ids))
-    about = f"(member_id IN ({marks}) OR subject_id IN ({marks})) AND kind NOT IN ('waiting', 'lowered')"
+    about = f"(member_id IN ({marks}) OR subject_id IN ({marks})) AND kind NOT IN ('waiting', {SECURITY_SQL})"
     return await bring_back(about, *member_ids, *member_ids, voided_at=voided_at)
 
 
@@ -253,24 +257,12 @@ async def void_where_invited(batch_id: int) -> int:
 
 
 async def void_of_member(member_id: int, *, at: int = 0) -> int:
-    """Queued mails to or about a member who was deactivated or removed are void. at: in ms, 0 for now.
+    """Queued mails to or about a member who was deactivated or removed are void, but SECURITY.
 
-    Not those that say that they were lowered before: no next step keeps that from the Owner.
+    at: in ms, 0 for now.
     """
-    return await _void("(member_id = ? OR subject_id = ?) AND kind <> 'lowered'", member_id, member_id, at=at)
-
-
-async def put_off(kind: str, member_ids: Sequence[int], *, until: int) -> int:
-    """Queued mails of a kind to these members leave then (ms) at the earliest. Returns how many."""
-    marks = ", ".join("?" * len(member_ids))
-    return await engine.execute(
-        f"UPDATE outbox SET due_at = ? WHERE kind = ? AND member_id IN ({marks}) AND state = 'queued'"
-        " AND due_at < ?",
-        until,
-        kind,
-        *member_ids,
-        until,
-    )
+    about = f"(member_id = ? OR subject_id = ?) AND kind NOT IN ({SECURITY_SQL})"
+    return await _void(about, member_id, member_id, at=at)
 
 
 async def void_approved(member_ids: Sequence[int], *, at: int) -> int:
@@ -285,11 +277,6 @@ async def void_about(kind: str, subject_ids: Sequence[int]) -> int:
         return 0
     marks = ", ".join("?" * len(subject_ids))
     return await _void(f"kind = ? AND subject_id IN ({marks})", kind, *subject_ids)
-
-
-async def void_of_kind(kind: str, subject_id: int = 0) -> int:
-    """Queued mails of a kind, about this member if one is given, are void: what they tell has changed."""
-    return await _void("kind = ? AND (subject_id = ? OR ? = 0)", kind, subject_id, subject_id)
 
 
 async def _void(condition: str, *args: int | str, at: int = 0) -> int:

@@ -51,8 +51,6 @@ async def _hand_over(actor: Actor, session_id: int, member_id: int, locked: Lock
     )
     await sessions.end_all(member_id, "became owner")
     token = await sessions.rotate(session_id)
-    # Of two hand-overs one after the other only the last is worth a mail.
-    await outbox.void_of_kind("ownership")
     await outbox.queue_ownership(actor.id, member_id)
     await outbox.queue_ownership(member_id, actor.id)
     row = await directory.one(member_id)

@@ -36,9 +36,9 @@ async def owners() -> list[int]:
     return [id for (id,) in by_role + named]
 
 
-async def hand_over(site: Site, to: str, password: str = PASSWORD) -> Any:
+async def hand_over(site: Site, to: str, password: str = PASSWORD, *, by: str = "olga") -> Any:
     return await ownership.hand_over(
-        olga(site),
+        acting(site, by, Role.OWNER),
         session_id=0,
         member_id=site.ids[to],
         password=password,

@@ -24,7 +24,7 @@ from db.links import Link
 from db.policy import COMMAND_LINE, Actor, DeadLink, NotAllowed, Refused, Role
 from db.undo import NOT_BEFORE_MS, UNDO_MS
 from tests.db.invitations_house import confirmed, invited, mails, one
-from tests.db.members_house import BROWSER, acting, olga, register
+from tests.db.members_house import BROWSER, acting, hand_over, olga, register
 from tests.post import delivering, soon
 from tests.site import PASSWORD, Site
 from tests.smtp import serving
@@ -369,6 +369,30 @@ async def test_asking_for_a_link_by_mail_ends_older_mailed_ones_alone(posting: S
         assert link
         with pytest.raises(DeadLink):
             await accounts.reset_password(link, password="eight silver herons", address="192.0.2.1")
+
+
+async def test_of_each_hand_over_both_are_told_whatever_comes_next(posting: Site, clock: ModuleType) -> None:
+    for name in ("ada", "bob"):
+        await posting.person(name, Role.ADMINISTRATOR)
+    for by, to in (("olga", "ada"), ("ada", "bob"), ("bob", "ada")):
+        clock.move(1_000)
+        await hand_over(posting, to, by=by)
+    await members.remove(acting(posting, "ada", Role.OWNER), member_id=posting.ids["bob"])
+
+    told = []
+    for mail in await delivery.claim("ours", 20, 1_000):
+        if mail.kind == "ownership":
+            letter = await letters.read(mail)
+            told.append((mail.recipient.partition("@")[0], letter.yours, letter.other))
+
+    assert told == [
+        ("olga", False, "Ada"),
+        ("ada", True, "Olga"),
+        ("ada", False, "Bob"),
+        ("bob", True, "Ada"),
+        ("bob", False, "Ada"),
+        ("ada", True, "Bob"),
+    ]
 
 
 async def test_whose_link_was_handed_over_is_told(posting: Site) -> None:

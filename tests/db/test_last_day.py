@@ -17,7 +17,6 @@ from db import (
     letters,
     members,
     outbox,
-    ownership,
     policy,
     sessions,
     sign_in,
@@ -439,24 +438,6 @@ async def test_a_letter_of_an_end_that_was_lifted_is_not_written(site: Site, mai
     for owed in claimed:
         with pytest.raises(CauseEnded):
             await letters.read(owed)
-
-
-async def test_both_are_told_of_a_hand_over_and_only_of_the_last(site: Site, mail: None) -> None:
-    ada = await site.person("ada", Role.ANNOTATOR)
-    await hand_over(site, "ada")
-    assert {name: letter.yours for name, letter in (await written()).items()} == {"ada": True, "olga": False}
-
-    await ownership.hand_over(
-        Actor(ada, Role.OWNER),
-        session_id=0,
-        member_id=site.ids["olga"],
-        password=PASSWORD,
-        throttle=site.house.throttle,
-        browser=BROWSER,
-    )
-
-    assert {name: letter.yours for name, letter in (await written()).items()} == {"ada": False, "olga": True}
-    assert [state for _, _, state in await told()] == ["void"] * 2 + ["queued"] * 2
 
 
 def test_the_end_is_over_at_its_very_instant() -> None:

@@ -8,7 +8,7 @@ import pytest
 from db import clock, delivery, engine, letters, links, members, outbox
 from db.days import DAY_MS
 from db.delivery import BACK_OFF_MS, MINUTE_MS, Mail
-from db.policy import Role
+from db.policy import Actor, Role
 from messages import refusals
 from tests import post
 from tests.post import founded, invited, invited_many, owed, person, registers, row, states
@@ -110,12 +110,36 @@ async def test_waking_reaches_who_listens_and_nobody_else(olga: int) -> None:
 # Leases
 
 
-async def test_the_longest_due_goes_first(olga: int) -> None:
-    late = await owed("password", "a@example.org", member_id=olga, due_at=clock.now() - 1)
-    early = await owed("password", "b@example.org", member_id=olga, due_at=clock.now() - 2)
-    await owed("password", "c@example.org", member_id=olga, due_at=clock.now() + 1)
+@pytest.mark.parametrize("kind", ["approved", "password"])
+async def test_the_longest_due_goes_first(olga: int, kind: str) -> None:
+    late = await owed(kind, "a@example.org", member_id=olga, due_at=clock.now() - 1)
+    early = await owed(kind, "b@example.org", member_id=olga, due_at=clock.now() - 2)
+    await owed(kind, "c@example.org", member_id=olga, due_at=clock.now() + 1)
 
     assert [mail.id for mail in await claimed()] == [early, late]
+
+
+async def test_what_warns_somebody_goes_before_any_number_of_invitations(olga: int) -> None:
+    await invited_many(40, olga)
+    clock.move(1)
+    warnings = [await owed(kind, "a@example.org", member_id=olga) for kind in outbox.SECURITY]
+    await owed("password", "c@example.org", member_id=olga, due_at=clock.now() + 1)
+
+    first, second = await claimed(), await claimed()
+
+    assert [mail.id for mail in first[:4]] == warnings
+    assert {mail.kind for mail in (*first[4:], *second)} == {"invitation"}
+    assert (len(first), len(second)) == (20, 20)
+    assert {mail.id for mail in first}.isdisjoint(mail.id for mail in second)
+
+
+async def test_warnings_alone_fill_a_claim(olga: int) -> None:
+    await invited_many(2, olga)
+    clock.move(1)
+    warnings = [await owed("password", f"{number}@example.org", member_id=olga) for number in range(3)]
+
+    assert [mail.id for mail in await claimed(2)] == warnings[:2]
+    assert [mail.kind for mail in await claimed(2)] == ["password", "invitation"]
 
 
 async def test_what_one_has_claimed_nobody_else_claims_until_the_lease_ends(olga: int) -> None:
@@ -373,7 +397,7 @@ async def test_mail_of_invitations_that_are_sent_anew_is_void(olga: int) -> None
 
 async def test_mail_to_and_about_somebody_who_was_removed_is_void(olga: int) -> None:
     ada = await person("ada", Role.ANNOTATOR)
-    to_her = await owed("password", "ada@example.org", member_id=ada)
+    to_her = await owed("approved", "ada@example.org", member_id=ada)
     about_her = await owed("accepted", "olga@example.org", member_id=olga, subject_id=ada)
     other = await owed("password", "olga@example.org", member_id=olga)
 
@@ -384,6 +408,23 @@ async def test_mail_to_and_about_somebody_who_was_removed_is_void(olga: int) -> 
         "void",
         "queued",
     ]
+
+
+async def test_what_warns_somebody_is_owed_whatever_is_done_to_them_next(olga: int) -> None:
+    ada = await person("ada", Role.ANNOTATOR)
+    warnings = [
+        await owed(kind, "ada@example.org", member_id=ada, subject_id=olga) for kind in outbox.SECURITY
+    ]
+
+    await members.remove(Actor(olga, Role.OWNER), member_id=ada)
+
+    assert [(await row(mail_id))["state"] for mail_id in warnings] == ["queued"] * 4
+    assert {(await row(mail_id))["recipient"] for mail_id in warnings} == {"ada@example.org"}
+    for mail in await claimed():
+        await delivery.sent(mail, "250 ada@example.org is fine")
+    assert [((await row(mail_id))["recipient"], (await row(mail_id))["said"]) for mail_id in warnings] == [
+        ("", "")
+    ] * 4
 
 
 async def test_void_mail_that_was_on_its_way_is_sent_nevertheless(olga: int) -> None:
@@ -443,9 +484,31 @@ NOTHING_TO_TELL = {
     "asked": "UPDATE invitation SET asked_at = 0",
     "address": "UPDATE member SET confirmed_at = 1 WHERE email = 'ada@example.org'",
     "reset": "UPDATE links SET uses = 1 WHERE purpose = 'reset'",
-    "handed": "UPDATE links SET ended_at = 1, end_reason = 'used' WHERE purpose = 'reset'",
-    "password": "UPDATE member SET role = 'DI' WHERE email = 'ada@example.org'",
 }
+GONE = "UPDATE member SET role = 'DI', removed_at = 1, email_key = NULL WHERE email = 'ada@example.org'"
+STILL_TOLD = {
+    "they were shut out": "UPDATE member SET role = 'DI' WHERE email = 'ada@example.org'",
+    "they were removed": GONE,
+    "the link was used": "UPDATE links SET uses = 1, ended_at = 1, end_reason = 'used'",
+    "the link was replaced": "UPDATE links SET ended_at = 1, end_reason = 'replaced'",
+}
+
+
+@pytest.mark.parametrize("kind", ["handed", "password"])
+@pytest.mark.parametrize("later", STILL_TOLD)
+async def test_a_warning_is_written_though(later: str, kind: str, olga: int) -> None:
+    ada = await person("ada", Role.ANNOTATOR)
+    link = await post.link_for(links.RESET, ada)
+    await owed(kind, "ada@example.org", member_id=ada, subject_id=olga, link_id=link.id)
+    mail = await the_one()
+
+    await engine.write(engine.execute, STILL_TOLD[later])
+
+    letter = await letters.read(mail)
+    assert letter.kind == kind
+    if kind == "handed":
+        state = {"the link was used": "used", "the link was replaced": "ended"}.get(later, "open")
+        assert (letter.other, letter.state) == ("Olga", state)
 
 
 @pytest.mark.parametrize("kind", NOTHING_TO_TELL)

@@ -329,6 +329,32 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("state", "said", "unsaid"),
+    [
+        (
+            "open",
+            ["once and until", "hand it to you", "that ends the link"],
+            ["used since", "no longer works"],
+        ),
+        ("used", ["It was used since."], ["until", "hand it to you", "that ends the link"]),
+        ("ended", ["It no longer works."], ["until", "hand it to you", "that ends the link"]),
+    ],
+)
+def test_a_password_link_is_told_of_as_it_is_by_then(state: str, said: list[str], unsaid: list[str]) -> None:
+    text = " ".join(written(replace(LETTERS["handed"], state=state)).text.split())
+
+    assert [words for words in said if words not in text] == []
+    assert [words for words in unsaid if words in text] == []
+
+
+def test_who_was_lowered_and_removed_since_is_not_sent_to_their_account() -> None:
+    text = " ".join(written(replace(LETTERS["lowered"], state="removed")).text.split())
+
+    assert "You were removed after that." in text
+    assert "/user/account" not in text
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("kind", ["invitation", "accepted", "handed", "ownership", "ending", "lowered"])
 def test_no_name_or_title_gets_out_of_its_place(kind: str, name: str) -> None:
