@@ -5,9 +5,15 @@ to it, one request at a time; everything that waits for the other side has an en
 """
 
 import asyncio
+import fcntl
 import re
+import termios
+from array import array
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum, auto
+from socket import SO_LINGER, SOL_SOCKET
+from struct import pack
 from typing import Any, Final, cast
 
 import httptools
@@ -23,6 +29,8 @@ _END_OF_HEADER: Final = re.compile(rb"\r?\n\r?\n")
 _PIECE: Final = 16_384
 # Of requests that wait for an answer to the one before; above it somebody sends without listening.
 _MOST_HELD: Final = 1_000_000
+# To linger for no second: of a closed connection nothing is kept.
+_RESET: Final = pack("ii", 1, 0)
 
 
 class _Awaited(Enum):
@@ -32,13 +40,15 @@ class _Awaited(Enum):
 
 
 class _Door:
-    """The transport as uvicorn sees it: where it would close, the connection decides how."""
+    """The transport as uvicorn sees it: the connection weighs what is written, and decides how to close."""
 
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, write: Callable[[bytes], None], close: Callable[[], None]
+    ) -> None:
         self._transport = transport
+        self.write = write
         self.close = close
         self.shut = False
-        self.write = transport.write
 
     def is_closing(self) -> bool:
         return self.shut or self._transport.is_closing()
@@ -70,12 +80,13 @@ class Connection(HttpToolsProtocol):
         self._rest = 0
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self._written = 0
 
     # What the event loop calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._plain = transport
-        self._door = _Door(transport, self._close)
+        self._door = _Door(transport, self._write, self._close)
         super().connection_made(cast(asyncio.Transport, self._door))
         self._within(self._limits.idle_seconds, self._hang_up)
         if len(self.connections) > self._limits.connections:
@@ -95,14 +106,6 @@ class Connection(HttpToolsProtocol):
             self._rest += len(data)
             if self._rest > self._limits.rest_bytes:
                 self._hang_up()
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._write_timer = self.loop.call_later(self._limits.answer_seconds, self._plain.abort)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        _stop(self._write_timer)
 
     def shutdown(self) -> None:
         self._keep_alive = False
@@ -226,6 +229,37 @@ class Connection(HttpToolsProtocol):
         else:
             self._refuse(408)
 
+    # What is said, and how it is taken
+
+    def _write(self, data: bytes) -> None:
+        if not self._untaken():
+            _stop(self._write_timer)
+            self._weigh_after(self._written)
+        self._written += len(data)
+        self._plain.write(data)
+
+    def _untaken(self) -> int:
+        """How many bytes wait here, or in the kernel, which has the other side's word for the rest."""
+        held = array("i", [0])
+        # Only Linux tells; elsewhere what the kernel holds counts as taken.
+        with suppress(OSError):
+            fcntl.ioctl(self._plain.get_extra_info("socket").fileno(), termios.TIOCOUTQ, held)
+        return self._plain.get_write_buffer_size() + held[0]
+
+    def _weigh_after(self, taken: int) -> None:
+        self._write_timer = self.loop.call_later(self._limits.answer_seconds, self._weigh_answer, taken)
+
+    def _weigh_answer(self, before: int) -> None:
+        """Time is up for those who took next to nothing of what there was. before: what was taken by then."""
+        untaken = self._untaken()
+        taken = self._written - untaken
+        if untaken and taken - before < self._limits.answer_bytes:
+            # Reset, so that the kernel doesn't go on offering what it holds.
+            self._plain.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _RESET)
+            self._plain.abort()
+        elif untaken:
+            self._weigh_after(taken)
+
     # Ends
 
     def on_response_complete(self) -> None:
@@ -256,8 +290,8 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_reading()
 
     def _hang_up(self) -> None:
-        """Closes; what was said and not yet taken has a while to be."""
-        self._within(self._limits.answer_seconds, self._plain.abort)
+        """Closes; what was said and not yet taken is weighed until it is."""
+        _stop(self._timer)
         self._door.shut = True
         self._plain.close()
 
@@ -270,7 +304,7 @@ class Connection(HttpToolsProtocol):
             self.cycle.message_event.set()
         if not (is_under_way and self.cycle.response_started):
             house: House = cast(Any, self.app).state.house
-            self._plain.write(answer(status, self.server_state.default_headers, https=house.https))
+            self._write(answer(status, self.server_state.default_headers, https=house.https))
         if status in (408, 503):
             self._hang_up()
         else:

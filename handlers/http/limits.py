@@ -28,10 +28,10 @@ class Limits:
     header_seconds: from its first byte to its last.
 
     idle_seconds: before and between requests. A body may take body_seconds, and a second more for each
-    body_rate bytes of it. answer_seconds: how long an answer may stand still because nobody takes it.
-    rest_seconds, rest_bytes: what is read and thrown away after an answer that came before the end of the
-    body, since whoever is still sending is reset by a closed connection and never sees the answer.
-    connections: of one process, at once.
+    body_rate bytes of it. Of what the server says, at least answer_bytes are taken in each answer_seconds,
+    or all that is left. rest_seconds, rest_bytes: what is read and thrown away after an answer that came
+    before the end of the body, since whoever is still sending is reset by a closed connection and never
+    sees the answer. connections: of one process, at once.
     """
 
     header_bytes: int = 32_768
@@ -41,6 +41,7 @@ class Limits:
     body_seconds: float = 30
     body_rate: int = 10_000
     answer_seconds: float = 30
+    answer_bytes: int = 10_000
     rest_seconds: float = 30
     rest_bytes: int = 64_000_000
     connections: int = 10_000

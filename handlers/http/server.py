@@ -11,7 +11,17 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from multiprocessing import parent_process
-from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, getaddrinfo, socket
+from socket import (
+    AF_INET,
+    AF_INET6,
+    IPPROTO_TCP,
+    SO_REUSEADDR,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    TCP_NOTSENT_LOWAT,
+    getaddrinfo,
+    socket,
+)
 from threading import Thread
 from typing import Any, Final
 
@@ -24,6 +34,8 @@ from handlers.http.limits import Limits
 # What is under way when the server is told to stop may go on for so long.
 GRACE_SECONDS: Final = 10
 BACKLOG: Final = 2048
+# What the kernel takes of an answer before the network does: it would take megabytes for each connection.
+UNSENT_BYTES: Final = 65_536
 # File descriptors that aren't for connections: the database, mail, files, and what is just being closed.
 OTHER_DESCRIPTORS: Final = 128
 # Ports below 1024 are for those with the right to them; this one is Gatehouse's own.
@@ -52,6 +64,8 @@ def listen(host: str, port: int) -> socket:
         raise CannotListen(NO_ADDRESS.format(host)) from error
     try:
         listening.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        # Its connections inherit it.
+        listening.setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         listening.bind(where)
         # Two may bind a port that nobody listens on yet, but only one may listen.
         listening.listen(BACKLOG)

@@ -2,21 +2,26 @@
 
 import asyncio
 import json
+import os
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from handlers.http.limits import Limits
 from tests import hostile
 from tests.bench.server import memory
 from tests.command import PATIENCE_SECONDS, ROOT
+from tests.handlers.http import wire
 from tests.hostile import HOST, get
 
 # What a busy machine may add to a deadline of a second.
@@ -103,6 +108,16 @@ class Visitor:
             pass
         self._writer.transport.abort()
         return heard
+
+
+def sockets(server: Server) -> int:
+    """How many the server has open, its connections among them."""
+    held = 0
+    for entry in Path(f"/proc/{server.pid}/fd").iterdir():
+        # It may be gone since it was listed.
+        with suppress(FileNotFoundError):
+            held += os.readlink(entry).startswith("socket:")
+    return held
 
 
 def is_ours(answer: bytes, status: int) -> bool:
@@ -262,17 +277,80 @@ async def test_a_body_without_end_is_refused_and_not_read_for_ever(
 
 async def test_who_never_listens_is_hung_up_on(server: Server) -> None:
     page = get(b"/user/login").replace(b"Connection: close\r\n", b"")
-    # A window of its own that stays small: the kernel would take some megabytes for us.
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1_000)
-    before = memory(server.pid)
+    before, open_before = memory(server.pid), sockets(server)
 
-    writer.write(page * 20_000)
-    await asyncio.sleep(4)
-    after = memory(server.pid)
-    heard = await Visitor(reader, writer).hear()
+    async with wire.small_window(server.port) as visitor:
+        said = asyncio.create_task(asyncio.get_running_loop().sock_sendall(visitor, page * 20_000))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while sockets(server) == open_before:  # noqa: ASYNC110 - another process has no event
+                await asyncio.sleep(0.01)
+            while sockets(server) > open_before:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        await asyncio.gather(said, return_exceptions=True)
 
-    assert heard.count(b"</html>") < 20_000
-    assert after - before < 20
+    assert memory(server.pid) - before < 20
+
+
+LARGE = b"a" * 4_000_000
+
+
+async def in_one_piece(_scope: Any, _receive: Any, send: Any) -> None:
+    headers = [(b"content-length", str(len(LARGE)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": LARGE})
+
+
+async def take(visitor: socket.socket, most: int, seconds: float) -> int:
+    """How many bytes of the answer came, taken so many at a time; raises ConnectionError where it is cut."""
+    taken = 0
+    while piece := await asyncio.get_running_loop().sock_recv(visitor, most):
+        taken += len(piece)
+        await asyncio.sleep(seconds)
+    return taken
+
+
+@pytest.mark.parametrize("connection", [b"close", b"keep-alive"])
+async def test_who_takes_an_answer_slowly_gets_all_of_it(connection: bytes) -> None:
+    began, limits = time.monotonic(), Limits(answer_seconds=0.5, idle_seconds=0.5)
+    request = get(b"/").replace(b"close", connection)
+
+    async with wire.served(in_one_piece, limits) as server, wire.small_window(server.port) as visitor:
+        await asyncio.get_running_loop().sock_sendall(visitor, request)
+        taken = await take(visitor, 4_000, 0.001)
+
+    assert taken > len(LARGE)
+    assert time.monotonic() - began > 1
+
+
+@pytest.mark.parametrize("connection", [b"close", b"keep-alive"])
+async def test_who_takes_hardly_any_of_an_answer_is_cut_off(connection: bytes) -> None:
+    began, limits = time.monotonic(), Limits(answer_seconds=1, answer_bytes=100_000)
+    request = get(b"/").replace(b"close", connection)
+
+    async with wire.served(in_one_piece, limits) as server, wire.small_window(server.port) as visitor:
+        await asyncio.get_running_loop().sock_sendall(visitor, request)
+        with pytest.raises(ConnectionError):
+            await take(visitor, 2_000, 0.05)
+        assert not server.server.server_state.connections
+
+    assert 0.9 < time.monotonic() - began < SOON_SECONDS
+
+
+async def test_what_was_taken_of_one_answer_counts_for_no_later_one() -> None:
+    loop, taken, limits = asyncio.get_running_loop(), 0, Limits(answer_seconds=1)
+
+    async with wire.served(in_one_piece, limits) as server, wire.small_window(server.port) as visitor:
+        await loop.sock_sendall(visitor, get(b"/").replace(b"close", b"keep-alive"))
+        while taken < len(LARGE):
+            taken += len(await loop.sock_recv(visitor, 65_536))
+        await asyncio.sleep(0.7)
+        began = time.monotonic()
+        await loop.sock_sendall(visitor, get(b"/"))
+        async with asyncio.timeout(SOON_SECONDS):
+            while server.server.server_state.connections:  # noqa: ASYNC110 - no event tells of it
+                await asyncio.sleep(0.01)
+
+    assert time.monotonic() - began > 0.9
 
 
 async def test_who_sends_far_ahead_is_hung_up_on(server: Server) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 
 from handlers.http.limits import LIMITS, Limits
-from handlers.http.server import configured
+from handlers.http.server import configured, listen
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,7 @@ class Served:
 @asynccontextmanager
 async def served(application: Any, limits: Limits = LIMITS) -> AsyncIterator[Served]:
     """Serves an application that is open already; at the end requests under way get their answers."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+    with listen("127.0.0.1", 0) as listening:
         config = configured(application, limits)
         config.lifespan = "off"
         server = uvicorn.Server(config)
@@ -33,3 +32,13 @@ async def served(application: Any, limits: Limits = LIMITS) -> AsyncIterator[Ser
         yield Served(listening.getsockname()[1], server)
         server.should_exit = True
         await serving
+
+
+@asynccontextmanager
+async def small_window(port: int) -> AsyncIterator[socket.socket]:
+    """A connection on which the kernel takes hardly anything ahead of who reads; for the loop's sock_…."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+        yield connection
