@@ -89,7 +89,9 @@ class Connection(HttpToolsProtocol):
         self._door = _Door(transport, self._write, self._close)
         super().connection_made(cast(asyncio.Transport, self._door))
         self._within(self._limits.idle_seconds, self._hang_up)
-        if len(self.connections) > self._limits.connections:
+        # The lowest free descriptor is taken, so the last ones are only taken when there are no others.
+        descriptor = transport.get_extra_info("socket").fileno()
+        if len(self.connections) > self._limits.connections or descriptor >= self._limits.descriptors:
             self._refuse(503)
 
     def connection_lost(self, exc: Exception | None) -> None:

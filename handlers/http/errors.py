@@ -1,6 +1,7 @@
 """An error of the domain becomes a status and a page or toast: one table. Nothing of a driver gets out."""
 
 import contextlib
+import errno
 import logging
 import secrets
 from collections.abc import Callable, Coroutine
@@ -11,7 +12,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, ExceptionHandlersMap, Receive, Scope, Send
 
-from db import engine
+from db import disk, engine
 from db.policy import (
     Busy,
     DeadLink,
@@ -137,6 +138,13 @@ async def unavailable(request: AnyRequest, error: Exception) -> Response[bytes]:
     return await _answer(request, 503, retry_after=RETRY_SECONDS, database=isinstance(error, Busy))
 
 
+async def of_the_system(request: AnyRequest, error: OSError) -> Response[bytes]:
+    """File descriptors that run out are there again when others are done; nothing else is foreseen."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return await unavailable(request, engine.Unavailable(disk.in_words(error)))
+    return await broken(request, error)
+
+
 async def http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     if error.status_code >= 500:
         return await broken(request, error)
@@ -198,6 +206,7 @@ _ANSWERS: dict[type[Exception], Handler] = {
     Busy: unavailable,
     engine.Unavailable: unavailable,
     engine.TookTooLong: unavailable,
+    OSError: of_the_system,
     HTTPException: http_error,
     Exception: broken,
 }

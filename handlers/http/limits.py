@@ -1,6 +1,7 @@
 """What a connection may take, and what the server itself answers to those that take more."""
 
 import logging
+import sys
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +33,7 @@ class Limits:
     or all that is left. rest_seconds, rest_bytes: what is read and thrown away after an answer that came
     before the end of the body, since whoever is still sending is reset by a closed connection and never
     sees the answer. connections: of one process, at once.
+    descriptors: a connection that would take a file descriptor from this one on is refused.
     """
 
     header_bytes: int = 32_768
@@ -45,6 +47,7 @@ class Limits:
     rest_seconds: float = 30
     rest_bytes: int = 64_000_000
     connections: int = 10_000
+    descriptors: int = sys.maxsize
 
 
 LIMITS: Final = Limits()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined
 from litestar import Response
 from litestar.datastructures import Cookie
 
@@ -78,7 +78,14 @@ def make_environment(
     names: of the app, which comes first, and of the server.
     """
     environment = _Environment(
-        loader=FileSystemLoader(folder),
+        # Read once: no request opens a file for its page, also when none can be opened.
+        loader=DictLoader(
+            {
+                path.relative_to(folder).as_posix(): path.read_text("utf-8")
+                for path in folder.rglob("*")
+                if path.is_file()
+            }
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

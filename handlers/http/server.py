@@ -5,7 +5,6 @@ import logging
 import os
 import resource
 import signal
-import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -38,6 +37,8 @@ BACKLOG: Final = 2048
 UNSENT_BYTES: Final = 65_536
 # File descriptors that aren't for connections: the database, mail, files, and what is just being closed.
 OTHER_DESCRIPTORS: Final = 128
+# The last ones are never for connections, however many the others need.
+RESERVED_DESCRIPTORS: Final = 8
 # Ports below 1024 are for those with the right to them; this one is Gatehouse's own.
 FIRST_FREE_PORT: Final = 8080
 IN_USE: Final = "Port {} is in use. Try make run PORT={}."
@@ -119,13 +120,12 @@ def serve_by_workers(factory: str, listening: socket, workers: int, limits: Limi
 
 def configured(application: Any, limits: Limits, workers: int = 1) -> uvicorn.Config:
     """uvicorn as we use it. Raises this process's limit of file descriptors, which workers inherit."""
-    limits = replace(limits, connections=min(limits.connections, room_for_connections()))
     return uvicorn.Config(
         application,
         factory=isinstance(application, str),
         workers=workers,
         loop="uvloop",
-        http=partial(Connection, limits=limits),  # type: ignore[arg-type]
+        http=partial(Connection, limits=bounded(limits)),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=None,
@@ -137,16 +137,20 @@ def configured(application: Any, limits: Limits, workers: int = 1) -> uvicorn.Co
     )
 
 
-def room_for_connections() -> int:
-    """How many connections a process may have, once it has all file descriptors that it may have."""
+def bounded(limits: Limits) -> Limits:
+    """What of the limits this process has file descriptors for, once it has all that it may have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Some systems call the hard limit infinite and take no such number.
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
     if soft == resource.RLIM_INFINITY:
-        return sys.maxsize
-    return max(soft - OTHER_DESCRIPTORS, soft // 2)
+        return limits
+    return replace(
+        limits,
+        connections=min(limits.connections, max(soft - OTHER_DESCRIPTORS, soft // 2)),
+        descriptors=min(limits.descriptors, soft - RESERVED_DESCRIPTORS),
+    )
 
 
 def end_with_the_parent() -> None:

@@ -1,7 +1,9 @@
 """Faults: an honest page, an id that connects it with the log, and nothing of the fault itself."""
 
+import errno
 import html
 import logging
+import os
 import re
 import resource
 from collections.abc import Iterator
@@ -66,6 +68,9 @@ ERRORS: list[tuple[Exception, int, str]] = [
     (Busy(), 503, refusals.PAGES[503][0]),
     (engine.Unavailable("disk is full"), 503, refusals.PAGES[503][0]),
     (engine.TookTooLong("canceled"), 503, refusals.SEARCH_TOOK_TOO_LONG),
+    (OSError(errno.EMFILE, "a secret"), 503, refusals.PAGES[503][0]),
+    (OSError(errno.ENFILE, "a secret"), 503, refusals.PAGES[503][0]),
+    (OSError(errno.EIO, "a secret"), 500, refusals.PAGES[500][0]),
     (InternalServerException("a secret"), 500, refusals.PAGES[500][0]),
     (ValueError("a secret"), 500, refusals.PAGES[500][0]),
 ]
@@ -166,6 +171,49 @@ async def test_a_full_disk_refuses_changes_while_looking_goes_on(site: Site) -> 
     assert "nothing was changed" in refused.text
     assert [answer.status_code for answer in looked] == [200, 200]
     assert done.status_code == 303
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """No file can be opened beside those that are."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with open(os.devnull, "rb") as file:
+        next_one = file.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_one, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@ON_SQLITE
+async def test_no_page_needs_a_file_descriptor_for_its_templates(site: Site) -> None:
+    visitor, olga = site.visitor(), await site.sign_in("olga")
+
+    with no_descriptors():
+        pages = [await visitor.get("/user/login"), await olga.get("/user/account")]
+
+    assert [page.status_code for page in pages] == [200, 200]
+
+
+@ON_SQLITE
+async def test_without_file_descriptors_the_log_has_one_line(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def opening(*_: object) -> None:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+
+    olga = await site.sign_in("olga")
+    monkeypatch.setattr(sessions, "current", opening)
+
+    with no_descriptors():
+        answer = await olga.get("/user/account")
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert [record.getMessage() for record in caplog.records] == [
+        "unavailable path=/user/account reason='Too many files are open: raise the limit of open files"
+        " (ulimit -n).'"
+    ]
 
 
 @ON_SQLITE

@@ -15,7 +15,14 @@ from socket import socket
 import httpx
 import pytest
 
-from handlers.http.server import CannotListen, end_with_the_parent, listen, room_for_connections, why_not
+from handlers.http.limits import LIMITS
+from handlers.http.server import (
+    CannotListen,
+    bounded,
+    end_with_the_parent,
+    listen,
+    why_not,
+)
 from tests.command import PATIENCE_SECONDS
 
 HERE = "127.0.0.1"
@@ -86,7 +93,19 @@ def test_where_files_have_no_limit_connections_have_none(monkeypatch: pytest.Mon
     monkeypatch.setattr(resource, "getrlimit", lambda _: (infinite, infinite))
     monkeypatch.setattr(resource, "setrlimit", refuse)
 
-    assert room_for_connections() == sys.maxsize
+    assert bounded(LIMITS) == LIMITS
+
+
+@pytest.mark.parametrize(("most", "connections"), [(20_000, 10_000), (1_128, 1_000), (256, 128), (200, 100)])
+def test_connections_leave_file_descriptors_for_what_else_is_open(
+    monkeypatch: pytest.MonkeyPatch, most: int, connections: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (100, most))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+
+    limits = bounded(LIMITS)
+
+    assert (limits.connections, limits.descriptors) == (connections, most - 8)
 
 
 def workers(base: str) -> set[str]:

@@ -2,11 +2,15 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
-from handlers.http import bodies
+from handlers.http import bodies, connections
+from handlers.http.limits import LIMITS, Lines
+from messages import refusals
 from tests.handlers.http.wire import served
 from tests.site import ON_SQLITE, Site
 
@@ -157,6 +161,27 @@ async def test_a_chunk_of_unclear_size_is_refused(port: int, chunks: bytes) -> N
 
     assert heard.startswith("HTTP/1.1 400 ")
     assert heard.count("HTTP/1.1 ") == 1
+
+
+async def test_the_last_descriptors_are_for_files_and_the_log_is_told_once(
+    site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "LINES", Lines())
+    free = os.dup(0)
+    os.close(free)
+
+    # The listening socket, the visitor's own and the server's end of it take one each, and the loop some.
+    firsts = []
+    for more in range(20):
+        async with served(site.app, replace(LIMITS, descriptors=free + more)) as started:
+            firsts.append((await talk(started.port, LAST)).partition("\r\n")[0])
+
+    refused = firsts.count("HTTP/1.1 503 Service Unavailable")
+    assert 3 <= refused < 20
+    assert firsts == ["HTTP/1.1 503 Service Unavailable"] * refused + ["HTTP/1.1 200 OK"] * (20 - refused)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"connections: status=503 from=127.0.0.1 unsaid=0 {refusals.FULL}"
+    ]
 
 
 async def test_a_body_that_stops_coming_is_answered_and_its_connection_closed(
