@@ -54,13 +54,16 @@ async def keep(
     if not kept or len(content) > MAX_BYTES:
         return None
     key = secrets.token_urlsafe(24)
-    await engine.write(_insert, member_id, page, content, _hash(key))
-    return key
+    is_kept = await engine.write(_insert, session_token, member_id, page, content, _hash(key))
+    return key if is_kept else None
 
 
-async def _insert(member_id: int, page: str, content: str, key_hash: str) -> None:
+async def _insert(session_token: str, member_id: int, page: str, content: str, key_hash: str) -> bool:
     # Drafts of one member come one after the other, or each would leave room for itself alone.
     await engine.rows(f"SELECT id FROM member WHERE id = ?{engine.for_update()}", member_id)
+    if not await sessions.member_of_ended(session_token):
+        # All their sessions were ended meanwhile.
+        return False
     await engine.execute(
         "INSERT INTO draft (member_id, key_hash, page, content, made_at) VALUES (?, ?, ?, ?, ?)",
         member_id,
@@ -76,6 +79,7 @@ async def _insert(member_id: int, page: str, content: str, key_hash: str) -> Non
         member_id,
         MAX_PER_MEMBER,
     )
+    return True
 
 
 async def find(member_id: int, page: str, key: str) -> Fields | None:

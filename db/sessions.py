@@ -18,8 +18,6 @@ MAX_DEVICE_CHARACTERS: Final = 80
 MOST_OPEN: Final = 100
 # Whose session has ended is known for so long, so that what they typed can be kept (db/drafts.py).
 REMEMBERED_MS: Final = 12 * 60 * 60 * 1000
-# By itself, or by its member, here or elsewhere.
-ORDINARY_ENDS: Final = ("expired", "signed out", "ended by its member")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +205,15 @@ async def of_member(member_id: int) -> list[OpenSession]:
 
 
 async def end_all(member_id: int, reason: str, *, but: int = 0) -> int:
-    """Inside a write: ends every session of a member but one; returns how many."""
+    """Inside a write: ends every session of a member but one; returns how many.
+
+    Whoever had one of them may not have been that member: what they typed is forgotten, and those that ran
+    out before keep nothing any more.
+    """
+    await engine.execute("DELETE FROM draft WHERE member_id = ?", member_id)
+    await engine.execute(
+        "UPDATE session SET end_reason = ? WHERE member_id = ? AND end_reason = 'expired'", reason, member_id
+    )
     return await engine.execute(
         "UPDATE session SET ended_at = ?, end_reason = ? WHERE member_id = ? AND ended_at = 0 AND id <> ?",
         clock.now(),
@@ -257,16 +263,15 @@ async def sweep(ages: Ages) -> int:
 async def member_of_ended(token: str) -> int:
     """Inside a read: whose ended session this was, 0 for none, an open one, or somebody shut out.
 
-    It must have ended for one of ORDINARY_ENDS: whoever was thrown out may not have been that member.
-    It tells whose typed text to keep, and opens nothing.
+    It must have run out by itself: whoever was thrown out may not have been that member, and whoever signs
+    out types nothing more. It tells whose typed text to keep, and opens nothing.
     """
     found = await engine.rows(
         "SELECT m.id FROM session AS s JOIN member AS m ON m.id = s.member_id"
-        " WHERE s.token_hash = ? AND s.ended_at > ? AND m.removed_at = 0 AND m.role <> 'DI'"
-        f" AND s.end_reason IN ({', '.join('?' * len(ORDINARY_ENDS))})",
+        " WHERE s.token_hash = ? AND s.ended_at > ? AND s.end_reason = 'expired'"
+        " AND m.removed_at = 0 AND m.role <> 'DI'",
         token_hash(token),
         max(0, clock.now() - REMEMBERED_MS),
-        *ORDINARY_ENDS,
     )
     return int(found[0][0]) if found else 0
 

@@ -18,7 +18,7 @@ from litestar import Litestar
 from app import create_app
 from db import addresses, engine, members, sessions, setup
 from db.members import Person
-from db.policy import COMMAND_LINE, Role
+from db.policy import COMMAND_LINE, Role, SessionKey
 from handlers.http.access import SESSION_COOKIE, cookie_name
 from handlers.http.house import House
 from settings import Settings
@@ -111,6 +111,13 @@ class Site:
         domain = host if "." in host else f"{host}.local"
         visitor.cookies.set(cookie_name(self.house, scope, SESSION_COOKIE), token, domain=domain)
         return visitor
+
+    async def expire(self, name: str) -> None:
+        """The time of every open session of theirs is over, and noted."""
+        for (session_id,) in await engine.rows(
+            "SELECT id FROM session WHERE member_id = ? AND ended_at = 0", self.ids[name]
+        ):
+            await sessions.end_if_over(SessionKey(session_id, "", 0))
 
     async def role_of(self, name: str) -> Role:
         ((role,),) = await engine.rows("SELECT role FROM member WHERE id = ?", self.ids[name])

@@ -13,9 +13,9 @@ from litestar.exceptions import HTTPException
 
 from db import drafts, engine
 from db.house_rules import NOTED
-from db.policy import Busy, Invalid, SignInFirst
+from db.policy import Actor, Busy, Invalid, SignInFirst
 from db.sessions import Current
-from handlers.http.access import SESSION_COOKIE, actor_of, cookie_in
+from handlers.http.access import SESSION_COOKIE, cookie_in
 from handlers.http.forms import Form, read_fields
 from handlers.http.house import AnyRequest, house_of
 
@@ -71,8 +71,11 @@ async def form_of(request: AnyRequest, current: Current, fields: Collection[str]
     return None if found is None else Form(fields, {**found, "draft": [key]}, kept=True)
 
 
-async def sent(request: AnyRequest, current: Current, form: Form) -> None:
-    """Forgets the draft that this form was filled from, once it was sent. What fails here, time settles."""
+async def sent(actor: Actor, form: Form) -> None:
+    """Forgets the draft that this form was filled from, once it was sent. What fails here, time settles.
+
+    actor: who has sent it, by the session as it is now.
+    """
     if form.draft:
         with contextlib.suppress(engine.DatabaseError, SignInFirst):
-            await drafts.discard(actor_of(current, request), form.draft)
+            await drafts.discard(actor, form.draft)

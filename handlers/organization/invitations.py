@@ -89,7 +89,7 @@ class InvitationsController(Controller):
             is_plain = listed.entries and not _too_many(listed)
             plan = await invitations.preview(listed, role, house.throttle) if is_plain else None
             return await _dialog(request, form, plan, status=422 if isinstance(error, Invalid) else 409)
-        await drafts.sent(request, current, form)
+        await drafts.sent(actor, form)
         notice = batch_sentence(batch, mail=house.mail)
         return rendering.redirect(request, f"/organization/invitations?batch={batch.id}", notice=notice)
 

@@ -28,16 +28,16 @@ class SettingsController(Controller):
     @post(status_code=HTTP_200_OK)
     async def change(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         form = await Form.read(request, *settings_form.FIELDS)
-        wish = settings_form.wish(form, house_of(request).ages)
+        wish, actor = settings_form.wish(form, house_of(request).ages), access.actor_of(current, request)
         if form.errors:
             form.errors.update(await house_rules.why_not(wish))
             return await _answer(request, form=form, status=422)
         try:
-            rules = await house_rules.change(access.actor_of(current, request), wish)
+            rules = await house_rules.change(actor, wish)
         except Invalid as error:
             form.errors.update(error.errors)
             return await _answer(request, form=form, status=422)
-        await drafts.sent(request, current, form)
+        await drafts.sent(actor, form)
         if rules.title == current.title and rendering.wants_fragment(request):
             return await _answer(request, toast=toasts.SAVED)
         # A new name stands around the form as well.

@@ -60,14 +60,15 @@ class AccountController(Controller):
             await _count_change(request, current)
         except TooManyTries as error:
             return await _page(request, current, form=form, status=429, headers=form.wait(error))
+        actor = access.actor_of(current, request)
         await accounts.change(
-            access.actor_of(current, request),
+            actor,
             first_name=first_name,
             last_name=last_name,
             time_zone=form["time_zone"],
             theme=form["theme"],
         )
-        await drafts.sent(request, current, form)
+        await drafts.sent(actor, form)
         return rendering.redirect(request, "/user/account", notice=toasts.SAVED)
 
     @post("/notices", status_code=HTTP_200_OK)

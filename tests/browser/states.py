@@ -63,7 +63,7 @@ async def kept(site: Site, path: str, **fields: str) -> str:
     token = await engine.write(
         sessions.begin, site.ids["olga"], kept=True, ages=site.house.ages, address="", device=""
     )
-    await engine.write(sessions.end_all, site.ids["olga"], "ended by its member")
+    await site.expire("olga")
 
     def typed() -> drafts.Fields:
         return {name: [value] for name, value in fields.items()}

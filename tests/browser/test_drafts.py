@@ -5,16 +5,12 @@ import re
 import pytest
 from playwright.async_api import Dialog, Page, expect
 
-from db import engine, sessions
+from db import engine
 from tests.browser.desk import Desk
 from tests.site import PASSWORD, Site
 
 MEMBERS, SETTINGS = "/organization/members", "/organization/settings"
 TYPED = "Ada <ada@example.org>\nben@example.org\n"
-
-
-async def end_sessions(site: Site) -> None:
-    await engine.write(sessions.end_all, site.ids["olga"], "ended by its member")
 
 
 async def log_in(page: Page) -> None:
@@ -43,7 +39,7 @@ async def test_pasted_addresses_are_there_again_after_signing_in(site: Site, des
     await page.get_by_label("Email addresses").fill(TYPED)
     await expect(page.locator("#preview")).to_contain_text("2 invitations")
     await page.locator("#role").select_option("RE")
-    await end_sessions(site)
+    await site.expire("olga")
 
     await page.get_by_role("button", name="Send invitations").click()
     await page.wait_for_url(re.compile(r"/user/login\?next="))
@@ -62,7 +58,7 @@ async def test_pasted_addresses_are_there_again_after_signing_in(site: Site, des
 async def test_addresses_are_kept_when_the_preview_meets_the_ended_session(site: Site, desk: Desk) -> None:
     page = await desk.page("olga", "/organization/invite?way=email")
     asked = questions(page)
-    await end_sessions(site)
+    await site.expire("olga")
 
     await page.get_by_label("Email addresses").press_sequentially("ada@example.org")
     await page.wait_for_url(re.compile(r"/user/login\?next="))
@@ -76,7 +72,7 @@ async def test_settings_are_there_again_after_signing_in(site: Site, desk: Desk)
     page = await desk.page("olga", SETTINGS)
     asked = questions(page)
     await page.get_by_label("Annotator").press_sequentially("Labels leaves")
-    await end_sessions(site)
+    await site.expire("olga")
 
     await page.get_by_role("button", name="Save").click()
     await page.wait_for_url(re.compile(r"/user/login\?next="))

@@ -22,7 +22,7 @@ THROTTLE = Throttle(b"drafts")
 
 async def ended(site: Site, name: str = "olga") -> str:
     token = await opened(site, name)
-    await engine.write(sessions.end_all, site.ids[name], "ended by its member")
+    await site.expire(name)
     return token
 
 
@@ -95,8 +95,11 @@ async def test_somebody_shut_out_keeps_nothing(site: Site) -> None:
     assert await count() == 0
 
 
-ORDINARY = ("expired", "signed out", "ended by its member")
-THROWN_OUT = (
+ENDED = (
+    "signed out",
+    "ended by its member",
+    "too many sessions",
+    "became owner",
     "password changed",
     "password reset",
     "ended by an administrator",
@@ -107,12 +110,39 @@ THROWN_OUT = (
 )
 
 
-@pytest.mark.parametrize("reason", [*ORDINARY, *THROWN_OUT])
-async def test_a_session_that_was_thrown_out_keeps_nothing(site: Site, reason: str) -> None:
+@pytest.mark.parametrize("reason", ENDED)
+async def test_a_session_that_somebody_ended_keeps_nothing(site: Site, reason: str) -> None:
     token = await opened(site)
     await engine.write(sessions.end_all, site.ids["olga"], reason)
 
-    assert (await keep(token) is not None) is (reason in ORDINARY)
+    assert await keep(token) is None
+
+
+async def test_ending_all_sessions_deletes_the_drafts_and_expired_sessions_keep_no_more(site: Site) -> None:
+    await site.person("alma", Role.ADMINISTRATOR)
+    expired, hers = await ended(site), await ended(site, "alma")
+    key, other = await keep(expired), await keep(hers)
+    browser = await opened(site)
+
+    await engine.write(sessions.end_all, site.ids["olga"], "ended by its member")
+
+    assert await drafts.find(site.ids["olga"], PAGE, key or "") is None
+    assert [await keep(token) for token in (expired, browser)] == [None, None]
+    assert await drafts.find(site.ids["alma"], PAGE, other or "")
+    assert await keep(hers)
+
+
+async def test_a_session_that_is_too_old_by_the_time_it_is_written_keeps_nothing(
+    site: Site, clock: ModuleType
+) -> None:
+    token = await ended(site)
+
+    def read_fields() -> Fields:
+        clock.move(sessions.REMEMBERED_MS)
+        return {"emails": ["x"]}
+
+    assert await drafts.keep(token, PAGE, read_fields, names=NAMES, throttle=THROTTLE) is None
+    assert await count() == 0
 
 
 async def test_only_the_fields_of_the_form_are_kept(site: Site) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from db import engine, sessions
+from db import engine
 from db.policy import Role
 from handlers.http import drafts
 from handlers.organization import dialog, settings_form
@@ -11,10 +11,6 @@ from tests.journeys.paper import Reader
 from tests.site import PASSWORD, Site
 
 KEPT = "We kept what you typed. Check it and send it again."
-
-
-async def end_sessions(site: Site, name: str = "olga") -> None:
-    await engine.write(sessions.end_all, site.ids[name], "ended by its member")
 
 
 async def sign_in(reader: Reader, name: str = "olga") -> None:
@@ -27,7 +23,7 @@ async def sign_in(reader: Reader, name: str = "olga") -> None:
 async def test_pasted_addresses_are_there_again(site: Site, button: str) -> None:
     olga = await Reader.signed_in(site, "olga")
     await olga.open("/organization/invite?way=email")
-    await end_sessions(site)
+    await site.expire("olga")
 
     await olga.press(button, emails="Ada <ada@example.org>, ben@example.org", role="Reviewer")
     await sign_in(olga)
@@ -43,7 +39,7 @@ async def test_pasted_addresses_are_there_again(site: Site, button: str) -> None
 async def test_a_wrong_address_of_a_draft_is_told_and_the_draft_lives_on(site: Site) -> None:
     olga = await Reader.signed_in(site, "olga")
     await olga.open("/organization/invite?way=email")
-    await end_sessions(site)
+    await site.expire("olga")
     await olga.press("Send invitations", emails="ada@example.org, nobody@", role="Annotator")
     await sign_in(olga)
 
@@ -58,7 +54,7 @@ async def test_a_wrong_address_of_a_draft_is_told_and_the_draft_lives_on(site: S
 async def test_settings_and_role_notes_are_there_again(site: Site) -> None:
     olga = await Reader.signed_in(site, "olga")
     await olga.open("/organization/settings")
-    await end_sessions(site)
+    await site.expire("olga")
 
     await olga.press(
         "Save", title="Lindenhof", note_RE="Checks labels", link_domains="example.org\nx.example"
@@ -79,7 +75,7 @@ async def test_the_account_form_is_there_again_for_everybody(site: Site) -> None
     await site.person("ada", Role.ANNOTATOR)
     ada = await Reader.signed_in(site, "ada")
     await ada.open("/user/account")
-    await end_sessions(site, "ada")
+    await site.expire("ada")
 
     await ada.press("Save", first_name="Augusta")
     await sign_in(ada, "ada")
@@ -118,11 +114,27 @@ async def test_a_session_ended_by_a_new_password_keeps_nothing(site: Site) -> No
     assert await engine.rows("SELECT 1 FROM draft") == []
 
 
+async def test_it_is_forgotten_also_where_the_password_was_asked_for_anew(site: Site) -> None:
+    olga = await Reader.signed_in(site, "olga")
+    await olga.open("/organization/invite?way=email")
+    await site.expire("olga")
+    await olga.press("Send invitations", emails="ada@example.org", role="Administrator")
+    await sign_in(olga)
+    await engine.write(engine.execute, "UPDATE session SET password_at = 0")
+
+    await olga.press("Send invitations")
+    assert len(await engine.rows("SELECT 1 FROM draft")) == 1
+    await olga.press("Go on", current_password=PASSWORD)
+
+    assert await engine.rows("SELECT email, role FROM invitation") == [("ada@example.org", "AD")]
+    assert await engine.rows("SELECT 1 FROM draft") == []
+
+
 async def test_somebody_else_who_signs_in_sees_nothing_of_it(site: Site) -> None:
     await site.person("alma", Role.ADMINISTRATOR)
     olga = await Reader.signed_in(site, "olga")
     await olga.open("/organization/invite?way=email")
-    await end_sessions(site)
+    await site.expire("olga")
     await olga.press("Send invitations", emails="ada@example.org", role="Annotator")
 
     await sign_in(olga, "alma")
@@ -134,7 +146,7 @@ async def test_somebody_else_who_signs_in_sees_nothing_of_it(site: Site) -> None
 
 async def test_htmx_is_led_there_too(site: Site) -> None:
     olga = await site.sign_in("olga")
-    await end_sessions(site)
+    await site.expire("olga")
 
     for path in ("/organization/invitations", "/organization/invitations/preview"):
         answer = await olga.press(path, emails="ada@example.org", role="AN")
@@ -147,7 +159,7 @@ async def test_htmx_is_led_there_too(site: Site) -> None:
 
 async def test_a_stranger_and_a_form_that_is_not_kept_only_sign_in(site: Site) -> None:
     olga = await site.sign_in("olga")
-    await end_sessions(site)
+    await site.expire("olga")
 
     stranger = await site.visitor().submit("/organization/invitations", emails="ada@example.org", role="AN")
     password = await olga.submit("/user/account/password", current_password=PASSWORD, password="x" * 20)
