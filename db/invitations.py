@@ -12,7 +12,7 @@ from db.changes import Locked
 from db.days import DAY_MS
 from db.deactivation import ROLE_NOW
 from db.policy import INVITING, Actor, Invalid, Refused, Role
-from db.throttle import HOUR_MS, Throttle, count_resent, resting
+from db.throttle import Throttle, begin_resent, count_resent, resting, sent_lately
 from messages import by_field, refusals
 
 MAX_TYPED: Final = 500
@@ -142,7 +142,7 @@ def _wrong_ones(wrong: Sequence[Entry]) -> str:
 async def _plan(listed: AddressList, role: Role, throttle: Throttle | None = None) -> Plan:
     good = _keys(listed)
     members, invited = await _members(good), await _open(good)
-    rests = await _written_to(list(await resting(throttle, good))) if throttle else set()
+    rests = await resting(throttle, good) if throttle else set()
     outcomes = []
     for entry in listed.entries:
         given = entry.role or role
@@ -195,8 +195,10 @@ async def invite_within(
     again = [(invited[_key(outcome)], outcome) for outcome in mailed if _key(outcome) in invited]
     approved = [outcome for outcome in plan.outcomes if outcome.fate is Fate.APPROVED]
     if throttle:
-        before = await _written_to([_key(outcome) for outcome in mailed])
-        await count_resent(throttle, [_key(outcome) for outcome in mailed if _key(outcome) in before])
+        written = [_key(outcome) for outcome in mailed]
+        before = {*invited, *await sent_lately(throttle, written)}
+        await count_resent(throttle, [key for key in written if key in before])
+        await begin_resent(throttle, [key for key in written if key not in before])
         if not mailed and not approved:
             # Says which, and how long to wait.
             await count_resent(throttle, [_key(each) for each in plan.outcomes if each.fate is Fate.RESTING])
@@ -260,21 +262,6 @@ async def _open(wanted: Sequence[str], lock: str = "") -> dict[str, tuple[int, i
             *some,
         ):
             found[key] = (invitation_id, link_id)
-    return found
-
-
-async def _written_to(wanted: Sequence[str]) -> set[str]:
-    """Those of these addresses who have an open invitation, or were sent one in the last hour."""
-    found: set[str] = set()
-    for some in engine.chunks(wanted):
-        marks = ", ".join("?" * len(some))
-        for (key,) in await engine.rows(
-            f"SELECT email_key FROM invitation WHERE email_key IN ({marks})"
-            " AND (ended_at = 0 OR made_at > ?)",
-            *some,
-            clock.now() - HOUR_MS,
-        ):
-            found.add(key)
     return found
 
 

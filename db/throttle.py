@@ -112,9 +112,9 @@ class Throttle:
         """What members change of themselves: names, colours, notices."""
         return [Limit(self.key("own", str(member_id)), 100)]
 
-    def confirmation(self, member_id: int, network: str) -> list[Limit]:
+    def confirmation(self, account: str, network: str) -> list[Limit]:
         return [
-            Limit(self.key("confirmation", str(member_id)), 5, window_ms=HOUR_MS),
+            Limit(self.key("confirmation-account", account), 5, window_ms=HOUR_MS),
             *self._from("confirmation-network", network, 30),
         ]
 
@@ -224,20 +224,46 @@ async def count_resent(throttle: Throttle, emails: Collection[str]) -> None:
         raise Refused(refusals.RESENT_TOO_OFTEN.format(minutes, email=email)) from None
 
 
+async def begin_resent(throttle: Throttle, email_keys: Collection[str]) -> None:
+    """Inside a write: these addresses are invited, for the first time in an hour. What follows is sent again.
+
+    So it is when the invitation has ended meanwhile, or its member was removed: the address is what counts.
+    """
+    ends_at = clock.now() + HOUR_MS
+    for some in engine.chunks(sorted(throttle.resent(key).key for key in email_keys)):
+        await engine.execute(
+            "INSERT INTO throttle (key, tries, last_at, ends_at)"
+            f" VALUES {', '.join(['(?, 0, 0, ?)'] * len(some))}"
+            " ON CONFLICT (key) DO UPDATE SET tries = 0, ends_at = excluded.ends_at",
+            *(value for key in some for value in (key, ends_at)),
+        )
+
+
+async def sent_lately(throttle: Throttle, email_keys: Collection[str]) -> set[str]:
+    """Inside a read or write: those of these addresses that were invited within the hour."""
+    return {key for key, *_ in await _hours(throttle, email_keys)}
+
+
 async def resting(throttle: Throttle, email_keys: Collection[str]) -> set[str]:
     """Inside a read or write: those of these addresses whose invitation can't be sent again yet."""
-    limits = {limit.key: (limit, key) for key in email_keys for limit in [throttle.resent(key)]}
-    found, now = set[str](), clock.now()
+    found, now = await _hours(throttle, email_keys), clock.now()
+    return {key for key, limit, *counted in found if _wait(limit, *counted, now=now)}
+
+
+async def _hours(throttle: Throttle, email_keys: Collection[str]) -> list[tuple[str, Limit, int, int, int]]:
+    """The hours of these addresses that aren't over: address, limit, tries, last_at, ends_at."""
+    limits = {limit.key: (key, limit) for key in email_keys for limit in [throttle.resent(key)]}
+    found, now = [], clock.now()
     for some in engine.chunks(list(limits)):
         marks = ", ".join("?" * len(some))
-        for row, *counted in await engine.rows(
-            f"SELECT key, tries, last_at, ends_at FROM throttle WHERE key IN ({marks}) AND ends_at > ?",
-            *some,
-            now,
-        ):
-            limit, key = limits[row]
-            if _wait(limit, *counted, now=now):
-                found.add(key)
+        found += [
+            (*limits[row], *counted)
+            for row, *counted in await engine.rows(
+                f"SELECT key, tries, last_at, ends_at FROM throttle WHERE key IN ({marks}) AND ends_at > ?",
+                *some,
+                now,
+            )
+        ]
     return found
 
 

@@ -83,8 +83,10 @@ class AccountController(Controller):
     @post("/confirmation", status_code=HTTP_200_OK)
     @access.one_by_one
     async def confirm_again(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
-        house = house_of(request)
-        await throttle.count(house.throttle.confirmation(current.member_id, access.network_of(request)))
+        # By the address, so that whoever is removed and registers anew can't have more mailed to it.
+        account = sign_in.account_key(current.email)
+        limits = house_of(request).throttle.confirmation(account, access.network_of(request))
+        await throttle.count(limits)
         await confirmation.ask_again(access.actor_of(current, request))
         return rendering.redirect(request, "/user/account", notice=toasts.MAIL_ON_ITS_WAY)
 

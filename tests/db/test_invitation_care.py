@@ -475,6 +475,31 @@ async def test_revoking_and_inviting_anew_is_sending_again(posting: Site, clock:
     await invite_anew()
 
 
+async def test_removing_and_inviting_anew_is_sending_again(posting: Site, clock: ModuleType) -> None:
+    async def invite_and_remove(typed: str) -> None:
+        await invitations.invite(
+            olga(posting),
+            address_list.parse(typed),
+            role=Role.ANNOTATOR,
+            days=7,
+            throttle=posting.house.throttle,
+        )
+        joined = await accept(posting, await one("ada@example.org"))
+        await members.remove(olga(posting), member_id=joined.member_id)
+
+    for typed in ("ada@example.org", "Ada@example.org", "ADA@EXAMPLE.ORG", "ada@Example.org"):
+        await invite_and_remove(typed)
+
+    plan = await invitations.preview(
+        address_list.parse("ada@example.org"), Role.ANNOTATOR, posting.house.throttle
+    )
+    assert plan.mails == 0
+    with pytest.raises(Refused, match=r"ada@example\.org was sent again three times"):
+        await invite_and_remove("ada@example.org")
+    clock.move(3600 * 1000)
+    await invite_and_remove("ada@example.org")
+
+
 async def test_of_ten_who_send_again_at_the_same_instant_three_do(posting: Site) -> None:
     line = await invited(posting, "ada")
 

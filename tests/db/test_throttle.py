@@ -88,9 +88,9 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
         ),
         (limits.own_changes(7), [row("own", "7", allowed=100)]),
         (
-            limits.confirmation(7, "net"),
+            limits.confirmation("ada", "net"),
             [
-                row("confirmation", "7", allowed=5, minutes=60),
+                row("confirmation-account", "ada", allowed=5, minutes=60),
                 row("confirmation-network", "net", allowed=30),
                 row("confirmation-network-customer", "net", allowed=300),
             ],
@@ -296,6 +296,22 @@ async def test_an_invitation_sent_three_times_in_an_hour_rests_until_it_is_over(
     assert await engine.read(throttle.resting, limits, [often, once]) == {often}
     clock.move(60 * MINUTE)
     assert await engine.read(throttle.resting, limits, [often, once]) == set()
+
+
+async def test_the_hour_of_an_address_begins_with_its_first_invitation(
+    database: str, clock: ModuleType
+) -> None:
+    ada, ben = "ada@example.org", "ben@example.org"
+    for _ in range(2):
+        await engine.write(throttle.begin_resent, limits, [ben, ada])
+        clock.move(60 * MINUTE - 1)
+        assert await engine.read(throttle.sent_lately, limits, [ada, "cyd@example.org"]) == {ada}
+        for _ in range(3):
+            assert await engine.read(throttle.resting, limits, [ada, ben]) == set()
+            await engine.write(throttle.count_resent, limits, [ada])
+        assert await engine.read(throttle.resting, limits, [ada, ben]) == {ada}
+        clock.move(1)
+        assert await engine.read(throttle.sent_lately, limits, [ada, ben]) == set()
 
 
 async def test_rows_die_with_their_window(database: str, clock: ModuleType) -> None:

@@ -10,8 +10,8 @@ from types import ModuleType
 import httpx
 import pytest
 
-from db import accounts, engine, passwords, throttle
-from db.policy import Actor, Role
+from db import accounts, engine, members, passwords, throttle
+from db.policy import COMMAND_LINE, Actor, Role
 from settings import Settings
 from tests.db.invitations_house import invited, token
 from tests.markup import tree
@@ -312,6 +312,15 @@ async def test_others_cannot_use_up_the_mails_that_confirm_ones_address(site: Si
 
     # Without mail there is nothing to send, which is said (409).
     assert statuses == [409] * 5 + [429]
+
+
+@ON_SQLITE
+async def test_who_is_removed_and_registers_anew_has_no_more_mails_that_confirm(site: Site) -> None:
+    for statuses in ([409] * 5, [429]):
+        ada_id = await site.person("ada")
+        ada = await site.sign_in("ada")
+        assert [(await ada.submit("/user/account/confirmation")).status_code for _ in statuses] == statuses
+        await members.remove(COMMAND_LINE, member_id=ada_id)
 
 
 async def test_a_hundred_roles_in_a_row_meet_no_limit(site: Site) -> None:

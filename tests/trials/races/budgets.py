@@ -158,7 +158,7 @@ async def own_changes(arena: Arena) -> Race:
 async def mails_that_confirm(arena: Arena) -> Race:
     """Five in an hour."""
     ada = await arena.person(Role.PENDING)
-    await _use_up(arena.site.house.throttle.confirmation(ada.id, arena.network))
+    await _use_up(arena.site.house.throttle.confirmation(ada.email, arena.network))
     contestants = []
     for _ in range(COME):
         go = await arena.form("/user/account/confirmation", session=await arena.session(ada.id))
