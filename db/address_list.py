@@ -1,5 +1,6 @@
 """Lists of addresses: what they hold, what repeats, and the names beside the addresses. Pure."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -17,8 +18,8 @@ MAX_SHOWN_CHARACTERS: Final = 320
 class Entry:
     """One address of a list.
 
-    typed: as it stood there. address: None when it isn't one, then why says why. role: of a CSV's row, else
-    None. line: of a CSV's row, else 0.
+    typed: as it stood there, to be shown. address: None when it isn't one, then why says why. role: of a
+    CSV's row, else None. line: of a CSV's row, else 0.
     """
 
     typed: str
@@ -108,7 +109,7 @@ def once(entries: Iterable[Entry], *, most: int | None = None) -> AddressList:
 def entry(typed: str, name: str = "", *, shown: str = "") -> Entry:
     """One address, with the name that stood beside it. shown: as it stood there, if not as typed."""
     first_name, last_name = split_name(name)
-    text = shown or typed
+    text = visible.quotable(re.sub(r"[ \t\r\n]+", " ", shown or typed))
     if len(text) > MAX_SHOWN_CHARACTERS:
         text = f"{text[:MAX_SHOWN_CHARACTERS]}…"
     try:

@@ -109,8 +109,8 @@ def _quoted(text: str) -> str:
 
 def _shown(cells: Iterable[str]) -> list[str]:
     """Headings for people: those that are seen, and not too much of them."""
-    texts = filter(None, (visible.name(cell)[:MAX_HEADING_CHARACTERS] for cell in cells))
-    return list(islice(texts, MAX_HEADINGS_NAMED))
+    texts = filter(None, map(visible.name, cells))
+    return [visible.quotable(text[:MAX_HEADING_CHARACTERS]) for text in islice(texts, MAX_HEADINGS_NAMED)]
 
 
 def _ignored(record: Record, places: Mapping[str, int]) -> tuple[str, ...]:
@@ -172,7 +172,7 @@ def _row(record: Record, columns: Columns) -> Entry:
     if not word:
         return entry
     why = by_field.FILE_NO_SUCH_ROLE.get(role or "", by_field.FILE_NO_ROLE)
-    return address_list.refused(entry, why.format(word=word[:40]))
+    return address_list.refused(entry, why.format(word=visible.quotable(word[:40])))
 
 
 def _has_control_characters(text: str) -> bool:

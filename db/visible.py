@@ -16,7 +16,8 @@ _SEEN: Final = re.compile(rf"[^\s{INVISIBLE}]")
 # They turn text around, or only say where a line may break. Joiners and variation selectors stay: Persian,
 # Indian scripts and emoji need them inside a name.
 _OUT_OF_NAMES: Final = re.compile(
-    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
 )
 # More than the longest sentence of ours with an address and a link in it.
 MAX_TERMINAL_CHARACTERS: Final = 2_000

@@ -23,6 +23,7 @@ from db import (
     policy,
     request_list,
     setup,
+    visible,
 )
 from handlers.http import access
 from handlers.http.house import AnyRequest, house_of
@@ -104,7 +105,9 @@ def make_environment(
         policy=policy,
         Role=policy.Role,
     )
-    environment.filters.update(iso=iso, day=days.words, minute=minute, last_day=last_day)
+    environment.filters.update(
+        iso=iso, day=days.words, quotable=visible.quotable, minute=minute, last_day=last_day
+    )
     return environment
 
 

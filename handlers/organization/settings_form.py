@@ -173,7 +173,9 @@ def _domains(form: Form) -> tuple[str, ...]:
 
 def _no_domains(wrong: Sequence[str]) -> str:
     """The first of them, and how many more there are."""
-    named = ", ".join(by_field.QUOTED.format(text=text[:60]) for text in wrong[:DOMAINS_NAMED])
+    named = ", ".join(
+        by_field.QUOTED.format(text=visible.quotable(text[:60])) for text in wrong[:DOMAINS_NAMED]
+    )
     if len(wrong) > DOMAINS_NAMED:
         return by_field.NO_DOMAIN_AND_MORE.format(domains=named, count=len(wrong) - DOMAINS_NAMED)
     return by_field.NO_DOMAIN.format(len(wrong), domains=named)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import address_list
+from db import address_list, csv_list, visible
 from db.invitations import MAX_TYPED
 
 
@@ -125,7 +125,7 @@ def test_the_addresses_are_found_in_what_people_paste(text: str, found: list[str
         ("1.\nlena@x.org", ["1."]),
         ("ada@, @x.org, lena@x", ["ada@", "@x.org", "lena@x"]),
         ("a@b@x.org", ["a@b@x.org"]),
-        ("le\u200bna@x.org", ["le\u200bna@x.org"]),
+        ("le\u200bna@x.org", ["le[U+200B]na@x.org"]),
         ("Ann <ann @x.org>", ["@x.org"]),
         ('ann"x"@x.org', ["@x.org"]),
         ("https://x.org/@lena", ["https://x.org/@lena"]),
@@ -161,7 +161,9 @@ def test_nobody_with_an_at_sign_is_dropped_unsaid(text: str) -> None:
     said = "\n".join(entry.typed for entry in listed.entries)
     # An address that stands there again, in whatever case, is counted, or is the name of itself.
     words = (word.strip("\"'").lower() for word in re.split(r"[\s,;:|/&+=?<>()\[\]\"•–，؛“”«»]+", text))
-    assert all(word in said.lower() for word in words if "@" in word and word != "@")
+    assert all(
+        visible.quotable(word).lower() in said.lower() for word in words if "@" in word and word != "@"
+    )
     assert bool(listed.entries) or "@" not in text
 
 
@@ -181,6 +183,28 @@ def test_what_is_longer_than_any_address_is_wrong(ballast: str) -> None:
     listed = address_list.parse(f"x@y.org <{ballast * 1_500}a@x.org>")
 
     assert "x@y.org" in [entry.typed for entry in listed.good]
+
+
+UNSEEN = [
+    *("\u00ad", "\u034f", "\u115f", "\u1160", "\u180e", "\u200b", "\u200d", "\u202e", "\u2066", "\u2800"),
+    *("\u3164", "\ufe0f", "\ufeff", "\uffa0", "\ufff9", "\ue000", "\U0001d173", "\U000e0061", "\U000e0100"),
+]
+
+
+@pytest.mark.parametrize("sign", UNSEEN)
+def test_an_address_that_looks_right_shows_what_is_wrong_with_it(sign: str) -> None:
+    (entry,) = address_list.parse(f"ad{sign}a@example.org").entries
+    (row,) = csv_list.parse(f"email\nad{sign}a@example.org\n".encode()).entries
+
+    for wrong in (entry, row):
+        assert wrong.address is None
+        assert f"ad[U+{ord(sign):04X}]a@example.org" in wrong.typed
+
+
+def test_what_is_quoted_from_a_file_shows_what_nobody_sees() -> None:
+    (entry,) = csv_list.parse("email,role\nada@x.example,Ow\u200bner\n".encode()).entries
+
+    assert "Ow[U+200B]ner" in entry.why
 
 
 def test_nothing_typed_is_nothing() -> None:

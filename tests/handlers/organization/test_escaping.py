@@ -118,3 +118,21 @@ async def test_an_international_domain_is_shown_with_its_code_beside_it(site: Si
 
     assert "ada@xn--mnchen-3ya.example" in row.strings()
     assert "münchen.example" in row.strings()
+
+
+@pytest.mark.parametrize("path", [f"{PATH}?q=", "/organization/activity?who="])
+async def test_what_nobody_sees_in_a_search_is_named_where_nothing_is_found(site: Site, path: str) -> None:
+    olga = await site.sign_in("olga")
+
+    page = tree(await olga.get(f"{path}olg\u3164a"))
+
+    assert "Nobody found for “olg[U+3164]a”" in page.text
+
+
+async def test_what_nobody_sees_in_a_domain_is_named(site: Site) -> None:
+    olga = await site.sign_in("olga")
+    form = {"title": "Herbarium", "link_ends": "never", "link_domains": "exa\u200bmple"}
+
+    answer = await olga.submit("/organization/settings", **form)
+
+    assert "“exa[U+200B]mple”" in tree(answer).text
