@@ -131,8 +131,10 @@ async def test_what_nobody_sees_in_a_search_is_named_where_nothing_is_found(site
 
 async def test_what_nobody_sees_in_a_domain_is_named(site: Site) -> None:
     olga = await site.sign_in("olga")
-    form = {"title": "Herbarium", "link_ends": "never", "link_domains": "exa\u200bmple"}
+    domains = "exa\u200bmple"
 
-    answer = await olga.submit("/organization/settings", **form)
+    answer = await olga.submit(
+        "/organization/settings", title="Herbarium", link_ends="never", link_domains=domains
+    )
 
     assert "“exa[U+200B]mple”" in tree(answer).text
