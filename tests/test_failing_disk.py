@@ -1,11 +1,15 @@
-"""A running server whose disk gets full in the middle of a change, or whose database is locked for a moment.
+"""A server or its post whose disk fails for a moment or gets full, or whose database is locked for a while.
 
 The long trial `faults` has every write fail once, with each error.
 """
 
 import resource
 
-from tests.trials.faults import locked, writes
+import pytest
+
+from tests.site import ON_SQLITE
+from tests.trials.faults import locked, mails, writes
+from tests.trials.faults.injection import Fault
 from tests.trials.faults.served import changed, served, state
 
 PAGE = 4096
@@ -49,3 +53,21 @@ async def test_a_change_for_which_the_disk_has_no_room_is_refused_whole_and_made
 async def test_a_change_waits_for_a_lock_and_pages_do_not() -> None:
     async with served() as site:
         assert await locked.while_locked(site, "BEGIN IMMEDIATE", 1.5) == []
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    "fault", [Fault("pwrite64", 1, "ENOSPC"), Fault("fdatasync", 2, "EIO")], ids=["claim", "mark"]
+)
+async def test_a_mail_whose_post_can_not_write_goes_out_once(database_url: str, fault: Fault) -> None:
+    async with mails.house(database_url) as owner:
+        broken, _ = await mails.sent_despite(fault, owner)
+
+    assert broken == []
+
+
+async def test_a_mail_whose_post_is_killed_before_it_is_marked_goes_out_twice_at_most(
+    database_url: str,
+) -> None:
+    async with mails.house(database_url) as owner:
+        assert await mails.killed_before_the_mark(owner) == []

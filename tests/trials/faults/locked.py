@@ -15,6 +15,7 @@ import asyncpg
 
 from db import engine
 from db.policy import Role
+from db.sqlite_engine import SqliteEngine
 from tests import postgres
 from tests.handlers.changing import NEW_PASSWORD
 from tests.site import Visitor
@@ -79,7 +80,7 @@ async def while_locked(site: ServedSite, statement: str, seconds: float) -> list
     over, reading = asyncio.Event(), [await site.sign_in("olga") for _ in range(READERS)]
     readers = [asyncio.create_task(_read(visitor, over)) for visitor in reading]
     before = await state()
-    async with held(site, statement):
+    async with held(statement):
         waiting = [asyncio.create_task(_timed(*change)) for change in changes]
         await asyncio.sleep(seconds)
     answers = await asyncio.gather(*waiting)
@@ -145,15 +146,16 @@ async def _read(visitor: Visitor, over: asyncio.Event) -> list[tuple[int, float]
 
 
 @asynccontextmanager
-async def held(site: ServedSite, statement: str) -> AsyncIterator[None]:
-    """In the body another program has this lock."""
-    if engine.dialect() == "sqlite":
-        with closing(sqlite3.connect(site.checkout.data / "gatehouse.db", isolation_level=None)) as other:
+async def held(statement: str) -> AsyncIterator[None]:
+    """In the body another program has this lock on the database in use."""
+    chosen = engine.get()
+    if isinstance(chosen, SqliteEngine):
+        with closing(sqlite3.connect(chosen.file, isolation_level=None)) as other:
             other.execute(statement)
             yield
             other.execute("ROLLBACK")
         return
-    connection = await asyncpg.connect(site.checkout.url)
+    connection = await asyncpg.connect(chosen.url)
     try:
         async with connection.transaction():
             await connection.execute(statement)
