@@ -9,6 +9,7 @@ from db import (
     clock,
     deactivation,
     engine,
+    invitation_shown,
     keys,
     links,
     members,
@@ -19,7 +20,7 @@ from db.addresses import Address
 from db.changes import Locked
 from db.deactivation import ROLE_NOW
 from db.members import Person
-from db.policy import SIGNED_IN, Actor, DeadLink, NotAllowed, Refused, Role, administers, is_active
+from db.policy import SIGNED_IN, Actor, DeadLink, NotAllowed, Refused, Role, is_active
 from db.sessions import Ages
 from db.sign_in import Browser, SignedIn
 from messages import refusals
@@ -27,7 +28,10 @@ from messages import refusals
 
 @dataclass(frozen=True, slots=True)
 class Invited:
-    """What the page of an invitation says. inviter: name or address, "" when unknown. Instants in ms."""
+    """What the page of an invitation says. inviter: name or address, "" when unknown. Instants in ms.
+
+    outlived: whoever invited, or was shown the link and so can open it, may invite no more.
+    """
 
     id: int
     link_id: int
@@ -39,7 +43,6 @@ class Invited:
     role: Role
     inviter_id: int
     inviter: str
-    inviter_role: Role
     shown_at: int
     mailed: bool
     expires_at: int
@@ -47,12 +50,13 @@ class Invited:
     end_reason: str
     member_role: str
     member_settled: bool
+    outlived: bool
 
     def dead_because(self, now: int) -> str | None:
         """Why it can't be accepted (accepted, revoked, void, expired), None while it can."""
         if self.end_reason:
             return self.end_reason
-        if not administers(self.inviter_role):
+        if self.outlived:
             return "void"
         if self.link_ended or (self.expires_at and self.expires_at <= now):
             return "expired"
@@ -81,11 +85,12 @@ class Invited:
 
 _FIND = f"""SELECT i.id, l.id, l.nonce, i.email, i.email_key, i.first_name, i.last_name, i.role, i.invited_by,
     COALESCE(NULLIF(TRIM(b.first_name || ' ' || b.last_name), ''), b.email, ''),
-    COALESCE({ROLE_NOW.format(t="b")}, 'AD'),
-    i.shown_at, EXISTS (SELECT 1 FROM outbox AS o WHERE o.invitation_id = i.id AND o.state = 'sent'),
+    i.shown_at, EXISTS (SELECT 1 FROM outbox AS o WHERE o.invitation_id = i.id AND o.link_id = l.id
+        AND o.state = 'sent'),
     l.expires_at, l.end_reason, i.end_reason, COALESCE({ROLE_NOW.format(t="m")}, ''),
     COALESCE(m.confirmed_at, 0) > 0 OR EXISTS (SELECT 1 FROM activity AS a
-        WHERE a.subject_id = m.id AND a.about = 'member' AND a.kind = 'role_changed')
+        WHERE a.subject_id = m.id AND a.about = 'member' AND a.kind = 'role_changed'),
+    EXISTS ({invitation_shown.KNOWING} WHERE {ROLE_NOW.format(t="k")} NOT IN ('OW', 'AD'))
     FROM links AS l JOIN invitation AS i ON i.link_id = l.id
     LEFT JOIN member AS b ON b.id = i.invited_by
     LEFT JOIN member AS m ON m.email_key = i.email_key
@@ -104,7 +109,9 @@ async def present(link_id: int) -> Invited | None:
     if not found:
         return None
     row = list(found[0])
-    row[7], row[10], row[12], row[17] = Role(row[7]), Role(row[10]), bool(row[12]), bool(row[17])
+    row[7] = Role(row[7])
+    for place in (11, 16, 17):
+        row[place] = bool(row[place])
     return Invited(*row)
 
 
@@ -166,8 +173,7 @@ async def _take(link_id: int) -> Invited:
     if invited is None:
         raise DeadLink
     # The link has just ended as used; everything else must still be well.
-    reason = invited.end_reason or (None if administers(invited.inviter_role) else "void")
-    if reason:
+    if reason := invited.end_reason or ("void" if invited.outlived else ""):
         raise DeadLink(reason)
     return invited
 

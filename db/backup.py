@@ -33,6 +33,7 @@ KEPT: Final = (
     "activity_name",
     "batch",
     "invitation",
+    "invitation_shown",
     "request",
     "outbox",
 )

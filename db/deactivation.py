@@ -83,7 +83,7 @@ async def shut_out(actor: Actor, member_ids: Sequence[int], reason: str, *, at: 
         await sessions.end_all(member_id, reason)
         for purpose in LINKS_OF_MEMBERS:
             await links.end(purpose, reason, subject=member_id, at=now)
-        await invitation_ends.void_of_inviter(actor, member_id, at=now)
+        await invitation_ends.void_with(actor, member_id, at=now)
         await invitation_ends.revoke_of_invited(actor, member_id, at=now)
         await outbox.void_of_member(member_id, at=now)
 

@@ -11,6 +11,7 @@ from db import (
     engine,
     invitation_ends,
     invitation_list,
+    invitation_shown,
     links,
     outbox,
     policy,
@@ -18,6 +19,7 @@ from db import (
 from db.acceptance import Invited
 from db.changes import Locked
 from db.days import DAY_MS
+from db.invitation_list import Line
 from db.policy import MANAGING, Actor, Grave, Refused, Role, Unknown
 from db.throttle import Throttle, count_resent
 from messages import refusals
@@ -27,25 +29,48 @@ REMIND_BEFORE_MS: Final = 2 * DAY_MS
 ASK_AGAIN_MS: Final = 3600 * 1000
 
 
-async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> None:
+async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> bool:
     """Another role for an open invitation; read at acceptance.
 
-    Raises SignInFirst, NotAllowed, Unknown, Refused, and PasswordWanted for the role Administrator.
+    A link that somebody was shown doesn't rise to Administrator: a new one takes its place. Returns whether
+    that is still to be sent or handed over. Raises SignInFirst, NotAllowed, Unknown, Refused, and
+    PasswordWanted for the role Administrator.
     """
     if role not in policy.WORKING:
         raise Refused(refusals.NO_ROLE_TO_INVITE_TO)
 
-    async def write(_locked: Locked) -> None:
-        ((_, before, _),) = await _lock_open((invitation_id,))
+    async def write(_locked: Locked) -> bool:
+        ((email, before, link_id),) = await _lock_open((invitation_id,))
         if before == role.value:
-            return
+            return False
         policy.require_password(actor, policy.gravity((role,)), clock.now())
+        unsent = False
+        if role is Role.ADMINISTRATOR:
+            unsent = await _end_shown_link(actor, invitation_id, email, link_id)
         await engine.execute("UPDATE invitation SET role = ? WHERE id = ?", role.value, invitation_id)
         await activity.record(
             actor, "invitation_role_changed", invitation_id, before=before, after=role.value
         )
+        return unsent
 
-    await changes.write(actor, MANAGING, write)
+    unsent = await changes.write(actor, MANAGING, write)
+    outbox.wake()
+    return unsent
+
+
+async def _end_shown_link(actor: Actor, invitation_id: int, email: str, link_id: int) -> bool:
+    """Makes the link anew if somebody was shown it; a mail that hasn't gone out goes with the new one.
+
+    Returns whether there is a new link that no mail carries.
+    """
+    ((expires_at,),) = await engine.rows("SELECT expires_at FROM links WHERE id = ?", link_id)
+    if not await invitation_shown.make_anew(actor, (invitation_id,), expires_at):
+        return False
+    if not await outbox.void_of_invitation((invitation_id,)):
+        return True
+    ((new_id,),) = await engine.rows("SELECT link_id FROM invitation WHERE id = ?", invitation_id)
+    await _mail_again(invitation_id, email, new_id)
+    return False
 
 
 async def resend(actor: Actor, *, invitation_ids: Sequence[int], days: int, throttle: Throttle) -> int:
@@ -63,15 +88,10 @@ async def resend(actor: Actor, *, invitation_ids: Sequence[int], days: int, thro
         for invitation_id, (email, _, link_id) in zip(sorted(set(invitation_ids)), found, strict=True):
             await links.extend([link_id], expires_at)
             await outbox.void_of_invitation([invitation_id])
-            mail_id = await outbox.queue(
-                "invitation", recipient=email, invitation_id=invitation_id, link_id=link_id
-            )
+            await _mail_again(invitation_id, email, link_id)
             await engine.execute(
-                "UPDATE invitation SET invited_by = ?, reminded_at = 0, asked_at = 0,"
-                " mail_id = CASE WHEN ? > 0 THEN ? ELSE mail_id END WHERE id = ?",
+                "UPDATE invitation SET invited_by = ?, reminded_at = 0, asked_at = 0 WHERE id = ?",
                 actor.id,
-                mail_id,
-                mail_id,
                 invitation_id,
             )
             await activity.record(actor, "invitation_resent", invitation_id)
@@ -80,6 +100,13 @@ async def resend(actor: Actor, *, invitation_ids: Sequence[int], days: int, thro
     resent = await changes.write(actor, MANAGING, write)
     outbox.wake()
     return resent
+
+
+async def _mail_again(invitation_id: int, email: str, link_id: int) -> None:
+    """Owes the mail, if mail is set up."""
+    mail_id = await outbox.queue("invitation", recipient=email, invitation_id=invitation_id, link_id=link_id)
+    if mail_id:
+        await engine.execute("UPDATE invitation SET mail_id = ? WHERE id = ?", mail_id, invitation_id)
 
 
 class Revoked(NamedTuple):
@@ -101,30 +128,27 @@ async def revoke(actor: Actor, *, invitation_ids: Sequence[int]) -> Revoked:
     return await changes.write(actor, MANAGING, write)
 
 
-async def mark_shown(actor: Actor, invitation_ids: Sequence[int]) -> None:
+async def mark_shown(actor: Actor, invitation_ids: Sequence[int]) -> list[Line]:
     """Notes that links are shown to copy: from now on accepting proves nothing about the address.
 
-    All or nothing, before anything is shown. Raises SignInFirst, NotAllowed, Unknown, Refused, and
-    PasswordWanted where one of them is to the role Administrator: whoever sees its link can be one.
+    All or nothing, before anything is shown; returns what may be shown, in order. Raises SignInFirst,
+    NotAllowed, Unknown, Refused, and PasswordWanted where one of them is to the role Administrator: whoever
+    sees its link can be one.
     """
 
-    async def write(_locked: Locked) -> None:
-        found = await _lock_open(invitation_ids)
+    async def write(_locked: Locked) -> list[Line]:
+        found, wanted = await _lock_open(invitation_ids), sorted(set(invitation_ids))
         policy.require_password(actor, _gravity(found), clock.now())
-        marks = ", ".join("?" * len(invitation_ids))
-        await engine.execute(
-            f"UPDATE invitation SET shown_at = ? WHERE shown_at = 0 AND id IN ({marks})",
-            clock.now(),
-            *invitation_ids,
-        )
+        await invitation_shown.note(actor, wanted)
         # Whoever has seen a link can use it: each time that one is shown is told.
         await activity.record_many(
             actor,
             "invitation_shown",
-            [(invitation_id, "", "") for invitation_id in sorted(set(invitation_ids))],
+            [(invitation_id, "", "") for invitation_id in wanted],
         )
+        return await invitation_list.several(wanted)
 
-    await changes.write(actor, MANAGING, write)
+    return await changes.write(actor, MANAGING, write)
 
 
 async def ask_again(invited: Invited, *, address: str = "") -> None:

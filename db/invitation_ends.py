@@ -1,8 +1,9 @@
-"""How an invitation ends without being accepted: revoked, or void with its inviter. Inside a write."""
+"""How an invitation ends without being accepted: revoked, or void with whoever vouches for it or has seen its
+link. Inside a write."""
 
 from collections.abc import Sequence
 
-from db import activity, clock, engine, outbox, request_ends
+from db import activity, clock, engine, invitation_shown, outbox, request_ends
 from db.policy import Actor
 
 
@@ -37,13 +38,16 @@ async def end(
     return now
 
 
-async def void_of_inviter(actor: Actor, inviter_id: int, *, at: int = 0) -> int:
-    """Where somebody loses the right to invite: their open invitations are void. Returns how many."""
+async def void_with(actor: Actor, member_id: int, *, at: int = 0) -> int:
+    """Where somebody loses the right to invite: the open invitations that they made, or whose link they were
+    shown and so could open afterwards, are void. Returns how many."""
     found = await engine.rows(
-        "SELECT id, link_id FROM invitation WHERE invited_by = ? AND ended_at = 0"
+        "SELECT id, link_id FROM invitation WHERE ended_at = 0 AND (invited_by = ? OR id IN"
+        " (SELECT s.invitation_id FROM invitation_shown AS s WHERE s.member_id = ?))"
         # Locked: what somebody accepts or revokes at this instant has ended already, and is told once.
         f" ORDER BY id{engine.for_update()}",
-        inviter_id,
+        member_id,
+        member_id,
     )
     if found:
         await end(actor, [row[0] for row in found], [row[1] for row in found], "void", at=at)
@@ -65,19 +69,22 @@ async def revoke_of_invited(actor: Actor, member_id: int, *, at: int = 0) -> int
 
 
 async def bring_back(actor: Actor, member_ids: Sequence[int], *, ended_at: int) -> None:
-    """Where a change of role is undone: invitations by or to these members that ended with it live again.
+    """Where a change of role is undone: invitations that ended with it, by, seen by or to these members, live
+    again.
 
     ended_at: the instant of the change, in ms. Left as they are: invitations whose address was invited anew
-    or has joined since.
+    or has joined since, and those that somebody else made or has seen who may invite no more.
     """
     marks = ", ".join("?" * len(member_ids))
     found = await engine.rows(
         "SELECT i.id, i.link_id FROM invitation AS i LEFT JOIN member AS m ON m.email_key = i.email_key"
         " WHERE i.ended_at = ? AND i.email_key <> '' AND NOT EXISTS (SELECT 1 FROM invitation AS later"
         " WHERE later.email_key = i.email_key AND later.id > i.id) AND ((i.end_reason = 'void'"
-        f" AND m.id IS NULL AND i.invited_by IN ({marks}))"
-        f" OR (i.end_reason = 'revoked' AND m.id IN ({marks}))) ORDER BY i.id",
+        f" AND m.id IS NULL AND EXISTS ({invitation_shown.KNOWING} WHERE k.id IN ({marks})))"
+        f" OR (i.end_reason = 'revoked' AND m.id IN ({marks}))) AND NOT EXISTS ({invitation_shown.KNOWING}"
+        f" WHERE k.role NOT IN ('OW', 'AD') AND k.id NOT IN ({marks})) ORDER BY i.id",
         ended_at,
+        *member_ids,
         *member_ids,
         *member_ids,
     )

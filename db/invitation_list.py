@@ -218,6 +218,15 @@ async def one(invitation_id: int) -> Line | None:
     return Line(*found[0]) if found else None
 
 
+async def several(invitation_ids: Sequence[int]) -> list[Line]:
+    """These invitations, in order."""
+    marks = ", ".join("?" * len(invitation_ids))
+    found = await engine.rows(
+        f"SELECT {_COLUMNS} {_FROM} WHERE i.id IN ({marks}) ORDER BY i.id", *invitation_ids
+    )
+    return [Line(*row) for row in found]
+
+
 async def meant_for(member_ids: Sequence[int]) -> dict[int, Meant]:
     """Of these members those who wait, came by themselves and are invited: by their id, what was meant."""
     if not member_ids:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from db import activity, changes, clock, engine, invitation_ends, outbox, policy, undo
+from db import activity, changes, clock, engine, invitation_ends, invitation_shown, outbox, policy, undo
 from db.changes import Locked
 from db.invitation_care import Revoked
 from db.policy import INVITING, Actor, Refused, Role, Unknown
@@ -30,16 +30,17 @@ async def bring_back(actor: Actor, revoked: Revoked) -> int:
 
 
 async def _people(wanted: Sequence[int]) -> set[int]:
-    """Who invited and who is invited, to be locked before invitations, as everything does."""
+    """Who invited, was shown a link or is invited, to be locked before invitations, as everything does."""
     found = set[int]()
     for some in engine.chunks(wanted):
         marks = ", ".join("?" * len(some))
-        for ids in await engine.rows(
-            "SELECT i.invited_by, COALESCE(m.id, 0) FROM invitation AS i"
-            f" LEFT JOIN member AS m ON m.email_key = i.email_key WHERE i.id IN ({marks})",
+        invited = await engine.rows(
+            "SELECT m.id FROM invitation AS i JOIN member AS m ON m.email_key = i.email_key"
+            f" WHERE i.id IN ({marks})",
             *some,
-        ):
-            found.update(ids)
+        )
+        found.update(member_id for (member_id,) in invited)
+        found.update(member_id for *_, member_id in await invitation_shown.knowing(some))
     return found
 
 
@@ -54,7 +55,7 @@ async def _bring_back(actor: Actor, wanted: Sequence[int], at: int, locked: Lock
         # rows that are locked here.
         await _refuse_others(some, at)
         await _refuse_others(some, at, engine.for_update())
-        await _refuse_without_inviter(some, locked)
+        await _refuse_outlived(some, locked)
         found = await engine.rows(f"SELECT link_id, role FROM invitation WHERE id IN ({marks})", *some)
         policy.require_password(actor, policy.gravity(Role(role) for _, role in found), clock.now())
         await invitation_ends.reopen(some, [link_id for link_id, _ in found], ended_at=at)
@@ -64,13 +65,10 @@ async def _bring_back(actor: Actor, wanted: Sequence[int], at: int, locked: Lock
     return len(wanted)
 
 
-async def _refuse_without_inviter(wanted: Sequence[int], locked: Locked) -> None:
-    """Their invitations ended with the right to invite; these were revoked before."""
-    marks = ", ".join("?" * len(wanted))
-    for invited_by, email in await engine.rows(
-        f"SELECT invited_by, email FROM invitation WHERE id IN ({marks}) AND invited_by > 0", *wanted
-    ):
-        if not policy.administers(locked.roles.get(invited_by, Role.DEACTIVATED)):
+async def _refuse_outlived(wanted: Sequence[int], locked: Locked) -> None:
+    """What somebody made or has seen ends with their right to invite; these were revoked before."""
+    for _, email, member_id in await invitation_shown.knowing(wanted):
+        if not policy.administers(locked.roles.get(member_id, Role.DEACTIVATED)):
             raise Refused(refusals.INVITATION_NOT_BROUGHT_BACK.format(email=email))
 
 

@@ -6,7 +6,19 @@ from enum import StrEnum
 from functools import partial
 from typing import Final
 
-from db import activity, changes, clock, engine, keys, links, outbox, policy, request_ends, uploads
+from db import (
+    activity,
+    changes,
+    clock,
+    engine,
+    invitation_shown,
+    keys,
+    links,
+    outbox,
+    policy,
+    request_ends,
+    uploads,
+)
 from db.address_list import AddressList, Entry
 from db.changes import Locked
 from db.days import DAY_MS
@@ -205,7 +217,7 @@ async def invite_within(
     expires_at = clock.now() + days * DAY_MS
     await _insert(actor, new, batch_id, expires_at)
     await _renew(again, batch_id, expires_at, actor)
-    await _mail(batch_id)
+    await _mail(actor, batch_id)
     await request_ends.answer(batch_id)
     done = await _approve(actor, approved)
     left_alone = plan.count(Fate.MEMBER, Fate.DEACTIVATED, Fate.RESTING) + len(approved) - done
@@ -307,7 +319,10 @@ async def _insert(actor: Actor, outcomes: Sequence[Outcome], batch_id: int, expi
 async def _renew(
     again: Sequence[tuple[tuple[int, int], Outcome]], batch_id: int, expires_at: int, actor: Actor
 ) -> None:
-    """Invites once more: role and end are today's, and who invites now vouches now. Earlier mails work on."""
+    """Invites once more: role and end are today's, and who invites now vouches now. Earlier mails work on,
+    unless their link was shown to somebody and rises to Administrator."""
+    rising = [ids[0] for ids, outcome in again if outcome.role is Role.ADMINISTRATOR]
+    anew = set(await invitation_shown.make_anew(actor, rising, expires_at))
     for role in policy.WORKING:
         wanted = sorted(ids for ids, outcome in again if outcome.role is role)
         for some in engine.chunks(wanted):
@@ -320,10 +335,11 @@ async def _renew(
                 actor.id,
                 *(invitation_id for invitation_id, _ in some),
             )
-            await links.extend([link_id for _, link_id in some], expires_at)
+            if kept := [link_id for invitation_id, link_id in some if invitation_id not in anew]:
+                await links.extend(kept, expires_at)
 
 
-async def _mail(batch_id: int) -> None:
+async def _mail(actor: Actor, batch_id: int) -> None:
     """Queues a mail for each invitation of the batch, if mail is set up."""
     # A mail of an earlier sending that hasn't gone out is replaced by this one's.
     await outbox.void_where_invited(batch_id)
@@ -332,9 +348,7 @@ async def _mail(batch_id: int) -> None:
     )
     if not outbox.set_up():
         # The page that follows shows the links to copy: accepting them proves nothing about an address.
-        await engine.execute(
-            "UPDATE invitation SET shown_at = ? WHERE batch_id = ? AND shown_at = 0", clock.now(), batch_id
-        )
+        await invitation_shown.note(actor, [invitation_id for invitation_id, *_ in found])
         return
     await outbox.queue_many("invitation", found, batch_id=batch_id)
     await engine.execute(

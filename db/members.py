@@ -246,7 +246,7 @@ async def _follow_up(actor: Actor, role: Role, before: Mapping[int, Role], now: 
     for member_id, had in before.items():
         # Who is deactivated is shut out above, invitations included.
         if policy.administers(had) and not policy.administers(role) and policy.may_sign_in(role):
-            await invitation_ends.void_of_inviter(actor, member_id, at=now)
+            await invitation_ends.void_with(actor, member_id, at=now)
     if role is Role.PENDING:
         await outbox.void_approved(tuple(before), at=now)
 

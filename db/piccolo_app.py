@@ -23,6 +23,7 @@ APP_CONFIG = AppConfig(
         tables.ActivityName,
         tables.Batch,
         tables.Invitation,
+        tables.InvitationShown,
         tables.Request,
         tables.Upload,
         tables.Draft,

@@ -211,6 +211,15 @@ class Invitation(Table, tablename="invitation"):
     end_reason = Text()
 
 
+class InvitationShown(Table, tablename="invitation_shown"):
+    """A member who was shown an invitation's link, as it is now, and when first."""
+
+    id = BigSerial(primary_key=True)
+    invitation_id = ForeignKey(Invitation)
+    member_id = ForeignKey(Member)
+    shown_at = BigInt()
+
+
 class Request(Table, tablename="request"):
     """Somebody who asks to be let in; open until invited, dismissed, joined otherwise, or too old.
 

@@ -37,7 +37,9 @@ EVENTS: Final[Mapping[str, str]] = {
     "invitation_revoked": "{who} revoked the invitation of {whom}",
     "invitation_brought_back": "{who} undid the revocation of the invitation of {whom}",
     "invitation_shown": "{who} was shown the invitation link of {whom}",
-    "invitation_voided": "The invitation of {whom} became void: {who} took its inviter's right to invite",
+    "invitation_voided": (
+        "The invitation of {whom} became void: {who} took the right to invite from somebody who had its link"
+    ),
     "invitation_reminded": "{who} reminded {whom} of their invitation",
     "invitation_asked_for": "{whom} asked for a new invitation",
     "request_made": "{who} asked to be let in (request {after})",

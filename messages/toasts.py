@@ -32,6 +32,10 @@ ROLES_GIVEN: Final = Plural("1 who waited has the role now.", "{count:,} who wai
 LEFT_ALONE: Final = Plural("1 was left alone.", "{count:,} were left alone.")
 NOBODY_INVITED: Final = "Nobody had to be invited."
 INVITED_AS: Final = "They are invited as {role} now."
+INVITED_AS_BY_NEW_LINK: Final = (
+    "They are invited as {role} now. Somebody had seen their link, so it has ended: press Resend or"
+    " Copy link."
+)
 MAIL_AGAIN: Final = "The mail goes out again."
 LIVES_ON: Final = "It lives on; hand the link over."
 INVITATION_DEAD: Final = "The invitation is dead, in every mail where it stands."

@@ -116,11 +116,11 @@ class InvitationsController(Controller):
         lines = [line for line in found if line.is_open(now)]
         if not lines:
             raise Unknown(refusals.NO_OPEN_INVITATIONS)
-        await invitation_care.mark_shown(
+        shown = await invitation_care.mark_shown(
             await password_anew.actor_of(current, request), [line.id for line in lines]
         )
         content = invitation_links(
-            (line.email, Role(line.role), invitation_address(request, line)) for line in lines
+            (line.email, Role(line.role), invitation_address(request, line)) for line in shown
         )
         headers = {"Content-Disposition": 'attachment; filename="invitations.csv"'}
         return Response(content, media_type="text/csv", headers=headers)
@@ -142,12 +142,13 @@ class InvitationsController(Controller):
         try:
             form.check()
             assert role is not None, "checked"
-            await invitation_care.change_role(
+            anew = await invitation_care.change_role(
                 await password_anew.actor_of(current, request), invitation_id=wanted, role=role
             )
         except (Invalid, Refused) as error:
             return await _row(request, wanted, str(error), status=422 if isinstance(error, Invalid) else 409)
-        return await _row(request, wanted, toasts.INVITED_AS.format(role=role.label))
+        said = toasts.INVITED_AS_BY_NEW_LINK if anew else toasts.INVITED_AS
+        return await _row(request, wanted, said.format(role=role.label))
 
     @post("/{invitation_id:str}/resend", status_code=HTTP_200_OK)
     async def resend(
@@ -204,7 +205,8 @@ class InvitationsController(Controller):
             raise Unknown(refusals.NO_SUCH_INVITATION)
         if not line.is_open(clock.now()):
             raise Refused(refusals.INVITATION_ENDED)
-        await invitation_care.mark_shown(await password_anew.actor_of(current, request), [line.id])
+        actor = await password_anew.actor_of(current, request)
+        (line,) = await invitation_care.mark_shown(actor, [line.id])
         context: dict[str, Any] = {
             "line": line,
             "link": invitation_address(request, line),

@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from db import clock, invitation_list, outbox, policy, request_list
+from db import clock, invitation_list, invitation_shown, outbox, policy, request_list
 from db.invitation_list import ASKED, Filter
 from db.policy import Invalid, Role
 from db.sessions import Current
@@ -27,14 +27,16 @@ async def list_context(request: AnyRequest, current: Current, shown: Filter) -> 
         "mailtos": {},
     }
     if shown.batch and not house.mail:
-        # Without mail the links are what was asked for: they were made to be shown, and stand there to copy.
+        # Without mail the links are what was asked for: they were made to be shown, and stand there to copy
+        # for whoever asked. All others press Copy link, which notes that they have seen it.
         # To see the link of an Administrator's is to be able to be one: it wants the password like inviting.
         actor = access.actor_of(current, request)
+        seen = await invitation_shown.seen_by(actor.id, [line.id for line in page.lines])
         unsent = [
             line
             for line in page.lines
             if line.state(now) == "unsent"
-            and line.shown_at
+            and line.id in seen
             and not policy.wants_password(actor, policy.gravity((Role(line.role),)), now)
         ]
         context["links"] = {line.id: invitation_address(request, line) for line in unsent}

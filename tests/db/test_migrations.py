@@ -234,7 +234,7 @@ async def test_ids_are_counted(database: str) -> None:
     counted = {line.partition(".")[0] for line in columns if line.endswith("id number! counted")}
 
     # The other tables have one row, or a key that says what it is.
-    mail = {"batch", "invitation", "request", "upload", "draft", "outbox"}
+    mail = {"batch", "invitation", "invitation_shown", "request", "upload", "draft", "outbox"}
     house = {"member", "role_note", "session", "links", "activity", "activity_name", "role_ledger"}
     assert counted == house | mail
 
@@ -318,3 +318,92 @@ async def _older() -> None:
     await engine.execute(MAIL, "reset", "a@x.example", "<a@x>")
     await engine.execute(MAIL, "reset", "gone@x.example", "<gone@x>")
     await engine.execute("DELETE FROM outbox WHERE recipient = 'gone@x.example'")
+
+
+BEFORE_WHO_WAS_SHOWN = "2026-11-27T12:00:00:000006"
+
+
+async def test_what_was_shown_before_it_was_noted_to_whom(empty_database_url: str) -> None:
+    async with in_use(empty_database_url):
+        async with engine.exclusive():
+            await engine.write(migrate.forwards, BEFORE_WHO_WAS_SHOWN)
+        await engine.write(_shown_before)
+
+        async with engine.exclusive():
+            await engine.write(migrate.forwards)
+
+        # 1 was shown to both once it was mailed, 2 stood on a page; what ended or was never shown has no row.
+        seen = await engine.rows(
+            "SELECT invitation_id, member_id, shown_at FROM invitation_shown ORDER BY 1, 2"
+        )
+        assert seen == [(1, 1, 40), (1, 2, 30), (2, 1, 30), (2, 3, 30), (5, 1, 30), (5, 3, 40)]
+        # Who saw 1 is no Administrator any more; who could open the page of 2 is one still.
+        ended = await engine.rows(
+            "SELECT i.id, i.end_reason, l.end_reason, o.state FROM invitation AS i JOIN links AS l"
+            " ON l.id = i.link_id JOIN outbox AS o ON o.invitation_id = i.id ORDER BY i.id"
+        )
+        assert ended == [
+            (1, "void", "void", "void"),
+            (2, "", "", "queued"),
+            (3, "", "", "queued"),
+            (4, "revoked", "revoked", "queued"),
+            (5, "", "", "queued"),
+        ]
+        told = "SELECT subject_id FROM activity WHERE kind = 'invitation_voided' AND actor_kind = 'system'"
+        assert await engine.rows(told) == [(1,)]
+
+
+async def _shown_before() -> None:
+    """Of an older program: the Owner, one who was an Administrator and one who is; five invitations."""
+    for number, role in enumerate(("OW", "MA", "AD")):
+        await engine.execute(
+            "INSERT INTO member (email, email_key, first_name, last_name, name_key, search_key,"
+            " password_hash, password_generation, role, came_by, link_id, invited_by, confirmed_at,"
+            " joined_at, last_activity_at, time_zone, theme, removed_at)"
+            " VALUES (?, ?, '', '', '', '', '', 0, ?, 'link', 0, 0, 0, 0, 0, '', 'system', 0)",
+            f"{number}@x.example",
+            f"{number}@x.example",
+            role,
+        )
+    await engine.execute(
+        "INSERT INTO organization (id, title, made_at, owner_id, owner_role) VALUES (1, 'Old', 1, 1, 'OW')"
+    )
+    await engine.execute(
+        "INSERT INTO batch (made_at, made_by, invited, approved, left_alone) VALUES (1, 1, 5, 0, 0)"
+    )
+    for number, (shown_at, reason) in enumerate(
+        [(30, ""), (30, ""), (0, ""), (30, "revoked"), (30, "")], start=1
+    ):
+        await engine.execute(
+            "INSERT INTO links (purpose, subject, nonce, made_at, made_by, expires_at, ended_at, end_reason,"
+            " uses, max_uses) VALUES ('invitation', 0, ?, 1, 1, 0, ?, ?, 0, 1)",
+            str(number),
+            len(reason),
+            reason,
+        )
+        await engine.execute(
+            "INSERT INTO invitation (email, email_key, first_name, last_name, search_key, role, invited_by,"
+            " batch_id, link_id, mail_id, made_at, shown_at, asked_at, reminded_at, member_id, ended_at,"
+            " end_reason) VALUES (?, ?, '', '', '', 'AN', 1, 1, ?, 0, 1, ?, 0, 0, 0, ?, ?)",
+            f"i{number}@x.example",
+            f"i{number}@x.example",
+            number,
+            shown_at,
+            len(reason),
+            reason,
+        )
+        await engine.execute(
+            MAIL.replace("1, 0, 0, 0, 0", f"0, 0, {number}, {number}, 0", 1),
+            "invitation",
+            f"i{number}@x.example",
+            f"<{number}@x>",
+        )
+    # The last one stood on a page first, and was shown to the Administrator later.
+    for number, actor, at in ((1, 2, 30), (1, 1, 40), (1, 1, 50), (4, 2, 30), (5, 3, 40)):
+        await engine.execute(
+            "INSERT INTO activity (at, actor_kind, actor_id, kind, about, subject_id, before, after, address)"
+            " VALUES (?, 'member', ?, 'invitation_shown', 'invitation', ?, '', '', '')",
+            at,
+            actor,
+            number,
+        )

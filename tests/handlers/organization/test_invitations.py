@@ -432,6 +432,34 @@ async def test_without_mail_each_link_stands_there_and_all_are_a_file(site: Site
     assert (await olga.submit(file)).status_code == 404
 
 
+async def test_without_mail_a_link_stands_there_only_for_whom_it_was_noted(site: Site) -> None:
+    await site.person("alma", Role.ADMINISTRATOR)
+    olga, alma = await site.sign_in("olga"), await site.sign_in("alma")
+    path = (await olga.submit(PATH, emails="ada@example.org", role="MA")).headers["location"]
+    line = await one("ada@example.org")
+
+    assert "token=" not in (await alma.get(path)).text
+    assert token(site, line) in (await alma.press(f"{PATH}/{line.id}/link")).text
+
+    assert token(site, line) in tree(await alma.get(path)).one("input", id=f"link-{line.id}")["value"]
+    await olga.submit(f"/organization/members/{site.ids['alma']}/role", role="MA")
+    assert await state("ada@example.org") == "void"
+    assert "or somebody else who had seen its link" in (await olga.get(path)).text
+
+
+async def test_a_shown_link_of_who_rises_to_administrator_has_ended(site: Site) -> None:
+    line = await invited(site, "ada", Role.MANAGER)
+    olga, visitor = await site.sign_in("olga"), site.visitor()
+    old = f"/user/invitation?token={token(site, line)}"
+
+    row = await olga.press(f"{PATH}/{line.id}/role", role="AD")
+
+    assert "Somebody had seen their link, so it has ended: press Resend or Copy link." in row.text
+    assert (await visitor.get(old)).status_code == 410
+    shown = tree(await olga.press(f"{PATH}/{line.id}/link")).one("input", id="copied-link")["value"]
+    assert (await visitor.get(shown.removeprefix("http://testserver"))).status_code == 200
+
+
 async def test_only_administrators_do_any_of_it(site: Site) -> None:
     line = await invited(site, "ada")
     visitors = [await site.sign_in(name) for name in await people(site)]
