@@ -14,6 +14,7 @@ from db import (
     links,
     members,
     outbox,
+    policy,
     sessions,
 )
 from db.addresses import Address
@@ -30,7 +31,8 @@ from messages import refusals
 class Invited:
     """What the page of an invitation says. inviter: name or address, "" when unknown. Instants in ms.
 
-    outlived: whoever invited, or was shown the link and so can open it, may invite no more.
+    mailed: a mail with this very link went out. member_administered: whether the account with this address
+    did, lately. outlived: whoever invited, or was shown the link and so can open it, may invite no more.
     """
 
     id: int
@@ -49,7 +51,7 @@ class Invited:
     link_ended: str
     end_reason: str
     member_role: str
-    member_settled: bool
+    member_administered: bool
     outlived: bool
 
     def dead_because(self, now: int) -> str | None:
@@ -74,13 +76,13 @@ class Invited:
 
     @property
     def takes_over(self) -> bool:
-        """Somebody registered under this address meanwhile and still waits.
+        """Somebody registered under this address, who perhaps isn't who is invited, and still waits.
 
-        Where the address is confirmed, or the account had a role before, only a token that proves the address
-        will do: whoever took the role away could have seen any other.
+        Only a token that proves whose address it is will do, since anybody may have seen another. Nothing
+        takes the account of who was an Administrator lately: its member signs in.
         """
         waits = self.member_role == Role.PENDING.value
-        return waits and (self.proves_address or not self.member_settled)
+        return waits and self.proves_address and not self.member_administered
 
 
 _FIND = f"""SELECT i.id, l.id, l.nonce, i.email, i.email_key, i.first_name, i.last_name, i.role, i.invited_by,
@@ -88,8 +90,7 @@ _FIND = f"""SELECT i.id, l.id, l.nonce, i.email, i.email_key, i.first_name, i.la
     i.shown_at, EXISTS (SELECT 1 FROM outbox AS o WHERE o.invitation_id = i.id AND o.link_id = l.id
         AND o.state = 'sent'),
     l.expires_at, l.end_reason, i.end_reason, COALESCE({ROLE_NOW.format(t="m")}, ''),
-    COALESCE(m.confirmed_at, 0) > 0 OR EXISTS (SELECT 1 FROM activity AS a
-        WHERE a.subject_id = m.id AND a.about = 'member' AND a.kind = 'role_changed'),
+    COALESCE(m.administrator_until, 0),
     EXISTS ({invitation_shown.KNOWING} WHERE {ROLE_NOW.format(t="k")} NOT IN ('OW', 'AD'))
     FROM links AS l JOIN invitation AS i ON i.link_id = l.id
     LEFT JOIN member AS b ON b.id = i.invited_by
@@ -109,14 +110,14 @@ async def present(link_id: int) -> Invited | None:
     if not found:
         return None
     row = list(found[0])
-    row[7] = Role(row[7])
-    for place in (11, 16, 17):
-        row[place] = bool(row[place])
+    row[7], row[11], row[17] = Role(row[7]), bool(row[11]), bool(row[17])
+    row[16] = policy.was_administrator(row[16], now)
     return Invited(*row)
 
 
 async def accept(invited: Invited, person: Person, *, ages: Ages, browser: Browser) -> SignedIn:
-    """A new account with the invitation's role, signed in; a Pending one under this address is taken over.
+    """A new account with the invitation's role, signed in; a Pending one under this address is taken over if
+    the link proves that the address is theirs.
 
     person.address is the invited one. Raises DeadLink when somebody was faster, and Refused when there is an
     account with the address that isn't taken over.
@@ -124,7 +125,7 @@ async def accept(invited: Invited, person: Person, *, ages: Ages, browser: Brows
     try:
         signed_in = await engine.write(_accept, invited.link_id, person, ages, browser)
     except engine.UniqueViolation:
-        # Somebody registered this very address at this very instant: now they are there to be taken over.
+        # Somebody registered this very address at this very instant: now it is seen whether that is theirs.
         signed_in = await engine.write(_accept, invited.link_id, person, ages, browser)
     outbox.wake()
     return signed_in

@@ -249,7 +249,7 @@ async def invited(site: Site, server: Server) -> list[Stop]:
             422,
             {"token": path.partition("=")[2], "password": "x"},
         ),
-        Stop("invitation, takes over", "", zed),
+        Stop("invitation, log in", "", zed),
         Stop("invitation, mine", "zed", zed),
         Stop("invitation, another's", "ana", zed),
         Stop("invitation, used", "", reused, 410),

@@ -7,10 +7,10 @@ from types import ModuleType
 
 import pytest
 
-from db import acceptance, activity, clock, engine, invitation_care, links, members, sessions
+from db import acceptance, activity, clock, engine, invitation_care, links, members, outbox, sessions
 from db.days import DAY_MS
 from db.invitation_list import Line
-from db.policy import Actor, DeadLink, NotAllowed, Refused, Role
+from db.policy import STILL_ADMINISTRATOR_MS, Actor, DeadLink, Invalid, NotAllowed, Refused, Role
 from db.sign_in import SignedIn
 from tests.db.invitations_house import (
     accept,
@@ -177,9 +177,10 @@ async def test_revoked_at_the_same_instant_it_is_accepted_or_dead(site: Site) ->
 # An address that somebody registered meanwhile
 
 
-async def test_a_pending_account_under_the_address_is_taken_over(site: Site) -> None:
-    line = await invited(site, "ada", Role.REVIEWER)
-    stranger = await register(site, "ada")
+async def test_a_pending_account_under_the_address_is_taken_over(posting: Site) -> None:
+    line = await invited(posting, "ada", Role.REVIEWER)
+    await mailed(line)
+    stranger = await register(posting, "ada")
     before = await engine.rows(
         "SELECT password_generation, password_hash FROM member WHERE id = ?", stranger.member_id
     )
@@ -188,7 +189,7 @@ async def test_a_pending_account_under_the_address_is_taken_over(site: Site) -> 
         engine.execute, "UPDATE member SET password_hash = 'theirs' WHERE id = ?", stranger.member_id
     )
 
-    signed_in = await accept(site, line, "Adele")
+    signed_in = await accept(posting, line, "Adele")
 
     assert signed_in.member_id == stranger.member_id
     ((generation, hash_, role, name, key),) = await engine.rows(
@@ -206,15 +207,21 @@ async def test_a_pending_account_under_the_address_is_taken_over(site: Site) -> 
     assert await engine.read(links.open_one, links.RESET, stranger.member_id) is None
 
 
-async def test_registering_and_accepting_at_the_same_instant_ends_in_one_account(site: Site) -> None:
+@pytest.mark.parametrize("proven", [True, False])
+async def test_registering_and_accepting_at_the_same_instant_ends_in_one_account(
+    posting: Site, proven: bool
+) -> None:
     for number in range(5):
-        line = await invited(site, f"ada{number}", Role.REVIEWER)
+        line = await invited(posting, f"ada{number}", Role.REVIEWER)
+        if proven:
+            await mailed(line)
 
-        ended = await at_once(accept(site, line), register(site, f"ada{number}"))
+        accepted, registered = await at_once(accept(posting, line), register(posting, f"ada{number}"))
 
-        assert isinstance(ended[0], SignedIn)
+        assert isinstance(accepted, SignedIn) or (isinstance(accepted, Refused) and not proven)
+        assert isinstance(registered, SignedIn if not isinstance(accepted, SignedIn) else (SignedIn, Invalid))
         found = await engine.rows("SELECT role FROM member WHERE email_key = ?", f"ada{number}@example.org")
-        assert found == [("RE",)]
+        assert found == [("RE" if isinstance(accepted, SignedIn) else "NO",)]
 
 
 @pytest.mark.parametrize(("role", "left"), [(Role.ANNOTATOR, "joined"), (Role.DEACTIVATED, "unsent")])
@@ -229,21 +236,28 @@ async def test_an_active_or_deactivated_member_isn_t_taken_over(site: Site, role
     assert await state("ada@example.org") == left
 
 
-@pytest.mark.parametrize("proven", [True, False])
-@pytest.mark.parametrize("settled", ["had a role", "confirmed its address"])
-async def test_a_settled_account_that_waits_is_taken_over_by_a_proven_address_alone(
-    posting: Site, settled: str, proven: bool
+@pytest.mark.parametrize("link", ["mailed", "mailed and shown", "shown", "neither", "on its way"])
+@pytest.mark.parametrize("account", ["new", "had a role", "confirmed its address"])
+async def test_an_account_that_waits_is_taken_over_by_a_link_that_proves_the_address_alone(
+    posting: Site, account: str, link: str
 ) -> None:
-    if settled == "had a role":
+    proven = link == "mailed"
+    if account == "had a role":
         ada = await posting.person("ada", Role.MANAGER)
         await members.change_role(olga(posting), member_id=ada, role=Role.PENDING)
         line = await invited(posting, "ada", Role.REVIEWER)
     else:
         line = await invited(posting, "ada", Role.REVIEWER)
         ada = await posting.person("ada")
-        await engine.write(engine.execute, "UPDATE member SET confirmed_at = 1 WHERE id = ?", ada)
-    await mailed(line)
-    if not proven:
+        confirmed_at = int(account == "confirmed its address")
+        await engine.write(
+            engine.execute, "UPDATE member SET confirmed_at = ? WHERE id = ?", confirmed_at, ada
+        )
+    if link.startswith("mailed"):
+        await mailed(line)
+    if link == "neither":
+        await engine.write(engine.execute, "UPDATE outbox SET state = 'failed' WHERE state = 'queued'")
+    if link.endswith("shown"):
         await invitation_care.mark_shown(olga(posting), [line.id])
 
     if proven:
@@ -253,6 +267,39 @@ async def test_a_settled_account_that_waits_is_taken_over_by_a_proven_address_al
             await accept(posting, line)
 
     assert await posting.role_of("ada") is (Role.REVIEWER if proven else Role.PENDING)
+
+
+async def test_who_was_an_administrator_lately_is_taken_over_by_no_invitation(
+    posting: Site, clock: ModuleType
+) -> None:
+    ada = await posting.person("ada", Role.ADMINISTRATOR)
+    await members.change_role(olga(posting), member_id=ada, role=Role.PENDING)
+    line = await invited(posting, "ada", Role.REVIEWER)
+    await mailed(line)
+    ((until,),) = await engine.rows("SELECT administrator_until FROM member WHERE id = ?", ada)
+    over = until + STILL_ADMINISTRATOR_MS
+    await engine.write(engine.execute, "UPDATE links SET expires_at = ?", over + 1)
+
+    clock.stop_at(over - 1)
+    with pytest.raises(Refused, match="Log in"):
+        await accept(posting, line)
+    found = await acceptance.find(line.link_id)
+    assert found is not None
+    assert found.has_account
+
+    clock.stop_at(over)
+    assert (await accept(posting, line)).member_id == ada
+
+
+async def test_a_mail_about_it_to_somebody_else_proves_nothing(posting: Site) -> None:
+    line = await invited(posting, "ada")
+    await engine.write(engine.execute, "UPDATE outbox SET state = 'failed'")
+    await engine.write(
+        outbox.queue, "asked", recipient="olga@example.org", member_id=1, invitation_id=line.id
+    )
+    await mailed(line)
+
+    assert not await confirmed((await accept(posting, line)).member_id)
 
 
 async def test_who_is_signed_in_with_the_address_gets_the_role(site: Site) -> None:

@@ -4,12 +4,12 @@ from types import ModuleType
 
 import pytest
 
-from db import delivery, engine, invitation_care, letters, members
+from db import delivery, engine, invitation_care, letters, members, outbox
 from db.days import DAY_MS
 from db.invitation_list import Line
 from db.policy import Role
 from mailer import LetterWriter
-from tests.db.invitations_house import accept, invited, mails, one, state, token
+from tests.db.invitations_house import accept, invited, mailed, mails, one, state, token
 from tests.db.members_house import acting, olga
 from tests.markup import tree
 from tests.post import TEMPLATES
@@ -235,7 +235,10 @@ async def test_signed_in_with_the_address_it_takes_one_button(site: Site) -> Non
 
 
 async def test_a_pending_account_is_taken_over_and_its_sessions_end(site: Site) -> None:
+    outbox.use(True, "members.fenwick.example")
     line = await invited(site, "ada", Role.REVIEWER)
+    await mailed(line)
+    outbox.use(False)
     await site.person("ada")
     stranger, ada = await site.sign_in("ada", "192.0.2.66"), site.visitor()
     assert "You registered before" in (await ada.get(PATH, params={"token": token(site, line)})).text
@@ -251,7 +254,18 @@ async def test_a_pending_account_is_taken_over_and_its_sessions_end(site: Site) 
     assert (old.status_code, new.status_code) == (422, 303)
 
 
-@pytest.mark.parametrize("role", [Role.ANNOTATOR, Role.DEACTIVATED])
+async def test_whose_account_isn_t_theirs_reads_what_to_do(site: Site) -> None:
+    line = await invited(site, "ada", Role.REVIEWER)
+    await site.person("ada")
+
+    page = await site.visitor().get(PATH, params={"token": token(site, line)})
+    answer = await site.visitor().submit(PATH, token=token(site, line), password=PASSWORD)
+
+    assert "Ask Olga to remove it and to invite you again." in tree(page).text
+    assert (answer.status_code, await site.role_of("ada")) == (409, Role.PENDING)
+
+
+@pytest.mark.parametrize("role", [Role.PENDING, Role.ANNOTATOR, Role.DEACTIVATED])
 async def test_who_has_an_account_already_is_told(site: Site, role: Role) -> None:
     line = await invited(site, "ada", Role.ADMINISTRATOR)
     await site.person("ada", role)

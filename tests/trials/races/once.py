@@ -45,7 +45,7 @@ async def invitation_accepted_by_its_member(arena: Arena) -> Race:
     contestants.append(await accepts(arena, token))
 
     async def rule(ended: Ended) -> Iterable[str]:
-        # By the link alone they are taken over, and what was sent in their sessions is nobody's.
+        # The link was handed over, which proves no address: by it alone nobody takes their account.
         wrong = [] if ended.done() == 1 else [f"{ended.done()} won"]
         return wrong + ([] if await column("member", "role", ada.id) == "AN" else ["not a member"])
 

@@ -197,7 +197,7 @@ async def invited_registers_and_accepts(arena: Arena) -> Race:
         await registers(arena, f"{name}@example.org"),
         await invites(arena, cyd, f"{name}@example.org", "RE"),
     ]
-    # Who is a member by then is left alone, and an account that waits is taken over.
+    # Who is a member by then is left alone, as is an account that waits: no mail proves whose address it is.
     contestants[2] = Contestant("invitation", contestants[2].go, cyd.id, None)
 
     async def rule(ended: Ended) -> Iterable[str]:
