@@ -4,7 +4,18 @@ from dataclasses import dataclass, replace
 
 from db import activity, addresses, changes, clock, deactivation, engine, passwords, sessions
 from db.changes import Locked
-from db.policy import SIGNED_IN, Actor, Busy, DomainError, Role, SessionKey, is_active, may_sign_in, visitor
+from db.policy import (
+    SIGNED_IN,
+    Actor,
+    Busy,
+    DomainError,
+    Role,
+    SessionKey,
+    TooManyTries,
+    is_active,
+    may_sign_in,
+    visitor,
+)
 from db.sessions import Ages
 from db.throttle import Limit, Throttle, count, count_within, forgive, give_back
 from db.turns import Turn
@@ -84,8 +95,13 @@ async def sign_in(
             activity.record, visitor(browser.address), "sign_in_refused", member_id, after=looked.next_one
         )
         raise WrongPassword
-    begun = throttle.signed_in(key)
-    signed_in = await engine.write(_begin, member_id, stored, kept, limits, begun, ages, browser)
+    begun = throttle.signed_in(key, network_counted(role, browser))
+    try:
+        signed_in = await engine.write(_begin, member_id, stored, kept, limits, begun, ages, browser)
+    except TooManyTries:
+        # The right password is no failure, also when too many sessions have begun.
+        await engine.write(give_back, limits)
+        raise
     if signed_in is None:
         raise IsDeactivated
     return signed_in
@@ -115,7 +131,7 @@ async def _begin(
     stored: str,
     kept: bool,
     limits: list[Limit],
-    begun: Limit,
+    begun: list[Limit],
     ages: Ages,
     browser: Browser,
 ) -> SignedIn | None:
@@ -124,7 +140,7 @@ async def _begin(
     found = await engine.rows("SELECT password_hash, password_generation FROM member WHERE id = ?", member_id)
     if role is None or found[0][0] != stored:
         raise WrongPassword
-    await count_within([begun])
+    await count_within(begun)
     await forgive(limits)
     if not may_sign_in(role):
         await activity.record(visitor(browser.address), "sign_in_refused", member_id, after="deactivated")
@@ -138,12 +154,13 @@ async def _begin(
     return SignedIn(token=token, member_id=member_id, generation=found[0][1], role=role, age=age)
 
 
-def network_counted(actor: Actor, browser: Browser) -> str:
-    """Under which network an actor's tries with their own password count: "" for those with a role.
+def network_counted(role: Role, browser: Browser) -> str:
+    """Under which network counts what members do with what is their own: "" for those with a role.
 
-    So that accounts that anybody can make don't use up the tries of others there.
+    Accounts that anybody can make, as many as they like, thus don't use up the tries of others there, nor
+    does each of them have limits as if it were alone.
     """
-    return "" if is_active(actor.role) else browser.network
+    return "" if is_active(role) else browser.network
 
 
 def turn_of(actor: Actor, browser: Browser) -> Turn:
@@ -167,7 +184,7 @@ async def check_password(actor: Actor, password: str, *, throttle: Throttle, bro
     limits = throttle.sign_in(key, browser.network, browser.id_for(actor.id, generation))
     session_id = actor.session.id if actor.session else 0
     # Also the right password costs time: what is looked at counts, whatever it is.
-    counted = [*limits, *throttle.own_password(session_id, network_counted(actor, browser))]
+    counted = [*limits, *throttle.own_password(session_id, network_counted(actor.role, browser))]
     looked = await _look(stored, password, counted, turn_of(actor, browser))
     if not looked.right:
 

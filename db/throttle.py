@@ -51,7 +51,8 @@ class Throttle:
     def _from(
         self, name: str, network: str, allowed: int, *, doubling: bool = False, told: str = ""
     ) -> list[Limit]:
-        """What anybody can do without an account, from one network and from all of one customer."""
+        """What anybody can do, by an account without a role or by none, from one network and from all of one
+        customer."""
         together = self.key(f"{name}-customer", customer(network))
         return [
             Limit(self.key(name, network), allowed, doubling=doubling, told=told, network=told and network),
@@ -82,9 +83,13 @@ class Throttle:
             Limit(self.key("request-account", account), 5, window_ms=HOUR_MS),
         ]
 
-    def signed_in(self, account: str) -> Limit:
-        """Sessions begun with the right password: each is a row, and one in the log."""
-        return Limit(self.key("signed-in", account), 1_000, window_ms=HOUR_MS)
+    def signed_in(self, account: str, network: str) -> list[Limit]:
+        """Sessions begun with the right password: each is a row, and one in the log.
+
+        network: "" where it doesn't count.
+        """
+        limits = [Limit(self.key("signed-in", account), 1_000, window_ms=HOUR_MS)]
+        return limits + (self._from("signed-in-network", network, 300) if network else [])
 
     # What helps somebody whose session was stolen counts by session or link, never by member: the thief would
     # use the owner's tries up.
@@ -108,9 +113,10 @@ class Throttle:
         )
         return [Limit(self.key(name, by), allowed) for name, by, allowed in counted if by]
 
-    def own_changes(self, member_id: int) -> list[Limit]:
-        """What members change of themselves: names, colours, notices."""
-        return [Limit(self.key("own", str(member_id)), 100)]
+    def own_changes(self, member_id: int, network: str) -> list[Limit]:
+        """What members change of themselves: names, colours, notices. network: "" where it doesn't count."""
+        limits = [Limit(self.key("own", str(member_id)), 100)]
+        return limits + (self._from("own-network", network, 300) if network else [])
 
     def confirmation(self, account: str, network: str) -> list[Limit]:
         return [

@@ -115,7 +115,7 @@ class AccountController(Controller):
             form.wrong("current_password", by_field.ENTER_PRESENT_PASSWORD)
         actor, browser = access.actor_of(current, request), access.browser_of(request)
         try:
-            network = sign_in.network_counted(actor, browser)
+            network = sign_in.network_counted(actor.role, browser)
             await throttle.count(house.throttle.new_password(network, session_id=current.session_id))
             turn = sign_in.turn_of(actor, browser)
             form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
@@ -163,7 +163,8 @@ class AccountController(Controller):
 
 async def _count_change(request: AnyRequest, current: Current) -> None:
     """Each change of oneself counts, so that nobody fills the log. Raises TooManyTries."""
-    await throttle.count(house_of(request).throttle.own_changes(current.member_id))
+    network = sign_in.network_counted(current.role, access.browser_of(request))
+    await throttle.count(house_of(request).throttle.own_changes(current.member_id, network))
 
 
 @cache

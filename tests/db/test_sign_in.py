@@ -135,7 +135,7 @@ async def test_a_deactivation_in_the_same_instant_wins(site: Site) -> None:
         read_before[0][0],
         False,
         site.house.throttle.sign_in("ada@example.org", "192.0.2.1", ""),
-        site.house.throttle.signed_in("ada@example.org"),
+        site.house.throttle.signed_in("ada@example.org", ""),
         site.house.ages,
         Browser(address="192.0.2.1"),
     )
@@ -154,7 +154,7 @@ async def test_a_new_password_in_the_same_instant_wins(site: Site) -> None:
             "the hash of the password of before",
             False,
             site.house.throttle.sign_in("ada@example.org", "192.0.2.1", ""),
-            site.house.throttle.signed_in("ada@example.org"),
+            site.house.throttle.signed_in("ada@example.org", ""),
             site.house.ages,
             Browser(address="192.0.2.1"),
         )

@@ -50,7 +50,15 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
             ],
         ),
         (limits.sign_in("ada", "net", "dev"), [row("device", "ada", "dev", allowed=5, doubling=True)]),
-        ([limits.signed_in("ada")], [row("signed-in", "ada", allowed=1_000, minutes=60)]),
+        (limits.signed_in("ada", ""), [row("signed-in", "ada", allowed=1_000, minutes=60)]),
+        (
+            limits.signed_in("ada", "net"),
+            [
+                row("signed-in", "ada", allowed=1_000, minutes=60),
+                row("signed-in-network", "net", allowed=300),
+                row("signed-in-network-customer", "net", allowed=3_000),
+            ],
+        ),
         (
             limits.sign_up("net", with_link=True),
             [
@@ -86,7 +94,15 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
             limits.new_password("net", link_id=7),
             [row("new-password-network", "net", allowed=300), row("new-password-link", "7", allowed=20)],
         ),
-        (limits.own_changes(7), [row("own", "7", allowed=100)]),
+        (limits.own_changes(7, ""), [row("own", "7", allowed=100)]),
+        (
+            limits.own_changes(7, "net"),
+            [
+                row("own", "7", allowed=100),
+                row("own-network", "net", allowed=300),
+                row("own-network-customer", "net", allowed=3_000),
+            ],
+        ),
         (
             limits.confirmation("ada", "net"),
             [
@@ -120,9 +136,20 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
         lambda _, network: limits.sign_up(network, with_link=True),
         lambda number, network: limits.request(str(number), network),
         lambda number, network: limits.forgot(str(number), network),
-        limits.confirmation,
+        lambda number, network: limits.confirmation(str(number), network),
+        limits.own_changes,
+        lambda number, network: limits.signed_in(str(number), network)[1:],
     ],
-    ids=["sign-in", "sign-up", "sign-up by link", "request", "forgot", "confirmation"],
+    ids=[
+        "sign-in",
+        "sign-up",
+        "sign-up by link",
+        "request",
+        "forgot",
+        "confirmation",
+        "own changes",
+        "signed in",
+    ],
 )
 @pytest.mark.parametrize(
     ("networks", "elsewhere"), [("2001:db8:0:{:x}::/64", "2001:db8:1:1::/64"), ("192.0.2.{}", "192.0.3.1")]

@@ -15,7 +15,7 @@ from db.policy import COMMAND_LINE, Actor, Role
 from settings import Settings
 from tests.db.invitations_house import invited, token
 from tests.markup import tree
-from tests.site import ON_SQLITE, PASSWORD, SECRET, Site
+from tests.site import ON_SQLITE, PASSWORD, SECRET, Site, Visitor
 
 ROOT = Path(__file__).parents[3]
 NEW = "seven silver herons on the ice"
@@ -55,6 +55,14 @@ async def flood(send: Send, times: int) -> Counter[int]:
     for answer in answers:
         if answer.status_code == 429:
             assert 0 < int(answer.headers["retry-after"]) <= 3600
+    return Counter(answer.status_code for answer in answers)
+
+
+async def change_names(person: Visitor, times: int) -> Counter[int]:
+    answers = [
+        await person.submit("/user/account", {**ACCOUNT, "first_name": f"A{number}"})
+        for number in range(times)
+    ]
     return Counter(answer.status_code for answer in answers)
 
 
@@ -99,6 +107,36 @@ async def test_accounts_that_anybody_can_make_use_up_nobody_elses_tries(site: Si
     answers = [await person.submit("/user/account/password", fields) for person in (ada, olga)]
 
     assert [answer.status_code for answer in answers] == [429, 303]
+
+
+async def test_accounts_that_anybody_can_make_have_one_limit_together_for_what_fills_the_log(
+    site: Site,
+) -> None:
+    names = ("ada", "ben", "cleo", "dan")
+    people = [await site.sign_in(name) for name in names if await site.person(name)]
+    olga = await site.sign_in("olga")
+
+    pending = [await change_names(person, 99) for person in people]
+
+    assert [done[303] for done in pending] == [99, 99, 99, 3]
+    assert (await change_names(olga, 1))[303] == 1
+    assert await engine.rows("SELECT COUNT(*) FROM activity WHERE kind = 'name_changed'") == [(301,)]
+
+
+async def test_of_accounts_that_anybody_can_make_300_sessions_begin_from_one_network(site: Site) -> None:
+    await site.person("ada")
+    network, form = "192.0.2.1", {"email": "ada@example.org", "password": PASSWORD}
+    await throttle.count(site.house.throttle.signed_in("", network)[1:2])
+    await engine.write(engine.execute, "UPDATE throttle SET tries = 299")
+
+    answers = [await site.visitor(network).submit("/user/login", form) for _ in range(2)]
+    elsewhere = await site.visitor("198.51.100.1").submit("/user/login", form)
+    olga = await site.visitor(network).submit("/user/login", {**form, "email": "olga@example.org"})
+
+    assert [answer.status_code for answer in (*answers, elsewhere, olga)] == [303, 429, 303, 303]
+    failures = site.house.throttle.sign_in("ada@example.org", network, "")[0]
+    # The right password is no failure, also when it has to wait.
+    assert await engine.rows("SELECT tries FROM throttle WHERE key = ?", failures.key) == [(0,)]
 
 
 @ON_SQLITE
@@ -341,7 +379,7 @@ async def test_a_hundred_roles_in_a_row_meet_no_limit(site: Site) -> None:
 
 async def test_sessions_begin_a_thousand_times_an_hour(site: Site, clock: ModuleType) -> None:
     await site.person("ada")
-    limit = site.house.throttle.signed_in("ada@example.org")
+    limit, *_ = site.house.throttle.signed_in("ada@example.org", "")
     await engine.write(
         engine.execute,
         "INSERT INTO throttle (key, tries, last_at, ends_at) VALUES (?, 999, 0, ?)",

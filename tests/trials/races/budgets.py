@@ -145,7 +145,7 @@ async def resent_invitations(arena: Arena) -> Race:
 async def own_changes(arena: Arena) -> Race:
     """A hundred in 15 minutes."""
     ada = await arena.person()
-    await _use_up(arena.site.house.throttle.own_changes(ada.id))
+    await _use_up(arena.site.house.throttle.own_changes(ada.id, ""))
     contestants = []
     for number in range(COME):
         fields = {"first_name": f"Zed {number}", "last_name": "", "theme": "dark"}
