@@ -207,7 +207,14 @@ async def _chores(house: House) -> None:
     A minute after the start and then each hour the activity log forgets what is too old.
     """
     sweep = partial(engine.write, _sweep, house)
-    each_minute = (deactivation.end_due, house.presence.flush, sweep, _remind, ledger.fold)
+    each_minute = (
+        deactivation.end_due,
+        house.presence.flush,
+        sweep,
+        throttle.sweep,
+        _remind,
+        ledger.fold,
+    )
     each_hour = (partial(retention.forget, house.activity_days),)
     for finished in itertools.count():
         await asyncio.sleep(CHORE_SECONDS)
@@ -235,7 +242,6 @@ async def _remind() -> None:
 async def _sweep(house: House) -> None:
     await sessions.sweep(house.ages)
     await links.stamp_expired()
-    await throttle.sweep()
     await uploads.sweep()
     await drafts.sweep()
     await request_ends.sweep()

@@ -18,6 +18,7 @@ WINDOW_MS = 15 * 60 * 1000
 HOUR_MS = 60 * 60 * 1000
 # An IPv6 customer has 65,536 networks, and sends from a new one whenever the last has had its share.
 NETWORKS_OF_A_CUSTOMER = 10
+SWEPT_AT_ONCE = 1_000
 # A window that ends a little later than one that begins now is that of somebody who came at the same time: a
 # server's clock is ahead, or this try has waited for its turn. One that ends later still is from before the
 # clock was set back.
@@ -284,5 +285,19 @@ async def _take_back(key: str) -> None:
 
 
 async def sweep() -> int:
-    """Deletes rows whose window has ended. Returns how many."""
-    return await engine.execute("DELETE FROM throttle WHERE ends_at <= ?", clock.now())
+    """Deletes rows whose window has ended. Returns how many.
+
+    In short writes: a flood leaves so many that a single one would hold others up for seconds.
+    """
+    swept = 0
+    while some := await engine.write(_sweep_some, clock.now()):
+        swept += some
+    return swept
+
+
+async def _sweep_some(now: int) -> int:
+    return await engine.execute(
+        "DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE ends_at <= ? LIMIT ?)",
+        now,
+        SWEPT_AT_ONCE,
+    )

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 import app
-from db import activity, deactivation, engine, ledger, migrate, retention
+from db import activity, deactivation, engine, ledger, migrate, retention, throttle
 from db.days import DAY_MS
 from db.policy import SYSTEM, Role
 from settings import Settings
@@ -109,6 +109,7 @@ async def test_what_the_server_does_by_itself_needs_no_more_rights(site: Site, c
 
     for chore in (
         engine.write(app._sweep, site.house),
+        throttle.sweep(),
         deactivation.end_due(),
         ledger.fold(),
         site.house.presence.flush(),

@@ -345,8 +345,26 @@ async def test_rows_die_with_their_window(database: str, clock: ModuleType) -> N
     await throttle.count(pair())
     clock.move(15 * MINUTE)
 
-    assert await engine.write(throttle.sweep) == len(pair())
+    assert await throttle.sweep() == len(pair())
     assert await engine.rows("SELECT 1 FROM throttle") == []
+
+
+async def test_what_a_flood_has_left_is_swept_without_holding_others_up(database: str) -> None:
+    rows = [(f"{number:064}", 1) for number in range(50_000)]
+    for some in engine.chunks(rows):
+        marks = ", ".join(["(?, 1, 0, ?)"] * len(some))
+        await engine.write(
+            engine.execute,
+            f"INSERT INTO throttle (key, tries, last_at, ends_at) VALUES {marks}",
+            *(value for row in some for value in row),
+        )
+
+    sweeping, meanwhile = asyncio.create_task(throttle.sweep()), 0
+    while not sweeping.done():
+        meanwhile += await waits(pair(network=f"10.0.{meanwhile // 200}.{meanwhile % 200}")) == 0
+
+    assert await sweeping == len(rows)
+    assert meanwhile >= 5
 
 
 async def test_the_table_names_nobody(database: str) -> None:
