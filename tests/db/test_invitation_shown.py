@@ -8,6 +8,7 @@ import pytest
 from db import (
     acceptance,
     backup,
+    backup_file,
     engine,
     invitation_care,
     invitation_reversal,
@@ -344,7 +345,8 @@ async def test_a_backup_keeps_who_was_shown_what(posting: Site, tmp_path: Path) 
     await backup.write(file)
     await engine.write(engine.execute, "DELETE FROM invitation_shown")
 
-    await restore.restore(file, fingerprint="of a key", wish=Wish(replace=True))
+    with backup_file.opened(file) as found:
+        await restore.restore(found, fingerprint="of a key", wish=Wish(replace=True))
 
     assert await seen_by() == [(line.id, alma)]
     await lose(posting, "alma", None)
