@@ -11,6 +11,8 @@ from typing import Final
 # What our own pages begin with: below such a path nobody could tell with and without it apart.
 OWN_PATHS: Final = frozenset({"api", "health", "organization", "setup", "static", "styleguide", "user"})
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+# It stands in every link, and in lines of mails.
+MAX_PUBLIC_CHARACTERS: Final = 500
 NOT_TO_OPEN: Final = ("0.0.0.0", "::")
 
 _ADDRESS: Final = re.compile(r"(https?)://([^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.IGNORECASE | re.DOTALL)
@@ -24,6 +26,8 @@ def public(value: str) -> str:
     scheme, host, path, rest = _parts(
         value, "accepted is an address like https://members.example.org, with a path if need be"
     )
+    if len(value) > MAX_PUBLIC_CHARACTERS:
+        raise ValueError(f"accepted is an address of up to {MAX_PUBLIC_CHARACTERS} characters")
     if rest.strip("?#"):
         raise ValueError("accepted is an address without ? and #, like https://members.example.org/members")
     if host.rpartition(":")[0].strip("[]") in NOT_TO_OPEN or host.strip("[]") in NOT_TO_OPEN:

@@ -271,6 +271,15 @@ def test_the_app_may_be_at_any_http_address(address: str) -> None:
     assert read({"APP_URL": address}).app_url == address
 
 
+def test_the_public_address_is_at_most_500_characters_long() -> None:
+    longest = "https://members.example.org/" + "a" * 472
+
+    assert read({"HOST": longest}).host == longest
+    assert wrong(HOST=f"{longest}a").endswith(
+        " can't be used: accepted is an address of up to 500 characters."
+    )
+
+
 @pytest.mark.parametrize(
     ("given", "read_as"),
     [("[::1]", "::1"), ("SMTP.example.org.", "smtp.example.org"), ("post_office", "post_office")],

@@ -12,7 +12,7 @@ from litestar import Request
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from handlers.http import access, compression, errors, origins
+from handlers.http import access, compression, errors, origins, proxies
 from handlers.http.bodies import MAX_BODY_BYTES, Body
 from handlers.http.forms import FORM_TYPE
 from handlers.http.house import House
@@ -54,6 +54,7 @@ class Defences:
         headers = _headers(scope)
         scheme = self._proxies.look_through(scope, headers)
         self._strip_root(scope)
+        unfit = unfit or _nowhere(scope, headers)
         secret = _SECRET.search(scope["query_string"]) is not None
         answer = _Answer(send, headers_of_every_answer(https=self._house.https, secret=secret))
         try:
@@ -138,6 +139,7 @@ def headers_of_every_answer(*, https: bool, secret: bool = False) -> Headers:
         # With no-referrer browsers post `Origin: null`, and over plain http nothing else tells our forms.
         "Referrer-Policy": "strict-origin" if secret else "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": PERMISSIONS,
         "Cache-Control": "no-store",
         "Vary": "HX-Request, Accept-Encoding",
@@ -163,6 +165,16 @@ def _unfit(scope: HTTPScope) -> tuple[int, str] | None:
         return 400, refusals.NOT_ONE_HOST
     if len(scope["query_string"]) > MAX_QUERY_BYTES:
         return 414, refusals.ADDRESS_TOO_LONG
+    return None
+
+
+def _nowhere(scope: HTTPScope, headers: Headers) -> tuple[int, str] | None:
+    """The same, once it is known which host and path the request is for."""
+    if "host" in headers and not proxies.is_host(headers["host"]):
+        return 400, refusals.NOT_ONE_HOST
+    if scope["path"].startswith("//"):
+        # The framework would look for the page without one of them; in a link it is another host.
+        return 404, refusals.PAGES[404][0]
     return None
 
 

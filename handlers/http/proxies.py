@@ -17,6 +17,9 @@ _HAS_PORT: Final = re.compile(r"(^[^:]*|\]):\d*$")
 _PORT: Final = re.compile(r"[1-9]\d{0,4}")
 _USUAL_PORTS: Final = {"http": "80", "https": "443"}
 
+MAX_HOST_CHARACTERS: Final = 253
+_HOST: Final = re.compile(r"(?:([A-Za-z0-9._-]+)|\[([0-9A-Fa-f:.]+)\])(?::([1-9][0-9]{0,4}))?")
+
 log = logging.getLogger("gatehouse")
 
 
@@ -79,6 +82,19 @@ class Proxies:
         if peer not in self._strangers and len(self._strangers) < MAX_STRANGERS:
             self._strangers.add(peer)
             log.warning("forwarded headers from %s are ignored: it isn't in TRUSTED_PROXIES", peer)
+
+
+def is_host(text: str) -> bool:
+    """Whether a header names a host, by name or address, with a port or without (RFC 9112, 3.2)."""
+    found = _HOST.fullmatch(text)
+    if not found or int(found[3] or 1) > 65_535:
+        return False
+    if found[1]:
+        return len(found[1]) <= MAX_HOST_CHARACTERS
+    try:
+        return bool(ipaddress.IPv6Address(found[2]))
+    except ValueError:
+        return False
 
 
 def _last(headers: Headers, name: str) -> str:

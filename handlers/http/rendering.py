@@ -1,6 +1,7 @@
 """Page or fragment, redirects, toasts: the only place that knows the headers of htmx."""
 
 import json
+import re
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from handlers.http.static import StaticFiles
 HTML: Final = "text/html"
 NOTICE_COOKIE: Final = "gatehouse_notice"
 NOTICE_SECONDS: Final = 60
+_DOTS: Final = frozenset({".", ".."})
 # Browsers take 4096 bytes for a cookie, and sealing makes a third more of it. A longer Undo is left out.
 MOST_NOTICE_BYTES: Final = 2_700
 
@@ -211,9 +213,15 @@ def redirect(
 
 
 def local_path(text: str) -> str:
-    """`text` when it is a path of ours, else "/": one slash first, no backslash, no control character."""
-    ok = text.startswith("/") and not text.startswith("//") and "\\" not in text
-    return text if ok and all(32 < ord(sign) < 127 for sign in text) else "/"
+    """`text` when it is a path of ours, else "/".
+
+    It begins with a slash and is of ASCII's visible signs without the backslash. Its path holds neither two
+    slashes in a row nor a segment of dots, however they are written: browsers and proxies resolve those.
+    """
+    path = text.partition("?")[0].partition("#")[0]
+    dotted = re.sub("%2e", ".", path, flags=re.IGNORECASE)
+    ok = path.startswith("/") and "//" not in path and _DOTS.isdisjoint(dotted.split("/"))
+    return text if ok and all(32 < ord(sign) < 127 and sign != "\\" for sign in text) else "/"
 
 
 def login_path(request: AnyRequest, back_to: str | None = None) -> str:

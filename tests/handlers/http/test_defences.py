@@ -1,5 +1,6 @@
 """What stands around every page: headers, cookies, methods, cross-site protection."""
 
+import ipaddress
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from db import engine
 from db.policy import Role
+from messages import refusals
 from settings import Settings
 from tests.site import ON_SQLITE, PASSWORD, SECRET, Site, Visitor
 
@@ -20,6 +22,7 @@ ALWAYS = {
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 
@@ -50,6 +53,64 @@ async def every_kind(site: Site) -> dict[int, httpx.Response]:
         wrong,
     ]
     return {answer.status_code: answer for answer in answers}
+
+
+@pytest.mark.parametrize(
+    ("host", "is_one"),
+    [
+        ("a" * 253, True),
+        ("a" * 253 + ":65535", True),
+        ("a" * 254, False),
+        ("Members.Example-1.org.", True),
+        ("my_host", True),
+        ("127.0.0.1:1", True),
+        ("[::1]", True),
+        ("[2001:DB8::1]:8080", True),
+        ("", False),
+        ("a:", False),
+        ("a:0", False),
+        ("a:65536", False),
+        ("a:008080", False),
+        ("a:+80", False),
+        (":80", False),
+        ("::1", False),
+        ("[::1", False),
+        ("[::1]a", False),
+        ("[1.2.3.4]", False),
+        ("[fe80::1%eth0]", False),
+        ("[" + "1" * 254 + "]", False),
+        ("a b", False),
+        ("a/b", False),
+        ("user@a", False),
+        ("a, b", False),
+        ("a%41", False),
+        ("a\\b", False),
+        ("a<b", False),
+        ("a\xe4", False),
+    ],
+)
+async def test_a_host_is_a_name_or_an_address_and_may_have_a_port(
+    site: Site, host: str, is_one: bool
+) -> None:
+    answer = await site.visitor().get("/user/login", headers={b"Host": host.encode("latin-1")})
+
+    assert answer.status_code == (200 if is_one else 400)
+    if not is_one:
+        assert answer.text == f"{refusals.NOT_ONE_HOST}\n"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_host_that_a_trusted_proxy_forwards_is_held_to_the_same(database: str) -> None:
+    proxies = (ipaddress.ip_network("127.0.0.1/32"),)
+    async with Site.opened(Settings(secret_key=SECRET, trusted_proxies=proxies)) as behind:
+        visitor = behind.visitor("127.0.0.1")
+
+        answers = [
+            await visitor.get("/user/login", headers={"X-Forwarded-Host": host})
+            for host in ("members.example.org:8443", "a<b>", "a:70000")
+        ]
+
+    assert [answer.status_code for answer in answers] == [200, 400, 400]
 
 
 async def test_every_answer_has_the_headers(site: Site) -> None:

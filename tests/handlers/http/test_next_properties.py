@@ -4,6 +4,7 @@ import re
 import string
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from playwright.async_api import Browser
@@ -59,9 +60,39 @@ def test_whatever_is_sent_leads_to_a_path_of_ours(text: str) -> None:
     assert rendering.local_path(path) == path
 
 
-@given(LOCAL.filter(lambda text: not text.startswith("/")))
+@given(LOCAL.filter(lambda text: not re.match(r"/|[^?#]*(//|\.|%)", text)))
 def test_a_path_of_ours_is_kept_as_it_is(text: str) -> None:
     assert rendering.local_path(f"/{text}") == f"/{text}"
+
+
+DOTS = (
+    "/..",
+    "/.",
+    "/a/..",
+    "/a/../b",
+    "/./a",
+    "/%2e",
+    "/%2E%2e/a",
+    "/.%2e",
+    "/a/%2E./b?c",
+    "/..?a",
+    "/..#a",
+)
+SLASHES = ("//", "//a", "/a//b", "/a//?b", "/a\\b", "/a?\\", "", "a", "?/", "http://a/b")
+UNSEEN = ("/a b", "/a\x7f", "/\x80", "/\x1f", "/\u00a0")
+
+
+@pytest.mark.parametrize("text", DOTS + SLASHES + UNSEEN)
+def test_what_is_resolved_or_read_in_two_ways_leads_to_the_start(text: str) -> None:
+    assert rendering.local_path(text) == "/"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/...", "/.a", "/a..b", "/a.", "/a?b=//&c=/../", "/a#/../", "/!~", "/%252e%252e", "/%2fa", "/%5c"],
+)
+def test_dots_and_slashes_elsewhere_stay(text: str) -> None:
+    assert rendering.local_path(text) == text
 
 
 async def test_a_browser_stays_at_our_address(browser: Browser) -> None:

@@ -218,6 +218,10 @@ async def test_who_hangs_up_in_the_middle_is_no_fault_of_ours(
     [
         (b"GET /%ff", b"", "404"),
         (b"GET //evil.example/", b"", "404"),
+        (b"GET //user/account", b"", "404"),
+        (b"GET ///evil.example/user/account", b"", "404"),
+        (b"HEAD //user/login", b"", "404"),
+        (b"GET http://evil.example//user/account", b"", "404"),
         (b"GET http://evil.example/user/account", b"", "303"),
         (b"OPTIONS *", b"", "405"),
         (b"GET /user/signup?token=%ff%00", b"", "410"),

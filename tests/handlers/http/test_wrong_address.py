@@ -196,7 +196,7 @@ async def test_nothing_of_the_request_becomes_markup(site: Site, name: str) -> N
 
     answer = await log_in(site, **headers, Referer="http://evil.example/<b>'\"><script>")
 
-    assert answer.status_code == 403
+    assert answer.status_code == (400 if name == "Host" else 403)
     assert "<script>alert" not in answer.text
 
 
