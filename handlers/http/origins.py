@@ -1,5 +1,6 @@
 """Whether a form comes from our own pages; if not, what browser and server call the address of this site."""
 
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -8,9 +9,10 @@ from litestar.types import HTTPScope
 from handlers.http.access import SESSION_COOKIE, cookie_name
 from handlers.http.house import House
 from handlers.http.mismatches import CONTINUED, Mismatch, Reason
-from handlers.http.proxies import Headers
+from handlers.http.proxies import Headers, is_host
 
 MAX_SHOWN: Final = 100
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 # Beginnings of their paths.
 SIGNED_OUT_FORMS: Final = (
     "/setup",
@@ -66,7 +68,7 @@ def mismatch_of_form(house: House, scope: HTTPScope, headers: Headers) -> Mismat
     sent = _host_and_port(origin)
     if not sent[0]:
         return Mismatch(Reason.UNSAID, "", own)
-    known = {_host_and_port(here), *([_host_and_port(house.host)] if house.host else [])}
+    known = {_host_and_port(here), *([_host_and_port(own)] if house.host else [])}
     if house.is_secure(scope) and origin.lower().startswith("http:"):
         names = {host for host, _ in known}
         reason = Reason.PLAIN if sent[0] in names else Reason.OTHER_ADDRESS
@@ -87,13 +89,14 @@ def _has_session_cookie(house: House, scope: HTTPScope, headers: Headers) -> boo
 
 
 def _shown(origin: str) -> str:
-    """An address from a header, short enough for a page; "" if it isn't one."""
+    """An address from a header, of visible signs and short enough for page and log; "" if it isn't one."""
     return origin[:MAX_SHOWN] if _host_and_port(origin)[0] else ""
 
 
-def _host_and_port(url: str) -> tuple[str, int]:
-    try:
-        parts = urlsplit(url)
-        return (parts.hostname or "", parts.port or PORTS.get(parts.scheme, 80))
-    except ValueError:
+def _host_and_port(origin: str) -> tuple[str, int]:
+    """("", 0) for what isn't written as browsers write an origin (RFC 6454, 6.2), "null" too."""
+    scheme, _, host = origin.partition("://")
+    if not _SCHEME.fullmatch(scheme) or not is_host(host):
         return ("", 0)
+    parts = urlsplit(origin)
+    return (parts.hostname or "", parts.port or PORTS.get(parts.scheme, 80))

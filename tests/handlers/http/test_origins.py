@@ -1,0 +1,157 @@
+"""Where a form was sent from: what browsers write counts, and nothing else is shown to anybody."""
+
+import logging
+
+import pytest
+
+from handlers.http.mismatches import Mismatch, Reason
+from handlers.http.origins import mismatch_of_form, mismatch_of_page
+from settings import Settings
+from tests.site import ON_SQLITE, SECRET, Site
+
+pytestmark = ON_SQLITE
+
+HTTPS = "https://members.example.org"
+
+
+def judged(site: Site, scheme: str = "http", **headers: str) -> Mismatch | None:
+    """What speaks against a form with these headers, sent to testserver or to the Host among them."""
+    sent = {"host": "testserver", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    pairs = [(name.encode(), value.encode("latin-1")) for name, value in sent.items()]
+    scope = {"type": "http", "method": "POST", "path": "/user/login", "scheme": scheme, "headers": pairs}
+    return mismatch_of_form(site.house, scope, sent)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null",
+        "testserver",
+        "http:testserver",
+        "http://",
+        "http://testserver/",
+        "http://testserver/path",
+        "http://testserver:",
+        "http://testserver:70000",
+        "http://user@testserver",
+        "http://test\x7fserver",
+        "http://test\x85server",
+        "http://test\xadserver",
+        "http://test server",
+        "1http://testserver",
+        "://testserver",
+        "http://testserver http://testserver",
+        "http://[::1",
+    ],
+)
+async def test_what_no_browser_writes_says_nothing_and_is_shown_nowhere(site: Site, origin: str) -> None:
+    assert judged(site, origin=origin) == Mismatch(Reason.UNSAID, "", "http://testserver")
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("testserver", "http://testserver"),
+        ("testserver", "HTTP://TestServer"),
+        ("testserver", "http://testserver:80"),
+        ("testserver", "https://testserver"),
+        ("testserver:80", "http://testserver"),
+        ("testserver:8080", "http://testserver:8080"),
+        ("[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+async def test_our_own_address_passes(site: Site, host: str, origin: str) -> None:
+    assert judged(site, host=host, origin=origin) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("testserver", "http://testserver:8080"),
+        ("testserver:8080", "http://testserver"),
+        ("testserver:8080", "https://testserver"),
+        ("testserver", "http://testserver.evil.example"),
+        ("testserver", "app+x.y-1://evil.example"),
+    ],
+)
+async def test_another_address_is_shown_as_it_was_sent(site: Site, host: str, origin: str) -> None:
+    assert judged(site, host=host, origin=origin) == Mismatch(Reason.OTHER_ADDRESS, origin, f"http://{host}")
+
+
+@pytest.mark.parametrize(("letters", "shown"), [(93, 100), (94, 100), (253, 100), (254, 0)])
+async def test_at_most_a_hundred_signs_of_an_address_are_shown(site: Site, letters: int, shown: int) -> None:
+    found = judged(site, origin="http://" + "x" * letters)
+
+    assert found
+    assert found.said == ("http://" + "x" * letters)[:shown]
+
+
+@pytest.mark.parametrize(
+    ("origin", "reason"),
+    [
+        ("http://members.example.org", Reason.PLAIN),
+        ("http://members.example.org:8080", Reason.PLAIN),
+        ("HTTP://testserver", Reason.PLAIN),
+        ("http://evil.example", Reason.OTHER_ADDRESS),
+        ("https://evil.example", Reason.OTHER_ADDRESS),
+    ],
+)
+async def test_over_http_a_form_for_https_is_refused_by_why(
+    database: str, origin: str, reason: Reason
+) -> None:
+    async with Site.opened(Settings(secret_key=SECRET, host=f"{HTTPS}/gate")) as site:
+        found = judged(site, "https", origin=origin)
+        passed = judged(site, "https", origin=HTTPS)
+
+    assert found == Mismatch(reason, origin, HTTPS)
+    assert passed is None
+
+
+async def test_only_what_the_browser_calls_our_own_passes(site: Site) -> None:
+    found = {said: judged(site, sec_fetch_site=said) for said in ("same-origin", "none")}
+    others = {said: judged(site, sec_fetch_site=said) for said in ("same-site", "cross-site", "Same-Origin")}
+
+    assert set(found.values()) == {None}
+    assert set(others.values()) == {Mismatch(Reason.ANOTHER_SITE, "", "http://testserver")}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "cookie", "passes"),
+    [
+        ("http", "gatehouse_session=a", True),
+        ("https", "__Host-gatehouse_session=a", False),
+        ("https", "gatehouse_session=a", True),
+        ("https", "", True),
+    ],
+)
+async def test_over_https_who_says_nothing_has_no_session(
+    site: Site, scheme: str, cookie: str, passes: bool
+) -> None:
+    found = judged(site, scheme, cookie=cookie)
+
+    assert found == (None if passes else Mismatch(Reason.UNSAID, "", f"{scheme}://testserver"))
+
+
+@pytest.mark.parametrize("forwarded", ["", "https"])
+async def test_a_page_is_judged_by_what_a_trusted_proxy_says_alone(database: str, forwarded: str) -> None:
+    scope = {"type": "http", "path": "/user/login", "query_string": b"", "scheme": "http", "headers": []}
+
+    async with Site.opened(Settings(secret_key=SECRET, host=HTTPS)) as site:
+        passed = mismatch_of_page(site.house, scope, {}, forwarded)  # type: ignore[arg-type]
+        told = mismatch_of_page(site.house, scope, {}, "http")  # type: ignore[arg-type]
+
+    assert passed is None
+    assert told
+    assert (told.reason, told.own) == (Reason.PLAIN, HTTPS)
+
+
+async def test_the_log_never_holds_what_is_no_address(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "gatehouse")
+
+    answer = await site.visitor().post("/user/login", headers={b"Origin": b"http://a\xadb\x85c.example"})
+
+    assert answer.status_code == 403
+    assert [record.getMessage() for record in caplog.records] == [
+        "address: a browser says nothing, this server calls itself http://testserver;"
+        " see HOST in docs/deploy.md"
+    ]
