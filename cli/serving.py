@@ -79,8 +79,9 @@ async def _prepare(settings: "Settings", address: str) -> "Settings":
     settings = await with_key(settings)
     await _owner_of_environment(settings)
     base = settings.host or address
-    print(start_line(base, address), flush=True)
+    # Made before anything is said: a start that fails here has said nothing of a server.
     link = await setup.open_link()
+    print(start_line(base, address), flush=True)
     if link:
         code = Signer(settings.secret_key).token(links.SETUP, link.id, link.nonce)
         print(f"Nobody owns it yet. Whoever opens this link does: {base}/setup?code={code}", flush=True)

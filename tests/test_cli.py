@@ -591,3 +591,18 @@ def test_check_sends_a_test_mail_and_prints_the_dialogue(run: Callable[..., Done
     assert findings(nobody)["test"].startswith("FAILED, An email address has")
     assert findings(without)["test"] == "FAILED, EMAIL_HOST isn't set, so nothing can be sent"
     assert (nobody.code, without.code) == (1, 1)
+
+
+@ON_SQLITE
+def test_a_server_that_can_make_no_set_up_link_says_nothing_of_being_there(
+    run: Callable[..., Done], empty_database_url: str
+) -> None:
+    run("migrate", DATABASE_URL=empty_database_url)
+    full = "CREATE TRIGGER full BEFORE INSERT ON links BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+    with closing(sqlite3.connect(empty_database_url.removeprefix("sqlite:///"))) as database:
+        database.execute(full)
+
+    done = run("serve", "--port", "0", DATABASE_URL=empty_database_url, SECRET_KEY=SECRET)
+
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("gatehouse: ")
