@@ -157,7 +157,7 @@ class Checkout:
         name = self.root / f"output-{uuid4().hex}"
         with name.open("wb") as output, name.with_suffix(".log").open("wb") as log:
             process: subprocess.Popen[Any] = subprocess.Popen(
-                [sys.executable, "-m", "cli", *arguments, "--port", "0"],
+                [*self.under, sys.executable, "-m", "cli", *arguments, "--port", "0"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=log,

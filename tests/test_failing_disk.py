@@ -4,11 +4,13 @@ The long trial `faults` has every write fail once, with each error.
 """
 
 import resource
+from pathlib import Path
 
 import pytest
 
+from tests.command import Checkout
 from tests.site import ON_SQLITE
-from tests.trials.faults import locked, mails, writes
+from tests.trials.faults import commands, locked, mails, starts, writes
 from tests.trials.faults.injection import Fault
 from tests.trials.faults.served import changed, served, state
 
@@ -71,3 +73,21 @@ async def test_a_mail_whose_post_is_killed_before_it_is_marked_goes_out_twice_at
 ) -> None:
     async with mails.house(database_url) as owner:
         assert await mails.killed_before_the_mark(owner) == []
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("pwrite64", 1, "ENOSPC", stays=True), Fault("link", 1, "EIO")], ids=["database", "key"]
+)
+def test_a_first_start_whose_write_fails_is_refused_and_the_next_one_serves(
+    fault: Fault, tmp_path: Path
+) -> None:
+    wrong, outcome = starts.tried(Checkout(tmp_path / "checkout"), fault)
+
+    assert (wrong, outcome) == ([], starts.REFUSED)
+
+
+def test_an_owner_who_can_not_be_written_is_made_when_there_is_room(tmp_path: Path) -> None:
+    scene = commands.unowned(tmp_path)
+
+    for fault in (Fault("pwrite64", 8, "EIO"), Fault("fdatasync", 1, "ENOSPC", stays=True)):
+        assert commands.tried(scene, commands.CREATE_OWNER, fault) == ([], commands.REFUSED)

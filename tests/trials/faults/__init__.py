@@ -5,7 +5,17 @@ from typing import Final
 
 from tests.trials.sample import Sample
 
-PARTS: Final = ("kills", "stopped", "migrations", "writes", "mails", "descriptors", "locked", "clock")
+PARTS: Final = (
+    "kills",
+    "stopped",
+    "migrations",
+    "writes",
+    "starts",
+    "mails",
+    "descriptors",
+    "locked",
+    "clock",
+)
 
 
 def run(sample: Sample) -> list[str]:

@@ -24,38 +24,48 @@ OWNER: Final = {
     "LABEL_STUDIO_USERNAME": "olga@example.org",
     "LABEL_STUDIO_PASSWORD": "four purple lanterns by the sea",
 }
-# Where a command is tried: in an empty folder, or with a database, its key and an older backup in it.
-COMMANDS: Final[Mapping[tuple[str, ...], bool]] = {
-    ("migrate",): False,
-    ("restore", "{good}"): False,
-    ("restore", "{good}", "--replace"): True,
-    ("backup", "{root}/data/new.backup"): True,
-    ("backup", "{root}/data/old.backup", "--force"): True,
-    ("rotate-key",): True,
-    ("invite-link", "--reset"): True,
+CREATE_OWNER: Final = ("create-owner", "--email", OWNER["LABEL_STUDIO_USERNAME"])
+# What is in data/ when a command is tried: nothing, a database that nobody owns yet, or one with its key and
+# an older backup.
+NOTHING, UNOWNED, OWNED = "", "unowned", "owned"
+COMMANDS: Final[Mapping[tuple[str, ...], str]] = {
+    ("migrate",): NOTHING,
+    CREATE_OWNER: UNOWNED,
+    ("restore", "{good}"): NOTHING,
+    ("restore", "{good}", "--replace"): OWNED,
+    ("backup", "{root}/data/new.backup"): OWNED,
+    ("backup", "{root}/data/old.backup", "--force"): OWNED,
+    ("rotate-key",): OWNED,
+    ("invite-link", "--reset"): OWNED,
 }
+GOOD: Final = "good.backup"
+REFUSED: Final = "refused and made afterwards"
 Files = dict[str, bytes | tuple[str, ...]]
 
 
 @dataclass
 class Scene:
-    """A checkout whose data/ is put back before each try, and a good backup beside it."""
+    """A checkout whose data/ is put back before each try. folder: of what is put there, and a good backup."""
 
     checkout: Checkout
-    kept: Path
-    good: Path
+    folder: Path
 
-    def prepare(self, full: bool) -> None:
+    def keep(self, name: str) -> None:
+        """Keeps what is in data/ under this name."""
+        shutil.copytree(self.checkout.data, self.folder / name)
+
+    def prepare(self, name: str) -> None:
         shutil.rmtree(self.checkout.data, ignore_errors=True)
-        if full:
-            shutil.copytree(self.kept, self.checkout.data)
+        if name:
+            shutil.copytree(self.folder / name, self.checkout.data)
 
     def run(self, words: tuple[str, ...], fault: Fault | None = None) -> tuple[int, str, Trace]:
         """Runs a command with this fault; returns its exit code, what it said to stderr, and the trace."""
         trace = Trace(self.checkout.root / "trace")
         self.checkout.under = command(trace.file, CALLS, fault)
-        filled = [word.format(root=self.checkout.root, good=self.good) for word in words]
-        done: subprocess.CompletedProcess[str] = self.checkout.run(*filled)
+        filled = [word.format(root=self.checkout.root, good=self.folder / GOOD) for word in words]
+        password = OWNER["LABEL_STUDIO_PASSWORD"]
+        done: subprocess.CompletedProcess[str] = self.checkout.run(*filled, stdin=password)
         self.checkout.under = []
         trace.lines = trace.file.read_text(errors="replace").splitlines()
         return done.returncode, done.stderr, trace
@@ -74,15 +84,11 @@ def run(sample: Sample) -> list[str]:
     broken, figures = list[str](), Counter[str]()
     with tempfile.TemporaryDirectory(prefix="gatehouse-trial-") as folder:
         scene = _scene(Path(folder))
-        for words, full in COMMANDS.items():
-            scene.prepare(full)
-            code, said, trace = scene.run(words)
-            if code:
-                broken.append(f"{words[0]} can't be tried: {said}.")
-            planned = _faults(trace, scene.checkout.data)
-            for fault in sample.draw(f"writes of gatehouse {' '.join(words)} that fail", planned, MOST):
-                scene.prepare(full)
-                wrong, outcome = _tried(scene, words, fault)
+        for words in COMMANDS:
+            for fault in sample.draw(
+                f"writes of gatehouse {' '.join(words)} that fail", planned(scene, words), MOST
+            ):
+                wrong, outcome = tried(scene, words, fault)
                 figures[outcome] += 1
                 broken += [f"{' '.join(words)}, {fault}: {what}." for what in wrong]
     counted = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(figures.items()))
@@ -91,19 +97,34 @@ def run(sample: Sample) -> list[str]:
 
 
 def _scene(folder: Path) -> Scene:
-    checkout = Checkout(folder / "checkout")
-    with checkout.serve(**OWNER):
+    scene = unowned(folder)
+    with scene.checkout.serve(**OWNER):
         pass
-    good, old = folder / "good.backup", checkout.data / "old.backup"
-    for file in (good, old):
-        done = checkout.run("backup", str(file))
+    for file in (folder / GOOD, scene.checkout.data / "old.backup"):
+        done = scene.checkout.run("backup", str(file))
         assert done.returncode == 0, done.stderr
-    kept = folder / "kept"
-    shutil.copytree(checkout.data, kept)
-    return Scene(checkout, kept, good)
+    scene.keep(OWNED)
+    return scene
 
 
-def _faults(trace: Trace, data: Path) -> list[Fault]:
+def unowned(folder: Path) -> Scene:
+    """A scene with nothing but an empty database."""
+    scene = Scene(Checkout(folder / "checkout"), folder)
+    done = scene.checkout.run("migrate")
+    assert done.returncode == 0, done.stderr
+    scene.keep(UNOWNED)
+    return scene
+
+
+def planned(scene: Scene, words: tuple[str, ...]) -> list[Fault]:
+    """What may fail in a command, by what it does when nothing fails."""
+    scene.prepare(COMMANDS[words])
+    code, said, trace = scene.run(words)
+    assert code == 0, said
+    return faults_in(trace, scene.checkout.data)
+
+
+def faults_in(trace: Trace, data: Path) -> list[Fault]:
     """Every call that concerned a file in data/, failing once and from there on."""
     nth, found = Counter[tuple[str, str]](), list[Fault]()
     for line in trace.lines:
@@ -121,8 +142,9 @@ def _faults(trace: Trace, data: Path) -> list[Fault]:
     return list(dict.fromkeys(found))
 
 
-def _tried(scene: Scene, words: tuple[str, ...], fault: Fault) -> tuple[list[str], str]:
+def tried(scene: Scene, words: tuple[str, ...], fault: Fault) -> tuple[list[str], str]:
     """What is wrong, and what became of the command."""
+    scene.prepare(COMMANDS[words])
     before = scene.files()
     code, said, trace = scene.run(words, fault)
     after = scene.files()
@@ -144,7 +166,7 @@ def _tried(scene: Scene, words: tuple[str, ...], fault: Fault) -> tuple[list[str
     again, said, _ = scene.run(words)
     if again:
         wrong.append(f"made again it fails: {said.strip()}")
-    return wrong, "refused and made afterwards"
+    return wrong, REFUSED
 
 
 def _content(file: Path) -> bytes | tuple[str, ...]:
