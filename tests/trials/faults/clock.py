@@ -1,4 +1,4 @@
-"""The clock of a running server is set two days ahead, and back: nothing dead comes alive, and nobody waits.
+"""The clock of a running server is set ahead or behind, and back: nothing dead comes alive, nobody waits.
 
 By libfaketime, which reads from a file how far the clock is off; timers go on as they are.
 """
@@ -15,8 +15,11 @@ from typing import Any, Final
 
 from db import accounts, clock, engine, last_day, sessions
 from db.days import DAY_MS
+from db.invitation_list import Line
 from db.policy import COMMAND_LINE, Role
 from tests import postgres, provide
+from tests.db.invitations_house import invited, token
+from tests.handlers.changing import NEW_PASSWORD
 from tests.site import PASSWORD, Visitor
 from tests.together import soon
 from tests.trials.faults.served import ServedSite, served
@@ -28,6 +31,8 @@ DAYS: Final = 2
 CHORE_SECONDS: Final = 66
 MAIL_SECONDS: Final = 120
 TRIES: Final = 7
+# Longer than an invitation works.
+FAR_DAYS: Final = 8
 
 
 class Moved:
@@ -55,10 +60,14 @@ def run(_: Sample) -> list[str]:
         return [str(missing)]
     found = glob.glob(LIBRARY)
     try:
-        broken = asyncio.run(_ahead_and_back(found[0])) + asyncio.run(_back_over_a_restart(found[0]))
+        broken = [
+            sentence
+            for part in (_ahead_and_back, _behind_and_far_ahead, _back_over_a_restart)
+            for sentence in asyncio.run(part(found[0]))
+        ]
     finally:
         clock.go_on()
-    print(f"clock {DAYS} days ahead and back, running and over a restart: {len(broken)} broken")
+    print(f"clock {DAYS} days ahead, behind and back, running and over a restart: {len(broken)} broken")
     return broken
 
 
@@ -133,6 +142,45 @@ async def _ahead_and_back(library: str) -> list[str]:
     return wrong.found
 
 
+async def _behind_and_far_ahead(library: str) -> list[str]:
+    """What was there goes on two days earlier; an invitation that has expired ahead stays dead."""
+    wrong = Wrong()
+    async with _moved(library) as (site, moved):
+        for name in ("ada", "tom", "pia"):
+            await site.person(name, Role.ANNOTATOR)
+        _, before = await _signs_in(site, "ada")
+        owner, reset = await site.sign_in("olga"), await site.reset_token("pia")
+        eve, ida = await invited(site, "eve"), await invited(site, "ida")
+        await _spend(site, "tom")
+
+        moved.set(-DAYS)
+        wrong.unless(await _shown(before) == 200, "a session ends when the clock is set behind")
+        for name in ("tom", "pia"):
+            status, _ = await _signs_in(site, name)
+            wrong.unless(status == 303, f"signing in behind is answered {status} for {name}")
+        wrong.unless(await _reset(site, reset) == 200, "a password link is dead behind")
+        wrong.unless(await _invitation(site, eve) == 200, "an invitation is dead behind")
+        accepted = {"token": token(site, eve), "password": NEW_PASSWORD}
+        answer = await site.visitor().submit("/user/invitation", accepted)
+        wrong.unless(answer.status_code == 303, f"accepting behind is answered {answer.status_code}")
+        answer = await owner.submit("/organization/invitations", {"emails": "fay@example.org", "role": "AN"})
+        wrong.unless(answer.status_code == 303, f"inviting behind is answered {answer.status_code}")
+        with contextlib.suppress(TimeoutError):
+            await soon(lambda: site.post.to("fay@example.org"), MAIL_SECONDS)
+        wrong.unless(bool(site.post.to("fay@example.org")), "a mail queued behind doesn't leave")
+
+        moved.set(FAR_DAYS)
+        wrong.unless(await _invitation(site, ida) == 410, f"an invitation lives after {FAR_DAYS} days")
+        await asyncio.sleep(CHORE_SECONDS)
+        moved.set(0)
+        wrong.unless(await _invitation(site, ida) == 410, "an expired invitation came alive")
+        # Nobody is signed in any more: all sessions have ended ahead.
+        again = await invited(site, "ida")
+        wrong.unless(await _invitation(site, again) == 200, "an invitation after that is dead")
+        wrong.add(_errors(site))
+    return wrong.found
+
+
 async def _back_over_a_restart(library: str) -> list[str]:
     wrong = Wrong()
     async with _moved(library) as (site, moved):
@@ -181,6 +229,11 @@ async def _spend(site: ServedSite, name: str) -> None:
 
 async def _reset(site: ServedSite, token: str) -> int:
     answer: Any = await site.visitor().get("/user/password/reset", params={"token": token})
+    return int(answer.status_code)
+
+
+async def _invitation(site: ServedSite, line: Line) -> int:
+    answer: Any = await site.visitor().get("/user/invitation", params={"token": token(site, line)})
     return int(answer.status_code)
 
 

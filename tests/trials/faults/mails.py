@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from db import clock, courier, engine, links, migrate, outbox
-from db.postgres_engine import PostgresEngine
+from db.sqlite_engine import SqliteEngine
 from tests import post, postgres, provide, smtp
 from tests.trials.faults.databases import each
 from tests.trials.faults.injection import Fault, traced
@@ -147,4 +147,4 @@ async def _count() -> int:
 
 def _url() -> str:
     chosen = engine.get()
-    return chosen.url if isinstance(chosen, PostgresEngine) else f"sqlite:///{chosen.file}"
+    return f"sqlite:///{chosen.file}" if isinstance(chosen, SqliteEngine) else chosen.url
