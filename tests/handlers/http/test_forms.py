@@ -73,12 +73,15 @@ async def test_a_megabyte_made_to_be_slow_costs_no_time(site: Site, body: bytes)
     visitor = site.visitor()
     await send(visitor, b"email=a", path="/user/password/forgot")
 
-    began = time.thread_time()
-    answer = await send(visitor, body, path="/user/password/forgot")
-    took = time.thread_time() - began
+    took = []
+    for _ in range(3):
+        began = time.thread_time()
+        answer = await send(visitor, body, path="/user/password/forgot")
+        took.append(time.thread_time() - began)
+        assert answer.status_code < 500
 
-    assert answer.status_code < 500
-    assert took < 0.1
+    # The quickest, whatever else the machine was busy with; decoding all of it took 40 ms at the least.
+    assert min(took) < 0.03
 
 
 async def test_a_value_may_be_as_long_when_each_of_its_bytes_is_escaped(site: Site) -> None:
