@@ -1,6 +1,6 @@
 """Invitations by email: one open one for each address, used once, never more than its inviter could give."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -219,9 +219,9 @@ async def invite_within(
     await _renew(again, batch_id, expires_at, actor)
     await _mail(actor, batch_id)
     await request_ends.answer(batch_id)
-    done = await _approve(actor, approved)
-    left_alone = plan.count(Fate.MEMBER, Fate.DEACTIVATED, Fate.RESTING) + len(approved) - done
-    counts = (len(mailed), done, left_alone)
+    await _approve(actor, approved)
+    left_alone = plan.count(Fate.MEMBER, Fate.DEACTIVATED, Fate.RESTING)
+    counts = (len(mailed), len(approved), left_alone)
     await engine.execute(
         "UPDATE batch SET invited = ?, approved = ?, left_alone = ? WHERE id = ?", *counts, batch_id
     )
@@ -359,19 +359,15 @@ async def _mail(actor: Actor, batch_id: int) -> None:
     )
 
 
-async def _approve(actor: Actor, outcomes: Iterable[Outcome]) -> int:
-    """Gives confirmed people their role at once. Returns how many were still Pending."""
-    approved = list[int]()
-    for outcome in outcomes:
-        changed = await engine.execute(
-            "UPDATE member SET role = ? WHERE id = ? AND role = 'NO' AND removed_at = 0",
-            outcome.role.value,
-            outcome.member_id,
+async def _approve(actor: Actor, outcomes: Sequence[Outcome]) -> None:
+    """Gives confirmed people their role at once. They are locked, so all of them still wait."""
+    for some in engine.chunks(outcomes):
+        given = ", ".join(["(CAST(? AS BIGINT), ?)"] * len(some))
+        await engine.execute(
+            f"UPDATE member SET role = given.column2 FROM (VALUES {given}) AS given"
+            " WHERE member.id = given.column1",
+            *(value for outcome in some for value in (outcome.member_id, outcome.role.value)),
         )
-        if changed:
-            await activity.record(
-                actor, "role_changed", outcome.member_id, before=Role.PENDING.value, after=outcome.role.value
-            )
-            approved.append(outcome.member_id)
-    await outbox.queue_approved(approved)
-    return len(approved)
+    told = [(outcome.member_id, Role.PENDING.value, outcome.role.value) for outcome in outcomes]
+    await activity.record_many(actor, "role_changed", told)
+    await outbox.queue_approved([outcome.member_id for outcome in outcomes])

@@ -2,12 +2,15 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import asyncpg
 import pytest
 
-from db import address_list, clock, engine, invitation_list, invitations, members, setup
+from db import address_list, clock, engine, invitation_list, invitations, members, policy, setup
+from db.address_list import AddressList
 from db.days import DAY_MS
 from db.invitations import Fate
 from db.policy import Actor, Invalid, NotAllowed, Refused, Role
@@ -168,6 +171,34 @@ async def test_an_approved_pending_person_s_role_comes_once(posting: Site) -> No
 
     assert not [one for one in ended if isinstance(one, BaseException)]
     assert len(await mails("approved")) == 1
+
+
+async def test_however_many_are_approved_their_roles_come_in_one_statement(
+    posting: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roles = dict(zip((f"p{number}" for number in range(12)), list(policy.WORKING) * 3, strict=True))
+    for name in roles:
+        await confirm(await posting.person(name))
+    listed = AddressList(
+        tuple(
+            replace(address_list.entry(f"{name}@example.org", ""), role=role) for name, role in roles.items()
+        )
+    )
+    said, execute = list[str](), engine.execute
+
+    async def tells(sql: str, *args: Any) -> int:
+        said.append(sql)
+        return await execute(sql, *args)
+
+    monkeypatch.setattr(engine, "execute", tells)
+    batch = await invitations.invite(olga(posting), listed, role=Role.ANNOTATOR, days=7)
+
+    assert (batch.approved, batch.left_alone) == (12, 0)
+    assert {name: await posting.role_of(name) for name in roles} == roles
+    assert len([sql for sql in said if sql.startswith("UPDATE member")]) == 1
+    told = await engine.rows("SELECT before, after FROM activity WHERE kind = 'role_changed' ORDER BY id")
+    assert told == [("NO", role.value) for role in roles.values()]
+    assert len(await mails("approved")) == 12
 
 
 @on_postgres
