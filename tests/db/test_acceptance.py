@@ -3,13 +3,17 @@
 import asyncio
 import json
 import sys
+from dataclasses import fields
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from db import acceptance, activity, clock, engine, invitation_care, links, members, outbox, sessions
+from db.acceptance import Invited
 from db.days import DAY_MS
 from db.invitation_list import Line
+from db.members import Person
 from db.policy import STILL_ADMINISTRATOR_MS, Actor, DeadLink, Invalid, NotAllowed, Refused, Role
 from db.sign_in import SignedIn
 from tests.db.invitations_house import (
@@ -23,8 +27,8 @@ from tests.db.invitations_house import (
     one,
     state,
 )
-from tests.db.members_house import acting, hand_over, olga, register
-from tests.site import Site
+from tests.db.members_house import BROWSER, acting, hand_over, olga, register
+from tests.site import Site, password_hash, someone
 from tests.together import at_once
 
 
@@ -471,3 +475,71 @@ async def test_it_ends_after_its_days_and_a_clock_set_back_revives_nothing(
     assert await state("ada@example.org") == "expired"
     with pytest.raises(DeadLink):
         await accept(site, line)
+
+
+# What its page says
+
+
+def of(**values: Any) -> Invited:
+    known = {"role": Role.REVIEWER, "mailed": True, "expires_at": 100}
+    others = dict.fromkeys((field.name for field in fields(Invited)), 0)
+    texts = dict.fromkeys(("link_ended", "end_reason", "member_role"), "")
+    flags = dict.fromkeys(("member_administered", "outlived"), False)
+    return Invited(**{**others, **texts, **flags, **known, **values})
+
+
+@pytest.mark.parametrize(
+    ("values", "now", "reason"),
+    [
+        ({}, 99, None),
+        ({}, 100, "expired"),
+        ({"expires_at": 0}, 10**15, None),
+        ({"link_ended": "key rotated"}, 99, "expired"),
+        ({"outlived": True}, 99, "void"),
+        ({"outlived": True}, 100, "void"),
+        ({"end_reason": "revoked", "outlived": True, "link_ended": "revoked"}, 100, "revoked"),
+    ],
+)
+def test_why_it_can_t_be_accepted(values: dict[str, Any], now: int, reason: str | None) -> None:
+    assert of(**values).dead_because(now) == reason
+
+
+@pytest.mark.parametrize(
+    ("values", "takes_over", "has_account"),
+    [
+        ({}, False, False),
+        ({"member_role": "NO"}, True, False),
+        ({"member_role": "NO", "mailed": False}, False, True),
+        ({"member_role": "NO", "shown_at": 1}, False, True),
+        ({"member_role": "NO", "member_administered": True}, False, True),
+        ({"member_role": "DI"}, False, True),
+        ({"member_role": "AN"}, False, True),
+    ],
+)
+def test_whether_there_is_an_account_to_sign_in_to(
+    values: dict[str, Any], takes_over: bool, has_account: bool
+) -> None:
+    assert (of(**values).takes_over, of(**values).has_account) == (takes_over, has_account)
+
+
+@pytest.mark.parametrize(
+    ("typed", "has"),
+    [(("", ""), ("Ada", "Before")), (("", "Berg"), ("", "Berg")), (("Adele", ""), ("Adele", ""))],
+)
+async def test_names_from_before_stay_where_none_are_given(
+    posting: Site, typed: tuple[str, str], has: tuple[str, str]
+) -> None:
+    line = await invited(posting, "ada")
+    await mailed(line)
+    ada = await posting.person("ada")
+    await engine.write(
+        engine.execute, "UPDATE member SET first_name = 'Ada', last_name = 'Before' WHERE id = ?", ada
+    )
+    found = await acceptance.find(line.link_id)
+    assert found is not None
+
+    person = Person(someone("ada").address, *typed, password_hash())
+    await acceptance.accept(found, person, ages=posting.house.ages, browser=BROWSER)
+
+    names = await engine.rows("SELECT first_name, last_name, came_by FROM member WHERE id = ?", ada)
+    assert names == [(*has, "invitation")]

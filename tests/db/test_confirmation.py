@@ -80,6 +80,32 @@ async def test_the_link_confirms_once_and_for_a_week(posting: Site, clock: Modul
         await confirmation.ask_again(acting_as(ada))
 
 
+async def test_it_confirms_until_the_last_moment_and_what_was_confirmed_keeps_its_time(
+    posting: Site, clock: ModuleType
+) -> None:
+    ada, ben = [(await register(posting, name)).member_id for name in ("ada", "ben")]
+    late, confirmed_before = await link_of(ada), await link_of(ben)
+    clock.stop_at(late.made_at + 7 * DAY_MS - 1)
+    await engine.write(engine.execute, "UPDATE member SET confirmed_at = 5 WHERE id = ?", ben)
+
+    await confirmation.confirm(acting_as(ada), late)
+    await confirmation.confirm(acting_as(ben), confirmed_before)
+
+    found = await engine.rows("SELECT confirmed_at FROM member WHERE id IN (?, ?) ORDER BY id", ada, ben)
+    assert found == [(late.made_at + 7 * DAY_MS - 1,), (5,)]
+
+
+async def test_somebody_else_s_link_confirms_nobody_and_still_works(posting: Site) -> None:
+    ada, ben = [(await register(posting, name)).member_id for name in ("ada", "ben")]
+    link = await link_of(ada)
+
+    with pytest.raises(DeadLink, match="void"):
+        await confirmation.confirm(acting_as(ben), link)
+
+    assert [await confirmed(member_id) for member_id in (ada, ben)] == [False, False]
+    await confirmation.confirm(acting_as(ada), link)
+
+
 async def test_a_newer_link_ends_the_older(posting: Site) -> None:
     ada = (await register(posting, "ada")).member_id
     old = await link_of(ada)

@@ -77,6 +77,36 @@ def test_the_sentence_names_the_domains_and_not_all_of_fifty() -> None:
     assert many.where.endswith("at d11.org or at one of 38 more domains")
 
 
+@pytest.mark.parametrize(
+    ("domains", "where"),
+    [
+        ((), ""),
+        (("*.a.org",), "below a.org"),
+        (("a.org", "b.org"), "at a.org or at b.org"),
+        (tuple(f"d{number}.org" for number in range(12)), " or at d11.org"),
+        (tuple(f"d{number}.org" for number in range(13)), ", at d11.org or at one more domain"),
+    ],
+)
+def test_each_of_twelve_domains_is_named(domains: tuple[str, ...], where: str) -> None:
+    said = Limits(End(), 0, domains).where
+
+    assert said.endswith(where)
+    assert bool(said) is bool(domains)
+
+
+@pytest.mark.parametrize(
+    ("end", "ends_at"),
+    [
+        (End(), 0),
+        (End("after", days=2), 100 + 2 * DAY_MS),
+        (End("after", days=2, at=7), 100 + 2 * DAY_MS),
+        (End("on", days=2, at=7), 7),
+    ],
+)
+def test_a_link_ends_so_long_after_it_was_made_or_on_a_day(end: End, ends_at: int) -> None:
+    assert end.of(100) == ends_at
+
+
 async def test_limits_hold_for_the_present_link_at_once(site: Site) -> None:
     made = await invite_link.present()
 
