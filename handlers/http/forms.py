@@ -55,7 +55,7 @@ class Form:
     """
 
     def __init__(
-        self, names: Iterable[str], sent: Mapping[str, Collection[str]] | None = None, *, kept: bool = False
+        self, names: Iterable[str], sent: Mapping[str, Iterable[str]] | None = None, *, kept: bool = False
     ) -> None:
         self._sent = sent or {}
         self.autofocus = True
@@ -128,10 +128,10 @@ class Form:
 
     def _value(self, name: str) -> str:
         longest, forbidden = MULTILINE_FIELDS.get(name, (MAX_VALUE_CHARACTERS, _CONTROL))
-        sent = self._sent.get(name, ())
-        if len(sent) > 1:
+        sent = iter(self._sent.get(name, ()))
+        text = next(sent, "")
+        if next(sent, None) is not None:
             self.wrong(name, by_field.SENT_TWICE)
-        text = next(iter(sent), "")
         if name in TOKEN_FIELDS:
             return token_in(text[:longest])
         if len(text) > longest:
@@ -168,7 +168,7 @@ def _sent(request: AnyRequest) -> dict[str, "_Values"]:
     return found
 
 
-class _Values(Collection[str]):
+class _Values(Iterable[str]):
     """What was sent under one name. Who sends a megabyte of escapes must not have it decoded by this server:
     that takes a fifth of a second, so only what a form asks for is, up to where it is seen to be too long.
     """
@@ -181,14 +181,8 @@ class _Values(Collection[str]):
     def add(self, value: bytes) -> None:
         self._raw.append(value)
 
-    def __len__(self) -> int:
-        return len(self._raw)
-
     def __iter__(self) -> Iterator[str]:
         return (_text(value[: self._most]) for value in self._raw)
-
-    def __contains__(self, value: object) -> bool:
-        return value in list(self)
 
 
 def _text(raw: bytes) -> str:
