@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from db import activity, days, engine, visible
+from db import activity, days, engine, ids, visible
 from db.activity import Event, Place
 from db.policy import Invalid
 from messages import by_field
@@ -20,7 +20,6 @@ EXPORT_BATCH: Final = 1_000
 MOST_NEW: Final = 99
 MAX_CHARACTERS: Final = 200
 FIELDS: Final = ("person", "invited", "kind", "from", "to", "zone", "after", "before")
-_ID: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _CURSOR: Final = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
 
 
@@ -197,10 +196,10 @@ def _single(query: Mapping[str, list[str]], name: str, errors: dict[str, list[st
 
 def _id(name: str, text: str, errors: dict[str, list[str]]) -> int:
     """The id of whom is asked about, 0 when none is given."""
-    if text and not _ID.fullmatch(text):
+    found = ids.read(text)
+    if text and not found:
         errors[name] = [by_field.NO_SUCH_PERSON]
-        return 0
-    return int(text or 0)
+    return found
 
 
 def _place(cursor: str) -> Place | None:

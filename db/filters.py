@@ -5,13 +5,13 @@ The address is the state: a filter is read from a query string, and written as o
 
 import base64
 import json
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
+from db import ids
 from db.keys import search_terms
 from db.policy import Invalid, Role
 from messages import by_field
@@ -46,7 +46,6 @@ _NUMERIC: Final = frozenset({"joined", "activity", "waiting"})
 _EVERYBODY: Final = (ROLE_ORDER,)
 _BY_RANK: Final = tuple((role,) for role in ROLE_ORDER)
 _WAITING_LAST: Final = (ROLE_ORDER[1:], (Role.PENDING,))
-_ID: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _MAX_CURSOR_CHARACTERS: Final = 2_000
 _MAX_INTEGER: Final = 2**63 - 1
 _write_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -152,11 +151,11 @@ class Filter:
         sort = single["sort"] or DEFAULT_SORT
         if single["sort"] and sort not in SORTS:
             errors["sort"] = [by_field.SORT_BY.format(columns=", ".join(SORT_COLUMNS))]
-        if single["link"] and not _ID.fullmatch(single["link"]):
+        link = ids.read(single["link"])
+        if single["link"] and not link:
             errors["link"] = [by_field.NO_SUCH_LINK]
         if single["after"] and single["before"]:
             errors["before"] = [by_field.AFTER_OR_BEFORE]
-        link = int(single["link"] or 0) if "link" not in errors else 0
         found = cls(single["q"].strip(), roles, sort, link, single["after"], single["before"])
         if "sort" not in errors:
             for name in ("after", "before"):
