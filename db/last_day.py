@@ -56,19 +56,23 @@ def near(ends_at: int) -> bool:
     return 0 < ends_at <= clock.now() + SHOWN_BEFORE_MS
 
 
-async def change(actor: Actor, member_id: int, ends_at: int) -> None:
-    """Sets the end of a member whose row is locked, 0 for none; tells it at once when it is near."""
+async def change(actor: Actor, member_id: int, ends_at: int) -> bool:
+    """Sets the end of a member whose row is locked, 0 for none; tells it at once when it is near.
+
+    Returns whether it was another one.
+    """
     ((before,),) = await engine.rows("SELECT ends_at FROM member WHERE id = ?", member_id)
     if before == ends_at:
-        return
+        return False
     await engine.execute("UPDATE member SET ends_at = ?, end_told_at = 0 WHERE id = ?", ends_at, member_id)
-    await outbox.void_about("ending", [member_id])
+    await outbox.void_about("ending", member_id)
     if ends_at:
         await activity.record(actor, "end_set", member_id, before=iso(before), after=iso(ends_at))
     else:
         await activity.record(actor, "end_lifted", member_id, before=iso(before))
     if 0 < ends_at <= clock.now() + TOLD_BEFORE_MS:
         await _tell(member_id)
+    return True
 
 
 async def lift_passed(actor: Actor, member_id: int) -> None:

@@ -27,7 +27,7 @@ class Letter:
     the person it is for. ends_at: of a membership, in ms. known: why a request to be let in is needless,
     "member" or "asked", "" when it only has to be confirmed. by: who did what it tells, at: when, in ms.
     how: the role of who was lowered was taken: by a change of it, with the removal, or at the end of the last
-    day.
+    day. lately: the role had been taken before, and now they were shut out, or given a last day ("end_set").
     """
 
     kind: str
@@ -45,7 +45,8 @@ class Letter:
     state: str = "open"
     by: str = ""
     at: int = 0
-    how: Literal["changed", "removed", "ended"] = "changed"
+    how: Literal["changed", "removed", "ended", "end_set"] = "changed"
+    lately: bool = False
 
     def words(self, app_name: str) -> dict[str, str]:
         """The facts in the words that templates use; none of them is fit for HTML yet."""
@@ -63,6 +64,7 @@ class Letter:
             "known": self.known,
             "by": self.by,
             "how": self.how,
+            "lately": "yes" if self.lately else "",
         }
         if self.link:
             words["day"] = days.long_words(self.link.expires_at)
@@ -236,9 +238,11 @@ async def _lowered(mail: Mail, title: str) -> Letter:
     yours = mail.member_id == mail.subject_id
     # Who was shut out or removed by it, or since, is still told, and told of; an Undo has made the mail void.
     found = await engine.rows(
-        "SELECT a.kind, a.actor_kind, a.actor_id, a.after, a.at, m.removed_at FROM member AS m"
-        " JOIN activity AS a ON a.subject_id = m.id AND a.subject_id > 0 AND a.about = 'member'"
-        " AND a.kind IN ('role_changed', 'removed') AND a.before = 'AD'"
+        "SELECT a.kind, a.actor_kind, a.actor_id, a.before, a.after, a.at, m.removed_at, m.role"
+        " FROM member AS m JOIN activity AS a"
+        " ON a.subject_id = m.id AND a.subject_id > 0 AND a.about = 'member'"
+        " AND (a.kind = 'role_changed' AND (a.before = 'AD' OR a.after = 'DI')"
+        " OR a.kind IN ('removed', 'end_set'))"
         " WHERE m.id = ? AND a.at <= ? ORDER BY a.at DESC, a.id DESC LIMIT 1",
         mail.subject_id,
         mail.made_at,
@@ -246,7 +250,7 @@ async def _lowered(mail: Mail, title: str) -> Letter:
     # Who was the Owner then may have handed over since.
     if not found or not (yours or policy.administers((await _person(mail.member_id)).role)):
         raise CauseEnded
-    kind, actor_kind, actor_id, after, at, removed_at = found[0]
+    kind, actor_kind, actor_id, before, after, at, removed_at, has = found[0]
     by_last_day = actor_kind == SYSTEM.kind
     if by_last_day:
         actor_id = await _set_last_day(mail.subject_id, at)
@@ -254,17 +258,20 @@ async def _lowered(mail: Mail, title: str) -> Letter:
         # They have set the last day themselves.
         raise CauseEnded
     other, other_email = await _known(mail.subject_id)
+    last_day = days.start_of(after) if kind == "end_set" else None
     return Letter(
         mail.kind,
         title,
-        role=Role(after or Role.DEACTIVATED),
+        role=Role(has if last_day else after or Role.DEACTIVATED),
         other=other,
         other_email=other_email,
         yours=yours,
         state="removed" if removed_at else "open",
         by="" if actor_id is None else (await _known(actor_id))[0],
         at=at,
-        how="ended" if by_last_day else "removed" if kind == "removed" else "changed",
+        how="ended" if by_last_day else "changed" if kind == "role_changed" else kind,
+        lately=before != Role.ADMINISTRATOR,
+        ends_at=last_day + days.DAY_MS if last_day else 0,
     )
 
 

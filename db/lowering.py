@@ -1,22 +1,24 @@
-"""Who is told when an Administrator's role is taken, by whatever way: they themselves, and the Owner.
+"""Who is told when an Administrator's role is taken, by whatever way: they themselves, and the Owner; and for
+30 days after it when they are shut out or get a last day.
 
 Only when it is too late to undo that, and never after an Undo. What is done to them next takes no mail away
 (outbox.SECURITY); whoever is shut out by the very change hears of it by signing in. Everything here is inside
 a write.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from db import clock, engine, outbox, undo
+from db import clock, engine, outbox, policy, undo
 from db.policy import Actor, Role
 
 KIND: Final = "lowered"
 
 
-async def tell(actor: Actor, lowered: Sequence[int], *, now: int) -> None:
-    """Owes the mails: to those who may still sign in, and to the Owner unless they did it. now: in ms.
+async def tell(actor: Actor, lowered: Sequence[int], *, now: int, wait_ms: int = undo.NOT_BEFORE_MS) -> None:
+    """Owes the mails: to those who may still sign in, and to the Owner unless they did it.
 
+    now: the instant of the change, in ms. wait_ms: how long it can be undone, with a margin.
     Called when it stands in the log, where the mail finds who did it.
     """
     if not lowered or not outbox.set_up():
@@ -30,7 +32,7 @@ async def tell(actor: Actor, lowered: Sequence[int], *, now: int) -> None:
         "SELECT id, email FROM member WHERE role = ? AND id <> ?", Role.OWNER.value, actor.id
     ):
         wanted += [(email, owner_id, member_id) for member_id in lowered]
-    await outbox.queue_to_members(KIND, wanted, due_at=now + undo.NOT_BEFORE_MS)
+    await outbox.queue_to_members(KIND, wanted, due_at=now + wait_ms)
 
 
 async def taken_by_undo(actor: Actor, lowered: Sequence[int]) -> list[int]:
@@ -54,6 +56,18 @@ async def taken_by_undo(actor: Actor, lowered: Sequence[int]) -> list[int]:
     return [member_id for (member_id,) in found]
 
 
-async def take_back(member_ids: Sequence[int]) -> None:
-    """These are Administrators again, by an Undo: nobody is told that they weren't."""
-    await outbox.void_about(KIND, member_ids)
+async def take_back(member_id: int, *, at: int) -> None:
+    """The change of this instant (ms) is undone: nobody is told of it. What else is owed about them stays."""
+    await outbox.void_about(KIND, member_id, due_at=at + undo.NOT_BEFORE_MS)
+
+
+async def lately(roles: Mapping[int, Role]) -> list[int]:
+    """Of these members, with the roles they have: who is no Administrator, but was one within 30 days."""
+    others = [member_id for member_id, role in roles.items() if not policy.administers(role)]
+    if not others:
+        return []
+    marks = ", ".join("?" * len(others))
+    found = await engine.rows(
+        f"SELECT id, administrator_until FROM member WHERE id IN ({marks}) ORDER BY id", *others
+    )
+    return [member_id for member_id, until in found if policy.was_administrator(until, clock.now())]

@@ -210,15 +210,17 @@ async def _change_roles(
     lowered = [
         member_id for before in changed.values() for member_id in before if policy.administers(had[member_id])
     ]
-    if given is not None:
+    if given is None:
+        lowered += await lowering.lately(changed.get(Role.DEACTIVATED, {}))
+    else:
         lowered = await lowering.taken_by_undo(actor, lowered)
+        for member_id, (at, _) in newest.items():
+            await lowering.take_back(member_id, at=at)
     for role, before in changed.items():
         await _give(role, tuple(before))
         await _follow_up(actor, role, before, now)
         if given is None:
             await _follow_up_decision(actor, role, before, now)
-        elif policy.administers(role):
-            await lowering.take_back(tuple(before))
     await lowering.tell(actor, lowered, now=now)
     rows = {row.id: row for row in await directory.several(tuple(wanted))}
     return [RoleChange(row=rows[member_id], before=had[member_id]) for member_id in wanted]
@@ -299,6 +301,9 @@ async def _remove(actor: Actor, member_id: int, locked: Locked) -> str:
         raise Refused(reason)
     row = await directory.one(member_id)
     ((email_key,),) = await engine.rows("SELECT email_key FROM member WHERE id = ?", member_id)
+    lowered = policy.administers(locked.roles[member_id]) or await lowering.lately(
+        {member_id: locked.roles[member_id]}
+    )
     await deactivation.shut_out(actor, (member_id,), "removed")
     await activity_names.keep(member_id)
     await engine.execute(
@@ -310,7 +315,7 @@ async def _remove(actor: Actor, member_id: int, locked: Locked) -> str:
     )
     await invitation_ends.forget(member_id, email_key)
     await activity.record(actor, "removed", member_id, before=locked.roles[member_id].value)
-    if policy.administers(locked.roles[member_id]):
+    if lowered:
         await lowering.tell(actor, (member_id,), now=clock.now())
     return row.label if row else ""
 
@@ -330,7 +335,11 @@ async def _set_last_day(actor: Actor, member_id: int, day: str, locked: Locked) 
     reason = policy.why_no_last_day(actor.id, locked.acting, member_id, locked.roles[member_id])
     if reason is not None:
         raise Refused(reason)
-    await last_day.change(actor, member_id, last_day.ends_at_of(day))
+    ends_at = last_day.ends_at_of(day)
+    if await last_day.change(actor, member_id, ends_at) and ends_at:
+        lowered = await lowering.lately({member_id: locked.roles[member_id]})
+        # Nothing undoes it but another change.
+        await lowering.tell(actor, lowered, now=clock.now(), wait_ms=0)
     row = await directory.one(member_id)
     assert row is not None, "its row is locked"
     return row

@@ -271,12 +271,11 @@ async def void_approved(member_ids: Sequence[int], *, at: int) -> int:
     return await _void(f"kind = 'approved' AND member_id IN ({marks})", *member_ids, at=at)
 
 
-async def void_about(kind: str, subject_ids: Sequence[int]) -> int:
-    """Queued mails of a kind about these members are void: it is no longer so."""
-    if not subject_ids:
-        return 0
-    marks = ", ".join("?" * len(subject_ids))
-    return await _void(f"kind = ? AND subject_id IN ({marks})", kind, *subject_ids)
+async def void_about(kind: str, subject_id: int, *, due_at: int = 0) -> int:
+    """Queued mails of a kind about this member are void: it is no longer so. due_at: in ms, 0 for any."""
+    return await _void(
+        "kind = ? AND subject_id = ? AND CAST(? AS BIGINT) IN (0, due_at)", kind, subject_id, due_at
+    )
 
 
 async def _void(condition: str, *args: int | str, at: int = 0) -> int:

@@ -168,12 +168,17 @@ async def test_lowering_and_a_link_at_the_same_instant(two: Site) -> None:
 
 async def queued() -> dict[str, Letter]:
     """What is owed about people who were lowered, by address, as it is written when it is due."""
+    return dict(await all_queued())
+
+
+async def all_queued() -> list[tuple[str, Letter]]:
+    """The same, each of several to one address."""
     clock.move(undo.NOT_BEFORE_MS)
-    found = {}
+    found = []
     for mail in await delivery.claim("test", 20, 100_000):
         if mail.kind == "lowered":
             with suppress(CauseEnded):
-                found[mail.recipient.partition("@")[0]] = await letters.read(mail)
+                found.append((mail.recipient.partition("@")[0], await letters.read(mail)))
     return found
 
 
@@ -250,18 +255,24 @@ async def test_others_are_not_told_of_their_role(posting: Site, two: Site) -> No
 
 REMOVED = "removed"
 ENDED = "ended"
-# What another Administrator does to ada, and what the Owner is told of it in the end.
+# What another Administrator does to ada, and what the Owner is told of it: of the role that was lost, and for
+# 30 days of what shuts out whoever had it.
+LOST, LATELY = False, True
 STEPS = [
-    ((Role.ANNOTATOR, Role.DEACTIVATED), Role.ANNOTATOR),
-    ((Role.ANNOTATOR, Role.DEACTIVATED, Role.ANNOTATOR), Role.ANNOTATOR),
-    ((Role.ANNOTATOR, REMOVED), Role.ANNOTATOR),
-    ((Role.DEACTIVATED, REMOVED), Role.DEACTIVATED),
-    ((Role.DEACTIVATED, Role.ANNOTATOR), Role.DEACTIVATED),
-    ((Role.ANNOTATOR, Role.DEACTIVATED, REMOVED), Role.ANNOTATOR),
-    ((Role.ANNOTATOR, ENDED), Role.ANNOTATOR),
-    ((REMOVED,), REMOVED),
-    ((ENDED,), ENDED),
-    ((ENDED, REMOVED), ENDED),
+    ((Role.ANNOTATOR, Role.DEACTIVATED), [("changed", LOST), ("changed", LATELY)]),
+    ((Role.ANNOTATOR, Role.DEACTIVATED, Role.ANNOTATOR), [("changed", LOST), ("changed", LATELY)]),
+    ((Role.ANNOTATOR, Role.MANAGER), [("changed", LOST)]),
+    ((Role.ANNOTATOR, REMOVED), [("changed", LOST), ("removed", LATELY)]),
+    ((Role.DEACTIVATED, REMOVED), [("changed", LOST), ("removed", LATELY)]),
+    ((Role.DEACTIVATED, Role.ANNOTATOR), [("changed", LOST)]),
+    (
+        (Role.ANNOTATOR, Role.DEACTIVATED, REMOVED),
+        [("changed", LOST), ("changed", LATELY), ("removed", LATELY)],
+    ),
+    ((Role.ANNOTATOR, ENDED), [("changed", LOST), ("end_set", LATELY)]),
+    ((REMOVED,), [("removed", LOST)]),
+    ((ENDED,), [("ended", LOST)]),
+    ((ENDED, REMOVED), [("ended", LOST), ("removed", LATELY)]),
 ]
 
 
@@ -273,23 +284,67 @@ async def take(site: Site, step: Role | str, by: Actor | None = None) -> None:
         await members.remove(by, member_id=site.ids["ada"])
     else:
         await members.set_last_day(by, member_id=site.ids["ada"], day=last_day.earliest())
+        clock.move(10)
         await engine.write(engine.execute, "UPDATE member SET ends_at = 5 WHERE id = ?", site.ids["ada"])
         await deactivation.end_due()
 
 
 @pytest.mark.parametrize(("steps", "told"), STEPS)
-async def test_the_owner_is_told_once_whatever_another_does_next(
-    posting: Site, two: Site, steps: Sequence[Role | str], told: Role | str
+async def test_the_owner_is_told_of_each_step_whatever_another_does_next(
+    posting: Site, two: Site, steps: Sequence[Role | str], told: Sequence[tuple[str, bool]]
 ) -> None:
     for step in steps:
         await take(two, step)
+        clock.move(10)
 
-    assert [name for name, _ in await owed()].count("olga") == 1
-    letter = (await queued())["olga"]
-    assert (letter.by, letter.other, letter.other_email) == ("Bo", "Ada", "ada@example.org")
-    assert letter.how == ("changed" if isinstance(told, Role) else told)
-    assert letter.role is (told if isinstance(told, Role) else Role.DEACTIVATED)
-    assert (letter.state == "removed") is (REMOVED in steps)
+    letters_of = [letter for name, letter in await all_queued() if name == "olga"]
+
+    assert sorted((letter.how, letter.lately) for letter in letters_of) == sorted(told)
+    for letter in letters_of:
+        assert (letter.by, letter.other, letter.other_email) == ("Bo", "Ada", "ada@example.org")
+        assert (letter.state == "removed") is (REMOVED in steps)
+
+
+async def test_who_was_lowered_is_told_of_a_last_day_at_once_and_so_is_the_owner(
+    posting: Site, two: Site
+) -> None:
+    await lower(two, "ada", Role.MANAGER)
+    day = last_day.earliest()
+    for _ in range(2):
+        await members.set_last_day(acting(two, "bo"), member_id=two.ids["ada"], day=day)
+    await members.set_last_day(acting(two, "bo"), member_id=two.ids["ada"], day="")
+
+    told = await delivery.claim("test", 20, 100_000)
+
+    written = [await letters.read(mail) for mail in told if mail.kind == "lowered"]
+    assert [(letter.how, letter.yours) for letter in written] == [("end_set", True), ("end_set", False)]
+    assert {(letter.by, letter.role, last_day.iso(letter.ends_at)) for letter in written} == {
+        ("Bo", Role.MANAGER, day)
+    }
+
+
+async def test_an_undo_of_a_deactivation_takes_its_own_mail_away_and_no_other(
+    posting: Site, two: Site
+) -> None:
+    ada, bo = two.ids["ada"], acting(two, "bo")
+    await lower(two, "ada", Role.MANAGER)
+    await members.set_last_day(bo, member_id=ada, day=last_day.earliest())
+    clock.move(10)
+    await lower(two, "ada", Role.DEACTIVATED)
+    assert len(await owed()) == 5
+
+    await members.take_back(bo, given=Role.DEACTIVATED, before={ada: Role.MANAGER})
+
+    assert [name for name, _ in await owed()] == ["ada", "olga"] * 2
+
+
+async def test_after_30_days_what_becomes_of_them_is_told_no_more(posting: Site, two: Site) -> None:
+    await lower(two, "ada", Role.MANAGER)
+    clock.move(policy.STILL_ADMINISTRATOR_MS + 5_000)
+
+    await lower(two, "ada", Role.DEACTIVATED)
+
+    assert len(await owed()) == 2
 
 
 @pytest.mark.parametrize("step", [Role.ANNOTATOR, Role.DEACTIVATED, REMOVED, ENDED])
@@ -314,6 +369,7 @@ async def test_who_was_lowered_is_told_though_they_are_shut_out_or_gone_by_then(
 ) -> None:
     ada = two.ids["ada"]
     await lower(two, "ada", Role.ANNOTATOR)
+    clock.move(10)
     await lower(two, "ada", Role.DEACTIVATED)
     if taken_back:
         await members.take_back(acting(two, "bo"), given=Role.DEACTIVATED, before={ada: Role.ANNOTATOR})
@@ -322,6 +378,7 @@ async def test_who_was_lowered_is_told_though_they_are_shut_out_or_gone_by_then(
     letter = (await queued())["ada"]
 
     assert (letter.yours, letter.by, letter.role, letter.state) == (True, "Bo", Role.ANNOTATOR, "removed")
+    assert (letter.how, letter.lately) == ("changed", LOST)
 
 
 async def test_who_did_it_is_named_though_they_were_removed_since(posting: Site, two: Site) -> None:
@@ -354,18 +411,18 @@ async def test_a_name_that_was_erased_is_told_to_nobody(posting: Site, two: Site
     assert (letter.other, letter.other_email) == (phrases.SOMEBODY_REMOVED, "")
 
 
-async def test_removal_and_lowering_at_the_same_instant_are_told_once(posting: Site, two: Site) -> None:
+async def test_removal_and_lowering_at_the_same_instant_are_told_once_each(posting: Site, two: Site) -> None:
     await two.person("cyd", Role.ADMINISTRATOR)
     for number in range(5):
         ann = await two.person(f"ann{number}", Role.ADMINISTRATOR)
-        await at_once(
+        ended = await at_once(
             members.remove(acting(two, "cyd"), member_id=ann),
             members.change_role(acting(two, "bo"), member_id=ann, role=Role.DEACTIVATED),
         )
         found = await engine.rows(
             "SELECT state FROM outbox WHERE kind = 'lowered' AND subject_id = ? AND member_id <> ?", ann, ann
         )
-        assert found == [("queued",)]
+        assert found == [("queued",)] * sum(not isinstance(end, Exception) for end in ended)
 
 
 @pytest.mark.parametrize("role", [Role.ANNOTATOR, Role.DEACTIVATED])

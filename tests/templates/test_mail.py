@@ -348,6 +348,41 @@ def test_a_password_link_is_told_of_as_it_is_by_then(state: str, said: list[str]
     assert [words for words in unsaid if words in text] == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "subject", "sentences"),
+    [
+        (
+            {"how": "end_set", "yours": True, "ends_at": ENDS_AT},
+            "You have a last day at Fenwick Herbarium",
+            ["Bo gave you a last day at", "until lately: 6 December 2026.", "Ask the Owner"],
+        ),
+        (
+            {"how": "end_set", "yours": False, "ends_at": ENDS_AT},
+            "Hana Vodičková has a last day at Fenwick Herbarium",
+            ["Bo gave Hana", "a last day: 6 December 2026.", "take the last day away"],
+        ),
+        (
+            {"how": "removed", "yours": False, "state": "removed"},
+            "Hana Vodičková was removed from Fenwick Herbarium",
+            ["Bo removed Hana", "until lately, on 6 December 2026.", "invite them again"],
+        ),
+        (
+            {"how": "changed", "yours": False},
+            "Hana Vodičková was deactivated at Fenwick Herbarium",
+            ["Bo deactivated Hana", "until lately, on 6 December 2026.", "give the role back"],
+        ),
+    ],
+)
+def test_what_shuts_out_who_was_an_administrator_lately_is_told_as_that(
+    changes: dict[str, Any], subject: str, sentences: list[str]
+) -> None:
+    mail = written(replace(LETTERS["lowered"], lately=True, **changes))
+    text = " ".join(mail.text.split())
+
+    assert mail.message["Subject"] == subject
+    assert [sentence for sentence in sentences if sentence not in text] == []
+
+
 def test_who_was_lowered_and_removed_since_is_not_sent_to_their_account() -> None:
     text = " ".join(written(replace(LETTERS["lowered"], state="removed")).text.split())
 
