@@ -191,7 +191,7 @@ async def _settle(mail: Mail, state: str, said: str, condition: str) -> None:
     )
     # Some mail goes to people who were removed meanwhile; nothing of them stays (db/invitation_ends.py).
     await engine.execute(
-        "UPDATE outbox SET recipient = '', said = '' WHERE id = ? AND state <> 'queued'"
+        "UPDATE outbox SET recipient = '', said = '' WHERE id = ?"
         " AND member_id IN (SELECT id FROM member WHERE id = ? AND removed_at > 0)",
         mail.id,
         mail.member_id,

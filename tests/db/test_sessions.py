@@ -35,6 +35,27 @@ async def reason(token: str) -> str:
     return str(found)
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "name"),
+    [
+        ("Ada", "Lovelace", "Ada Lovelace"),
+        ("Ada", "", "Ada"),
+        ("", "Lovelace", "Lovelace"),
+        ("", "", "olga@example.org"),
+        ("\u200b", "\u2060", "olga@example.org"),
+    ],
+)
+async def test_who_is_asking_has_the_whole_name_or_the_address(
+    site: Site, first: str, last: str, name: str
+) -> None:
+    await engine.write(engine.execute, "UPDATE member SET first_name = ?, last_name = ?", first, last)
+
+    current = await sessions.current(await begin(site), AGES, Presence())
+
+    assert current is not None
+    assert current.name == name
+
+
 async def test_only_the_hash_of_a_token_is_stored(site: Site) -> None:
     token = await begin(site)
 

@@ -31,6 +31,22 @@ async def attempt(site: Site, password: str = "wrong", **browser: Any) -> Signed
         return type(error)
 
 
+@pytest.mark.parametrize(
+    ("typed", "key"),
+    [
+        ("Ada@Example.ORG", "ada@example.org"),
+        (" Ada ", "ada"),
+        ("X" * 320, "x" * 320),
+        ("X" * 320 + "y", "x" * 320),
+        (" " * 9 + "x" * 319 + "y" + " " * 9, "x" * 319 + "y"),
+    ],
+)
+def test_what_is_no_address_stands_for_itself_folded_and_no_longer_than_an_address(
+    typed: str, key: str
+) -> None:
+    assert sign_in.account_key(typed) == key
+
+
 async def device(site: Site) -> dict[str, Any]:
     """What the device cookie says in a browser in which Ada has signed in before."""
     ((generation,),) = await engine.rows(
