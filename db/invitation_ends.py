@@ -3,7 +3,7 @@ link. Inside a write."""
 
 from collections.abc import Sequence
 
-from db import activity, clock, engine, invitation_shown, outbox, request_ends
+from db import activity, clock, engine, invitation_shown, outbox, request_ends, undo
 from db.policy import Actor
 
 
@@ -91,6 +91,25 @@ async def bring_back(actor: Actor, member_ids: Sequence[int], *, ended_at: int) 
     for some in engine.chunks(found):
         await reopen([row[0] for row in some], [row[1] for row in some], ended_at=ended_at)
     await activity.record_many(actor, "invitation_brought_back", [(row[0], "", "") for row in found])
+
+
+async def behind(member_ids: Sequence[int]) -> set[int]:
+    """Who made or was shown what a change of these members may have ended, while that can be undone: they are
+    locked first, so that nobody among them loses the right at the instant at which it comes back."""
+    marks = ", ".join("?" * len(member_ids))
+    ended = await engine.rows(
+        f"SELECT i.id FROM invitation AS i WHERE i.ended_at >= ? AND (i.invited_by IN ({marks})"
+        f" OR i.id IN (SELECT s.invitation_id FROM invitation_shown AS s WHERE s.member_id IN ({marks}))"
+        f" OR i.email_key IN (SELECT m.email_key FROM member AS m WHERE m.id IN ({marks}))) ORDER BY i.id",
+        clock.now() - undo.UNDO_MS,
+        *member_ids,
+        *member_ids,
+        *member_ids,
+    )
+    found = set[int]()
+    for some in engine.chunks([invitation_id for (invitation_id,) in ended]):
+        found.update(member_id for *_, member_id in await invitation_shown.knowing(some))
+    return found
 
 
 async def reopen(invitation_ids: Sequence[int], link_ids: Sequence[int], *, ended_at: int) -> None:

@@ -178,6 +178,7 @@ async def _written(
         MANAGING,
         partial(_change_roles, actor, dict(sorted(wanted.items())), given, before),
         members=tuple(wanted),
+        around=partial(invitation_ends.behind, tuple(wanted)) if given is not None else None,
         organization=given is not None,
     )
     outbox.wake()

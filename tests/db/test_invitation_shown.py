@@ -16,7 +16,7 @@ from db import (
     restore,
 )
 from db.members import Person
-from db.policy import Actor, DeadLink, Refused, Role
+from db.policy import COMMAND_LINE, Actor, DeadLink, Refused, Role
 from db.restore import Wish
 from db.sign_in import SignedIn
 from tests.db.invitations_house import accept, invite, invited, kinds, mailed, mails, one, state
@@ -168,6 +168,27 @@ async def test_undo_brings_nothing_back_that_somebody_else_has_seen_who_is_gone(
     await members.take_back(olga(posting), given=Role.MANAGER, before={ids[0]: Role.ADMINISTRATOR})
 
     assert await state("ada@example.org") == "void"
+
+
+async def test_undo_at_the_instant_at_which_somebody_else_who_has_seen_it_goes_leaves_it_dead(
+    posting: Site,
+) -> None:
+    for number in range(ROUNDS * 2):
+        alma, bert = [
+            await posting.person(f"{name}{number}", Role.ADMINISTRATOR) for name in ("alma", "bert")
+        ]
+        line = await invited(posting, f"ada{number}", by=acting(posting, f"alma{number}"))
+        await invitation_care.mark_shown(acting(posting, f"bert{number}"), [line.id])
+        await lose(posting, f"alma{number}", Role.MANAGER)
+
+        undone, lowered = await at_once(
+            members.take_back(olga(posting), given=Role.MANAGER, before={alma: Role.ADMINISTRATOR}),
+            members.change_role(COMMAND_LINE, member_id=bert, role=Role.MANAGER),
+        )
+
+        assert not isinstance(undone, BaseException)
+        assert not isinstance(lowered, BaseException)
+        assert await state(line.email) == "void"
 
 
 async def test_undo_of_a_deactivation_leaves_an_invitation_dead_that_its_inviter_lost(posting: Site) -> None:
