@@ -20,7 +20,7 @@ from db.policy import COMMAND_LINE, Actor, DeadLink, Refused, Role
 from db.restore import Wish
 from db.sign_in import SignedIn
 from tests.db.invitations_house import accept, invite, invited, kinds, mailed, mails, one, state
-from tests.db.members_house import BROWSER, acting, olga
+from tests.db.members_house import BROWSER, acting, hand_over, olga
 from tests.site import Site, password_hash, someone
 from tests.together import at_once
 
@@ -103,6 +103,21 @@ async def test_it_ends_with_whoever_sent_it_before_somebody_else_did(site: Site)
     await lose(site, "alma", Role.ANNOTATOR)
 
     assert (await one("ada@example.org")).id == line.id
+    assert await state("ada@example.org") == "void"
+
+
+async def test_what_an_owner_saw_lives_on_after_they_hand_over_and_ends_when_they_are_lowered(
+    site: Site,
+) -> None:
+    await site.person("bob", Role.MANAGER)
+    line = await invited(site, "ada")
+    await hand_over(site, "bob")
+    assert await state("ada@example.org") == "unsent"
+    bob = acting(site, "bob", Role.OWNER)
+    await invitation_care.resend(bob, invitation_ids=[line.id], days=7, throttle=site.house.throttle)
+
+    await members.change_role(bob, member_id=site.ids["olga"], role=Role.MANAGER)
+
     assert await state("ada@example.org") == "void"
 
 
