@@ -131,11 +131,12 @@ async def test_what_the_system_does_is_told_as_the_system_s(posting: Site, clock
     assert await told("invitation_reminded") == [("system", 0, line.id, "", "", "")]
 
 
-async def test_somebody_who_waited_and_accepts_is_approved_and_does_not_join_again(site: Site) -> None:
-    line = await invited(site, "ada", Role.MANAGER)
-    ada = await site.person("ada")
+async def test_somebody_who_waited_and_accepts_is_approved_and_does_not_join_again(posting: Site) -> None:
+    line = await invited(posting, "ada", Role.MANAGER)
+    await mailed(line)
+    ada = await posting.person("ada")
 
-    await accept(site, line, "Ada")
+    await accept(posting, line, "Ada")
 
     assert [(event.kind, event.before, event.after) for event in await activity.of_member(ada)] == [
         ("accepted_invitation", "NO", "MA"),
