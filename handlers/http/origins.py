@@ -99,4 +99,4 @@ def _host_and_port(origin: str) -> tuple[str, int]:
     if not _SCHEME.fullmatch(scheme) or not is_host(host):
         return ("", 0)
     parts = urlsplit(origin)
-    return (parts.hostname or "", parts.port or PORTS.get(parts.scheme, 80))
+    return (parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0))

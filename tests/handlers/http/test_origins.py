@@ -56,6 +56,8 @@ async def test_what_no_browser_writes_says_nothing_and_is_shown_nowhere(site: Si
         ("testserver", "http://testserver:80"),
         ("testserver", "https://testserver"),
         ("testserver:80", "http://testserver"),
+        ("testserver:443", "https://testserver"),
+        ("testserver:443", "http://testserver"),
         ("testserver:8080", "http://testserver:8080"),
         ("[::1]:8080", "http://[::1]:8080"),
     ],
@@ -72,6 +74,7 @@ async def test_our_own_address_passes(site: Site, host: str, origin: str) -> Non
         ("testserver:8080", "https://testserver"),
         ("testserver", "http://testserver.evil.example"),
         ("testserver", "app+x.y-1://evil.example"),
+        ("testserver", "app://testserver"),
     ],
 )
 async def test_another_address_is_shown_as_it_was_sent(site: Site, host: str, origin: str) -> None:
@@ -143,6 +146,53 @@ async def test_a_page_is_judged_by_what_a_trusted_proxy_says_alone(database: str
     assert passed is None
     assert told
     assert (told.reason, told.own) == (Reason.PLAIN, HTTPS)
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ({"sec-fetch-site": "none"}, b""),
+        ({"cookie": "a=b; __Host-gatehouse_session=c"}, b""),
+        ({"referer": f"{HTTPS}/user/login"}, b""),
+        ({}, b"next=/&https=1"),
+    ],
+)
+async def test_a_page_with_any_sign_of_https_is_shown(
+    database: str, headers: dict[str, str], query: bytes
+) -> None:
+    scope = {"type": "http", "path": "/user/login", "query_string": query, "scheme": "http", "headers": []}
+
+    async with Site.opened(Settings(secret_key=SECRET, host=HTTPS)) as site:
+        found = mismatch_of_page(site.house, scope, headers, "http")  # type: ignore[arg-type]
+
+    assert found is None
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "query"),
+    [
+        ("/user/login", {"referer": HTTPS}, b""),
+        ("/user/login", {"referer": f"{HTTPS}.evil.example/"}, b""),
+        ("/user/login", {"cookie": "gatehouse_session=c"}, b"https=10"),
+        ("/setup", {}, b"https=0"),
+    ],
+)
+async def test_a_page_with_none_is_not(
+    database: str, path: str, headers: dict[str, str], query: bytes
+) -> None:
+    scope = {"type": "http", "path": path, "query_string": query, "scheme": "http", "headers": []}
+    sent = {"host": "members.example.org", **headers}
+
+    async with Site.opened(Settings(secret_key=SECRET, host=HTTPS)) as site:
+        found = mismatch_of_page(site.house, scope, sent, "http")  # type: ignore[arg-type]
+
+    assert found == Mismatch(Reason.PLAIN, "http://members.example.org", HTTPS)
+
+
+async def test_without_https_every_page_is_shown(site: Site) -> None:
+    scope = {"type": "http", "path": "/user/login", "query_string": b"", "scheme": "http", "headers": []}
+
+    assert mismatch_of_page(site.house, scope, {}, "http") is None  # type: ignore[arg-type]
 
 
 async def test_the_log_never_holds_what_is_no_address(site: Site, caplog: pytest.LogCaptureFixture) -> None:
