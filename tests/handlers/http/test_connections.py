@@ -336,6 +336,21 @@ async def test_who_takes_hardly_any_of_an_answer_is_cut_off(connection: bytes) -
     assert 0.9 < time.monotonic() - began < SOON_SECONDS
 
 
+async def test_who_has_taken_all_of_an_answer_may_ask_again_later() -> None:
+    loop, limits = asyncio.get_running_loop(), Limits(answer_seconds=0.2)
+
+    async with wire.served(in_one_piece, limits) as server, wire.small_window(server.port) as visitor:
+        await loop.sock_sendall(visitor, get(b"/").replace(b"close", b"keep-alive"))
+        first = 0
+        while first < len(LARGE):
+            first += len(await loop.sock_recv(visitor, 65_536))
+        await asyncio.sleep(0.5)
+        await loop.sock_sendall(visitor, get(b"/"))
+        second = await take(visitor, 65_536, 0)
+
+    assert second >= len(LARGE)
+
+
 async def test_what_was_taken_of_one_answer_counts_for_no_later_one() -> None:
     loop, taken, limits = asyncio.get_running_loop(), 0, Limits(answer_seconds=1)
 
