@@ -17,6 +17,8 @@ TABLES = (
         UNIQUE (invitation_id, member_id)
     )""",
     "CREATE INDEX invitation_shown_by_member ON invitation_shown (member_id)",
+    # When all of a member's sessions end, those that ran out before are no longer theirs either.
+    "CREATE INDEX session_expired ON session (member_id) WHERE end_reason = 'expired'",
 )
 # The log knows to whom a link was shown that also went by mail.
 FROM_THE_LOG = (

@@ -176,4 +176,4 @@ async def test_the_last_day_is_in_the_export(site: Site) -> None:
 
     text = (await (await site.sign_in("olga")).get(f"{PATH}.csv")).text
 
-    assert [line.rpartition(",")[2] for line in text.splitlines()] == ["last_day", "2030-12-06", ""]
+    assert [line.rpartition(",")[2] for line in text.splitlines()] == ['"last_day"', '"2030-12-06"', '""']
