@@ -337,7 +337,7 @@ HOSTILE = [
             ["once and until", "hand it to you", "that ends the link"],
             ["used since", "no longer works"],
         ),
-        ("used", ["It was used since."], ["until", "hand it to you", "that ends the link"]),
+        ("used", ["It has been used since."], ["until", "hand it to you", "that ends the link"]),
         ("ended", ["It no longer works."], ["until", "hand it to you", "that ends the link"]),
     ],
 )
