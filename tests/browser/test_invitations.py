@@ -303,8 +303,8 @@ async def test_without_mail_the_links_stand_there_to_copy(desk: Desk) -> None:
     assert mailto is not None
     assert mailto.startswith("mailto:ada%40example.org?subject=Invitation")
     lines = (await (await download.value).path()).read_text(encoding="utf-8-sig").splitlines()
-    assert lines[0] == "email,role,link"
-    assert f"ada@example.org,Annotator,{await link.input_value()}" in lines
+    assert lines[0] == '"email","role","link"'
+    assert f'"ada@example.org","Annotator","{await link.input_value()}"' in lines
 
 
 async def test_a_file_is_looked_through_before_it_is_sent(desk: Desk) -> None:
