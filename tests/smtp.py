@@ -62,6 +62,8 @@ class Server:
     # Recipients whose mail is never answered, or is taken without a word before the line is cut.
     hang: set[str] = field(default_factory=set)
     drop: set[str] = field(default_factory=set)
+    # Those whose mail has come and waits for its answer.
+    hanging: set[str] = field(default_factory=set)
     seconds_for_each: float = 0.0
     taken: list[Taken] = field(default_factory=list)
     signed_in: list[str] = field(default_factory=list)
@@ -110,6 +112,7 @@ class Server:
         if recipient in self.refuse_data:
             return self.refuse_data[recipient]
         if recipient in self.hang:
+            self.hanging.add(recipient)
             await asyncio.sleep(3600)
         await asyncio.sleep(self.seconds_for_each)
         assert isinstance(envelope.original_content, bytes)
