@@ -288,9 +288,9 @@ MAIL = (
 )
 
 
-async def _older() -> None:
-    """Of an older program: the Owner, one who was an Administrator, one who never was; and two mails."""
-    for number, role in enumerate(("OW", "MA", "MA")):
+async def _people_of_old(*roles: str) -> None:
+    """Of an older program: an organization, the first of these its Owner."""
+    for number, role in enumerate(roles):
         await engine.execute(
             "INSERT INTO member (email, email_key, first_name, last_name, name_key, search_key,"
             " password_hash, password_generation, role, came_by, link_id, invited_by, confirmed_at,"
@@ -303,6 +303,11 @@ async def _older() -> None:
     await engine.execute(
         "INSERT INTO organization (id, title, made_at, owner_id, owner_role) VALUES (1, 'Old', 1, 1, 'OW')"
     )
+
+
+async def _older() -> None:
+    """Of an older program: the Owner, one who was an Administrator, one who never was; and two mails."""
+    await _people_of_old("OW", "MA", "MA")
     for at, before, after in ((500, "MA", "AD"), (900, "AD", "RE"), (950, "RE", "MA")):
         await engine.execute(
             "INSERT INTO activity (at, actor_kind, actor_id, kind, about, subject_id, before, after, address)"
@@ -355,19 +360,7 @@ async def test_what_was_shown_before_it_was_noted_to_whom(empty_database_url: st
 
 async def _shown_before() -> None:
     """Of an older program: the Owner, one who was an Administrator and one who is; five invitations."""
-    for number, role in enumerate(("OW", "MA", "AD")):
-        await engine.execute(
-            "INSERT INTO member (email, email_key, first_name, last_name, name_key, search_key,"
-            " password_hash, password_generation, role, came_by, link_id, invited_by, confirmed_at,"
-            " joined_at, last_activity_at, time_zone, theme, removed_at)"
-            " VALUES (?, ?, '', '', '', '', '', 0, ?, 'link', 0, 0, 0, 0, 0, '', 'system', 0)",
-            f"{number}@x.example",
-            f"{number}@x.example",
-            role,
-        )
-    await engine.execute(
-        "INSERT INTO organization (id, title, made_at, owner_id, owner_role) VALUES (1, 'Old', 1, 1, 'OW')"
-    )
+    await _people_of_old("OW", "MA", "AD")
     await engine.execute(
         "INSERT INTO batch (made_at, made_by, invited, approved, left_alone) VALUES (1, 1, 5, 0, 0)"
     )
