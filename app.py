@@ -64,21 +64,30 @@ class _App(Litestar):
 
 def create_app(settings: Settings) -> Litestar:
     """The application. settings.secret_key is set; the database is chosen and migrated already."""
-    house = _house(settings)
-    outbox.use(house.mail, mailer.hello(house.host))
-    activity_lines.use(settings.activity_to_stderr)
-    app = _App(
-        route_handlers=[*ROUTES, styleguide.show_styleguide] if settings.debug else ROUTES,
+    return furnished(routed(debug=settings.debug), settings)
+
+
+def routed(*, debug: bool = False) -> Litestar:
+    """The part of the application that is the same for all settings; debug: with the styleguide."""
+    return _App(
+        route_handlers=[*ROUTES, styleguide.show_styleguide] if debug else ROUTES,
         dependencies={"current": Provide(access.current_session)},
         exception_handlers=errors.HANDLERS,
         before_send=[password_anew.take_along],
-        state=State({"house": house, "mailer": _mailer(settings, house)}),
         lifespan=[_lifespan],
         openapi_config=None,
         debug=False,
         request_max_body_size=None,
         logging_config=None,
     )
+
+
+def furnished(app: Litestar, settings: Settings) -> Litestar:
+    """The same application, with what these settings give it."""
+    house = _house(settings)
+    outbox.use(house.mail, mailer.hello(house.host))
+    activity_lines.use(settings.activity_to_stderr)
+    app.state = State({"house": house, "mailer": _mailer(settings, house)})
     # Outside the framework, so that 404 and 405 are covered too.
     app.asgi_handler = caches.kept_empty(app, Defences(app.asgi_handler, house))
     return app

@@ -11,11 +11,12 @@ import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import hypothesis
+import jinja2
 import pytest
 from playwright.async_api import Browser, async_playwright
 
@@ -108,6 +109,23 @@ def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _templates_compiled_once() -> Iterator[None]:
+    """Each template is compiled once a process, not once for each application that a test makes."""
+    compile_ = jinja2.Environment.compile
+    compiled: dict[tuple[object, ...], CodeType] = {}
+
+    def once(self: jinja2.Environment, source: str, name: str | None, filename: str | None) -> CodeType:
+        key = (self.autoescape, self.trim_blocks, self.lstrip_blocks, source, name, filename)
+        if key not in compiled:
+            compiled[key] = compile_(self, source, name, filename)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jinja2.Environment, "compile", once)
+        yield
 
 
 @pytest.fixture(scope="session")

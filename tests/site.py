@@ -6,6 +6,7 @@ People are known by first name: `await site.person("ada", Role.ANNOTATOR)` regis
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import copy
 from functools import cache
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from app import create_app
+from app import furnished, routed
 from db import addresses, engine, members, sessions, setup
 from db.members import Person
 from db.policy import COMMAND_LINE, Role, SessionKey
@@ -31,6 +32,12 @@ SECRET = "a secret for tests, and for nothing else"
 def password_hash() -> str:
     """PASSWORD's hash with the cheapest parameters: it is verified like any other."""
     return argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+
+
+@cache
+def _routed(debug: bool) -> Litestar:
+    """The routes of every site: registering them takes longer than most tests do."""
+    return routed(debug=debug)
 
 
 class Visitor(httpx.AsyncClient):
@@ -65,7 +72,8 @@ class Site:
     @asynccontextmanager
     async def opened(cls, settings: Settings | None = None, *, founded: bool = True) -> AsyncIterator[Self]:
         """Opens on the database in use. founded: with an organization, "Fenwick Herbarium", owned by olga."""
-        app = create_app(settings or Settings(secret_key=SECRET))
+        chosen = settings or Settings(secret_key=SECRET)
+        app = furnished(copy(_routed(chosen.debug)), chosen)
         async with app.lifespan():
             site = cls(app)
             await setup.remember_fingerprint(site.house.signer.fingerprint())
