@@ -4,9 +4,10 @@ import random
 
 import pytest
 
-from tests.trials.faults import kills, migrations, stopped
+from tests.trials.faults import descriptors, kills, migrations, stopped
 from tests.trials.faults.databases import postgres_folder
 from tests.trials.faults.notes import Ask, Outcome, fits, may_be
+from tests.trials.faults.served import served
 
 CHANCE = random.Random(7)
 
@@ -58,3 +59,13 @@ def test_a_killed_migration_goes_on_and_an_older_program_refuses(empty_database_
 
     assert broken == []
     assert "states of the database: 1;" in said
+
+
+@pytest.mark.parametrize("room", [2, 8])
+async def test_without_descriptors_people_are_told_and_the_server_recovers(room: int) -> None:
+    async with served(DISABLE_SIGNUP_WITHOUT_LINK="true") as site:
+        broken, answered = await descriptors.with_room(site, room)
+
+    assert broken == []
+    # Otherwise the limit bound nobody.
+    assert answered["503"] or answered[descriptors.NO_ANSWER], answered

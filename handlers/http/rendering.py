@@ -110,6 +110,8 @@ def make_environment(
     environment.filters.update(
         iso=iso, day=days.words, quotable=visible.quotable, minute=minute, last_day=last_day
     )
+    # What Jinja imports for its first template, it could not once no more files may be opened.
+    environment.get_template("error.html")
     return environment
 
 
