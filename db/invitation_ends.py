@@ -3,8 +3,8 @@ link. Inside a write."""
 
 from collections.abc import Sequence
 
-from db import activity, clock, engine, invitation_shown, outbox, request_ends, undo
-from db.policy import Actor
+from db import activity, clock, engine, invitation_shown, outbox, policy, request_ends, undo
+from db.policy import Actor, Role
 
 
 async def end(
@@ -73,11 +73,13 @@ async def bring_back(actor: Actor, member_ids: Sequence[int], *, ended_at: int) 
     again.
 
     ended_at: the instant of the change, in ms. Left as they are: invitations whose address was invited anew
-    or has joined since, and those that somebody else made or has seen who may invite no more.
+    or has joined since, and those that somebody else made or has seen who may invite no more. Raises
+    PasswordWanted where one of them is to the role Administrator: the role that comes back may be any other.
     """
     marks = ", ".join("?" * len(member_ids))
     found = await engine.rows(
-        "SELECT i.id, i.link_id FROM invitation AS i LEFT JOIN member AS m ON m.email_key = i.email_key"
+        "SELECT i.id, i.link_id, i.role FROM invitation AS i"
+        " LEFT JOIN member AS m ON m.email_key = i.email_key"
         " WHERE i.ended_at = ? AND i.email_key <> '' AND NOT EXISTS (SELECT 1 FROM invitation AS later"
         " WHERE later.email_key = i.email_key AND later.id > i.id) AND ((i.end_reason = 'void'"
         f" AND m.id IS NULL AND EXISTS ({invitation_shown.KNOWING} WHERE k.id IN ({marks})))"
@@ -88,6 +90,7 @@ async def bring_back(actor: Actor, member_ids: Sequence[int], *, ended_at: int) 
         *member_ids,
         *member_ids,
     )
+    policy.require_password(actor, policy.gravity(Role(role) for *_, role in found), clock.now())
     for some in engine.chunks(found):
         await reopen([row[0] for row in some], [row[1] for row in some], ended_at=ended_at)
     await activity.record_many(actor, "invitation_brought_back", [(row[0], "", "") for row in found])

@@ -96,6 +96,14 @@ async def by_bringing_back(site: Site, actor: Actor) -> Change:
     return lambda who: invitation_reversal.bring_back(who, revoked)
 
 
+async def by_undo_of_who_is_invited(site: Site, actor: Actor) -> Change:
+    """Ann waits, and her invitation comes back with that."""
+    ann = await site.person("ann")
+    await invited(site, "ann", Role.ADMINISTRATOR, by=actor)
+    await members.change_role(actor, member_id=ann, role=Role.DEACTIVATED)
+    return lambda who: members.take_back(who, given=Role.DEACTIVATED, before={ann: Role.PENDING})
+
+
 async def a_password_link(site: Site, actor: Actor) -> Change:
     ann = await site.person("ann", Role.MANAGER)
     return lambda who: accounts.make_reset_link(who, member_id=ann)
@@ -125,6 +133,7 @@ WAYS = (
     by_sending_again,
     by_its_link,
     by_bringing_back,
+    by_undo_of_who_is_invited,
     a_password_link,
     one_session,
     all_sessions,
