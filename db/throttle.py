@@ -75,7 +75,7 @@ class Throttle:
         return self._from(name, network, allowed, told="sign-ups")
 
     def set_up(self, network: str) -> list[Limit]:
-        return [Limit(self.key("setup", network), 30, told="set-up codes", network=network)]
+        return self._from("setup", network, 30, told="set-up codes")
 
     def request(self, account: str, network: str) -> list[Limit]:
         """Asking to be let in: each may send a mail to somebody who never heard of us."""
@@ -102,17 +102,14 @@ class Throttle:
         count.
         """
         limits = [Limit(self.key("own-password-session", str(session_id)), 30)]
-        return limits + ([Limit(self.key("own-password-network", network), 300)] if network else [])
+        return limits + (self._from("own-password-network", network, 300) if network else [])
 
     def new_password(self, network: str, *, session_id: int = 0, link_id: int = 0) -> list[Limit]:
         """Estimating and hashing one that is to be set. session_id, link_id: by which of them, 0 for neither,
         before there is an account. network: "" where it doesn't count."""
-        counted = (
-            ("new-password-network", network, 300),
-            ("new-password-session", str(session_id or ""), 20),
-            ("new-password-link", str(link_id or ""), 20),
-        )
-        return [Limit(self.key(name, by), allowed) for name, by, allowed in counted if by]
+        counted = (("new-password-session", session_id), ("new-password-link", link_id))
+        limits = [Limit(self.key(name, str(by)), 20) for name, by in counted if by]
+        return (self._from("new-password-network", network, 300) if network else []) + limits
 
     def own_changes(self, member_id: int, network: str) -> list[Limit]:
         """What members change of themselves: names, colours, notices. network: "" where it doesn't count."""

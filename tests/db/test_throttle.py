@@ -70,7 +70,10 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
             limits.sign_up("net", with_link=False),
             [row("signup", "net", allowed=30, told="sign-ups"), row("signup-customer", "net", allowed=300)],
         ),
-        (limits.set_up("net"), [row("setup", "net", allowed=30, told="set-up codes")]),
+        (
+            limits.set_up("net"),
+            [row("setup", "net", allowed=30, told="set-up codes"), row("setup-customer", "net", allowed=300)],
+        ),
         (
             limits.request("ada", "net"),
             [
@@ -81,18 +84,36 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
         ),
         (
             limits.own_password(7, "net"),
-            [row("own-password-session", "7", allowed=30), row("own-password-network", "net", allowed=300)],
+            [
+                row("own-password-session", "7", allowed=30),
+                row("own-password-network", "net", allowed=300),
+                row("own-password-network-customer", "net", allowed=3_000),
+            ],
         ),
         (limits.own_password(7, ""), [row("own-password-session", "7", allowed=30)]),
         (
             limits.new_password("net", session_id=7),
-            [row("new-password-network", "net", allowed=300), row("new-password-session", "7", allowed=20)],
+            [
+                row("new-password-network", "net", allowed=300),
+                row("new-password-network-customer", "net", allowed=3_000),
+                row("new-password-session", "7", allowed=20),
+            ],
         ),
-        (limits.new_password("net"), [row("new-password-network", "net", allowed=300)]),
+        (
+            limits.new_password("net"),
+            [
+                row("new-password-network", "net", allowed=300),
+                row("new-password-network-customer", "net", allowed=3_000),
+            ],
+        ),
         (limits.new_password("", session_id=7), [row("new-password-session", "7", allowed=20)]),
         (
             limits.new_password("net", link_id=7),
-            [row("new-password-network", "net", allowed=300), row("new-password-link", "7", allowed=20)],
+            [
+                row("new-password-network", "net", allowed=300),
+                row("new-password-network-customer", "net", allowed=3_000),
+                row("new-password-link", "7", allowed=20),
+            ],
         ),
         (limits.own_changes(7, ""), [row("own", "7", allowed=100)]),
         (
@@ -139,6 +160,9 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
         lambda number, network: limits.confirmation(str(number), network),
         limits.own_changes,
         lambda number, network: limits.signed_in(str(number), network)[1:],
+        limits.own_password,
+        lambda number, network: limits.new_password(network, session_id=number),
+        lambda _, network: limits.set_up(network),
     ],
     ids=[
         "sign-in",
@@ -149,6 +173,9 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
         "confirmation",
         "own changes",
         "signed in",
+        "own password",
+        "new password",
+        "set-up",
     ],
 )
 @pytest.mark.parametrize(
