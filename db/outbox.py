@@ -131,8 +131,22 @@ async def queue_to_members(kind: str, wanted: Sequence[tuple[str, int, int]], *,
 
 
 async def queue_password_changed(member_id: int) -> int:
-    """Inside the write that sets a new password: tells its owner."""
-    return await _to_member("password", member_id)
+    """Inside the write that sets a new password, its member locked: tells its owner. Returns the mail's id.
+
+    Who waits may have registered with a stranger's address. So that nobody fills that mailbox, or keeps the
+    mails of others waiting, one for them is queued at a time, and 15 minutes lie between two: it tells of all
+    that was changed until then. 0 when there is one already.
+    """
+    if not await engine.rows("SELECT 1 FROM member WHERE id = ? AND role = 'NO'", member_id):
+        return await _to_member("password", member_id)
+    of_theirs = "FROM outbox WHERE kind = 'password' AND member_id = ?"
+    # Locked, so that nobody begins to write it before this is committed.
+    if await engine.rows(
+        f"SELECT id {of_theirs} AND state = 'queued' AND lease = ''{engine.for_update()}", member_id
+    ):
+        return 0
+    ((last,),) = await engine.rows(f"SELECT MAX(due_at) {of_theirs} AND state <> 'void'", member_id)
+    return await _to_member("password", member_id, due_at=after_pause(last or 0))
 
 
 async def queue_handed(member_id: int, *, link_id: int, made_by: int) -> int:
@@ -145,10 +159,13 @@ async def queue_ownership(member_id: int, other_id: int) -> int:
     return await _to_member("ownership", member_id, subject_id=other_id)
 
 
-async def _to_member(kind: str, member_id: int, *, link_id: int = 0, subject_id: int = 0) -> int:
+async def _to_member(
+    kind: str, member_id: int, *, link_id: int = 0, subject_id: int = 0, due_at: int = 0
+) -> int:
     found = await engine.rows("SELECT email FROM member WHERE id = ? AND removed_at = 0", member_id)
+    about = {"member_id": member_id, "link_id": link_id, "subject_id": subject_id}
     for (email,) in found:
-        return await queue(kind, recipient=email, member_id=member_id, link_id=link_id, subject_id=subject_id)
+        return await queue(kind, recipient=email, due_at=due_at, **about)
     return 0
 
 

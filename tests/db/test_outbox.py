@@ -96,6 +96,30 @@ async def test_who_was_approved_and_whose_password_changed_is_written_to_at_thei
     assert [(await row(mail_id))["recipient"] for mail_id in mails] == ["ada@example.org"] * 3
 
 
+async def test_who_waits_is_told_of_new_passwords_by_one_mail_in_15_minutes(olga: int) -> None:
+    """Anybody may have registered with this address: it is no stranger's mailbox to fill."""
+    ada, ben = await person("ada"), await person("ben", Role.ANNOTATOR)
+
+    async def changes(member_id: int, times: int = 3) -> list[int]:
+        """When the mails are due that so many new passwords have queued."""
+        before = {mail_id for (mail_id,) in await engine.rows("SELECT id FROM outbox")}
+        for _ in range(times):
+            await engine.write(outbox.queue_password_changed, member_id)
+        found = await engine.rows("SELECT id, due_at FROM outbox ORDER BY id")
+        return [due_at for mail_id, due_at in found if mail_id not in before]
+
+    began = clock.now()
+    assert await changes(ada) == [began]
+    await delivery.sent(await the_one(), "250 Ok")
+    # What comes after it is told, too: later, and all of it at once.
+    assert await changes(ada) == [began + outbox.PAUSE_MS]
+    assert await changes(ben) == [began] * 3
+    # One that is being written may be too early to tell of the next.
+    clock.stop_at(began + outbox.PAUSE_MS)
+    await claimed()
+    assert await changes(ada, 1) == [began + 2 * outbox.PAUSE_MS]
+
+
 async def test_waking_reaches_who_listens_and_nobody_else(olga: int) -> None:
     with outbox.woken() as event:
         outbox.wake()
