@@ -50,6 +50,8 @@ def test_refused_sign_ins_of_a_real_server_count_and_nothing_else(tmp_path: Path
         (f"{INSTANT} {LINE.replace('192.0.2.7', '2001:db8::7')}", ["2001:db8::7"]),
         (f"{INSTANT} {LINE.replace('/user', '/members/user')}", ["192.0.2.7"]),
         (f"2026-11-27T22:46:05 box gatehouse[812]: {INSTANT} {LINE}", ["192.0.2.7"]),
+        # Anybody may have an account of their own to guess from.
+        (f"{INSTANT} {LINE.replace('member=0', 'member=17')}", ["192.0.2.7"]),
         (f"{INSTANT} {LINE.replace('422', '303')}", []),
         (f"{INSTANT} {LINE} and more", []),
         (f"{INSTANT} WARNING gatehouse address: {LINE}", []),
