@@ -27,8 +27,9 @@ from handlers.http.limits import LINES, Limits, answer
 _END_OF_HEADER: Final = re.compile(rb"\r?\n\r?\n")
 # A piece of a body for the parser: after each it is asked whether chunks are worth their frames.
 _PIECE: Final = 16_384
-# Of requests that wait for an answer to the one before; above it somebody sends without listening.
-_MOST_HELD: Final = 1_000_000
+# Of requests that wait for an answer to the one before; above it somebody sends without listening, and may do
+# so over thousands of connections.
+_MOST_HELD: Final = 131_072
 # To linger for no second: of a closed connection nothing is kept.
 _RESET: Final = pack("ii", 1, 0)
 

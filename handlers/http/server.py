@@ -14,6 +14,7 @@ from socket import (
     AF_INET,
     AF_INET6,
     IPPROTO_TCP,
+    SO_RCVBUF,
     SO_REUSEADDR,
     SOCK_STREAM,
     SOL_SOCKET,
@@ -35,6 +36,8 @@ GRACE_SECONDS: Final = 10
 BACKLOG: Final = 2048
 # What the kernel takes of an answer before the network does: it would take megabytes for each connection.
 UNSENT_BYTES: Final = 65_536
+# What it takes of a request before we do, and hands us at once; Linux doubles it.
+UNREAD_BYTES: Final = 65_536
 # File descriptors that aren't for connections: the database, mail, files, and what is just being closed.
 OTHER_DESCRIPTORS: Final = 128
 # The last ones are never for connections, however many the others need.
@@ -65,8 +68,9 @@ def listen(host: str, port: int) -> socket:
         raise CannotListen(NO_ADDRESS.format(host)) from error
     try:
         listening.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-        # Its connections inherit it.
+        # Its connections inherit these.
         listening.setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        listening.setsockopt(SOL_SOCKET, SO_RCVBUF, UNREAD_BYTES)
         listening.bind(where)
         # Two may bind a port that nobody listens on yet, but only one may listen.
         listening.listen(BACKLOG)

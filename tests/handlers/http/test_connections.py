@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -280,7 +280,7 @@ async def test_who_never_listens_is_hung_up_on(server: Server) -> None:
     before, open_before = memory(server.pid), sockets(server)
 
     async with wire.small_window(server.port) as visitor:
-        said = asyncio.create_task(asyncio.get_running_loop().sock_sendall(visitor, page * 20_000))
+        said = asyncio.create_task(asyncio.get_running_loop().sock_sendall(visitor, page * 1_000))
         async with asyncio.timeout(PATIENCE_SECONDS):
             while sockets(server) == open_before:  # noqa: ASYNC110 - another process has no event
                 await asyncio.sleep(0.01)
@@ -374,6 +374,26 @@ async def test_who_sends_far_ahead_is_hung_up_on(server: Server) -> None:
     heard = await hostile.send(server.port, ahead * 5_000)
 
     assert 1 <= heard.count(b"HTTP/1.1 200 ") < 5_000
+
+
+async def test_what_many_send_ahead_without_listening_takes_little_memory(
+    tmp_path: Path, migrated_sqlite: Path
+) -> None:
+    page = get(b"/user/login").replace(b"Connection: close\r\n", b"")
+    with served(tmp_path, migrated_sqlite) as own:
+        await hostile.send_all(own.port, 60)
+        before = memory(own.pid)
+        async with AsyncExitStack() as stack:
+            visitors = [await stack.enter_async_context(wire.small_window(own.port)) for _ in range(100)]
+            loop = asyncio.get_running_loop()
+            said = [asyncio.create_task(loop.sock_sendall(visitor, page * 14_000)) for visitor in visitors]
+            await asyncio.sleep(3)
+            grown = memory(own.pid) - before
+            for one in said:
+                one.cancel()
+            await asyncio.gather(*said, return_exceptions=True)
+
+    assert grown < 30, grown
 
 
 async def test_stopping_waits_for_no_half_sent_request(tmp_path: Path, migrated_sqlite: Path) -> None:
