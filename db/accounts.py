@@ -280,23 +280,25 @@ def _check_maker(link: Link, roles: Mapping[int, Role], *, was_administrator: bo
         raise DeadLink("void")
 
 
-async def reset_password(link: Link, *, password: str, address: str, turn: Turn = ALONE) -> None:
+async def reset_password(link: Link, *, password: str, address: str, turn: Turn = ALONE) -> int:
     """Sets a new password by a link; it ends, and so does every session. Nobody is signed in by it.
 
-    Raises DeadLink when the link was used or ended meanwhile, or its maker lost the right, and Busy.
+    Returns the password's generation, for the device cookie. Raises DeadLink when the link was used or ended
+    meanwhile, or its maker lost the right, and Busy.
     """
     new_hash = await passwords.hash_of(password, turn=turn)
 
-    async def write() -> None:
+    async def write() -> int:
         # Whoever's last day is over has no living link any more.
         roles = await deactivation.lock_roles((link.subject, link.made_by))
         _check_maker(link, roles, was_administrator=await was_administrator(link.subject))
         actor = await links.consume_as_member(link, address)
-        await _set_password(link.subject, new_hash)
+        generation = await _set_password(link.subject, new_hash)
         await sessions.end_all(link.subject, "password reset")
         await activity.record(actor, "password_reset", link.subject)
+        return generation
 
-    await engine.write(write)
+    return await engine.write(write)
 
 
 async def _set_password(member_id: int, new_hash: str, old_hash: str | None = None) -> int:

@@ -64,7 +64,9 @@ async def reset(request: AnyRequest) -> Response[bytes]:
         form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
         form.check()
         address = access.address_of(request)
-        await accounts.reset_password(link, password=form["password"], address=address, turn=turn)
+        generation = await accounts.reset_password(
+            link, password=form["password"], address=address, turn=turn
+        )
     except DeadLink as error:
         return await _dead(request, error)
     except Invalid:
@@ -77,6 +79,10 @@ async def reset(request: AnyRequest) -> Response[bytes]:
         await sign_out.sign_out(access.actor_of(current, request), current.session_id)
         request.scope["state"]["signed_in"] = 0
     cookies = [access.no_session_cookie(request)]
+    known = access.device_of(request, house)
+    if known is None or known.member_id == link.subject:
+        # Whoever set the password knows it: others' guesses keep them out no more, as after signing in.
+        cookies.append(access.device_cookie(request, link.subject, generation, known))
     return rendering.redirect(request, "/user/login", notice=toasts.PASSWORD_RESET, cookies=cookies)
 
 

@@ -68,6 +68,33 @@ async def test_a_reset_ends_every_session(site: Site) -> None:
     assert [(await ada.get("/user/account")).status_code for ada in (here, there)] == [303, 303]
 
 
+async def test_whoever_is_guessed_at_gets_in_by_a_new_password(site: Site) -> None:
+    await site.person("ada", Role.ANNOTATOR)
+    for number in range(60):
+        guessing = site.visitor(f"198.51.{number}.7")
+        await guessing.submit("/user/login", email="ada@example.org", password="a wrong guess at ada")
+    here, elsewhere = site.visitor(), site.visitor("203.0.113.9")
+
+    await here.submit("/user/password/reset", token=await site.reset_token("ada"), password=NEW)
+    answers = [
+        await visitor.submit("/user/login", email="ada@example.org", password=NEW)
+        for visitor in (elsewhere, here)
+    ]
+
+    assert [answer.status_code for answer in answers] == [429, 303]
+
+
+async def test_a_browser_known_for_another_account_stays_so_when_it_sets_a_password(site: Site) -> None:
+    await site.person("ada", Role.ANNOTATOR)
+    here = site.visitor()
+    await here.submit("/user/login", email="olga@example.org", password=PASSWORD)
+    before = here.cookies["gatehouse_device"]
+
+    await here.submit("/user/password/reset", token=await site.reset_token("ada"), password=NEW)
+
+    assert here.cookies["gatehouse_device"] == before
+
+
 async def test_who_resets_for_somebody_else_is_signed_out_here_alone(site: Site) -> None:
     await site.person("ada", Role.ANNOTATOR)
     here, copied, there = await site.sign_in("olga"), site.visitor(), await site.sign_in("olga")
