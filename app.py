@@ -213,7 +213,8 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
 async def _chores(house: House) -> None:
     """Each minute: memberships that end, last activity, whatever else ended, reminders, the ledger's fold.
 
-    A minute after the start and then each hour the activity log forgets what is too old.
+    A minute after the start and then each hour the activity log forgets what is too old, as do the links that
+    anybody may ask for.
     """
     sweep = partial(engine.write, _sweep, house)
     each_minute = (
@@ -224,7 +225,7 @@ async def _chores(house: House) -> None:
         _remind,
         ledger.fold,
     )
-    each_hour = (partial(retention.forget, house.activity_days),)
+    each_hour = (partial(retention.forget, house.activity_days), retention.forget_links)
     for finished in itertools.count():
         await asyncio.sleep(CHORE_SECONDS)
         for chore in (*each_minute, *(() if finished % ROUNDS_IN_AN_HOUR else each_hour)):

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 import app
-from db import activity, engine
+from db import activity, engine, links, retention
 from db.policy import SYSTEM
 from settings import Settings
 from tests.site import SECRET, Site
@@ -30,6 +30,29 @@ async def test_a_running_server_forgets_old_activity_by_itself(
         left = [event.kind for event in await activity.walk(limit=9)]
 
     assert left == ["organization_made"]
+
+
+async def test_links_that_anybody_asked_for_are_forgotten_three_months_after_their_end(
+    database: str, clock: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = (links.RESET, links.REQUEST, links.INVITATION, links.ADDRESS)
+    for purpose in kinds:
+        await engine.write(links.make, purpose, subject=7, expires_at=clock.now() + DAY)
+    await engine.write(links.make, links.RESET, subject=8, expires_at=clock.now() + 90 * DAY)
+    clock.move(2 * DAY)
+    await engine.write(links.stamp_expired)
+    clock.move(90 * DAY - 1)
+    assert await retention.forget_links() == 0
+    clock.move(1)
+    monkeypatch.setattr(app, "CHORE_SECONDS", 0.01)
+
+    async with Site.opened():
+        async with asyncio.timeout(60):
+            while await engine.rows("SELECT 1 FROM links WHERE subject = 7 AND purpose = 'reset'"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        left = await engine.rows("SELECT purpose, subject FROM links WHERE subject > 0 ORDER BY id")
+
+    assert left == [(links.INVITATION, 7), (links.ADDRESS, 7), (links.RESET, 8)]
 
 
 async def test_a_chore_that_the_database_keeps_waiting_is_a_line_in_the_log_and_no_fault(

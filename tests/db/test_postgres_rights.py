@@ -110,6 +110,7 @@ async def test_what_the_server_does_by_itself_needs_no_more_rights(site: Site, c
     for chore in (
         engine.write(app._sweep, site.house),
         throttle.sweep(),
+        retention.forget_links(),
         deactivation.end_due(),
         ledger.fold(),
         site.house.presence.flush(),
