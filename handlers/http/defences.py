@@ -6,13 +6,12 @@ An ASGI layer, since middleware of the framework does not run for addresses it d
 import logging
 import re
 from typing import Any, Final
-from urllib.parse import quote
 
 from litestar import Request
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from handlers.http import access, compression, errors, origins, proxies
+from handlers.http import access, compression, errors, origins, paths, proxies
 from handlers.http.bodies import MAX_BODY_BYTES, Body
 from handlers.http.forms import FORM_TYPE
 from handlers.http.house import House
@@ -30,8 +29,6 @@ POLICY: Final = (
 PERMISSIONS: Final = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 HSTS_SECONDS: Final = 365 * 24 * 3600
 MAX_QUERY_BYTES: Final = 8_192
-# Of a path in the log: ours are shorter, and one of 30 KB would fill a disk by a thousandth of the requests.
-MOST_LOGGED: Final = 200
 
 # Also as amp;token= and token%3D, which is how links come out of some programs.
 _SECRET: Final = re.compile(rb"(?:^|[&;])(?:token|code)(?:=|%3D)", re.IGNORECASE)
@@ -197,11 +194,11 @@ class _Answer:
 
 def _note(scope: HTTPScope, status: int) -> None:
     """One line for each sign-in, change and refusal (ASVS 16.3), without the query: it may hold a token."""
-    client, path = scope["client"][0] if scope["client"] else "-", scope["path"]
+    client = scope["client"][0] if scope["client"] else "-"
     log.info(
         "%s %s status=%d member=%d from=%s",
         scope["method"],
-        quote(path[:MOST_LOGGED]) + ("..." if len(path) > MOST_LOGGED else ""),
+        paths.logged(scope["path"]),
         status,
         access.member_of(scope),
         client,

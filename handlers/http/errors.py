@@ -6,7 +6,6 @@ import logging
 import secrets
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
-from urllib.parse import quote
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
@@ -24,7 +23,7 @@ from db.policy import (
     TooManyTries,
     Unknown,
 )
-from handlers.http import drafts, password_anew, rendering
+from handlers.http import drafts, password_anew, paths, rendering
 from handlers.http.access import NotSetUp
 from handlers.http.house import AnyRequest, house_of
 from handlers.http.mismatches import CONTINUED, Mismatch, Reason
@@ -131,7 +130,7 @@ async def too_many(request: AnyRequest, error: TooManyTries) -> Response[bytes]:
 
 
 async def unavailable(request: AnyRequest, error: Exception) -> Response[bytes]:
-    log.warning("unavailable path=%s reason=%r", quote(request.scope["path"]), str(error))
+    log.warning("unavailable path=%s reason=%r", paths.logged(request.scope["path"]), str(error))
     if isinstance(error, engine.TookTooLong):
         return await _answer(request, 503, refusals.SEARCH_TOOK_TOO_LONG, retry_after=RETRY_SECONDS)
     # Asking the same database for a title could take another ten seconds.
@@ -167,7 +166,7 @@ async def http_error(request: AnyRequest, error: HTTPException) -> Response[byte
 async def broken(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Anything else: an id connects page and log; the page says nothing of the fault itself."""
     error_id = secrets.token_hex(4)
-    log.error("error id=%s path=%s", error_id, quote(request.scope["path"]), exc_info=error)
+    log.error("error id=%s path=%s", error_id, paths.logged(request.scope["path"]), exc_info=error)
     return await _answer(request, 500, error_id=error_id)
 
 

@@ -1,8 +1,14 @@
-"""Ids in addresses."""
+"""Ids in addresses, and addresses in the log."""
+
+from typing import Final
+from urllib.parse import quote
 
 from db import ids
 from db.policy import Unknown
 from messages import refusals
+
+# Of a path in the log: ours are shorter, and one of 30 KB would fill a disk by a thousandth of the requests.
+MOST_LOGGED: Final = 200
 
 
 def row_id(text: str) -> int:
@@ -14,3 +20,8 @@ def row_id(text: str) -> int:
     if not found:
         raise Unknown(refusals.NO_SUCH_ID)
     return found
+
+
+def logged(path: str) -> str:
+    """A path for a line of the log: without blanks or signs that could end it, and not too long."""
+    return quote(path[:MOST_LOGGED]) + ("..." if len(path) > MOST_LOGGED else "")

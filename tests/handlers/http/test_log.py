@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from db import engine
+from db import engine, sessions
+from db.policy import Busy
 from tests.site import ON_SQLITE, PASSWORD, Site
 
 pytestmark = ON_SQLITE
@@ -49,6 +50,28 @@ async def test_a_line_is_short_whatever_address_is_asked_for(
 
     (line,) = [record.getMessage() for record in caplog.records if record.name == "gatehouse"]
     assert line == f"POST /{'a' * 199}... status=404 member=0 from=192.0.2.1"
+
+
+@pytest.mark.parametrize(("fault", "status"), [(Busy(), 503), (RuntimeError("ours"), 500)])
+async def test_a_line_about_what_went_wrong_is_short_too(
+    site: Site,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+    status: int,
+) -> None:
+    async def current(*_: object) -> None:
+        raise fault
+
+    olga = await site.sign_in("olga")
+    caplog.set_level(logging.INFO, "gatehouse")
+    monkeypatch.setattr(sessions, "current", current)
+
+    answer = await olga.submit(f"/user/account/sessions/{'%00' * 9_000}/end")
+
+    lines = [record.getMessage() for record in caplog.records if record.name == "gatehouse"]
+    assert (answer.status_code, len(lines)) == (status, 2)
+    assert max(map(len, lines)) < 1_000
 
 
 async def a_day(site: Site) -> list[str]:
