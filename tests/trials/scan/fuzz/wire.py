@@ -103,9 +103,12 @@ async def send(port: int, request: "Request") -> bytes:
         writer.write(request.raw)
         if request.cut:
             writer.write_eof()
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while piece := await reader.read(262_144):
-                heard += piece
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while piece := await reader.read(262_144):
+                    heard += piece
+        except TimeoutError as error:
+            raise TimeoutError(f"{len(heard)} bytes in {PATIENCE_SECONDS} s: {heard[:60]!r}") from error
     writer.transport.abort()
     return heard
 
