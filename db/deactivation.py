@@ -48,11 +48,11 @@ async def lock_roles(member_ids: Sequence[int], session: SessionKey | None = Non
 async def _end(before: Mapping[int, Role]) -> None:
     """Deactivates members whose last day is over. before: the roles they had."""
     marks = ", ".join("?" * len(before))
+    lowered = await lowering.by_last_day(before)
     await engine.execute(f"UPDATE member SET role = 'DI' WHERE id IN ({marks})", *before)
     await shut_out(SYSTEM, tuple(before), "membership ended")
     told = [(member_id, role.value, Role.DEACTIVATED.value) for member_id, role in before.items()]
     await activity.record_many(SYSTEM, "role_changed", told)
-    lowered = [member_id for member_id, role in before.items() if policy.administers(role)]
     await lowering.tell(SYSTEM, lowered, now=clock.now())
 
 

@@ -71,3 +71,24 @@ async def lately(roles: Mapping[int, Role]) -> list[int]:
         f"SELECT id, administrator_until FROM member WHERE id IN ({marks}) ORDER BY id", *others
     )
     return [member_id for member_id, until in found if policy.was_administrator(until, clock.now())]
+
+
+async def by_last_day(roles: Mapping[int, Role]) -> list[int]:
+    """Of these members, whose last day is over, with the roles they had: of whom is told.
+
+    Of whoever was an Administrator, also lately; but not where the day was given after the role was taken,
+    since that was told when it was.
+    """
+    found = await lately(roles)
+    if found:
+        marks = ", ".join("?" * len(found))
+        theirs = "a.subject_id = m.id AND a.subject_id > 0 AND a.about = 'member'"
+        given_since = await engine.rows(
+            f"SELECT m.id FROM member AS m WHERE m.id IN ({marks})"
+            f" AND (SELECT MAX(a.id) FROM activity AS a WHERE {theirs} AND a.kind = 'end_set')"
+            f" > COALESCE((SELECT MAX(a.id) FROM activity AS a WHERE {theirs} AND a.kind = 'role_changed'"
+            " AND a.before IN ('OW', 'AD')), 0)",
+            *found,
+        )
+        found = sorted({*found} - {member_id for (member_id,) in given_since})
+    return [member_id for member_id, role in roles.items() if policy.administers(role)] + found

@@ -254,6 +254,8 @@ async def test_others_are_not_told_of_their_role(posting: Site, two: Site) -> No
 
 
 REMOVED = "removed"
+GIVEN_AN_END = "given an end"
+OVER = "over"
 ENDED = "ended"
 # What another Administrator does to ada, and what the Owner is told of it: of the role that was lost, and for
 # 30 days of what shuts out whoever had it.
@@ -270,6 +272,9 @@ STEPS = [
         [("changed", LOST), ("changed", LATELY), ("removed", LATELY)],
     ),
     ((Role.ANNOTATOR, ENDED), [("changed", LOST), ("end_set", LATELY)]),
+    # They had the last day before.
+    ((GIVEN_AN_END, Role.ANNOTATOR, OVER), [("changed", LOST), ("ended", LATELY)]),
+    ((GIVEN_AN_END, Role.ANNOTATOR, ENDED), [("changed", LOST), ("ended", LATELY)]),
     ((REMOVED,), [("removed", LOST)]),
     ((ENDED,), [("ended", LOST)]),
     ((ENDED, REMOVED), [("ended", LOST), ("removed", LATELY)]),
@@ -282,9 +287,11 @@ async def take(site: Site, step: Role | str, by: Actor | None = None) -> None:
         await lower(site, "ada", step, by)
     elif step == REMOVED:
         await members.remove(by, member_id=site.ids["ada"])
-    else:
+    if step in (GIVEN_AN_END, ENDED):
         await members.set_last_day(by, member_id=site.ids["ada"], day=last_day.earliest())
+    if step == ENDED:
         clock.move(10)
+    if step in (OVER, ENDED):
         await engine.write(engine.execute, "UPDATE member SET ends_at = 5 WHERE id = ?", site.ids["ada"])
         await deactivation.end_due()
 

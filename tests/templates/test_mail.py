@@ -371,6 +371,15 @@ def test_a_password_link_is_told_of_as_it_is_by_then(state: str, said: list[str]
             "Hana Vodičková was deactivated at Fenwick Herbarium",
             ["Bo deactivated Hana", "until lately, on 6 December 2026.", "give the role back"],
         ),
+        (
+            {"how": "ended", "yours": False},
+            "Hana Vodičková was deactivated at Fenwick Herbarium",
+            [
+                "The last day of Hana",
+                "until lately, is over, so they were deactivated on 6 December 2026. Bo set that day.",
+                "give the role back",
+            ],
+        ),
     ],
 )
 def test_what_shuts_out_who_was_an_administrator_lately_is_told_as_that(
