@@ -211,7 +211,12 @@ def network_of(request: AnyRequest) -> str:
 
 def network_in(scope: Scope) -> str:
     """The same, before there is a request of the framework's."""
-    address = proxies.parse(_client_of(scope))
+    return network_of_address(_client_of(scope))
+
+
+def network_of_address(text: str) -> str:
+    """The same of a network address, "" for what is none."""
+    address = proxies.parse(text)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address), 64), strict=False))
     return str(address or "")

@@ -9,6 +9,7 @@ import fcntl
 import re
 import termios
 from array import array
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
@@ -19,6 +20,9 @@ from typing import Any, Final, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from db.turns import customer
+from handlers.http import proxies
+from handlers.http.access import network_of_address
 from handlers.http.chunks import Chunks, NotChunks
 from handlers.http.defences import MAX_QUERY_BYTES
 from handlers.http.house import House
@@ -59,11 +63,15 @@ class _Door:
 
 
 class Connection(HttpToolsProtocol):
-    """For uvicorn's `http`, with its limits: `partial(Connection, limits=…)`. The application is ours."""
+    """For uvicorn's `http`, with its limits: `partial(Connection, limits=…)`. The application is ours.
 
-    def __init__(self, *arguments: Any, limits: Limits, **named: Any) -> None:
+    crowd: how many connections each customer of a provider has to this process.
+    """
+
+    def __init__(self, *arguments: Any, limits: Limits, crowd: Counter[str], **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._limits = limits
+        self._crowd = crowd
         self._awaited = _Awaited.HEADER
         # Came, and isn't the parser's turn yet.
         self._held = bytearray()
@@ -90,13 +98,20 @@ class Connection(HttpToolsProtocol):
         self._door = _Door(transport, self._write, self._close)
         super().connection_made(cast(asyncio.Transport, self._door))
         self._within(self._limits.idle_seconds, self._hang_up)
+        peer = self.client[0] if self.client else ""
+        self._customer = customer(network_of_address(peer))
+        self._crowd[self._customer] += 1
         # The lowest free descriptor is taken, so the last ones are only taken when there are no others.
         descriptor = transport.get_extra_info("socket").fileno()
-        if len(self.connections) > self._limits.connections or descriptor >= self._limits.descriptors:
+        is_full = len(self.connections) > self._limits.connections or descriptor >= self._limits.descriptors
+        if is_full or (self._crowd[self._customer] > self._limits.share and not self._is_proxy(peer)):
             self._refuse(503)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._door.shut = True
+        self._crowd[self._customer] -= 1
+        if not self._crowd[self._customer]:
+            del self._crowd[self._customer]
         _stop(self._timer)
         _stop(self._write_timer)
         super().connection_lost(exc)
@@ -312,6 +327,12 @@ class Connection(HttpToolsProtocol):
             self._hang_up()
         else:
             self._read_the_rest()
+
+    def _is_proxy(self, peer: str) -> bool:
+        """Whether it is one that is trusted, through which everybody comes."""
+        house: House = cast(Any, self.app).state.house
+        address = proxies.parse(peer)
+        return address is not None and proxies.is_among(address, house.trusted_proxies)
 
     def _is_under_way(self) -> bool:
         is_asked = self._awaited is not _Awaited.HEADER and not self._door.shut

@@ -33,6 +33,7 @@ class Limits:
     or all that is left. rest_seconds, rest_bytes: what is read and thrown away after an answer that came
     before the end of the body, since whoever is still sending is reset by a closed connection and never
     sees the answer. connections: of one process, at once.
+    share: of these for one customer of a provider, so that nobody alone keeps all others out.
     descriptors: a connection that would take a file descriptor from this one on is refused.
     """
 
@@ -48,6 +49,10 @@ class Limits:
     rest_bytes: int = 64_000_000
     connections: int = 10_000
     descriptors: int = sys.maxsize
+
+    @property
+    def share(self) -> int:
+        return self.connections - self.connections // 8
 
 
 LIMITS: Final = Limits()

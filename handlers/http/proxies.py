@@ -75,13 +75,17 @@ class Proxies:
             scope["headers"] = [*others, (b"host", host.encode("latin-1"))]
 
     def _trusts(self, address: Address) -> bool:
-        return any(address in network for network in self._networks)
+        return is_among(address, self._networks)
 
     def _name(self, peer: str) -> None:
         """All people behind a proxy that isn't trusted share one limit: whoever runs this should know."""
         if peer not in self._strangers and len(self._strangers) < MAX_STRANGERS:
             self._strangers.add(peer)
             log.warning("forwarded headers from %s are ignored: it isn't in TRUSTED_PROXIES", peer)
+
+
+def is_among(address: Address, networks: tuple[Network, ...]) -> bool:
+    return any(address in network for network in networks)
 
 
 def is_host(text: str) -> bool:

@@ -81,8 +81,8 @@ class Visitor:
         self._reader, self._writer = reader, writer
 
     @classmethod
-    async def at(cls, server: Server) -> "Visitor":
-        return cls(*await asyncio.open_connection("127.0.0.1", server.port))
+    async def at(cls, server: Server, source: str = "127.0.0.1") -> "Visitor":
+        return cls(*await asyncio.open_connection("127.0.0.1", server.port, local_addr=(source, 0)))
 
     async def say(self, said: bytes) -> None:
         self._writer.write(said)
@@ -428,6 +428,24 @@ async def test_above_the_most_connections_others_are_told_and_the_log_once(
     assert all(is_ours(heard, 503) for heard in refused), refused
     assert is_ours(again, 200)
     assert log.count("status=503") == 1, log
+
+
+async def test_one_network_leaves_connections_to_others(tmp_path: Path, migrated_sqlite: Path) -> None:
+    with served(tmp_path, migrated_sqlite, connections=16) as own:
+        idle = [await Visitor.at(own) for _ in range(14)]
+        await asyncio.sleep(0.2)
+        refused = await (await Visitor.at(own)).hear()
+        elsewhere = await Visitor.at(own, source="127.0.1.1")
+        await elsewhere.say(LAST)
+        let_in = await elsewhere.hear()
+        for visitor in idle:
+            await visitor.say(LAST)
+            assert is_ours(await visitor.hear(), 200)
+        again = await hostile.send(own.port, LAST)
+
+    assert is_ours(refused, 503)
+    assert is_ours(let_in, 200)
+    assert is_ours(again, 200)
 
 
 async def test_no_number_of_half_sent_requests_stops_the_server(

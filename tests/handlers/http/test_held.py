@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from ipaddress import ip_network
 from types import SimpleNamespace
 from typing import Any
 
@@ -159,3 +160,17 @@ async def test_the_end_of_the_server_waits_for_an_answer_and_for_no_idle_connect
     assert silence == b""
     assert (b"done 0" in answer) is waits
     assert (b"connection: close" in answer) is waits
+
+
+async def test_a_proxy_that_is_trusted_may_have_all_connections() -> None:
+    application = Application(reads=False)
+    application.state.house.trusted_proxies = (ip_network("127.0.0.1"),)
+    application.goes_on.set()
+    async with served(application, replace(LIMITS, connections=8)) as started:
+        through = [await asked(started.port, GET + b"Connection: close\r\n") for _ in range(8)]
+        await asyncio.sleep(0.2)
+        for _, writer in through:
+            writer.write(b"\r\n")
+        answers = [await heard(*one) for one in through]
+
+    assert [answer[:13] for answer in answers] == [b"HTTP/1.1 200 "] * 8

@@ -70,4 +70,4 @@ def test_the_limits_are_those_of_the_manual() -> None:
     assert (LIMITS.body_seconds, LIMITS.body_rate) == (30, 10_000)
     assert (LIMITS.answer_seconds, LIMITS.answer_bytes) == (30, 10_000)
     assert (LIMITS.rest_seconds, LIMITS.rest_bytes) == (30, 64_000_000)
-    assert LIMITS.connections == 10_000
+    assert (LIMITS.connections, LIMITS.share) == (10_000, 8_750)
