@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import Receive, Scope
 
 from db.policy import Busy
+from db.turns import customer
 from messages import refusals
 
 MAX_BODY_BYTES: Final = 1_000_000
@@ -25,6 +26,9 @@ ROOM_BYTES: Final = 64_000_000
 ROOM_FOR_LARGE_BYTES: Final = 48_000_000
 SHARE_BYTES: Final = 24_000_000
 SHARE_FOR_LARGE_BYTES: Final = 20_000_000
+# Of all networks that one customer of a provider may have (db/turns.py).
+BLOCK_BYTES: Final = 40_000_000
+BLOCK_FOR_LARGE_BYTES: Final = 32_000_000
 SMALL_BYTES: Final = 16_000
 
 
@@ -45,25 +49,32 @@ class HungUp(HTTPException):
 
 
 class Room:
-    """The memory that the bodies in progress take together. taken: bytes; by_network: those of each."""
+    """The memory that the bodies in progress take together.
+
+    taken: bytes; by_network: those of each network, and of each customer's networks together.
+    """
 
     def __init__(self) -> None:
         self.taken = 0
         self.by_network = Counter[str]()
 
     def take(self, size: int, network: str, *, small: bool) -> None:
-        """Raises Busy when it is full, or this network has had its share."""
-        room, share = (ROOM_BYTES, SHARE_BYTES) if small else (ROOM_FOR_LARGE_BYTES, SHARE_FOR_LARGE_BYTES)
-        if self.taken + size > room or self.by_network[network] + size > share:
+        """Raises Busy when it is full, or this network or its customer's have had their share."""
+        block, share = (BLOCK_BYTES, SHARE_BYTES) if small else (BLOCK_FOR_LARGE_BYTES, SHARE_FOR_LARGE_BYTES)
+        shares = {customer(network): block, network: share}
+        is_full = self.taken + size > (ROOM_BYTES if small else ROOM_FOR_LARGE_BYTES)
+        if is_full or any(self.by_network[key] + size > most for key, most in shares.items()):
             raise Busy
         self.taken += size
-        self.by_network[network] += size
+        for key in shares:
+            self.by_network[key] += size
 
     def give_back(self, size: int, network: str) -> None:
         self.taken -= size
-        self.by_network[network] -= size
-        if not self.by_network[network]:
-            del self.by_network[network]
+        for key in {customer(network), network}:
+            self.by_network[key] -= size
+            if not self.by_network[key]:
+                del self.by_network[key]
 
 
 class Body:

@@ -9,7 +9,13 @@ import pytest
 from db import engine, members
 from db.policy import COMMAND_LINE, Busy, Role
 from handlers.http import bodies, uploads
-from handlers.http.bodies import ROOM_BYTES, ROOM_FOR_LARGE_BYTES, SHARE_FOR_LARGE_BYTES, Body
+from handlers.http.bodies import (
+    BLOCK_FOR_LARGE_BYTES,
+    ROOM_BYTES,
+    ROOM_FOR_LARGE_BYTES,
+    SHARE_FOR_LARGE_BYTES,
+    Body,
+)
 from tests.site import ON_SQLITE, PASSWORD, Site, Visitor
 
 pytestmark = ON_SQLITE
@@ -182,7 +188,7 @@ async def test_a_file_gets_more_time_for_each_piece_and_no_more_than_that(
 async def test_all_bodies_together_have_so_much_room(site: Site) -> None:
     visitor, begun = site.visitor(), []
     for number in range(ROOM_FOR_LARGE_BYTES // 1_000_000):
-        body, sender = Halves(b"x=" + b"a" * 999_998), site.visitor(f"192.0.2.{number % 3}")
+        body, sender = Halves(b"x=" + b"a" * 999_998), site.visitor(f"192.0.{number % 3}.2")
         begun.append((asyncio.create_task(post(sender, "/user/signup", body)), body))
         await body.begun.wait()
 
@@ -214,6 +220,26 @@ async def test_one_network_fills_no_more_than_its_share(site: Site) -> None:
     for sending, body in begun:
         body.goes_on.set()
         await sending
+    assert (site.house.room.taken, site.house.room.by_network) == (0, {})
+
+
+async def test_the_networks_of_one_customer_together_leave_room_to_others(site: Site) -> None:
+    begun, refused = [], 0
+    for number in range(ROOM_FOR_LARGE_BYTES // 1_000_000):
+        body, greedy = Halves(b"x=" + b"a" * 999_998), site.visitor(f"2001:db8:0:{number % 3}::1")
+        sending = asyncio.create_task(post(greedy, "/user/signup", body))
+        waiting = asyncio.create_task(body.begun.wait())
+        await asyncio.wait((sending, waiting), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        begun.append((sending, body))
+
+    others = await post(site.visitor("2001:db8:1::1"), "/user/login", b"x=" + b"a" * 100_000)
+
+    for sending, body in begun:
+        body.goes_on.set()
+        refused += (await sending).status_code == 503
+    assert others.status_code == 422
+    assert refused == (ROOM_FOR_LARGE_BYTES - BLOCK_FOR_LARGE_BYTES) // 1_000_000
     assert (site.house.room.taken, site.house.room.by_network) == (0, {})
 
 
