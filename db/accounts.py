@@ -263,6 +263,14 @@ async def whose(link: Link) -> tuple[str, str]:
     raise DeadLink("void")
 
 
+async def has_role(link: Link) -> bool:
+    """Whether the member a link is for is more than an account that anybody can make."""
+    found = await engine.read(
+        engine.rows, "SELECT role FROM member WHERE id = ? AND removed_at = 0", link.subject
+    )
+    return any(policy.is_active(Role(role)) for (role,) in found)
+
+
 def _check_maker(link: Link, roles: Mapping[int, Role], *, was_administrator: bool) -> None:
     """Raises DeadLink unless whoever made this link might make it today. roles: theirs and its member's.
     was_administrator: of its member, lately.

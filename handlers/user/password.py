@@ -1,5 +1,6 @@
 """/user/password/…: a new password by a link, which an Administrator or the command line has made."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from litestar import Response, get, post
@@ -57,10 +58,12 @@ async def reset(request: AnyRequest) -> Response[bytes]:
     except DeadLink as error:
         return await _dead(request, error)
     try:
-        limits = house.throttle.new_password(access.network_of(request), link_id=link.id)
-        await throttle.count(limits)
+        known = await accounts.has_role(link)
+        # Accounts that anybody can make, as many as they like, don't use up the tries of others there.
+        network = "" if known else access.network_of(request)
+        await throttle.count(house.throttle.new_password(network, link_id=link.id))
         about = await members.password_hints(email, name, *house.names)
-        turn = access.turn_of(request, link.subject)
+        turn = replace(access.turn_of(request, link.subject), known=known)
         form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
         form.check()
         address = access.address_of(request)
@@ -79,10 +82,10 @@ async def reset(request: AnyRequest) -> Response[bytes]:
         await sign_out.sign_out(access.actor_of(current, request), current.session_id)
         request.scope["state"]["signed_in"] = 0
     cookies = [access.no_session_cookie(request)]
-    known = access.device_of(request, house)
-    if known is None or known.member_id == link.subject:
+    device = access.device_of(request, house)
+    if device is None or device.member_id == link.subject:
         # Whoever set the password knows it: others' guesses keep them out no more, as after signing in.
-        cookies.append(access.device_cookie(request, link.subject, generation, known))
+        cookies.append(access.device_cookie(request, link.subject, generation, device))
     return rendering.redirect(request, "/user/login", notice=toasts.PASSWORD_RESET, cookies=cookies)
 
 

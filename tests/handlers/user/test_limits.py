@@ -109,6 +109,20 @@ async def test_accounts_that_anybody_can_make_use_up_nobody_elses_tries(site: Si
     assert [answer.status_code for answer in answers] == [429, 303]
 
 
+async def test_nor_the_tries_of_those_with_a_role_who_come_by_a_link(site: Site) -> None:
+    await site.person("ada")
+    await site.person("ben", Role.ANNOTATOR)
+    await throttle.count(site.house.throttle.new_password("192.0.2.1"))
+    await engine.write(engine.execute, "UPDATE throttle SET tries = 300")
+
+    answers = [
+        await site.visitor().submit("/user/password/reset", token=reset, password=NEW)
+        for reset in [await site.reset_token(name) for name in ("ada", "ben")]
+    ]
+
+    assert [answer.status_code for answer in answers] == [429, 303]
+
+
 async def test_accounts_that_anybody_can_make_have_one_limit_together_for_what_fills_the_log(
     site: Site,
 ) -> None:
