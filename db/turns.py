@@ -26,7 +26,7 @@ ROOM: Final = 200
 class Turn:
     """Who waits. network: what limits count by. account: a member's id, or what somebody signs in with.
 
-    known: whether it is somebody with a role, in a session by a password link, or in a browser that signed
+    known: whether it is somebody with a role, in a session, by a password link, or in a browser that signed
     in before.
     """
 

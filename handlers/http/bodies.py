@@ -103,7 +103,8 @@ class Body:
             async for piece in self.pieces(receive, most=MAX_BODY_BYTES):
                 self._content += piece
         except (HTTPException, Busy) as fault:
-            self._fault = fault
+            # Its traceback would hold the last piece for as long as the connection stays open.
+            self._fault = fault.with_traceback(None)
             self.release()
 
     async def pieces(self, receive: Receive, *, most: int, slowest: int = 0) -> AsyncIterator[bytes]:

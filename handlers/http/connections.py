@@ -303,6 +303,9 @@ class Connection(HttpToolsProtocol):
         """Says that nothing more comes from here, and waits for the same from there (RFC 9112, 9.6)."""
         self._door.shut = self._is_deaf = True
         self._held.clear()
+        if self.cycle is not None:
+            # What came of the body and nobody took any more.
+            self.cycle.body = bytearray()
         self._within(self._limits.rest_seconds, self._hang_up)
         self._plain.write_eof()
         self.flow.resume_reading()

@@ -1,6 +1,7 @@
 """Bodies: in which time they must come, in how much memory, and who is asking once they are there."""
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator
 
 import httpx
@@ -256,3 +257,22 @@ async def test_there_is_an_end_of_room_for_small_ones_too(site: Site) -> None:
     with pytest.raises(Busy):
         body.check()
     assert room.taken == ROOM_BYTES - 10
+
+
+class Piece(bytearray):
+    """What came of a body, whose end can be seen."""
+
+
+async def test_nothing_is_kept_of_a_body_that_found_no_room(site: Site) -> None:
+    room = site.house.room
+    room.taken = ROOM_BYTES - 10
+    body, pieces = Body(room), [Piece(b"a" * 11)]
+    gone = weakref.ref(pieces[0])
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": pieces.pop(), "more_body": True}
+
+    await body.read(receive)  # type: ignore[arg-type]
+
+    assert gone() is None
+    room.taken = 0

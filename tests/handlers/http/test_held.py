@@ -118,6 +118,22 @@ async def test_an_answer_begun_before_the_end_of_the_body_ends_the_connection_as
     assert b"HTTP/1.1 " not in rest
 
 
+async def test_what_nobody_took_of_a_body_is_not_kept_for_as_long_as_the_connection() -> None:
+    application = Application(reads=False)
+    application.goes_on.set()
+    async with served(application) as started:
+        reader, writer = await asked(started.port, POST + b"Content-Length: 90000\r\n\r\n" + b"a" * 60_000)
+        await asyncio.wait_for(reader.readuntil(b"done 0"), PATIENCE_SECONDS)
+        connections: set[Any] = started.server.server_state.connections
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while any(one.cycle.body for one in connections):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        connected = len(connections)
+        writer.transport.abort()
+
+    assert connected == 1
+
+
 async def test_an_answer_goes_on_once_somebody_listens_again_and_so_does_the_connection() -> None:
     application = Application(reads=False, body=b"a" * 8_000_000)
     application.goes_on.set()
