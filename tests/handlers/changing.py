@@ -221,6 +221,8 @@ async def _acceptance(site: Site, name: str) -> Sent:
     await engine.write(
         engine.execute, "UPDATE invitation SET email = ?, email_key = ? WHERE id = ?", *both, line.id
     )
+    # With the mail out, accepting confirms their address, too: always, and not only where the post was quick.
+    await invitations_house.mailed(line)
     return Sent(fields={"token": invitations_house.token(site, line)})
 
 
