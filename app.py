@@ -11,7 +11,7 @@ from functools import partial
 from socket import socket
 from typing import Any, Final
 
-os.environ.setdefault("PICCOLO_CONF", "db.piccolo_conf")
+os.environ.setdefault("PICCOLO_CONF", "db.engine.piccolo_conf")
 
 import uvloop
 from litestar import Litestar
@@ -20,33 +20,27 @@ from litestar.di import Provide
 from litestar.plugins.core import MsgspecDIPlugin
 
 import mailer
-from db import (
-    activity_lines,
-    deactivation,
-    drafts,
-    engine,
-    invitation_care,
-    last_day,
-    ledger,
-    links,
-    outbox,
-    request_ends,
-    retention,
-    secret_key,
-    sessions,
-    throttle,
-    uploads,
-)
-from db.sessions import Ages
-from db.throttle import Throttle
+from db import engine
+from db.accounts import drafts
+from db.activity import lines as activity_lines
+from db.activity import retention
+from db.auth import links, rate_limits, sessions
+from db.auth.rate_limits import Throttle
+from db.auth.sessions import Ages
+from db.invitations import access_request_ends, invitation_care
+from db.invitations.recipients import uploads
+from db.mail import outbox
+from db.maintenance import secret_key
+from db.members import deactivation, last_day
+from db.members.directory import role_counts
 from handlers import ROUTES, styleguide
 from handlers.http import access, caches, errors, password_anew, rendering, server
 from handlers.http.defences import Defences
 from handlers.http.house import House
 from handlers.http.limits import LIMITS, Limits
 from handlers.http.static import StaticFiles
-from links import Signer
 from settings import CHECKOUT, Settings
+from signing import Signer
 
 CHORE_SECONDS: Final = 60
 ROUNDS_IN_AN_HOUR: Final = 3600 // CHORE_SECONDS
@@ -221,9 +215,9 @@ async def _chores(house: House) -> None:
         deactivation.end_due,
         house.presence.flush,
         sweep,
-        throttle.sweep,
+        rate_limits.sweep,
         _remind,
-        ledger.fold,
+        role_counts.fold,
     )
     each_hour = (partial(retention.forget, house.activity_days), retention.forget_links)
     for finished in itertools.count():
@@ -254,5 +248,5 @@ async def _sweep(house: House) -> None:
     await links.stamp_expired()
     await uploads.sweep()
     await drafts.sweep()
-    await request_ends.sweep()
+    await access_request_ends.sweep()
     await outbox.sweep()

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import NoReturn
 
-os.environ.setdefault("PICCOLO_CONF", "db.piccolo_conf")
+os.environ.setdefault("PICCOLO_CONF", "db.engine.piccolo_conf")
 
 from cli.arguments import parser
 from cli.operation import Stop, note
@@ -28,8 +28,8 @@ def run(arguments: list[str]) -> int:
     if any("\udc80" <= char <= "\udcff" for char in "".join(arguments)):
         return _failed("an argument isn't UTF-8 text.")
     args = parser().parse_args(arguments)
-    from db.disk import in_words
-    from db.failures import DatabaseError, reason
+    from db.common.disk import in_words
+    from db.engine.failures import DatabaseError, reason
     from db.policy import DomainError
     from settings import WrongSetting
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 from cli.operation import awaited, fingerprint_of, show
 
 if TYPE_CHECKING:
-    from db.fitness import Finding
+    from db.maintenance.health import Finding
     from settings import Settings
 
 
 def check(args: argparse.Namespace) -> int:
     """One line for each part; exits with 1 when one of them isn't fit."""
-    from db.fitness import Finding
+    from db.maintenance.health import Finding
     from settings import Settings, WrongSetting
 
     try:
@@ -29,18 +29,18 @@ def check(args: argparse.Namespace) -> int:
 
 
 async def _findings(settings: "Settings") -> list["Finding"]:
-    from db import fitness, secret_key
+    from db.maintenance import health, secret_key
 
     def fingerprint() -> str | None:
         key = settings.secret_key or secret_key.read(settings.key_file)
         return fingerprint_of(key) if key else None
 
-    found = await fitness.findings(settings.database_url, fingerprint, settings.data_dir)
+    found = await health.findings(settings.database_url, fingerprint, settings.data_dir)
     return [*found, await _mail(settings), _proxies(settings), _address(settings)]
 
 
 def _proxies(settings: "Settings") -> "Finding":
-    from db.fitness import Finding
+    from db.maintenance.health import Finding
 
     proxies = ", ".join(map(str, settings.trusted_proxies))
     said = (
@@ -54,7 +54,7 @@ def _proxies(settings: "Settings") -> "Finding":
 
 
 def _address(settings: "Settings") -> "Finding":
-    from db.fitness import Finding
+    from db.maintenance.health import Finding
 
     if settings.https:
         said = f"people open {settings.host}; over http, or at another address, nobody can sign in"
@@ -69,7 +69,7 @@ def _address(settings: "Settings") -> "Finding":
 
 
 async def _mail(settings: "Settings") -> "Finding":
-    from db.fitness import Finding
+    from db.maintenance.health import Finding
 
     if settings.mail is None:
         return Finding("mail", True, "not set up, links are shown to copy")
@@ -82,10 +82,10 @@ async def _mail(settings: "Settings") -> "Finding":
 async def _test_mail(recipient: str, settings: "Settings") -> "Finding":
     """Sends a test mail past the outbox, and prints the dialogue with the server as it went."""
     from app import TEMPLATES
-    from db import addresses
-    from db.courier import Trouble
-    from db.fitness import Finding
+    from db.common import addresses
+    from db.maintenance.health import Finding
     from mailer import send_test
+    from mailer.worker import Trouble
 
     if settings.mail is None:
         return Finding("test", False, "EMAIL_HOST isn't set, so nothing can be sent")

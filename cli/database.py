@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def migrate(args: argparse.Namespace) -> int:
-    from db import migrate
+    from db.schema import migrate
 
     changed = awaited(migrate.migrate(settings_of_environment().database_url))
     show("The database is up to date now." if changed else "The database was up to date.")
@@ -21,7 +21,7 @@ def migrate(args: argparse.Namespace) -> int:
 
 async def make_backup(args: argparse.Namespace, settings: "Settings") -> str:
     """A consistent copy, also of an older Gatehouse's database before it is migrated."""
-    from db import backup
+    from db.maintenance import backup
 
     if args.file.exists() and not args.file.is_file():
         raise Stop(f"{args.file} is no file that a backup could take the place of: name another one.")
@@ -47,7 +47,8 @@ def restore(args: argparse.Namespace) -> int:
 
 
 async def _restored(args: argparse.Namespace, settings: "Settings") -> str:
-    from db import backup_file, engine, restore, secret_key
+    from db import engine
+    from db.maintenance import backup_file, restore, secret_key
 
     # A file that can't be used is refused before a database is made for it.
     with backup_file.opened(args.file) as found:
@@ -78,7 +79,9 @@ async def _restored(args: argparse.Namespace, settings: "Settings") -> str:
 
 async def rotate_key(_: argparse.Namespace, settings: "Settings") -> str:
     """Another secret key; the old one isn't kept, since nothing that it signed is to work again."""
-    from db import engine, secret_key, setup
+    from db import engine
+    from db.maintenance import secret_key
+    from db.organization import setup
 
     async with engine.nobody_is_serving():
         if settings.secret_key:

@@ -8,16 +8,17 @@ from cli.operation import Stop, number, with_key
 from cli.serving import address_of
 
 if TYPE_CHECKING:
-    from db.link_limits import Limits
-    from db.links import Link
+    from db.auth.links import Link
+    from db.organization.invite_link_limits import Limits
     from settings import Settings
 
 
 async def reset_link(args: argparse.Namespace, settings: "Settings") -> str:
     """A link that sets a new password, also for the Owner."""
-    from db import accounts, members
+    from db.accounts import accounts
+    from db.members import members
     from db.policy import COMMAND_LINE
-    from links import Signer
+    from signing import Signer
 
     signer = Signer((await with_key(settings)).secret_key)
     link = await accounts.make_reset_link(COMMAND_LINE, member_id=await members.id_of(args.email))
@@ -28,9 +29,9 @@ async def reset_link(args: argparse.Namespace, settings: "Settings") -> str:
 
 async def invite_link(args: argparse.Namespace, settings: "Settings") -> str:
     """The invite link, the present or a new one."""
-    from db import invite_link, setup
+    from db.organization import invite_link, setup
     from db.policy import COMMAND_LINE
-    from links import Signer
+    from signing import Signer
 
     if not (await setup.site()).exists:
         raise Stop("Nobody owns the organization yet: open the set-up link, or `gatehouse create-owner`.")
@@ -44,7 +45,7 @@ async def invite_link(args: argparse.Namespace, settings: "Settings") -> str:
 
 def _limits(link: "Link", limits: "Limits") -> str:
     """What bounds a link, or that it has stopped working."""
-    from db import clock
+    from db.common import clock
 
     at = datetime.fromtimestamp(link.expires_at / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
     dead = link.dead_because(clock.now())

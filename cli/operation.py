@@ -24,7 +24,8 @@ def in_database(operation: Operation, *, current: bool = True) -> Callable[[argp
         settings = settings_of_environment()
 
         async def perform() -> str:
-            from db import migrate, outbox
+            from db.mail import outbox
+            from db.schema import migrate
 
             if settings.mail is not None:
                 # What is queued here is sent by the server; if none runs, by the next one.
@@ -49,7 +50,7 @@ def awaited(work: Coroutine[Any, Any, T]) -> T:
 
 def settings_of_environment() -> "Settings":
     """The settings, heeded where no server is needed to heed them; what is odd about them is said."""
-    from db import activity_lines
+    from db.activity import lines as activity_lines
     from settings import Settings
 
     settings = Settings.from_environment()
@@ -61,7 +62,7 @@ def settings_of_environment() -> "Settings":
 
 def show(text: str) -> None:
     """Prints what was done, or looked up; names, addresses and files' words can't speak to the terminal."""
-    from db import visible
+    from db.common import visible
 
     for line in text.split("\n"):
         print(visible.on_a_terminal(line))
@@ -69,21 +70,21 @@ def show(text: str) -> None:
 
 def note(text: str) -> None:
     """Says something of it in one line on stderr, as harmless as what is shown."""
-    from db import visible
+    from db.common import visible
 
     print("gatehouse:", visible.on_a_terminal(text), file=sys.stderr, flush=True)
 
 
 async def with_key(settings: "Settings") -> "Settings":
     """The settings with the secret key that the database in use belongs to."""
-    from db import secret_key
+    from db.maintenance import secret_key
 
     key = await secret_key.agreed(settings.key_file, settings.secret_key, fingerprint_of)
     return replace(settings, secret_key=key)
 
 
 def fingerprint_of(key: str) -> str:
-    from links import Signer
+    from signing import Signer
 
     return Signer(key).fingerprint()
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 async def create_owner(args: argparse.Namespace, settings: "Settings") -> str:
     """Makes the organization and its Owner; the password is never an argument, which others could see."""
-    from db import first_owner, setup
+    from db.organization import first_owner, setup
 
     owned = Stop("Somebody owns the organization already; nothing was changed.")
     if (await setup.site()).exists:
@@ -46,7 +46,8 @@ def _password() -> str:
 
 async def list_members(_: argparse.Namespace, __: "Settings") -> str:
     """A table of everybody in joining order, deactivated people too."""
-    from db import directory, visible
+    from db.common import visible
+    from db.members import directory
     from db.policy import Role
 
     table = [("id", "address", "name", "role", "last activity (UTC)")]
@@ -74,7 +75,7 @@ def _width(text: str) -> int:
 
 async def change_role(args: argparse.Namespace, settings: "Settings") -> str:
     """Gives a member a role, by the same rules as an Administrator's."""
-    from db import members
+    from db.members import members
     from db.policy import COMMAND_LINE
 
     role = _role(args.role)

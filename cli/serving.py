@@ -68,8 +68,11 @@ def start_line(base: str, address: str) -> str:
 
 async def _prepare(settings: "Settings", address: str) -> "Settings":
     """Brings the database up to date, finds the key, makes the first owner, and says where to go."""
-    from db import engine, links, migrate, setup
-    from links import Signer
+    from db import engine
+    from db.auth import links
+    from db.organization import setup
+    from db.schema import migrate
+    from signing import Signer
 
     engine.use(settings.database_url)
     await engine.start()
@@ -90,7 +93,7 @@ async def _prepare(settings: "Settings", address: str) -> "Settings":
 
 async def _owner_of_environment(settings: "Settings") -> None:
     """Makes the first owner from LABEL_STUDIO_USERNAME and _PASSWORD, or says that nobody was changed."""
-    from db import first_owner
+    from db.organization import first_owner
     from db.policy import Invalid
 
     if not settings.username:
@@ -118,7 +121,9 @@ def demo(args: argparse.Namespace) -> int:
 
 
 async def _prepare_demo(settings: "Settings", address: str) -> "Settings":
-    from db import demo, engine, migrate
+    from db import engine
+    from db.maintenance import demo
+    from db.schema import migrate
 
     engine.use(settings.database_url)
     await engine.start()

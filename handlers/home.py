@@ -4,7 +4,9 @@ from typing import Any
 
 from litestar import Response, get
 
-from db import engine, last_day, ledger, policy
+from db import engine, policy
+from db.members import last_day
+from db.members.directory import role_counts
 from db.policy import Role, SignInFirst
 from handlers.http import rendering
 from handlers.http.access import anybody, identify
@@ -24,7 +26,9 @@ async def home(request: AnyRequest) -> Response[bytes]:
         # The waiting page polls this address: once there is a role, it leads inside.
         if rendering.wants_fragment(request):
             return rendering.redirect(request, "/")
-        waiting = (await engine.read(ledger.counts))[Role.PENDING] if policy.administers(current.role) else 0
+        waiting = (
+            (await engine.read(role_counts.counts))[Role.PENDING] if policy.administers(current.role) else 0
+        )
         return await rendering.page(request, "home/home.html", waiting=waiting, ends_at=ends_at)
     context: dict[str, Any] = {"joined_at": current.joined_at, "came": current.came_by}
     if rendering.wants_fragment(request):

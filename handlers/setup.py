@@ -6,9 +6,10 @@ from litestar import Controller, Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.status_codes import HTTP_200_OK
 
-from db import links, passwords, setup, throttle
-from db.links import Link
-from db.members import Person
+from db.auth import links, passwords, rate_limits
+from db.auth.links import Link
+from db.members.members import Person
+from db.organization import setup
 from db.policy import DeadLink, Invalid, NotAllowed, TooManyTries
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
@@ -38,7 +39,7 @@ class SetupController(Controller):
         link = await _link(request, form["code"])
         house = house_of(request)
         try:
-            await throttle.count(house.throttle.new_password(access.network_of(request)))
+            await rate_limits.count(house.throttle.new_password(access.network_of(request)))
             title, owner = await _parse(request, form)
         except Invalid:
             return await _page(request, form, status=422)
@@ -63,7 +64,7 @@ async def _link(request: AnyRequest, code: str) -> Link:
         return await tokens.living(request, links.SETUP, code, setup.find_link)
     except DeadLink:
         await _not_yet(request)  # Somebody else's set-up may have used the link just now.
-        await throttle.count(house_of(request).throttle.set_up(access.network_of(request)))
+        await rate_limits.count(house_of(request).throttle.set_up(access.network_of(request)))
         raise NotAllowed(refusals.NOT_THE_SETUP_CODE) from None
 
 

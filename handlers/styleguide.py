@@ -4,8 +4,8 @@ from typing import Final
 
 from litestar import Response, get
 
-from db import clock
-from db.directory import Row
+from db.common import clock
+from db.members.directory import Row
 from db.policy import Role
 from handlers.http import access, rendering
 from handlers.http.forms import Form

@@ -6,7 +6,7 @@ from email.utils import parseaddr
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from db import addresses
+from db.common import addresses
 from mailer.text import one_line
 
 

@@ -4,11 +4,11 @@ import ssl
 from pathlib import Path
 from typing import Final
 
-from db.courier import Courier
-from links import Signer
 from mailer.account import Account
-from mailer.line import Line
-from mailer.writer import LetterWriter
+from mailer.renderer import LetterWriter
+from mailer.smtp import Line
+from mailer.worker import Courier
+from signing import Signer
 
 CONNECTIONS: Final = 4
 

@@ -12,11 +12,11 @@ ROOT = Path(__file__).parent.parent
 
 # What each part at the top may import of the others. Arrows run one way, and may skip a step.
 MAY_IMPORT = {
-    "cli": {"app", "settings", "mailer", "links", "db"},
-    "app": {"settings", "handlers", "mailer", "links", "db"},
-    "handlers": {"handlers", "links", "db", "messages"},
-    "mailer": {"links", "db"},
-    "links": set(),
+    "cli": {"app", "settings", "mailer", "signing", "db"},
+    "app": {"settings", "handlers", "mailer", "signing", "db"},
+    "handlers": {"handlers", "signing", "db", "messages"},
+    "mailer": {"signing", "db", "messages"},
+    "signing": set(),
     "settings": {"environment"},
     "environment": {"environment"},
     "db": {"db", "messages"},
@@ -25,14 +25,40 @@ MAY_IMPORT = {
 # The bottom of db, whose modules know less than the others: what they may import of db.
 INSIDE_DB: dict[str, set[str]] = {
     "db.policy": set(),
-    "db.clock": set(),
-    "db.piccolo_conf": set(),
-    "db.tables": {"db.policy", "db.engine"},
+    "db.common.clock": set(),
+    "db.engine.piccolo_conf": set(),
+    "db.schema.tables": {"db.policy", "db.engine"},
+}
+# The packages of db by floors: each may import those of the floors before its own, and itself.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("db.policy",),
+    ("db.common",),
+    ("db.engine",),
+    ("db.schema", "db.activity", "db.mail"),
+    ("db.auth",),
+    ("db.members",),
+    ("db.accounts", "db.invitations"),
+    ("db.organization",),
+    ("db.maintenance",),
+)
+# The imports that go up all the same, until what they name has moved: each is a module and what it imports.
+GO_UP: set[tuple[str, str]] = {
+    ("db.activity.names", "db.members.changes"),
+    ("db.activity.people", "db.members.directory"),
+    ("db.activity.retention", "db.auth.links"),
+    ("db.invitations.acceptance", "db.accounts.sign_in"),
+    ("db.members.invitation_ends", "db.invitations.access_request_ends"),
+    ("db.members.invitation_ends", "db.invitations.invitation_shown"),
+    ("db.members.members", "db.accounts.confirmation"),
+    ("db.members.members", "db.accounts.sign_in"),
+    ("db.members.members", "db.organization.invite_link_limits"),
+    ("handlers.organization.mail", "mailer.worker"),
 }
 # Packages of others that a part does without.
 FOREIGN = {
     "db": {"litestar", "jinja2", "markupsafe"},
-    "links": {"litestar", "jinja2", "piccolo"},
+    "signing": {"litestar", "jinja2", "piccolo"},
+    "mailer": {"litestar"},
     "messages": {"litestar", "jinja2", "markupsafe", "piccolo"},
     "handlers": {"piccolo", "asyncpg", "sqlite3"},
 }
@@ -96,6 +122,8 @@ def against_the_arrows(module: str, target: str, pages: set[str]) -> str | None:
         return f"{part} does without {other}"
     if other not in MAY_IMPORT:
         return None
+    if any(module == who and within(target, what) for who, what in GO_UP):
+        return None
     if part != other and other not in MAY_IMPORT[part]:
         return f"{part} may import {', '.join(sorted(MAY_IMPORT[part])) or 'nothing of ours'}"
     if part == other == "db":
@@ -108,12 +136,34 @@ def against_the_arrows(module: str, target: str, pages: set[str]) -> str | None:
 def against_the_order_of_db(module: str, target: str) -> str | None:
     allowed = INSIDE_DB.get(module)
     if allowed is None or target == "db" or within(target, *allowed, module):
-        return None
+        return against_the_floors(module, target)
     return f"{module} may import {', '.join(sorted(allowed)) or 'nothing of ours'}"
 
 
+def against_the_floors(module: str, target: str) -> str | None:
+    own, other = floor_of(module), floor_of(target)
+    if own is None or other is None or own[0] == other[0] or other[1] < own[1] or is_bare(target):
+        return None
+    return f"{own[0]} lies no higher than {other[0]}"
+
+
+def is_bare(target: str) -> bool:
+    """Whether it is a package without code: `from db.auth import links` is an arrow to links alone."""
+    file = ROOT / target.replace(".", "/") / "__init__.py"
+    return file.exists() and not file.stat().st_size
+
+
+def floor_of(module: str) -> tuple[str, int] | None:
+    """The package of db that a module is in, and its floor."""
+    for number, floor in enumerate(FLOORS):
+        for package in floor:
+            if within(module, package):
+                return package, number
+    return None
+
+
 def against_the_order_of_handlers(module: str, target: str, pages: set[str]) -> str | None:
-    if within(target, "db.tables"):
+    if within(target, "db.schema.tables"):
         return "handlers never touch tables"
     if not within(target, "handlers") or within(target, "handlers.http") or is_site_map(module):
         return None

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 PARTS = (
     "app.py",
     "cli",
-    "links.py",
+    "signing.py",
     "settings.py",
     "db",
     "environment",

@@ -44,7 +44,7 @@ for name in list(os.environ):
         "TRUSTED_PROXIES",
     }:
         del os.environ[name]
-os.environ["PICCOLO_CONF"] = "db.piccolo_conf"
+os.environ["PICCOLO_CONF"] = "db.engine.piccolo_conf"
 
 # The same examples in each run, so that a change fails where it was made. An example may take long on a busy
 # machine; that is no failure. `--hypothesis-profile=long` looks further, and for others each time.
@@ -193,7 +193,7 @@ def migrated_postgres(postgres_server: str) -> Iterator[str]:
 
 
 def _migrate(url: str) -> None:
-    from db.migrate import migrate
+    from db.schema.migrate import migrate
 
     postgres.run_apart(migrate(url))
 
@@ -221,7 +221,7 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest.fixture
 def clock() -> Iterator[ModuleType]:
     """The domain's clock, which stands still: `clock.move(milliseconds)`."""
-    from db import clock
+    from db.common import clock
 
     clock.stop_at(clock.now())
     yield clock

@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-os.environ["PICCOLO_CONF"] = "db.piccolo_conf"
+os.environ["PICCOLO_CONF"] = "db.engine.piccolo_conf"
 
 import app
-from db import engine, setup
+from db import engine
+from db.organization import setup
 from handlers.http.limits import Limits
-from links import Signer
 from settings import Settings
+from signing import Signer
 from tests.site import SECRET, someone
 
 

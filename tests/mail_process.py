@@ -9,7 +9,7 @@ from pathlib import Path
 import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-os.environ["PICCOLO_CONF"] = "db.piccolo_conf"
+os.environ["PICCOLO_CONF"] = "db.engine.piccolo_conf"
 
 from db import engine
 from tests import post, smtp

@@ -12,7 +12,12 @@ from typing import Literal
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
 from app import create_app
-from db import demo, engine, members, migrate, sessions, setup
+from db import engine
+from db.auth import sessions
+from db.maintenance import demo
+from db.members import members
+from db.organization import setup
+from db.schema import migrate
 from handlers.http.access import SESSION_COOKIE
 from settings import Settings
 from tests import provide

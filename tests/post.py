@@ -7,14 +7,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from db import clock, engine, links, members, outbox, setup
-from db.days import DAY_MS
-from db.links import Link
+from db import engine
+from db.auth import links
+from db.auth.links import Link
+from db.common import clock
+from db.common.dates import DAY_MS
+from db.mail import outbox
+from db.members import members
+from db.organization import setup
 from db.policy import Role
-from db.tables import Invitation
-from links import Signer
+from db.schema.tables import Invitation
 from mailer import Mailer
 from settings import CHECKOUT, Mail
+from signing import Signer
 from tests.site import SECRET, someone
 from tests.smtp import Server
 from tests.together import soon as soon

@@ -17,8 +17,12 @@ import pytest
 from litestar import Litestar
 
 from app import furnished, routed
-from db import addresses, engine, members, sessions, setup
-from db.members import Person
+from db import engine
+from db.auth import sessions
+from db.common import addresses
+from db.members import members
+from db.members.members import Person
+from db.organization import setup
 from db.policy import COMMAND_LINE, Role, SessionKey
 from handlers.http.access import SESSION_COOKIE, cookie_name
 from handlers.http.house import House
@@ -133,14 +137,15 @@ class Site:
 
     async def invite_token(self) -> str:
         """The token of the present invite link."""
-        from db import invite_link, links
+        from db.auth import links
+        from db.organization import invite_link
 
         link = await invite_link.present()
         return self.house.signer.token(links.INVITE, link.id, link.nonce)
 
     async def setup_code(self) -> str:
         """The one-time code of the set-up link; before the organization exists."""
-        from db import links
+        from db.auth import links
 
         link = await setup.open_link()
         assert link is not None, "the organization exists already"
@@ -148,7 +153,8 @@ class Site:
 
     async def reset_token(self, name: str) -> str:
         """The token of a new password link for this person, made on the command line."""
-        from db import accounts, links
+        from db.accounts import accounts
+        from db.auth import links
 
         link = await accounts.make_reset_link(COMMAND_LINE, member_id=self.ids[name])
         return self.house.signer.token(links.RESET, link.id, link.nonce)

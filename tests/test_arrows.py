@@ -3,15 +3,19 @@
 import pytest
 
 from tests.arrows import (
+    FLOORS,
+    GO_UP,
     MAY_IMPORT,
     ROOT,
     circle,
+    floor_of,
     graph_of,
     graph_of_the_house,
     is_page,
     modules_of,
     reached,
     violations,
+    within,
 )
 
 # The pages of the examples below.
@@ -25,7 +29,7 @@ def test_no_module_imports_itself_by_a_detour() -> None:
 def test_the_engine_knows_nothing_of_what_it_keeps() -> None:
     graph = graph_of_the_house()
 
-    keeps = {module for module in reached(graph, "db.engine") if "db.tables" in reached(graph, module)}
+    keeps = {module for module in reached(graph, "db.engine") if "db.schema.tables" in reached(graph, module)}
 
     assert keeps == set()
 
@@ -68,6 +72,25 @@ def test_every_module_keeps_to_the_arrows() -> None:
     assert found == []
 
 
+def test_each_module_of_db_stands_on_a_floor_and_each_floor_has_modules() -> None:
+    modules = [module for module in modules_of(ROOT) if module.startswith("db.")]
+
+    packages = {found[0] for module in modules if (found := floor_of(module))}
+
+    assert [module for module in modules if floor_of(module) is None] == []
+    assert packages == {package for floor in FLOORS for package in floor}
+
+
+def test_each_import_that_still_goes_up_is_there() -> None:
+    graph = graph_of_the_house()
+
+    assert [
+        (module, target)
+        for module, target in sorted(GO_UP)
+        if not any(within(one, target) for one in graph[module])
+    ] == []
+
+
 def test_the_house_has_the_parts_that_the_arrows_speak_of() -> None:
     parts = {module.partition(".")[0] for module in modules_of(ROOT)}
 
@@ -77,18 +100,23 @@ def test_the_house_has_the_parts_that_the_arrows_speak_of() -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("db.members", "import litestar"),
-        ("db.members", "from jinja2 import Environment"),
-        ("db.members", "def late():\n    import links"),
-        ("db.members", "from settings import Settings"),
-        ("db.members", "import handlers.http.forms"),
-        ("db.policy", "from db import tables"),
+        ("db.members.members", "import litestar"),
+        ("db.members.members", "from jinja2 import Environment"),
+        ("db.members.members", "def late():\n    import signing"),
+        ("db.members.members", "from settings import Settings"),
+        ("db.members.members", "import handlers.http.forms"),
+        ("db.policy", "from db.schema import tables"),
         ("db.policy", "from . import members"),
         ("db.policy", "from .clock import now"),
-        ("db.tables", "from db.members import list_members"),
-        ("db.tables", "import db.sessions"),
-        ("handlers.home", "from db.tables import Member"),
-        ("handlers.home", "from db import tables"),
+        ("db.schema.tables", "from db.members.members import list_members"),
+        ("db.schema.tables", "import db.auth.sessions"),
+        ("db.common.keys", "from db.engine import failures"),
+        ("db.mail.outbox", "from db import activity"),
+        ("db.auth.links", "from db.members.directory import search"),
+        ("db.accounts.sign_in", "def late():\n    from db.invitations.acceptance import accept"),
+        ("db.organization.setup", "import db.maintenance.demo"),
+        ("handlers.home", "from db.schema.tables import Member"),
+        ("handlers.home", "from db.schema import tables"),
         ("handlers.home", "import piccolo.query"),
         ("handlers.home", "from settings import Settings"),
         ("handlers.home", "import mailer"),
@@ -99,11 +127,11 @@ def test_the_house_has_the_parts_that_the_arrows_speak_of() -> None:
         ("handlers.user.login", "from handlers.organization import rows"),
         ("handlers.organization.rows", "from handlers.organization.members import Filter"),
         ("handlers.http.forms", "from handlers import home"),
-        ("links", "from db import policy"),
-        ("settings", "import links"),
+        ("signing", "from db import policy"),
+        ("settings", "import signing"),
         ("messages.toasts", "from db.policy import Role"),
         ("messages", "from markupsafe import Markup"),
-        ("mailer", "from messages import phrases"),
+        ("mailer", "from handlers.http import rendering"),
         ("mailer", "import settings"),
         ("mailer", "import app"),
         ("app", "import cli"),
@@ -111,9 +139,9 @@ def test_the_house_has_the_parts_that_the_arrows_speak_of() -> None:
         ("app", "import importlib\nimportlib.import_module(some_name)"),
         ("app", "import os\nos.environ['HOST']"),
         ("app", "import os\nprint(os.environ['PICCOLO_CONF'])"),
-        ("links", "import os\nos.environ['PICCOLO_CONF'] = 'db.piccolo_conf'"),
+        ("signing", "import os\nos.environ['PICCOLO_CONF'] = 'db.engine.piccolo_conf'"),
         ("mailer", "from os import getenv"),
-        ("db.members", "import os as system\nsystem.getenv('HOST')"),
+        ("db.members.members", "import os as system\nsystem.getenv('HOST')"),
     ],
 )
 def test_an_arrow_that_runs_the_wrong_way_is_found(module: str, source: str) -> None:
@@ -124,19 +152,22 @@ def test_an_arrow_that_runs_the_wrong_way_is_found(module: str, source: str) -> 
     ("module", "source"),
     [
         ("cli", "import app\nfrom settings import Settings\nfrom db import members"),
-        ("app", "import os\nos.environ['PICCOLO_CONF'] = 'db.piccolo_conf'"),
-        ("cli", "import os\nos.environ.setdefault('PICCOLO_CONF', 'db.piccolo_conf')"),
+        ("app", "import os\nos.environ['PICCOLO_CONF'] = 'db.engine.piccolo_conf'"),
+        ("cli", "import os\nos.environ.setdefault('PICCOLO_CONF', 'db.engine.piccolo_conf')"),
         ("settings", "import os\nos.environ.get('HOST')"),
         ("handlers", "from handlers import home\nfrom handlers.user import login"),
         ("handlers.user.login", "from handlers.http import forms\nfrom handlers.http.access import guard"),
-        ("handlers.user.login", "from ..http import forms\nfrom db import members\nimport links"),
+        ("handlers.user.login", "from ..http import forms\nfrom db import members\nimport signing"),
         ("handlers.organization.members", "from handlers.organization import rows\nfrom . import rows"),
-        ("db.members", "from db.tables import Member\nfrom db import activity, policy\nimport piccolo"),
-        ("db.tables", "from db.policy import Role\nfrom piccolo.table import Table"),
+        (
+            "db.members.members",
+            "from db.schema.tables import Member\nfrom db import activity, policy\nimport piccolo",
+        ),
+        ("db.schema.tables", "from db.policy import Role\nfrom piccolo.table import Table"),
         ("db.policy", "from messages import refusals"),
         ("handlers.user.login", "from messages import by_field"),
         ("messages.toasts", "from messages import Plural"),
-        ("db.engine", "from db import piccolo_conf\nfrom db.clock import now"),
+        ("db.engine", "from db.engine import piccolo_conf\nfrom db.common.clock import now"),
     ],
 )
 def test_an_arrow_that_runs_the_right_way_is_let_pass(module: str, source: str) -> None:

@@ -7,7 +7,9 @@ from types import ModuleType
 import pytest
 
 import app
-from db import activity, engine, links, retention
+from db import activity, engine
+from db.activity import retention
+from db.auth import links
 from db.policy import SYSTEM
 from settings import Settings
 from tests.site import SECRET, Site

@@ -23,12 +23,17 @@ from aiosmtpd.handlers import Sink
 
 import cli
 import settings
-from db import backup, engine, house_rules, links, members, setup
-from db.house_rules import Wish
-from db.link_limits import End
-from db.links import Link
+from db import engine
+from db.auth import links
+from db.auth.links import Link
+from db.maintenance import backup
+from db.members import members
+from db.organization import settings as house_rules
+from db.organization import setup
+from db.organization.invite_link_limits import End
+from db.organization.settings import Wish
 from db.policy import Actor, Role
-from links import Signer
+from signing import Signer
 from tests.command import ROOT
 from tests.site import ON_SQLITE, PASSWORD, someone
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from db import disk, secret_key
+from db.common import disk
+from db.maintenance import secret_key
 from tests.command import Checkout
 
 Spoil = Callable[[Checkout], Path]

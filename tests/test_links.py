@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from links import DEVICE_SECONDS, Signer, token_in
+from signing import DEVICE_SECONDS, Signer, token_in
 
 NONCE = "0123456789abcdef0123456789abcdef"
 signer = Signer("a secret for tests, and for nothing else")
@@ -156,7 +156,7 @@ def test_a_long_text_is_read_in_no_time() -> None:
 
 
 def test_for_a_row_that_is_not_there_nothing_matches() -> None:
-    from links import DUMMY_NONCE
+    from signing import DUMMY_NONCE
 
     assert not signer.matches("invite", signer.token("invite", 17, DUMMY_NONCE), None)
 

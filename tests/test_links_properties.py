@@ -7,8 +7,8 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import links
-from links import Device, Signer, token_in
+from db.auth import links
+from signing import Device, Signer, token_in
 
 SECRET = "a secret for tests, and for nothing else"
 PURPOSES = (links.SETUP, links.INVITE, links.INVITATION, links.RESET, links.ADDRESS, links.REQUEST)

@@ -15,11 +15,14 @@ import uvloop
 
 import mailer
 import settings
-from db import clock, courier, delivery, engine, links, outbox
-from db.courier import Trouble
-from db.days import DAY_MS
-from db.delivery import MINUTE_MS, Mail
-from mailer import line
+from db import engine
+from db.auth import links
+from db.common import clock
+from db.common.dates import DAY_MS
+from db.mail import delivery, outbox
+from db.mail.delivery import MINUTE_MS, Mail
+from mailer import smtp, worker
+from mailer.worker import Trouble
 from tests import post
 from tests.db.engine_house import KILL_CONNECTIONS, from_outside, on_postgres
 from tests.post import (
@@ -72,7 +75,7 @@ async def test_a_mail_of_another_process_goes_out_within_seconds_without_being_w
         await asyncio.sleep(0.2)
         _, _, mail_id = await invited("ada@example.org", olga)
 
-        await until("sent", mail_id, seconds=courier.POLL_SECONDS + 20)
+        await until("sent", mail_id, seconds=worker.POLL_SECONDS + 20)
 
 
 async def test_a_refused_address_is_refused_for_good_in_the_words_of_the_server(olga: int) -> None:
@@ -481,7 +484,7 @@ async def test_who_stops_between_sending_and_marking_still_marks(
         await sent(mail, said, newest)
 
     monkeypatch.setattr(delivery, "sent", slowly)
-    monkeypatch.setattr(courier, "STOP_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "STOP_SECONDS", 0.1)
     async with serving() as server, delivering(server.account()):
         _, _, mail_id = await invited("ada@example.org", olga)
         outbox.wake()
@@ -502,10 +505,10 @@ async def test_who_cannot_renew_leases_leaves_the_rest_to_whoever_claims_it_next
         emails = await invited_many(20, olga)
         with monkeypatch.context() as broken:
             broken.setattr(delivery, "renew", away)
-            broken.setattr(courier, "BEAT_SECONDS", 0.05)
+            broken.setattr(worker, "BEAT_SECONDS", 0.05)
             async with delivering(server.account()):
                 await soon(lambda: server.taken)
-                clock.stop_at(clock.now() + courier.LEASE_MS * 3 // 4)
+                clock.stop_at(clock.now() + worker.LEASE_MS * 3 // 4)
                 await asyncio.sleep(1.5)
                 taken_meanwhile = len(server.taken)
 
@@ -519,7 +522,7 @@ async def test_who_cannot_renew_leases_leaves_the_rest_to_whoever_claims_it_next
 async def test_what_takes_longer_than_a_lease_stays_with_who_sends_it(
     olga: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(courier, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "BEAT_SECONDS", 0.05)
     clock.stop_at(clock.now())
 
     async with serving() as server:
@@ -529,14 +532,14 @@ async def test_what_takes_longer_than_a_lease_stays_with_who_sends_it(
             # Until it is under way, a lease that is half over is given up.
             await soon(lambda: server.hanging)
             for _ in range(4):
-                clock.stop_at(clock.now() + courier.LEASE_MS * 2 // 3)
+                clock.stop_at(clock.now() + worker.LEASE_MS * 2 // 3)
                 await soon(partial(leased_from, mail_id, clock.now()))
-                assert await delivery.claim("another", 9, courier.LEASE_MS) == []
+                assert await delivery.claim("another", 9, worker.LEASE_MS) == []
 
 
 async def leased_from(mail_id: int, instant: int) -> bool:
     """Whether the lease of this mail was renewed at this instant."""
-    return bool((await row(mail_id))["leased_until"] == instant + courier.LEASE_MS)
+    return bool((await row(mail_id))["leased_until"] == instant + worker.LEASE_MS)
 
 
 async def test_after_the_database_was_away_others_may_mark_what_they_have_sent(
@@ -555,12 +558,12 @@ async def test_after_the_database_was_away_others_may_mark_what_they_have_sent(
     clock.stop_at(clock.now() + 1)
     _, _, free = await invited("bea@example.org", olga)
     monkeypatch.setattr(delivery, "claim", away_at_first)
-    monkeypatch.setattr(courier, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.05)
 
     async with serving() as server, delivering(server.account()):
         await until("sent", free)
         assert (await row(sent_by_another))["lease"] == "another"
-        clock.stop_at(clock.now() + courier.LEASE_MS)
+        clock.stop_at(clock.now() + worker.LEASE_MS)
         await until("sent", sent_by_another)
 
 
@@ -574,7 +577,7 @@ async def test_who_stops_while_the_server_hangs_stops_within_five_seconds(olga: 
         begun = time.monotonic()
         await asyncio.wait([task])
 
-    assert time.monotonic() - begun < courier.STOP_SECONDS + courier.LAST_SECONDS + 10
+    assert time.monotonic() - begun < worker.STOP_SECONDS + worker.LAST_SECONDS + 10
     assert await engine.rows("SELECT DISTINCT state, lease, leased_until FROM outbox") == [("queued", "", 0)]
 
 
@@ -709,9 +712,9 @@ async def test_a_mail_that_cannot_be_marked_at_all_stays_with_its_process_and_is
 
     monkeypatch.setattr(delivery, "sent", fails)
     monkeypatch.setattr(delivery, "sent_without_words", fails_at_first)
-    monkeypatch.setattr(courier, "MARK_AGAIN_SECONDS", (0.05,))
-    monkeypatch.setattr(courier, "LEASE_MS", 600)
-    monkeypatch.setattr(courier, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "MARK_AGAIN_SECONDS", (0.05,))
+    monkeypatch.setattr(worker, "LEASE_MS", 600)
+    monkeypatch.setattr(worker, "BEAT_SECONDS", 0.1)
     async with serving() as server, delivering(server.account()):
         _, _, mail_id = await invited("ada@example.org", olga)
         outbox.wake()
@@ -927,7 +930,7 @@ async def test_a_relay_that_knows_only_helo_names_the_setting_it_cannot_serve(
 
 async def test_a_port_for_tls_from_the_start_names_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     async with silent() as server:
-        monkeypatch.setattr(line, "TLS_PORT", server.port)
+        monkeypatch.setattr(smtp, "TLS_PORT", server.port)
         said = await mailer.connect_check(server.account(use_tls=True, timeout=0.3))
 
     assert said.endswith("so set EMAIL_USE_SSL=true.")

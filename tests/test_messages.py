@@ -13,25 +13,24 @@ from tests.arrows import ROOT
 
 # Modules whose words are for whoever runs the server, are samples, or are what other programs write.
 OPERATORS = {
-    "db/backup_file.py",
-    "db/courier.py",
-    "db/demo.py",
-    "db/driving.py",
-    "db/engine.py",
-    "db/disk.py",
-    "db/failures.py",
-    "db/first_owner.py",
-    "db/fitness.py",
-    "db/headings.py",
-    "db/migrate.py",
-    "db/postgres_engine.py",
-    "db/postgres_fitness.py",
-    "db/postgres_session.py",
-    "db/restore.py",
-    "db/secret_key.py",
-    "db/sqlite_engine.py",
-    "db/sqlite_lane.py",
-    "db/sqlite_places.py",
+    "db/maintenance/backup_file.py",
+    "db/maintenance/demo.py",
+    "db/engine/transaction.py",
+    "db/engine/__init__.py",
+    "db/common/disk.py",
+    "db/engine/failures.py",
+    "db/organization/first_owner.py",
+    "db/maintenance/health.py",
+    "db/invitations/recipients/headings.py",
+    "db/schema/migrate.py",
+    "db/engine/postgres.py",
+    "db/engine/postgres_fitness.py",
+    "db/engine/postgres_connection.py",
+    "db/maintenance/restore.py",
+    "db/maintenance/secret_key.py",
+    "db/engine/sqlite.py",
+    "db/engine/sqlite_connection.py",
+    "db/engine/sqlite_places.py",
     "handlers/http/server.py",
     "handlers/styleguide.py",
 }
@@ -129,6 +128,7 @@ def placeholders(text: str) -> list[str]:
 
 def test_no_words_of_the_interface_stand_in_code() -> None:
     files = [file for part in ("db", "handlers") for file in ROOT.glob(f"{part}/**/*.py")]
+    files.append(ROOT / "mailer" / "contents.py")
     looked_at = [
         file
         for file in files
@@ -231,7 +231,7 @@ def test_every_message_is_used() -> None:
     defined = [f"{module}.{name}" for module, name, _ in constants()]
     used = {
         name
-        for part in ("db", "handlers")
+        for part in ("db", "handlers", "mailer")
         for file in ROOT.glob(f"{part}/**/*.py")
         for name in used_in(file.read_text(encoding="utf-8"))
     }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from db import demo
+from db.maintenance import demo
 from tests import packages
 from tests.arrows import modules_of
 from tests.command import ROOT, Checkout

@@ -2,7 +2,7 @@
 
 import time
 
-from db import outbox
+from db.mail import outbox
 from settings import Settings
 from tests import post
 from tests.site import SECRET, Site

@@ -14,16 +14,18 @@ from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Scope
 
-from db import clock, policy, sessions, visible
+from db import policy
+from db.accounts.sign_in import Browser, SignedIn
+from db.auth import sessions
+from db.auth.sessions import Current
+from db.auth.turns import Turn
+from db.common import clock, visible
 from db.policy import Actor, NotAllowed, Role, SignInFirst
-from db.sessions import Current
-from db.sign_in import Browser, SignedIn
-from db.turns import Turn
 from handlers.http import proxies
 from handlers.http.bodies import body_of
 from handlers.http.house import AnyRequest, House, house_of
-from links import DEVICE_SECONDS, Device
 from messages import phrases, refusals
+from signing import DEVICE_SECONDS, Device
 
 SESSION_COOKIE: Final = "gatehouse_session"
 DEVICE_COOKIE: Final = "gatehouse_device"
@@ -184,7 +186,9 @@ def member_of(scope: Scope) -> int:
 
 
 def actor_of(current: Current, request: AnyRequest) -> Actor:
-    """Whoever asks, with the session that must still be open when their change is written (db/changes.py)."""
+    """Whoever asks, with the session that must still be open when their change is written
+    (db/members/changes.py).
+    """
     return Actor(
         current.member_id,
         current.role,

@@ -20,7 +20,7 @@ from typing import Any, Final, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from db.turns import customer
+from db.auth.turns import customer
 from handlers.http import proxies
 from handlers.http.access import network_of_address
 from handlers.http.chunks import Chunks, NotChunks

@@ -11,10 +11,11 @@ from typing import Final
 
 from litestar.exceptions import HTTPException
 
-from db import drafts, engine
-from db.house_rules import NOTED
+from db import engine
+from db.accounts import drafts
+from db.auth.sessions import Current
+from db.organization.settings import NOTED
 from db.policy import Actor, Busy, Invalid, SignInFirst
-from db.sessions import Current
 from handlers.http.access import SESSION_COOKIE, cookie_in
 from handlers.http.forms import Form, read_fields
 from handlers.http.house import AnyRequest, house_of

@@ -11,7 +11,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, ExceptionHandlersMap, Receive, Scope, Send
 
-from db import disk, engine
+from db import engine
+from db.common import disk
 from db.policy import (
     Busy,
     DeadLink,

@@ -10,12 +10,12 @@ from typing import Final
 
 from litestar.exceptions import HTTPException
 
-from db import addresses, visible
+from db.common import addresses, visible
 from db.policy import Invalid, Role, TooManyTries
 from handlers.http.bodies import BodyTooLarge, body_of
 from handlers.http.house import AnyRequest
-from links import token_in
 from messages import by_field, refusals
+from signing import token_in
 
 MAX_FIELDS: Final = 1_000
 MAX_NAME_CHARACTERS: Final = 100

@@ -12,14 +12,14 @@ from jinja2 import Environment
 from litestar import Litestar, Request
 from litestar.types import Scope
 
-from db import setup
-from db.activity_days import Days
-from db.sessions import Ages, Presence
-from db.throttle import Throttle
+from db.activity.daily_counts import Days
+from db.auth.rate_limits import Throttle
+from db.auth.sessions import Ages, Presence
+from db.organization import setup
 from handlers.http.bodies import Room
 from handlers.http.mismatches import Pairs
 from handlers.http.static import StaticFiles
-from links import Signer
+from signing import Signer
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

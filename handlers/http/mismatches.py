@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from db import clock
+from db.common import clock
 
 # Pairs of addresses that the Owner's settings page shows, the newest last.
 MAX_PAIRS: Final = 5

@@ -10,10 +10,10 @@ from typing import Any, Final
 from litestar import Response
 from litestar.types import Message, Scope
 
-from db import sign_in
+from db.accounts import sign_in
+from db.accounts.sign_in import WrongPassword
+from db.auth.sessions import Current
 from db.policy import Actor, PasswordWanted, TooManyTries
-from db.sessions import Current
-from db.sign_in import WrongPassword
 from handlers.http import access, rendering
 from handlers.http.forms import Form, read_fields
 from handlers.http.house import AnyRequest, house_of

@@ -3,7 +3,7 @@
 from typing import Final
 from urllib.parse import quote
 
-from db import ids
+from db.common import ids
 from db.policy import Unknown
 from messages import refusals
 

@@ -13,19 +13,14 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from litestar import Response
 from litestar.datastructures import Cookie
 
-from db import (
-    accounts,
-    clock,
-    common_passwords,
-    days,
-    engine,
-    invitation_list,
-    ledger,
-    policy,
-    request_list,
-    setup,
-    visible,
-)
+from db import engine, policy
+from db.accounts import accounts
+from db.auth import common_passwords
+from db.common import clock, dates, visible
+from db.invitations import access_request_listing
+from db.invitations import listing as invitation_listing
+from db.members.directory import role_counts
+from db.organization import setup
 from handlers.http import access
 from handlers.http.house import AnyRequest, house_of
 from handlers.http.static import StaticFiles
@@ -108,7 +103,7 @@ def make_environment(
         Role=policy.Role,
     )
     environment.filters.update(
-        iso=iso, day=days.words, quotable=visible.quotable, minute=minute, last_day=last_day
+        iso=iso, day=dates.words, quotable=visible.quotable, minute=minute, last_day=last_day
     )
     # What Jinja imports for its first template, it could not once no more files may be opened.
     environment.get_template("error.html")
@@ -122,12 +117,12 @@ def iso(ms: int) -> str:
 
 def minute(ms: int) -> str:
     """22 Nov 2026, 09:12 UTC"""
-    return f"{days.words(ms)}, {days.hour(ms)}"
+    return f"{dates.words(ms)}, {dates.hour(ms)}"
 
 
 def last_day(ends_at: int) -> str:
     """6 Dec 2026, for the membership that ends with that day. By UTC everywhere: app.js leaves it alone."""
-    return days.words(ends_at - 1)
+    return dates.words(ends_at - 1)
 
 
 def is_htmx(request: AnyRequest) -> bool:
@@ -187,8 +182,8 @@ async def page(
 
 async def _counts() -> dict[str, int]:
     """What the navigation says: how many members, and how many invitations that are open or asked for."""
-    members, asked = sum((await ledger.counts()).values()), await request_list.count()
-    return {"members": members, "invitations": await invitation_list.count_open() + asked, "asked": asked}
+    members, asked = sum((await role_counts.counts()).values()), await access_request_listing.count()
+    return {"members": members, "invitations": await invitation_listing.count_open() + asked, "asked": asked}
 
 
 def redirect(

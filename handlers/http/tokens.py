@@ -4,10 +4,10 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from db import clock
+from db.common import clock
 from db.policy import DeadLink
 from handlers.http.house import AnyRequest, house_of
-from links import token_in
+from signing import token_in
 
 
 class Row(Protocol):

@@ -10,10 +10,14 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
 from markupsafe import Markup
 
-from db import activity_list, activity_names, activity_people, clock, engine, policy, retention
-from db.activity import Event
-from db.activity_list import Filter
-from db.activity_people import Found
+from db import engine, policy
+from db.activity import Event, retention
+from db.activity import listing as activity_listing
+from db.activity import names as activity_names
+from db.activity import people as activity_people
+from db.activity.listing import Filter
+from db.activity.people import Found
+from db.common import clock
 from db.policy import Invalid, Unknown
 from handlers.http import access, rendering
 from handlers.http.forms import Form
@@ -81,10 +85,10 @@ class ActivityController(Controller):
         """Asked for by the page itself: how many events have come since; 204 while it shows that already."""
         query = _query(request)
         shown = Filter.parse(query, KINDS)
-        number = await activity_list.count_new(shown, query.get("top", ["0.0"])[0])
+        number = await activity_listing.count_new(shown, query.get("top", ["0.0"])[0])
         if str(number) == query.get("seen", ["0"])[0]:
             return Response(b"", status_code=204, media_type=rendering.HTML)
-        most = number == activity_list.MOST_NEW
+        most = number == activity_listing.MOST_NEW
         return rendering.fragment(
             request, "organization/_news.html", number=number, most=most, address=_address(shown)
         )
@@ -117,7 +121,7 @@ class ErasureController(Controller):
 @get(f"{PATH}.csv", guards=[access.administrators])
 async def export(request: AnyRequest) -> Stream:
     """Everything the filter shows."""
-    batches = activity_list.export(Filter.parse(_query(request), KINDS))
+    batches = activity_listing.export(Filter.parse(_query(request), KINDS))
     # The first batch is read before the answer begins, so that a fault still has a status.
     first: list[Event] = await anext(batches, [])
     headers = {"Content-Disposition": 'attachment; filename="activity.csv"'}
@@ -151,8 +155,8 @@ async def _asked(request: AnyRequest) -> Asked:
         errors = error.errors
         right = {name: values for name, values in query.items() if name not in errors}
         shown = Filter.parse({**right, "to": []} if "from" in errors else right, KINDS)
-    if len(query.get("who", [""])[0]) > activity_list.MAX_CHARACTERS:
-        errors = {**errors, "who": [by_field.LOOK_FOR_AT_MOST.format(most=activity_list.MAX_CHARACTERS)]}
+    if len(query.get("who", [""])[0]) > activity_listing.MAX_CHARACTERS:
+        errors = {**errors, "who": [by_field.LOOK_FOR_AT_MOST.format(most=activity_listing.MAX_CHARACTERS)]}
         return Asked(shown, typed, errors)
     return await _with_person(shown, typed, errors, looked_for="who" in query)
 
@@ -182,7 +186,7 @@ async def _name_of(shown: Filter) -> str:
 
 def _typed(query: Mapping[str, list[str]], name: str) -> str:
     text = "".join(sign for sign in query.get(name, [""])[0] if sign.isprintable())
-    return text.strip()[: activity_list.MAX_CHARACTERS]
+    return text.strip()[: activity_listing.MAX_CHARACTERS]
 
 
 async def _page(request: AnyRequest, asked: Asked, status: int) -> Response[bytes]:
@@ -198,7 +202,7 @@ async def _page(request: AnyRequest, asked: Asked, status: int) -> Response[byte
 async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
     """What the template of the list needs."""
     shown = asked.filter
-    page = await activity_list.page(shown)
+    page = await activity_listing.page(shown)
     current, organization = request.scope["state"]["current"], f"{house_of(request).root}/organization"
     owns = policy.owns(current.role)
     return {

@@ -5,9 +5,12 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from db import clock, house_rules, invite_link, policy
-from db.invitations import Plan
-from db.links import Link
+from db import policy
+from db.auth.links import Link
+from db.common import clock
+from db.invitations.invitations import Plan
+from db.organization import invite_link
+from db.organization import settings as house_rules
 from db.policy import Role
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of

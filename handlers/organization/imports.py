@@ -6,10 +6,13 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
-from db import csv_list, invitations, policy, throttle, uploads
+from db import policy
+from db.auth import rate_limits
+from db.auth.sessions import Current
+from db.auth.turns import LISTS
+from db.invitations import invitations
+from db.invitations.recipients import csv_import, uploads
 from db.policy import Invalid, Role, TooManyTries
-from db.sessions import Current
-from db.turns import LISTS
 from handlers.http import access, password_anew, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -38,9 +41,9 @@ class ImportController(Controller):
             if not content:
                 raise Invalid({"file": [by_field.CHOOSE_A_FILE]})
             # Ten thousand rows take a second: other people's pages don't wait for it.
-            await throttle.count(house_of(request).throttle.files(current.member_id))
+            await rate_limits.count(house_of(request).throttle.files(current.member_id))
             turn = access.turn_of(request, current.member_id)
-            listed = await LISTS.do(turn, csv_list.parse, content)
+            listed = await LISTS.do(turn, csv_import.parse, content)
             if not listed.entries:
                 raise Invalid({"file": [by_field.FILE_EMPTY]})
             form.check()

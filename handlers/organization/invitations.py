@@ -8,22 +8,18 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
-from db import (
-    address_list,
-    clock,
-    invitation_care,
-    invitation_list,
-    invitation_reversal,
-    invitations,
-    outbox,
-    policy,
-)
-from db.address_list import AddressList
-from db.invitation_care import Revoked
-from db.invitation_list import Filter
+from db import policy
+from db.auth.sessions import Current
+from db.auth.turns import LISTS
+from db.common import clock
+from db.invitations import invitation_care, invitation_reversal, invitations
+from db.invitations import listing as invitation_listing
+from db.invitations.invitation_care import Revoked
+from db.invitations.listing import Filter
+from db.invitations.recipients import address_list
+from db.invitations.recipients.address_list import AddressList
+from db.mail import outbox
 from db.policy import DomainError, Invalid, Refused, Role, Unknown
-from db.sessions import Current
-from db.turns import LISTS
 from handlers.http import access, drafts, password_anew, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -112,7 +108,7 @@ class InvitationsController(Controller):
         self, request: AnyRequest, current: access.Asking, batch_id: FromPath[str]
     ) -> Response[bytes]:
         """The open links of one sending as CSV, to hand over by another way; that is noted."""
-        now, found = clock.now(), await invitation_list.of_batch(row_id(batch_id))
+        now, found = clock.now(), await invitation_listing.of_batch(row_id(batch_id))
         lines = [line for line in found if line.is_open(now)]
         if not lines:
             raise Unknown(refusals.NO_OPEN_INVITATIONS)
@@ -200,7 +196,7 @@ class InvitationsController(Controller):
         self, request: AnyRequest, current: access.Asking, invitation_id: FromPath[str]
     ) -> Response[bytes]:
         """Shows the link to copy; from then on accepting it proves nothing about the address."""
-        line = await invitation_list.one(row_id(invitation_id))
+        line = await invitation_listing.one(row_id(invitation_id))
         if line is None:
             raise Unknown(refusals.NO_SUCH_INVITATION)
         if not line.is_open(clock.now()):
@@ -312,7 +308,7 @@ async def _page(
     typed: str | None = None,
 ) -> Response[bytes]:
     context = await list_context(request, current, shown)
-    context |= {"states": invitation_list.STATES, "errors": errors or {}}
+    context |= {"states": invitation_listing.STATES, "errors": errors or {}}
     if typed is not None:
         context["typed"] = typed
     if rendering.wants_fragment(request):
@@ -328,7 +324,7 @@ async def _page(
 async def _row(
     request: AnyRequest, invitation_id: int, said: str, *, status: int = 200, undo: Undo | None = None
 ) -> Response[bytes]:
-    line = await invitation_list.one(invitation_id)
+    line = await invitation_listing.one(invitation_id)
     if line is None:
         raise Unknown(refusals.NO_SUCH_INVITATION)
     if not rendering.wants_fragment(request):
@@ -342,7 +338,7 @@ async def _row(
         request,
         "organization/_changed_invitation.html",
         status=status,
-        counts=await invitation_list.counts(),
+        counts=await invitation_listing.counts(),
         filter=shown_in(request),
         swap=True,
         toast=said,

@@ -3,7 +3,7 @@
 from litestar import Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
-from db import invite_link
+from db.organization import invite_link
 from handlers.http import access, drafts, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest

@@ -3,10 +3,14 @@
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from db import clock, invitation_list, invitation_shown, outbox, policy, request_list
-from db.invitation_list import ASKED, Filter
+from db import policy
+from db.auth.sessions import Current
+from db.common import clock
+from db.invitations import access_request_listing, invitation_shown
+from db.invitations import listing as invitation_listing
+from db.invitations.listing import ASKED, Filter
+from db.mail import outbox
 from db.policy import Invalid, Role
-from db.sessions import Current
 from handlers.http import access
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -15,7 +19,7 @@ from handlers.organization.sharing import invitation_address, invitation_mailto
 
 async def list_context(request: AnyRequest, current: Current, shown: Filter) -> dict[str, Any]:
     """For organization/invitations.html and its fragments."""
-    page, house, now = await invitation_list.page(shown), house_of(request), clock.now()
+    page, house, now = await invitation_listing.page(shown), house_of(request), clock.now()
     context: dict[str, Any] = {
         "page": page,
         "asked": await _asked(shown),
@@ -44,13 +48,13 @@ async def list_context(request: AnyRequest, current: Current, shown: Filter) -> 
     return context
 
 
-async def _asked(shown: Filter) -> request_list.Page:
+async def _asked(shown: Filter) -> access_request_listing.Page:
     """Who asks: by themselves in pages of their own, else above the first page of the invitations."""
     if shown.state == ASKED:
-        return await request_list.page(shown.q, after=shown.after, before=shown.before)
+        return await access_request_listing.page(shown.q, after=shown.after, before=shown.before)
     if shown.state or shown.batch or shown.after or shown.before:
-        return request_list.Page()
-    return await request_list.page(shown.q)
+        return access_request_listing.Page()
+    return await access_request_listing.page(shown.q)
 
 
 def filter_in(query: str) -> Filter:

@@ -6,11 +6,12 @@ from typing import Any, Final
 from litestar import Response, post
 from litestar.status_codes import HTTP_200_OK
 
-from db import changes, throttle
-from db.courier import Trouble
+from db.auth import rate_limits
+from db.members import changes
 from db.policy import SETTLING, Refused
 from handlers.http import access, rendering
 from handlers.http.house import AnyRequest, house_of
+from mailer.worker import Trouble
 from messages import refusals, toasts
 
 # The answer comes within this time, whatever the mail server does and EMAIL_TIMEOUT says.
@@ -23,7 +24,7 @@ async def send_test_mail(request: AnyRequest, current: access.Asking) -> Respons
     house = house_of(request)
     if house.send_test_mail is None:
         raise Refused(refusals.NO_MAIL)
-    await throttle.count([house.throttle.test_mail(current.member_id)])
+    await rate_limits.count([house.throttle.test_mail(current.member_id)])
     await changes.check(access.actor_of(current, request), SETTLING)
     failure, answer = "", ""
     try:

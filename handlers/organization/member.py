@@ -8,23 +8,16 @@ from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 from markupsafe import Markup
 
-from db import (
-    accounts,
-    activity,
-    directory,
-    engine,
-    invitation_list,
-    last_day,
-    member_care,
-    members,
-    policy,
-    sessions,
-)
+from db import activity, engine, policy
+from db.accounts import accounts, member_care
 from db.activity import Event
-from db.directory import Row
-from db.invitation_list import Meant
+from db.auth import sessions
+from db.auth.sessions import Current
+from db.invitations import listing as invitation_listing
+from db.invitations.listing import Meant
+from db.members import directory, last_day, members
+from db.members.directory import Row
 from db.policy import Invalid, Refused, Role, Unknown
-from db.sessions import Current
 from handlers.http import access, password_anew, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest
@@ -214,7 +207,7 @@ async def _panel(
 
 async def _details(member_id: int) -> tuple[list[sessions.OpenSession], list[Event], Meant | None, bool]:
     lines, events = await sessions.of_member(member_id), await activity.of_member(member_id)
-    meant = (await invitation_list.meant_for((member_id,))).get(member_id)
+    meant = (await invitation_listing.meant_for((member_id,))).get(member_id)
     return lines, events, meant, await accounts.was_administrator(member_id)
 
 

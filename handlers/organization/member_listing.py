@@ -3,7 +3,7 @@
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from db.directory import Filter
+from db.members.directory import Filter
 from db.policy import Invalid
 from handlers.http import rendering
 from handlers.http.forms import Form

@@ -9,9 +9,12 @@ from litestar.params import FromPath
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
 
-from db import clock, directory, engine, invite_link, members, policy
-from db.directory import Filter, Page, Row
-from db.members import RoleChange
+from db import engine, policy
+from db.common import clock
+from db.members import directory, members
+from db.members.directory import Filter, Page, Row
+from db.members.members import RoleChange
+from db.organization import invite_link
 from db.policy import DomainError, Invalid, Refused, Role, Unknown
 from handlers.http import access, password_anew, rendering
 from handlers.http.access import Me

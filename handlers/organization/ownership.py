@@ -5,10 +5,11 @@ from typing import Final
 from litestar import Controller, Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
-from db import directory, ownership
-from db.directory import Filter
+from db.accounts.sign_in import WrongPassword
+from db.members import directory
+from db.members.directory import Filter
+from db.organization import ownership
 from db.policy import WORKING, Refused, Role, TooManyTries, Unknown
-from db.sign_in import WrongPassword
 from handlers.http import access, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of

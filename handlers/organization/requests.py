@@ -4,9 +4,10 @@ from litestar import Controller, Response, post
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
-from db import policy, request_reversal, requests
+from db import policy
+from db.auth.sessions import Current
+from db.invitations import access_request_reversal, access_requests
 from db.policy import Invalid, Refused
-from db.sessions import Current
 from handlers.http import access, password_anew, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -30,7 +31,7 @@ class RequestsController(Controller):
         try:
             form.check()
             assert role is not None, "checked"
-            invited = await requests.invite(
+            invited = await access_requests.invite(
                 await password_anew.actor_of(current, request),
                 request_id=wanted,
                 role=role,
@@ -53,7 +54,7 @@ class RequestsController(Controller):
     ) -> Response[bytes]:
         form, wanted = await Form.read(request, "filter"), row_id(request_id)
         try:
-            dismissed = await requests.dismiss(access.actor_of(current, request), request_id=wanted)
+            dismissed = await access_requests.dismiss(access.actor_of(current, request), request_id=wanted)
         except Refused as error:
             return await _refused(request, current, form, error)
         fields = [("dismissed_at", str(dismissed.at))]
@@ -69,7 +70,7 @@ class RequestsController(Controller):
         form, wanted = await Form.read(request, "dismissed_at", "filter"), row_id(request_id)
         try:
             form.check()
-            name = await request_reversal.bring_back(
+            name = await access_request_reversal.bring_back(
                 access.actor_of(current, request),
                 request_id=wanted,
                 dismissed_at=row_id(form["dismissed_at"]),

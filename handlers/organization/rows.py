@@ -7,9 +7,10 @@ from typing import Final
 from jinja2 import Environment
 from markupsafe import Markup
 
-from db import engine, invitation_list, policy
-from db.directory import Row
-from db.invitation_list import Meant
+from db import engine, policy
+from db.invitations import listing as invitation_listing
+from db.invitations.listing import Meant
+from db.members.directory import Row
 from db.policy import Role
 from handlers.http.access import Me
 from handlers.http.house import AnyRequest, house_of
@@ -35,7 +36,7 @@ async def out_of_band(request: AnyRequest, row: Row, me: Me) -> Markup:
 
 async def _meant(rows: Sequence[Row]) -> Mapping[int, Meant]:
     waiting = [row.id for row in rows if row.role == Role.PENDING]
-    return await engine.read(invitation_list.meant_for, waiting) if waiting else {}
+    return await engine.read(invitation_listing.meant_for, waiting) if waiting else {}
 
 
 def rendered(templates: Environment, rows: Iterable[Row], me: Me, meant: Mapping[int, Meant]) -> Markup:

@@ -5,7 +5,10 @@ from typing import Any
 from litestar import Controller, Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
-from db import clock, days, house_rules, invite_link, link_limits, outbox
+from db.common import clock, dates
+from db.mail import outbox
+from db.organization import invite_link, invite_link_limits
+from db.organization import settings as house_rules
 from db.policy import Invalid
 from handlers.http import access, drafts, rendering
 from handlers.http.forms import Form
@@ -62,8 +65,8 @@ async def _answer(
     context: dict[str, Any] = {
         "form": form,
         "most": settings_form.most_days(house.ages),
-        "most_domains": link_limits.MAX_DOMAINS,
-        "today": days.iso(clock.now()),
+        "most_domains": invite_link_limits.MAX_DOMAINS,
+        "today": dates.iso(clock.now()),
         "domains_shown": settings_form.international(form),
         "link": link,
         "dead": link.dead_because(clock.now()),

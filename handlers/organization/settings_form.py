@@ -9,12 +9,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from db import addresses, days, link_limits, visible
-from db.days import DAY_MS
-from db.house_rules import MAX_NOTE_CHARACTERS, NOTED, Rules, Wish
-from db.link_limits import BELOW, MAX_DOMAINS, End, NotADomain
+from db.auth.sessions import Ages
+from db.common import addresses, dates, visible
+from db.common.dates import DAY_MS
+from db.organization import invite_link_limits
+from db.organization.invite_link_limits import BELOW, MAX_DOMAINS, End, NotADomain
+from db.organization.settings import MAX_NOTE_CHARACTERS, NOTED, Rules, Wish
 from db.policy import Role
-from db.sessions import Ages
 from handlers.http.forms import Form
 from messages import by_field
 
@@ -50,7 +51,7 @@ def filled(rules: Rules) -> Form:
         "title": rules.title,
         "link_ends": end.ends,
         "link_days": str(end.days or OFFERED_DAYS),
-        "link_ends_on": days.iso(end.at - 1) if end.at else "",
+        "link_ends_on": dates.iso(end.at - 1) if end.at else "",
         "link_max_uses": _number(rules.link_max_uses),
         "link_domains": "\n".join(rules.link_domains),
         **{name: getattr(rules, name) for name in NOTICES},
@@ -131,7 +132,7 @@ def _end(form: Form) -> End | None:
         form.wrong("link_ends", by_field.ONE_OF_THREE)
         return None
     typed = form.values["link_ends_on"].strip()
-    start = days.start_of(typed)
+    start = dates.start_of(typed)
     if start is None or typed == _LAST_DAY:
         form.wrong("link_ends_on", by_field.CHOOSE_A_DAY)
         return None
@@ -161,7 +162,7 @@ def _domains(form: Form) -> tuple[str, ...]:
     wrong: list[str] = []
     for text in typed:
         try:
-            found[link_limits.parse_domain(text)] = None
+            found[invite_link_limits.parse_domain(text)] = None
         except NotADomain:
             wrong.append(text)
     if wrong:

@@ -2,9 +2,9 @@
 
 from urllib.parse import quote
 
-from db import links
-from db.invitation_list import Line
-from db.links import Link
+from db.auth import links
+from db.auth.links import Link
+from db.invitations.listing import Line
 from handlers.http.house import AnyRequest, house_of
 from messages import phrases
 

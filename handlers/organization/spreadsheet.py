@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
-from db import csv_text, last_day
 from db.activity import Event
-from db.directory import Row
+from db.common import csv_text
+from db.members import last_day
+from db.members.directory import Row
 from db.policy import Role
 from handlers.http import rendering
 from handlers.organization.wording import event_sentence

@@ -6,11 +6,11 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-from db import days
 from db.activity import Event
-from db.directory import Filter, Page, Row
-from db.invitations import Batch
-from db.members import RoleChange
+from db.common import dates
+from db.invitations.invitations import Batch
+from db.members.directory import Filter, Page, Row
+from db.members.members import RoleChange
 from db.policy import WORKING, Role
 from handlers.http import rendering
 from messages import logbook, phrases, toasts
@@ -66,8 +66,8 @@ def _form(event: Event) -> str:
 def _word(kind: str, text: str) -> Markup | str:
     if kind in TYPED:
         return _isolated(text)
-    if kind in DAYS and (start := days.start_of(text)) is not None:
-        return days.words(start)
+    if kind in DAYS and (start := dates.start_of(text)) is not None:
+        return dates.words(start)
     return Role(text).label if text in list(Role) else text
 
 

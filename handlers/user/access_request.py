@@ -8,10 +8,13 @@ from typing import Final
 from litestar import Controller, Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
-from db import links, requests, setup, throttle, visible
-from db.links import Link
+from db.auth import links, rate_limits
+from db.auth.links import Link
+from db.common import visible
+from db.invitations import access_requests
+from db.invitations.access_requests import MAX_WORDS, Wish
+from db.organization import setup
 from db.policy import DeadLink, Invalid, Refused, TooManyTries, Unknown
-from db.requests import MAX_WORDS, Wish
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -40,8 +43,8 @@ class AccessRequestController(Controller):
         form, house = await Form.read(request, *FIELDS), house_of(request)
         try:
             wish = _wish(form)
-            await throttle.count(house.throttle.request(wish.address.key, access.network_of(request)))
-            await requests.ask(wish, access.address_of(request))
+            await rate_limits.count(house.throttle.request(wish.address.key, access.network_of(request)))
+            await access_requests.ask(wish, access.address_of(request))
         except Invalid:
             return await _page(request, form, status=422)
         except Refused as error:
@@ -56,7 +59,7 @@ class AccessRequestController(Controller):
         """GET and HEAD consume nothing: mail scanners open every link."""
         token = tokens.in_address(request)
         try:
-            wish = await requests.of_link(await _link(request, token))
+            wish = await access_requests.of_link(await _link(request, token))
         except DeadLink as error:
             return await _dead(request, error)
         return await rendering.page(
@@ -68,8 +71,8 @@ class AccessRequestController(Controller):
         form = await Form.read(request, "token")
         try:
             link = await _link(request, form["token"])
-            wish = await requests.of_link(link)
-            await requests.confirm(link, access.address_of(request))
+            wish = await access_requests.of_link(link)
+            await access_requests.confirm(link, access.address_of(request))
         except DeadLink as error:
             return await _dead(request, error)
         return await rendering.page(
@@ -97,7 +100,7 @@ def _wish(form: Form) -> Wish:
 
 
 async def _link(request: AnyRequest, token: str) -> Link:
-    return await tokens.living(request, links.REQUEST, token, requests.find_link)
+    return await tokens.living(request, links.REQUEST, token, access_requests.find_link)
 
 
 async def _page(

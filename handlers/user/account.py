@@ -10,22 +10,14 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
-from db import (
-    accounts,
-    clock,
-    confirmation,
-    engine,
-    ids,
-    last_day,
-    passwords,
-    sessions,
-    sign_in,
-    sign_out,
-    throttle,
-)
+from db import engine
+from db.accounts import accounts, confirmation, sign_in, sign_out
+from db.accounts.sign_in import WrongPassword
+from db.auth import passwords, rate_limits, sessions
+from db.auth.sessions import Current
+from db.common import clock, ids
+from db.members import last_day
 from db.policy import Invalid, TooManyTries
-from db.sessions import Current
-from db.sign_in import WrongPassword
 from handlers.http import access, drafts, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -86,7 +78,7 @@ class AccountController(Controller):
         # By the address, so that whoever is removed and registers anew can't have more mailed to it.
         account = sign_in.account_key(current.email)
         limits = house_of(request).throttle.confirmation(account, access.network_of(request))
-        await throttle.count(limits)
+        await rate_limits.count(limits)
         await confirmation.ask_again(access.actor_of(current, request))
         return rendering.redirect(request, "/user/account", notice=toasts.MAIL_ON_ITS_WAY)
 
@@ -116,7 +108,7 @@ class AccountController(Controller):
         actor, browser = access.actor_of(current, request), access.browser_of(request)
         try:
             network = sign_in.network_counted(actor.role, browser)
-            await throttle.count(house.throttle.new_password(network, session_id=current.session_id))
+            await rate_limits.count(house.throttle.new_password(network, session_id=current.session_id))
             turn = sign_in.turn_of(actor, browser)
             form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
             # The present password is checked even when the new one is refused: every error at once.
@@ -164,7 +156,7 @@ class AccountController(Controller):
 async def _count_change(request: AnyRequest, current: Current) -> None:
     """Each change of oneself counts, so that nobody fills the log. Raises TooManyTries."""
     network = sign_in.network_counted(current.role, access.browser_of(request))
-    await throttle.count(house_of(request).throttle.own_changes(current.member_id, network))
+    await rate_limits.count(house_of(request).throttle.own_changes(current.member_id, network))
 
 
 @cache

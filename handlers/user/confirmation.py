@@ -7,8 +7,9 @@ address would need nothing but that colleague's kind "yes", and an invitation to
 from litestar import Controller, Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
-from db import accounts, confirmation, links
-from db.links import Link
+from db.accounts import accounts, confirmation
+from db.auth import links
+from db.auth.links import Link
 from db.policy import DeadLink
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form

@@ -5,12 +5,15 @@ from typing import Any, Final
 from litestar import Controller, Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
-from db import acceptance, clock, invitation_care, links, members, passwords, throttle
-from db.acceptance import Invited
-from db.addresses import Address
-from db.members import Person
+from db.auth import links, passwords, rate_limits
+from db.auth.sessions import Current
+from db.common import clock
+from db.common.addresses import Address
+from db.invitations import acceptance, invitation_care
+from db.invitations.acceptance import Invited
+from db.members import members
+from db.members.members import Person
 from db.policy import DeadLink, Invalid, Refused, TooManyTries
-from db.sessions import Current
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -44,7 +47,7 @@ class InvitationController(Controller):
         except DeadLink:
             return await _dead(request, form["token"], None)
         try:
-            await throttle.count(house.throttle.sign_up(access.network_of(request), with_link=True))
+            await rate_limits.count(house.throttle.sign_up(access.network_of(request), with_link=True))
             if current is not None:
                 if not _is_for(current, invited):
                     return await _page(request, form, invited, status=409)
@@ -73,7 +76,7 @@ class InvitationController(Controller):
         """Asks for a new invitation; the same answer whatever the token."""
         form = await Form.read(request, "token")
         house = house_of(request)
-        await throttle.count(house.throttle.sign_up(access.network_of(request), with_link=False))
+        await rate_limits.count(house.throttle.sign_up(access.network_of(request), with_link=False))
         invited = await _genuine(request, form["token"])
         if invited is not None and invited.dead_because(clock.now()) is None:
             # It came to life again meanwhile.

@@ -6,9 +6,9 @@ from litestar import Response, get, post
 from litestar.exceptions import HTTPException
 from litestar.status_codes import HTTP_200_OK
 
-from db import sign_in, sign_out
+from db.accounts import sign_in, sign_out
+from db.accounts.sign_in import IsDeactivated, WrongPassword
 from db.policy import Busy, Invalid, TooManyTries
-from db.sign_in import IsDeactivated, WrongPassword
 from handlers.http import access, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of

@@ -6,8 +6,10 @@ from typing import Any, Final
 from litestar import Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
-from db import accounts, links, members, passwords, sign_in, sign_out, throttle
-from db.links import Link
+from db.accounts import accounts, sign_in, sign_out
+from db.auth import links, passwords, rate_limits
+from db.auth.links import Link
+from db.members import members
 from db.policy import DeadLink, Invalid, TooManyTries
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
@@ -33,7 +35,7 @@ async def ask(request: AnyRequest) -> Response[bytes]:
             request, "user/forgot.html", status=422 if form.errors else 200, form=form, done=False
         )
     account = sign_in.account_key(form["email"])
-    await throttle.count(house.throttle.forgot(account, access.network_of(request)))
+    await rate_limits.count(house.throttle.forgot(account, access.network_of(request)))
     await accounts.ask_reset(form["email"], access.address_of(request))
     return await rendering.page(request, "user/forgot.html", form=form, done=True)
 
@@ -61,7 +63,7 @@ async def reset(request: AnyRequest) -> Response[bytes]:
         known = await accounts.has_role(link)
         # Accounts that anybody can make, as many as they like, don't use up the tries of others there.
         network = "" if known else access.network_of(request)
-        await throttle.count(house.throttle.new_password(network, link_id=link.id))
+        await rate_limits.count(house.throttle.new_password(network, link_id=link.id))
         about = await members.password_hints(email, name, *house.names)
         turn = replace(access.turn_of(request, link.subject), known=known)
         form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))

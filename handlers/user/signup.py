@@ -6,9 +6,11 @@ from urllib.parse import urlencode
 from litestar import Controller, Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
-from db import invite_link, links, members, passwords, throttle
-from db.links import Link
-from db.members import Person
+from db.auth import links, passwords, rate_limits
+from db.auth.links import Link
+from db.members import members
+from db.members.members import Person
+from db.organization import invite_link
 from db.policy import DeadLink, Invalid, TooManyTries
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
@@ -44,7 +46,7 @@ class SignupController(Controller):
             link = await _link(request, form["token"])
             if link is None and house.closed:
                 return await _closed(request)
-            await throttle.count(house.throttle.sign_up(access.network_of(request), link is not None))
+            await rate_limits.count(house.throttle.sign_up(access.network_of(request), link is not None))
             signed_in = await members.register(
                 await _person(request, form),
                 link_id=link.id if link else None,

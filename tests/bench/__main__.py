@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
         help="a database to use and fill if it is empty, instead of fresh ones; may be repeated",
     )
     options = parser.parse_args(arguments)
-    os.environ["PICCOLO_CONF"] = "db.piccolo_conf"
+    os.environ["PICCOLO_CONF"] = "db.engine.piccolo_conf"
     for name in [options.name] if options.name else BENCHES:
         asyncio.run(importlib.import_module(f"tests.bench.{name}").run(options))
     return 0

@@ -13,10 +13,12 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-from db import activity_list, clock, engine
-from db.activity_days import Days
-from db.activity_list import Filter
-from db.days import DAY_MS
+from db import engine
+from db.activity import listing as activity_listing
+from db.activity.daily_counts import Days
+from db.activity.listing import Filter
+from db.common import clock
+from db.common.dates import DAY_MS
 from handlers.organization.kinds import KINDS
 from tests.bench import seed
 from tests.bench.databases import filled, say
@@ -59,15 +61,15 @@ async def run(options: argparse.Namespace) -> None:
         ((rows,),) = await engine.rows("SELECT COUNT(*) FROM activity")
         say(f"# {name}, {rows:,} events: median and worst ms of waiting, events")
         for title, shown in await _filters():
-            await _report(title, partial(activity_list.page, shown))
-        top = (await activity_list.page(Filter())).top
-        await _report("what is new", partial(activity_list.count_new, Filter(), top))
+            await _report(title, partial(activity_listing.page, shown))
+        top = (await activity_listing.page(Filter())).top
+        await _report("what is new", partial(activity_listing.count_new, Filter(), top))
         days = Days()
         await _report("the drawing, the first time", lambda: Days().last())
         await _report("the drawing", days.last)
         began = time.perf_counter()
         number = 0
-        async for batch in activity_list.export(Filter(kind="roles", kinds=KINDS["roles"])):
+        async for batch in activity_listing.export(Filter(kind="roles", kinds=KINDS["roles"])):
             number += len(batch)
         say(f"{'export of the roles':<36}{(time.perf_counter() - began) * 1000:>10.1f} in all, {number:,}")
         say()
@@ -115,7 +117,7 @@ async def _report(title: str, look: Callable[[], Awaitable[object]]) -> None:
         began = time.perf_counter()
         answer = await look()
         waits.append((time.perf_counter() - began) * 1000)
-    about = f"{len(answer.events):>5}" if isinstance(answer, activity_list.Page) else ""
+    about = f"{len(answer.events):>5}" if isinstance(answer, activity_listing.Page) else ""
     say(f"{title:<36}{statistics.median(waits):>10.2f}{max(waits):>8.2f}{about}")
 
 

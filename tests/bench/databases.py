@@ -6,7 +6,8 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from db import engine, migrate
+from db import engine
+from db.schema import migrate
 from tests import postgres
 from tests.bench import seed
 

@@ -10,8 +10,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from db import directory, engine
-from db.filters import SORTS, Filter, Place
+from db import engine
+from db.members import directory
+from db.members.directory.filters import SORTS, Filter, Place
 from db.policy import Role
 from tests.bench.databases import filled, say
 

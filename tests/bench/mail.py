@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
-from db import engine, outbox
+from db import engine
+from db.mail import outbox
 from tests import post, postgres
 from tests.bench.databases import say
 from tests.bench.server import PORT, fill, served, sign_in

@@ -19,8 +19,11 @@ from typing import Final
 
 import httpx
 
-from db import addresses, engine, members, passwords
-from db.members import Person
+from db import engine
+from db.auth import passwords
+from db.common import addresses
+from db.members import members
+from db.members.members import Person
 from db.policy import Role
 from tests import postgres
 from tests.bench import server

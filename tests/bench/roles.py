@@ -9,10 +9,12 @@ import statistics
 import time
 from typing import Final
 
-from db import engine, members, sessions
-from db.days import DAY_MS
+from db import engine
+from db.auth import sessions
+from db.auth.sessions import Ages, Presence
+from db.common.dates import DAY_MS
+from db.members import members
 from db.policy import Actor, Role
-from db.sessions import Ages, Presence
 from tests.bench.databases import filled, say
 
 AT_ONCE: Final = 50

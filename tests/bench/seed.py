@@ -10,7 +10,10 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
-from db import clock, directory, engine, keys, migrate
+from db import engine
+from db.common import clock, keys
+from db.members import directory
+from db.schema import migrate
 
 FIRST_NAMES: Final = """
     Ada Amina Anders Anna Aoife Beatriz Björn Bruno Chiara Chloé Daniel Dilek Elif Émile Emma Fatima

@@ -19,9 +19,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
-from db import addresses, engine, migrate, passwords, setup
-from db.members import Person
-from links import Signer
+from db import engine
+from db.auth import passwords
+from db.common import addresses
+from db.members.members import Person
+from db.organization import setup
+from db.schema import migrate
+from signing import Signer
 from tests import packages
 from tests.bench import seed
 from tests.bench.databases import say

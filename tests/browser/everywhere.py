@@ -6,8 +6,14 @@ from ipaddress import ip_network
 
 from playwright.async_api import Browser
 
-from db import accounts, clock, csv_list, directory, engine, links, members, setup, throttle, uploads
-from db.directory import Filter
+from db import engine
+from db.accounts import accounts
+from db.auth import links, rate_limits
+from db.common import clock
+from db.invitations.recipients import csv_import, uploads
+from db.members import directory, members
+from db.members.directory import Filter
+from db.organization import setup
 from db.policy import COMMAND_LINE, Role
 from settings import Settings
 from tests import smtp
@@ -201,7 +207,7 @@ async def invited(site: Site, server: Server) -> list[Stop]:
     """All pages of inviting by mail, with invitations in every state."""
     await inviting.every_state(site, server)
     await site.person("ana", Role.ANNOTATOR)
-    listed = csv_list.parse(UNEVEN_FILE.encode("cp1252"))
+    listed = csv_import.parse(UNEVEN_FILE.encode("cp1252"))
     upload = await uploads.keep(await inviting.actor(site, "olga"), listed, Role.ANNOTATOR)
     sending = await inviting.invite(site, "olga", "zed@example.org", "yan@example.org", role=Role.REVIEWER)
     await site.person("zed")
@@ -221,7 +227,7 @@ async def invited(site: Site, server: Server) -> list[Stop]:
     asking = await requests_house.link_of("pia")
     asking_token = site.house.signer.token(links.REQUEST, asking.id, asking.nonce)
     for _ in range(5):
-        await throttle.count(site.house.throttle.forgot("busy@example.org", "192.0.2.7"))
+        await rate_limits.count(site.house.throttle.forgot("busy@example.org", "192.0.2.7"))
     return [
         Stop("invitations", "olga", INVITATIONS),
         Stop("requests alone", "olga", f"{INVITATIONS}?state=asked"),

@@ -6,12 +6,16 @@ from typing import Final
 
 from playwright.async_api import Browser
 
-from db import acceptance, address_list, addresses, clock, engine, invitation_care, invitations, members
-from db.days import DAY_MS
-from db.members import Person
+from db import engine
+from db.accounts.sign_in import Browser as Device
+from db.auth.sessions import Ages
+from db.common import addresses, clock
+from db.common.dates import DAY_MS
+from db.invitations import acceptance, invitation_care, invitations
+from db.invitations.recipients import address_list
+from db.members import members
+from db.members.members import Person
 from db.policy import Actor, Role
-from db.sessions import Ages
-from db.sign_in import Browser as Device
 from settings import Settings
 from tests import post, smtp
 from tests.browser.desk import Desk

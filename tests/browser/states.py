@@ -5,7 +5,9 @@ from typing import Final
 
 from playwright.async_api import Page, Route
 
-from db import drafts, engine, sessions
+from db import engine
+from db.accounts import drafts
+from db.auth import sessions
 from handlers.http.mismatches import Mismatch, Reason
 from tests.browser import inviting, unusual
 from tests.browser.acts import Act, Stop

@@ -2,7 +2,8 @@
 
 from playwright.async_api import Locator, Page, expect
 
-from db import activity, engine, members
+from db import activity, engine
+from db.members import members
 from db.policy import SYSTEM, Role
 from tests.browser.desk import Desk
 from tests.db.members_house import olga as as_olga

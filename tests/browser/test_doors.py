@@ -2,7 +2,8 @@
 
 from playwright.async_api import expect
 
-from db import accounts, links
+from db.accounts import accounts
+from db.auth import links
 from db.policy import COMMAND_LINE, Role
 from tests.browser.desk import Desk, log_in
 from tests.site import PASSWORD, Site

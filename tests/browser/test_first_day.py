@@ -3,7 +3,8 @@
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from db import links, setup
+from db.auth import links
+from db.organization import setup
 from tests.browser.desk import Desk
 from tests.site import PASSWORD, Site
 

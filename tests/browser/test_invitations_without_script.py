@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from db import engine, links
+from db import engine
+from db.auth import links
 from db.policy import Role
 from tests.browser import inviting
 from tests.browser.desk import Desk

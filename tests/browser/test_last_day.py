@@ -3,7 +3,8 @@
 import pytest
 from playwright.async_api import expect
 
-from db import accounts, engine
+from db import engine
+from db.accounts import accounts
 from db.policy import Role
 from tests.browser.desk import Desk
 from tests.db.members_house import olga

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, expect
 
-from db import requests
+from db.invitations import access_requests
 from settings import Settings
 from tests import smtp
 from tests.browser.desk import Desk
@@ -76,7 +76,7 @@ async def test_dismissed_by_the_keyboard_it_is_gone_and_the_filter_stays(desk: D
 async def test_who_comes_second_reads_why_and_sees_the_list_as_it_is(desk: Desk) -> None:
     request_id = await asked("ada")
     page = await desk.page("olga", INVITATIONS)
-    await requests.dismiss(olga(desk.site), request_id=request_id)
+    await access_requests.dismiss(olga(desk.site), request_id=request_id)
 
     await page.get_by_role("button", name="Invite Ada").click()
 

@@ -2,9 +2,10 @@
 
 from playwright.async_api import expect
 
-from db import house_rules, invite_link
-from db.house_rules import Wish
-from db.link_limits import End
+from db.organization import invite_link
+from db.organization import settings as house_rules
+from db.organization.invite_link_limits import End
+from db.organization.settings import Wish
 from db.policy import Role
 from tests.browser.desk import Desk
 from tests.db.members_house import olga as owner

@@ -2,8 +2,10 @@
 
 from typing import Final
 
-from db import addresses, engine, members
-from db.members import Person
+from db import engine
+from db.common import addresses
+from db.members import members
+from db.members.members import Person
 from db.policy import Role
 from tests.site import Site, password_hash
 

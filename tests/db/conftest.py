@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from db import outbox
+from db.mail import outbox
 from tests.site import Site
 
 

@@ -17,7 +17,7 @@ from piccolo.columns import BigInt, Text
 from piccolo.table import Table
 
 from db import engine
-from db.sqlite_engine import SqliteEngine
+from db.engine.sqlite import SqliteEngine
 from tests.postgres import run_apart
 
 PROCESS = Path(__file__).with_name("engine_process.py")

@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-os.environ["PICCOLO_CONF"] = "db.piccolo_conf"
+os.environ["PICCOLO_CONF"] = "db.engine.piccolo_conf"
 
 from db import engine
 

@@ -2,12 +2,16 @@
 
 from typing import Any
 
-from db import acceptance, address_list, clock, engine, invitation_list, invitations
-from db.invitation_list import Filter, Line
-from db.invitations import Batch
-from db.members import Person
+from db import engine
+from db.accounts.sign_in import SignedIn
+from db.common import clock
+from db.invitations import acceptance, invitations
+from db.invitations import listing as invitation_listing
+from db.invitations.invitations import Batch
+from db.invitations.listing import Filter, Line
+from db.invitations.recipients import address_list
+from db.members.members import Person
 from db.policy import Actor, Role
-from db.sign_in import SignedIn
 from tests.db.members_house import BROWSER, olga
 from tests.site import Site, password_hash, someone
 
@@ -25,7 +29,7 @@ async def invite(
 async def one(email: str) -> Line:
     """The newest invitation of this address."""
     found = await engine.rows("SELECT MAX(id) FROM invitation WHERE email_key = ?", email)
-    line = await invitation_list.one(found[0][0] or 0)
+    line = await invitation_listing.one(found[0][0] or 0)
     assert line is not None, f"{email} isn't invited"
     return line
 
@@ -94,5 +98,5 @@ async def confirm(member_id: int) -> None:
 
 async def listed(**chosen: Any) -> list[str]:
     """The addresses of a page of the list, in its order."""
-    page = await invitation_list.page(Filter(**chosen))
+    page = await invitation_listing.page(Filter(**chosen))
     return [line.email for line in page.lines]

@@ -2,9 +2,13 @@
 
 from typing import Any
 
-from db import clock, engine, members, ownership, sessions
+from db import engine
+from db.accounts.sign_in import Browser, SignedIn
+from db.auth import sessions
+from db.common import clock
+from db.members import members
+from db.organization import ownership
 from db.policy import Actor, Role
-from db.sign_in import Browser, SignedIn
 from tests.site import PASSWORD, Site, someone
 
 BROWSER = Browser("192.0.2.1", "192.0.2.1", "Firefox on Linux")

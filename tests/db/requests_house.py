@@ -2,11 +2,14 @@
 
 from typing import Any
 
-from db import addresses, engine, outbox, request_list, requests
-from db.links import Link
+from db import engine
+from db.auth.links import Link
+from db.common import addresses
+from db.invitations import access_request_listing, access_requests
+from db.invitations.access_request_listing import Line
+from db.invitations.access_requests import Invited, Wish
+from db.mail import outbox
 from db.policy import Role
-from db.request_list import Line
-from db.requests import Invited, Wish
 from tests.db.invitations_house import DAYS
 from tests.db.members_house import olga
 from tests.site import Site
@@ -21,7 +24,7 @@ async def switch_on() -> None:
 
 async def ask(name: str, words: str = "") -> None:
     """Somebody asks with name@example.org."""
-    await requests.ask(Wish(addresses.parse(f"{name}@example.org"), name.capitalize(), words), VISITOR)
+    await access_requests.ask(Wish(addresses.parse(f"{name}@example.org"), name.capitalize(), words), VISITOR)
 
 
 async def link_of(name: str) -> Link:
@@ -29,13 +32,13 @@ async def link_of(name: str) -> Link:
     ((link_id,),) = await engine.rows(
         "SELECT link_id FROM request WHERE email_key = ? ORDER BY id DESC LIMIT 1", f"{name}@example.org"
     )
-    link = await requests.find_link(link_id)
+    link = await access_requests.find_link(link_id)
     assert link is not None, f"{name} was sent no link"
     return link
 
 
 async def confirm(name: str) -> None:
-    await requests.confirm(await link_of(name), VISITOR)
+    await access_requests.confirm(await link_of(name), VISITOR)
 
 
 async def asked(name: str, words: str = "") -> int:
@@ -56,16 +59,16 @@ async def id_of(name: str) -> int:
 
 async def invite(site: Site, name: str, role: Role = Role.ANNOTATOR, **more: Any) -> Invited:
     actor = more.get("by") or olga(site)
-    return await requests.invite(actor, request_id=await id_of(name), role=role, days=DAYS)
+    return await access_requests.invite(actor, request_id=await id_of(name), role=role, days=DAYS)
 
 
 async def listed(q: str = "") -> list[str]:
     """Who stands in the list, in its order, by name."""
-    return [line.name for line in (await request_list.page(q)).lines]
+    return [line.name for line in (await access_request_listing.page(q)).lines]
 
 
 async def line(name: str) -> Line:
-    (found,) = (await request_list.page(name)).lines
+    (found,) = (await access_request_listing.page(name)).lines
     return found
 
 

@@ -9,13 +9,18 @@ from typing import Any
 
 import pytest
 
-from db import acceptance, activity, clock, engine, invitation_care, links, members, outbox, sessions
-from db.acceptance import Invited
-from db.days import DAY_MS
-from db.invitation_list import Line
-from db.members import Person
+from db import activity, engine
+from db.accounts.sign_in import SignedIn
+from db.auth import links, sessions
+from db.common import clock
+from db.common.dates import DAY_MS
+from db.invitations import acceptance, invitation_care
+from db.invitations.acceptance import Invited
+from db.invitations.listing import Line
+from db.mail import outbox
+from db.members import members
+from db.members.members import Person
 from db.policy import STILL_ADMINISTRATOR_MS, Actor, DeadLink, Invalid, NotAllowed, Refused, Role
-from db.sign_in import SignedIn
 from tests.db.invitations_house import (
     accept,
     confirmed,
@@ -69,10 +74,11 @@ async def test_ten_at_the_same_instant_and_one_gets_in(site: Site) -> None:
 
 PROCESS = """
 import asyncio, json, sys
-from db import acceptance, engine
-from db.members import Person
+from db.invitations import acceptance
+from db import engine
+from db.members.members import Person
 from db.policy import DeadLink
-from db.sessions import Ages
+from db.auth.sessions import Ages
 from tests.db.members_house import BROWSER
 from tests.site import password_hash, someone
 from tests.together import at_once

@@ -2,8 +2,12 @@
 
 import pytest
 
-from db import accounts, clock, engine, links, members
-from db.links import Link
+from db import engine
+from db.accounts import accounts
+from db.auth import links
+from db.auth.links import Link
+from db.common import clock
+from db.members import members
 from db.policy import COMMAND_LINE, Actor, DeadLink, NotAllowed, Role, Unknown
 from tests.db.members_house import acting, hand_over, olga
 from tests.site import Site

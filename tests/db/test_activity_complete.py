@@ -2,19 +2,13 @@
 
 from types import ModuleType
 
-from db import (
-    acceptance,
-    accounts,
-    activity,
-    confirmation,
-    engine,
-    invitation_care,
-    members,
-    sign_in,
-    throttle,
-)
+from db import activity, engine
+from db.accounts import accounts, confirmation, sign_in
+from db.accounts.sign_in import Browser, WrongPassword
+from db.auth import rate_limits
+from db.invitations import acceptance, invitation_care
+from db.members import members
 from db.policy import Actor, Role, TooManyTries
-from db.sign_in import Browser, WrongPassword
 from tests.db.invitations_house import accept, invited, kinds, mailed
 from tests.db.members_house import BROWSER, acting, olga
 from tests.site import PASSWORD, Site
@@ -74,11 +68,11 @@ async def test_a_limit_of_a_network_is_told_once_in_its_window(site: Site, clock
     for _ in range(2):
         for number in range(40):
             try:
-                used_up = await throttle.count(limits)
+                used_up = await rate_limits.count(limits)
                 assert used_up is (number == 29)
             except TooManyTries:
                 assert number >= 30
-        clock.move(throttle.WINDOW_MS)
+        clock.move(rate_limits.WINDOW_MS)
 
     assert await told("limit_reached") == [("visitor", 0, 0, "", "sign-ups", "192.0.2.0")] * 2
 

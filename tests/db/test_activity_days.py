@@ -2,9 +2,10 @@
 
 from types import ModuleType
 
-from db import activity, clock, engine
-from db.activity_days import Day, Days
-from db.days import DAY_MS
+from db import activity, engine
+from db.activity.daily_counts import Day, Days
+from db.common import clock
+from db.common.dates import DAY_MS
 from db.policy import Actor, Role
 from tests.site import Site
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from db import activity, engine, members
+from db import activity, engine
+from db.members import members
 from db.policy import COMMAND_LINE, Actor, Role, visitor
 from settings import Settings
 from tests.site import SECRET, Site

@@ -6,8 +6,9 @@ from typing import Final
 
 import pytest
 
-from db import activity, activity_list, engine
-from db.activity_list import Filter
+from db import activity, engine
+from db.activity import listing as activity_listing
+from db.activity.listing import Filter
 from db.policy import COMMAND_LINE, SYSTEM, Actor, Invalid, Role, visitor
 from handlers.organization.kinds import KINDS
 
@@ -68,17 +69,17 @@ def shown(log: list[activity.Event], chosen: Filter) -> list[int]:
 async def test_pages_forth_and_back_are_the_plain_list(
     log: list[activity.Event], query: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activity_list, "PAGE_SIZE", 7)
+    monkeypatch.setattr(activity_listing, "PAGE_SIZE", 7)
     expected = shown(log, Filter.parse(query, KINDS))
-    page = await activity_list.page(Filter.parse(query, KINDS))
+    page = await activity_listing.page(Filter.parse(query, KINDS))
     forth, back = [[event.id for event in page.events]], list[list[int]]()
     assert page.newer == ""
 
     while page.older:
-        page = await activity_list.page(Filter.parse({**query, "after": [page.older]}, KINDS))
+        page = await activity_listing.page(Filter.parse({**query, "after": [page.older]}, KINDS))
         forth.append([event.id for event in page.events])
     while page.newer:
-        page = await activity_list.page(Filter.parse({**query, "before": [page.newer]}, KINDS))
+        page = await activity_listing.page(Filter.parse({**query, "before": [page.newer]}, KINDS))
         back.append([event.id for event in page.events])
 
     assert [number for numbers in forth for number in numbers] == expected
@@ -91,10 +92,10 @@ async def test_pages_forth_and_back_are_the_plain_list(
 async def test_the_export_is_the_plain_list_whatever_page_is_shown(
     log: list[activity.Event], query: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activity_list, "EXPORT_BATCH", 11)
+    monkeypatch.setattr(activity_listing, "EXPORT_BATCH", 11)
     chosen = Filter.parse({**query, "after": [f"{log[40].at}.{log[40].id}"]}, KINDS)
 
-    batches = [batch async for batch in activity_list.export(chosen)]
+    batches = [batch async for batch in activity_listing.export(chosen)]
 
     assert [event.id for batch in batches for event in batch] == shown(log, chosen)
     assert all(len(batch) <= 11 for batch in batches)
@@ -110,12 +111,12 @@ async def test_what_is_new_is_counted_from_any_place_up_to_a_limit(
 
     newer = [number for number in expected if ids[number] > (top.at, top.id)]
 
-    assert await activity_list.count_new(chosen, f"{top.at}.{top.id}") == min(len(newer), 99)
-    assert await activity_list.count_new(chosen, "0.0") == min(len(expected), 99)
+    assert await activity_listing.count_new(chosen, f"{top.at}.{top.id}") == min(len(newer), 99)
+    assert await activity_listing.count_new(chosen, "0.0") == min(len(expected), 99)
 
 
 async def test_a_page_beyond_the_end_is_the_last_one(log: list[activity.Event]) -> None:
-    beyond = await activity_list.page(Filter.parse({"after": ["1.1"]}, KINDS))
+    beyond = await activity_listing.page(Filter.parse({"after": ["1.1"]}, KINDS))
 
     assert [event.id for event in beyond.events] == [event.id for event in log[-50:]]
     assert (bool(beyond.newer), beyond.older, beyond.top) == (True, "", "")
@@ -162,6 +163,6 @@ def test_every_error_is_told_at_once_and_the_days_go_forward() -> None:
 async def test_days_at_the_edges_of_the_calendar_are_days(log: list[activity.Event], day: str) -> None:
     until, since = (Filter.parse({name: [day]}, KINDS) for name in ("to", "from"))
 
-    both = [len((await activity_list.page(chosen)).events) for chosen in (until, since)]
+    both = [len((await activity_listing.page(chosen)).events) for chosen in (until, since)]
 
     assert both == ([50, 0] if day.startswith("9") else [0, 50])

@@ -5,9 +5,12 @@ from types import ModuleType
 
 import pytest
 
-from db import activity, activity_names, backup, backup_file, engine, members, restore, retention
-from db.activity import Event
-from db.days import DAY_MS
+from db import activity, engine
+from db.activity import Event, retention
+from db.activity import names as activity_names
+from db.common.dates import DAY_MS
+from db.maintenance import backup, backup_file, restore
+from db.members import members
 from db.policy import Actor, NotAllowed, Role, Unknown
 from handlers.organization.wording import event_sentence
 from tests.db.invitations_house import accept, invited

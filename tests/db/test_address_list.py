@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import address_list, csv_list, visible
-from db.invitations import MAX_TYPED
+from db.common import visible
+from db.invitations.invitations import MAX_TYPED
+from db.invitations.recipients import address_list, csv_import
 
 
 def emails(text: str) -> list[str]:
@@ -194,7 +195,7 @@ UNSEEN = [
 @pytest.mark.parametrize("sign", UNSEEN)
 def test_an_address_that_looks_right_shows_what_is_wrong_with_it(sign: str) -> None:
     (entry,) = address_list.parse(f"ad{sign}a@example.org").entries
-    (row,) = csv_list.parse(f"email\nad{sign}a@example.org\n".encode()).entries
+    (row,) = csv_import.parse(f"email\nad{sign}a@example.org\n".encode()).entries
 
     for wrong in (entry, row):
         assert wrong.address is None
@@ -202,7 +203,7 @@ def test_an_address_that_looks_right_shows_what_is_wrong_with_it(sign: str) -> N
 
 
 def test_what_is_quoted_from_a_file_shows_what_nobody_sees() -> None:
-    (entry,) = csv_list.parse("email,role\nada@x.example,Ow\u200bner\n".encode()).entries
+    (entry,) = csv_import.parse("email,role\nada@x.example,Ow\u200bner\n".encode()).entries
 
     assert "Ow[U+200B]ner" in entry.why
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import address_list
+from db.invitations.recipients import address_list
 from tests.examples import TEXT
 
 NAMES = st.text("abcdefghij", min_size=1, max_size=6)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import addresses
-from db.addresses import NotAnAddress
+from db.common import addresses
+from db.common.addresses import NotAnAddress
 
 
 @pytest.mark.parametrize(

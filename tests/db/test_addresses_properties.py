@@ -11,8 +11,8 @@ from email.policy import SMTP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import addresses
-from db.addresses import Address, NotAnAddress
+from db.common import addresses
+from db.common.addresses import Address, NotAnAddress
 
 # What local parts may hold (RFC 5322, atext).
 ATOMS = st.text(string.ascii_letters + string.digits + "!#$%&'*+-/=?^_`{|}~", min_size=1, max_size=12)

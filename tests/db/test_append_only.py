@@ -5,7 +5,8 @@ from types import ModuleType
 import pytest
 
 from app import create_app
-from db import activity, engine, retention
+from db import activity, engine
+from db.activity import retention
 from db.policy import SYSTEM
 from settings import Settings
 from tests.together import at_once

@@ -15,35 +15,26 @@ from uuid import uuid4
 
 import pytest
 
-from db import (
-    accounts,
-    activity,
-    address_list,
-    addresses,
-    backup,
-    backup_file,
-    clock,
-    directory,
-    engine,
-    invitation_list,
-    invitations,
-    invite_link,
-    links,
-    members,
-    migrate,
-    outbox,
-    restore,
-    sessions,
-    setup,
-)
-from db.backup import Header
-from db.backup_file import BadBackup
-from db.filters import Filter
-from db.members import Person
-from db.piccolo_app import APP_CONFIG
+from db import activity, engine
+from db.accounts import accounts
+from db.auth import links, sessions
+from db.auth.sessions import Ages
+from db.common import addresses, clock
+from db.invitations import invitations
+from db.invitations import listing as invitation_listing
+from db.invitations.recipients import address_list
+from db.mail import outbox
+from db.maintenance import backup, backup_file, restore
+from db.maintenance.backup import Header
+from db.maintenance.backup_file import BadBackup
+from db.maintenance.restore import Wish
+from db.members import directory, members
+from db.members.directory.filters import Filter
+from db.members.members import Person
+from db.organization import invite_link, setup
 from db.policy import COMMAND_LINE, SYSTEM, Actor, Refused, Role
-from db.restore import Wish
-from db.sessions import Ages
+from db.schema import migrate
+from db.schema.piccolo_app import APP_CONFIG
 from tests import postgres
 from tests.site import ON_SQLITE
 from tests.together import soon
@@ -194,7 +185,9 @@ async def test_invitations_come_back_and_their_queued_mails_are_held(house: str,
             ("fay@example.org", "held"),
         ]
         assert await restore.held() == 1
-        lines = {line.email: line for line in (await invitation_list.page(invitation_list.Filter())).lines}
+        lines = {
+            line.email: line for line in (await invitation_listing.page(invitation_listing.Filter())).lines
+        }
         assert lines["fay@example.org"].state(clock.now()) == "unsent"
         batch = await invitations.invite(
             olga, address_list.parse("fay@example.org"), role=Role.ANNOTATOR, days=7

@@ -10,10 +10,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import backup, backup_file, migrate
-from db.backup_file import BadBackup
-from db.migrate import TooNew
-from db.piccolo_app import APP_CONFIG
+from db.maintenance import backup, backup_file
+from db.maintenance.backup_file import BadBackup
+from db.schema import migrate
+from db.schema.migrate import TooNew
+from db.schema.piccolo_app import APP_CONFIG
 
 ANYTHING = st.recursive(
     st.none()

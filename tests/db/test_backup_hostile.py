@@ -11,9 +11,15 @@ from typing import Any, Final
 
 import pytest
 
-from db import backup, backup_file, engine, members, migrate, restore, sessions, setup, visible
-from db.backup_file import BadBackup
+from db import engine
+from db.auth import sessions
+from db.common import visible
+from db.maintenance import backup, backup_file, restore
+from db.maintenance.backup_file import BadBackup
+from db.members import members
+from db.organization import setup
 from db.policy import DomainError, Role
+from db.schema import migrate
 from tests.db.test_backup import AGES, FINGERPRINT, KEEP_ALL, everything, person
 
 SQL: Final = "member; DROP TABLE member; --"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from db import clock
+from db.common import clock
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,10 @@
 
 from types import ModuleType
 
-from db import engine, links, outbox, sessions
-from db.days import DAY_MS
+from db import engine
+from db.auth import links, sessions
+from db.common.dates import DAY_MS
+from db.mail import outbox
 from db.policy import Role
 from tests.db.invitations_house import DAYS, invited, mails, state, token
 from tests.site import PASSWORD, Site

@@ -6,23 +6,18 @@ from typing import Any
 
 import pytest
 
-from db import (
-    accounts,
-    activity,
-    clock,
-    confirmation,
-    delivery,
-    engine,
-    invitation_care,
-    letters,
-    links,
-    members,
-    outbox,
-)
-from db.days import DAY_MS
-from db.links import Link
+from db import activity, engine
+from db.accounts import accounts, confirmation
+from db.auth import links
+from db.auth.links import Link
+from db.common import clock
+from db.common.dates import DAY_MS
+from db.common.undo import NOT_BEFORE_MS, UNDO_MS
+from db.invitations import invitation_care
+from db.mail import delivery, outbox
+from db.members import members
 from db.policy import COMMAND_LINE, Actor, DeadLink, NotAllowed, Refused, Role
-from db.undo import NOT_BEFORE_MS, UNDO_MS
+from mailer import contents
 from tests.db.invitations_house import confirmed, invited, mails, one
 from tests.db.members_house import BROWSER, acting, hand_over, olga, register
 from tests.post import delivering, soon
@@ -341,8 +336,8 @@ async def test_nobody_else_gets_a_mail(posting: Site) -> None:
     # What is owed to nobody is seen to be void when it would be written.
     assert await mails("reset") == [""] * 3
     for mail in await delivery.claim("ours", 9, 1_000):
-        with pytest.raises(letters.CauseEnded):
-            await letters.read(mail)
+        with pytest.raises(contents.CauseEnded):
+            await contents.read(mail)
     assert await engine.read(links.open_one, links.RESET, posting.ids["ada"]) is None
     assert await engine.rows("SELECT COUNT(*) FROM activity WHERE kind = 'reset_asked_for'") == [(3,)]
 
@@ -409,7 +404,7 @@ async def test_of_each_hand_over_both_are_told_whatever_comes_next(posting: Site
     told = []
     for mail in await delivery.claim("ours", 20, 1_000):
         if mail.kind == "ownership":
-            letter = await letters.read(mail)
+            letter = await contents.read(mail)
             told.append((mail.recipient.partition("@")[0], letter.yours, letter.other))
 
     assert told == [

@@ -6,14 +6,14 @@ import time
 
 import pytest
 
-from db import csv_list, headings
-from db.address_list import AddressList
+from db.invitations.recipients import csv_import, headings
+from db.invitations.recipients.address_list import AddressList
 from db.policy import Invalid, Role
 from tests.arrows import ROOT
 
 
 def test_columns_may_stand_in_any_order_and_be_left_out() -> None:
-    listed = csv_list.parse(b"Last name,email,First Name\nHartmann,lena@x.example,Lena\n")
+    listed = csv_import.parse(b"Last name,email,First Name\nHartmann,lena@x.example,Lena\n")
 
     (entry,) = listed.entries
     assert (entry.first_name, entry.last_name, entry.role, entry.line) == ("Lena", "Hartmann", None, 2)
@@ -21,7 +21,7 @@ def test_columns_may_stand_in_any_order_and_be_left_out() -> None:
 
 @pytest.mark.parametrize(("word", "role"), [("re", Role.REVIEWER), ("Manager", Role.MANAGER), ("", None)])
 def test_a_role_is_a_code_or_a_word(word: str, role: Role | None) -> None:
-    (entry,) = csv_list.parse(f"email;role\nada@x.example;{word}\n".encode()).entries
+    (entry,) = csv_import.parse(f"email;role\nada@x.example;{word}\n".encode()).entries
 
     assert entry.role is role
     assert entry.address is not None
@@ -29,7 +29,7 @@ def test_a_role_is_a_code_or_a_word(word: str, role: Role | None) -> None:
 
 @pytest.mark.parametrize("word", ["OW", "Owner", "NO", "DI", "boss"])
 def test_another_role_is_wrong_on_its_line(word: str) -> None:
-    listed = csv_list.parse(f"email,role\nada@x.example,AN\nbob@x.example,{word}\n".encode())
+    listed = csv_import.parse(f"email,role\nada@x.example,AN\nbob@x.example,{word}\n".encode())
 
     (wrong,) = listed.wrong
     assert wrong.line == 3
@@ -39,7 +39,7 @@ def test_another_role_is_wrong_on_its_line(word: str) -> None:
 def test_spreadsheets_marks_semicolons_and_blank_lines_are_read() -> None:
     content = '\ufeffemail;first_name\r\nada@x.example;"Ada; Augusta"\r\n\r\nbob@x.example;Bob\r\n'.encode()
 
-    ada, bob = csv_list.parse(content).entries
+    ada, bob = csv_import.parse(content).entries
 
     assert ada.first_name == "Ada; Augusta"
     assert bob.line == 4
@@ -59,12 +59,12 @@ def test_spreadsheets_marks_semicolons_and_blank_lines_are_read() -> None:
 )
 def test_what_is_no_such_file_says_why(content: bytes, word: str) -> None:
     with pytest.raises(Invalid, match=word):
-        csv_list.parse(content)
+        csv_import.parse(content)
 
 
 def test_an_unknown_heading_is_named_with_what_was_looked_for() -> None:
     with pytest.raises(Invalid) as refused:
-        csv_list.parse(b"Lindenhof,,\nAdresse 1,Telefon,\nada@x.example,1,2\n")
+        csv_import.parse(b"Lindenhof,,\nAdresse 1,Telefon,\nada@x.example,1,2\n")
 
     (said,) = refused.value.errors["file"]
     assert "“Adresse 1”, “Telefon”" in said
@@ -72,7 +72,7 @@ def test_an_unknown_heading_is_named_with_what_was_looked_for() -> None:
 
 
 def test_a_control_character_is_wrong_on_its_line() -> None:
-    listed = csv_list.parse(b"email,first_name\nada@x.example,Ada\nbob@x.example,B\x07b\n")
+    listed = csv_import.parse(b"email,first_name\nada@x.example,Ada\nbob@x.example,B\x07b\n")
 
     (wrong,) = listed.wrong
     assert wrong.line == 3
@@ -137,7 +137,7 @@ ADA_AND_BEN = ["ada@x.example Ada Lund", "ben@x.example Ben Okafor"]
     ],
 )
 def test_files_of_the_usual_programs_are_understood(text: str) -> None:
-    listed = csv_list.parse(text.encode())
+    listed = csv_import.parse(text.encode())
 
     assert people(listed) == ADA_AND_BEN
     assert not listed.repeated
@@ -149,14 +149,14 @@ def test_the_usual_encodings_are_read(encoding: str) -> None:
     mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
 
     for content in {text.encode(encoding), mark + text.encode(encoding)}:
-        listed = csv_list.parse(content)
+        listed = csv_import.parse(content)
 
         assert people(listed) == ["ada@x.example Zoë", "ben@x.example Jörg"]
         assert listed.encoding == ("Windows-1252" if encoding == "cp1252" else "")
 
 
 def test_columns_that_are_not_read_are_named() -> None:
-    listed = csv_list.parse(
+    listed = csv_import.parse(
         b"id,Email,Secondary Email,link,Role,\n1,ada@x.example,b@x.example,https://x,AN,\n"
     )
 
@@ -173,22 +173,24 @@ def test_columns_that_are_not_read_are_named() -> None:
     ],
 )
 def test_a_file_without_headings_is_read_for_its_addresses(text: str, found: list[str]) -> None:
-    listed = csv_list.parse(text.encode())
+    listed = csv_import.parse(text.encode())
 
     assert people(listed) == found
     assert not listed.headed
 
 
 def test_a_row_without_an_address_is_wrong_and_shows_what_it_holds() -> None:
-    listed = csv_list.parse(b"email,first_name\n,Ada\nben@x.example,Ben\n")
-    headless = csv_list.parse(b"ada@x.example\nben\n")
+    listed = csv_import.parse(b"email,first_name\n,Ada\nben@x.example,Ben\n")
+    headless = csv_import.parse(b"ada@x.example\nben\n")
 
     assert [(entry.typed, entry.line) for entry in listed.wrong] == [("Ada", 2)]
     assert [(entry.typed, entry.line) for entry in headless.wrong] == [("ben", 2)]
 
 
 def test_a_row_with_more_cells_than_columns_is_wrong() -> None:
-    listed = csv_list.parse(b"email,first_name\nada@x.example,Ada,ben@x.example,Ben\ncleo@x.example,Cleo,,\n")
+    listed = csv_import.parse(
+        b"email,first_name\nada@x.example,Ada,ben@x.example,Ben\ncleo@x.example,Cleo,,\n"
+    )
 
     (wrong,) = listed.wrong
     assert wrong.line == 2
@@ -203,7 +205,7 @@ def test_a_row_with_more_cells_than_columns_is_wrong() -> None:
     ],
 )
 def test_columns_are_counted_in_words(content: str, why: str) -> None:
-    (wrong,) = csv_list.parse(content.encode()).entries
+    (wrong,) = csv_import.parse(content.encode()).entries
 
     assert wrong.why == why
 
@@ -238,14 +240,14 @@ def test_columns_are_counted_in_words(content: str, why: str) -> None:
 )
 def test_a_stray_quotation_mark_is_refused_with_the_line_where_it_opens(text: str, line: int) -> None:
     with pytest.raises(Invalid, match=f"Line {line}: a quotation mark"):
-        csv_list.parse(text.encode())
+        csv_import.parse(text.encode())
 
 
 @pytest.mark.parametrize(
     "row", ['ada@x.example,"Ada\nLund",AN,x', '"ada\n",Ada,AN,x', 'ada@x.example,Ada,"A\nN",x']
 )
 def test_a_line_break_in_a_cell_that_is_read_is_wrong_on_its_line(row: str) -> None:
-    listed = csv_list.parse(
+    listed = csv_import.parse(
         f"email,name,role,note\nben@x.example,Ben,AN,y\n{row}\ncleo@x.example,Cleo,AN,z\n".encode()
     )
 
@@ -261,20 +263,20 @@ def test_a_line_break_in_another_cell_is_fine() -> None:
         b'cleo@x.example,"ask b@x.example,\nor c@x.example",\n'
     )
 
-    assert [entry.line for entry in csv_list.parse(content).good] == [2, 4, 5]
+    assert [entry.line for entry in csv_import.parse(content).good] == [2, 4, 5]
 
 
 def test_a_quotation_mark_inside_a_cell_is_itself() -> None:
     content = b'email,name\nada@x.example,Ada "Countess" Lund\nben@x.example,"Ben ""Benny"" Okafor"\n'
 
-    assert people(csv_list.parse(content)) == [
+    assert people(csv_import.parse(content)) == [
         'ada@x.example Ada "Countess" Lund',
         'ben@x.example Ben "Benny" Okafor',
     ]
 
 
 def test_a_repeated_row_is_said_with_both_lines_and_its_role() -> None:
-    listed = csv_list.parse(b"email,role\nada@x.example,AN\nben@x.example,\nADA@x.example,MA\n")
+    listed = csv_import.parse(b"email,role\nada@x.example,AN\nben@x.example,\nADA@x.example,MA\n")
 
     (repeat,) = listed.repeats
     assert (repeat.line, repeat.first_line, repeat.role) == (4, 2, Role.MANAGER)
@@ -284,24 +286,24 @@ def test_a_repeated_row_is_said_with_both_lines_and_its_role() -> None:
 def test_the_apostrophe_before_a_formula_is_the_exports_own() -> None:
     content = b"email,first_name\n'+ada@x.example,'=Ada\n'ben@x.example',O'Neill\n"
 
-    assert people(csv_list.parse(content)) == ["+ada@x.example =Ada", "ben@x.example O'Neill"]
+    assert people(csv_import.parse(content)) == ["+ada@x.example =Ada", "ben@x.example O'Neill"]
 
 
 def test_the_apostrophe_before_an_address_is_dropped_as_when_pasted() -> None:
     content = b"email,last_name\n'ada@x.example,'t Hooft\n\"'ben@x.example\",O'Neill\no'hara@x.example,\n"
 
-    assert people(csv_list.parse(content)) == [
+    assert people(csv_import.parse(content)) == [
         "ada@x.example 't Hooft",
         "ben@x.example O'Neill",
         "o'hara@x.example",
     ]
-    assert people(csv_list.parse(b"'ada@x.example\n")) == ["ada@x.example"]
+    assert people(csv_import.parse(b"'ada@x.example\n")) == ["ada@x.example"]
 
 
 @pytest.mark.parametrize("text", ["ada@x.example", "@ada", "17", "-", "***"])
 @pytest.mark.parametrize("heading", ["First name", "Last name", "Name"])
 def test_an_address_and_what_has_no_letter_is_no_name(heading: str, text: str) -> None:
-    assert people(csv_list.parse(f"{heading},email\n{text},ada@x.example\n".encode())) == ["ada@x.example"]
+    assert people(csv_import.parse(f"{heading},email\n{text},ada@x.example\n".encode())) == ["ada@x.example"]
 
 
 @pytest.mark.parametrize(
@@ -316,7 +318,7 @@ def test_ten_megabytes_of_long_cells_are_read_within_seconds(cell: str) -> None:
     content = ("email,name\n" + row * min(9_999, 10_000_000 // len(row))).encode()
     begun = time.process_time()
 
-    listed = csv_list.parse(content)
+    listed = csv_import.parse(content)
 
     assert time.process_time() - begun < 3
     assert not listed.good
@@ -338,7 +340,7 @@ def test_long_rows_and_many_of_them_are_read_within_seconds(content: str) -> Non
     begun = time.process_time()
 
     with contextlib.suppress(Invalid):
-        csv_list.parse(content.encode()[:10_000_000])
+        csv_import.parse(content.encode()[:10_000_000])
 
     assert time.process_time() - begun < 4
 
@@ -346,9 +348,9 @@ def test_long_rows_and_many_of_them_are_read_within_seconds(content: str) -> Non
 def test_a_row_of_more_than_a_thousand_cells_is_refused_with_its_line() -> None:
     row = "ada@x.example" + "," * 999
 
-    assert people(csv_list.parse(f"email\n\n{row}\n".encode())) == ["ada@x.example"]
+    assert people(csv_import.parse(f"email\n\n{row}\n".encode())) == ["ada@x.example"]
     with pytest.raises(Invalid) as refused:
-        csv_list.parse(f"email\n\n{row},\n".encode())
+        csv_import.parse(f"email\n\n{row},\n".encode())
 
     assert refused.value.errors["file"] == [
         "Line 3 has more than 1,000 cells. Delete the columns that you don't need."
@@ -360,21 +362,21 @@ def test_a_name_of_many_words_stands_before_its_address() -> None:
         "Pablo Diego José Francisco de Paula Juan Nepomuceno Cipriano de la Santísima Trinidad Ruiz y Picasso"
     )
 
-    assert people(csv_list.parse(f"email\n{name} <p@x.example>\n".encode())) == [f"p@x.example {name}"]
+    assert people(csv_import.parse(f"email\n{name} <p@x.example>\n".encode())) == [f"p@x.example {name}"]
 
 
 def test_notes_of_a_million_lines_are_read_within_seconds() -> None:
     note = "a@b,x\n" * 15_000
     begun = time.process_time()
 
-    listed = csv_list.parse(("email,name,x,note\n" + f'a@x.example,A,,"{note}"\n' * 60).encode())
+    listed = csv_import.parse(("email,name,x,note\n" + f'a@x.example,A,,"{note}"\n' * 60).encode())
 
     assert time.process_time() - begun < 5
     assert len(listed.good) == 1
 
 
 def test_an_address_in_a_long_cell_is_wrong() -> None:
-    (wrong,) = csv_list.parse(f"email\n{'Ada ' * 250}<ada@x.example>\n".encode()).entries
+    (wrong,) = csv_import.parse(f"email\n{'Ada ' * 250}<ada@x.example>\n".encode()).entries
 
     assert "at most 254" in wrong.why
 
@@ -399,7 +401,7 @@ def test_an_address_in_a_long_cell_is_wrong() -> None:
 )
 def test_a_column_of_other_peoples_addresses_is_never_read(heading: str) -> None:
     with pytest.raises(Invalid, match="No heading"):
-        csv_list.parse(f"Name,{heading}\nAda,boss@x.example\n".encode())
+        csv_import.parse(f"Name,{heading}\nAda,boss@x.example\n".encode())
     assert headings.places([heading, "Name", "Attendee Email"]) == {"name": 1, "email": 2}
     assert headings.places(["Name", heading, "Email (own)"]) == {"name": 0, "email": 2}
     assert headings.places(["Name", heading, "Email"]) == {"name": 0, "email": 2}
@@ -415,7 +417,7 @@ def test_a_serial_number_is_no_surname_and_a_roll_no_role() -> None:
 def test_names_lose_what_nobody_sees() -> None:
     content = "email,first_name,last_name\nada@x.example,\u202eA\u200bda,\u3164\n".encode()
 
-    assert people(csv_list.parse(content)) == ["ada@x.example Ada"]
+    assert people(csv_import.parse(content)) == ["ada@x.example Ada"]
 
 
 @pytest.mark.parametrize(
@@ -445,7 +447,7 @@ def test_each_heading_that_is_known_is_known_for_one_thing() -> None:
 def test_a_private_sign_at_the_end_of_a_row_ends_nothing() -> None:
     content = "email,first_name\nada@x.example,\ue000\nben@x.example,.\n.\ncleo@x.example,\n".encode()
 
-    listed = csv_list.parse(content)
+    listed = csv_import.parse(content)
 
     assert [entry.line for entry in listed.entries] == [2, 3, 4, 5]
     assert [entry.typed for entry in listed.wrong] == ["."]

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import csv_list, csv_text
-from db.address_list import AddressList
-from db.directory import Row
+from db.common import csv_text
+from db.invitations.recipients import csv_import
+from db.invitations.recipients.address_list import AddressList
+from db.members.directory import Row
 from db.policy import WORKING, Invalid, Role
 from handlers.organization import spreadsheet
 from tests.examples import fewer
@@ -50,7 +51,7 @@ FILES = (
 def read(content: bytes) -> AddressList:
     """The list in the file; an empty one for a file that is refused, as only Invalid may say."""
     try:
-        return csv_list.parse(content)
+        return csv_import.parse(content)
     except Invalid:
         return AddressList()
 
@@ -112,7 +113,7 @@ def test_what_was_exported_is_imported_as_it_was(people: list[tuple[str, str, st
     ]
     content = asyncio.run(exported(rows))
     cells = [cell for row in csv.reader(io.StringIO(content.decode("utf-8-sig"))) for cell in row]
-    listed = csv_list.parse(content)
+    listed = csv_import.parse(content)
 
     assert not [cell for cell in cells if begins_a_formula(cell)]
     assert [
@@ -129,7 +130,7 @@ def test_what_was_exported_is_imported_as_it_was(people: list[tuple[str, str, st
 def test_each_row_is_an_entry_on_its_line(rows: list[tuple[str, bool]], delimiter: str, end: str) -> None:
     lines = [f"role{delimiter}email"]
     lines += [f"Annotator{delimiter}{email if good else email.replace('@', '@@')}" for email, good in rows]
-    listed = csv_list.parse(end.join(lines).encode())
+    listed = csv_import.parse(end.join(lines).encode())
 
     assert [(entry.line, entry.address is not None) for entry in listed.entries] == [
         (line, good) for line, (_, good) in enumerate(rows, start=2)
@@ -141,7 +142,7 @@ def test_four_times_the_rows_take_four_times_as_long(row: str) -> None:
     def seconds(rows: int) -> float:
         content = f"email,name,role\n{''.join(row.format(number) for number in range(rows))}".encode()
         began = time.process_time()
-        csv_list.parse(content)
+        csv_import.parse(content)
         return time.process_time() - began
 
     # Sixteen times would be quadratic; what is short is no measure.

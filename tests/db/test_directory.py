@@ -11,9 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from db import directory, engine, keys, search, walks
-from db.directory import PAGE_SIZE, Filter, Page, Row
-from db.filters import DEFAULT_ROLES, DEFAULT_SORT, ROLE_ORDER, SORT_COLUMNS, SORTS, Place
+from db import engine
+from db.common import keys
+from db.members import directory
+from db.members.directory import PAGE_SIZE, Filter, Page, Row, keyset, search
+from db.members.directory.filters import DEFAULT_ROLES, DEFAULT_SORT, ROLE_ORDER, SORT_COLUMNS, SORTS, Place
 from db.policy import Invalid, Role
 from tests.bench import seed
 from tests.site import ON_SQLITE
@@ -819,10 +821,10 @@ async def test_pages_walk_along_indexes_and_sort_nothing(
     column = SORT_COLUMNS[name]
     roles = DEFAULT_ROLES[2:]
     place = Place(1_003 if column.endswith("_at") else "m", 5) if placed else None
-    sql = walks.query(engine.dialect(), column, roles, placed, sort.startswith("-"), 51, link)
+    sql = keyset.query(engine.dialect(), column, roles, placed, sort.startswith("-"), 51, link)
 
     async def plan() -> list[str]:
-        arguments = walks.arguments(engine.dialect(), roles, place)
+        arguments = keyset.arguments(engine.dialect(), roles, place)
         if engine.dialect() == "sqlite":
             return [step[-1] for step in await engine.rows(f"EXPLAIN QUERY PLAN {sql}", *arguments)]
         # With so few rows reading and sorting them all is cheaper: what counts is what's possible.

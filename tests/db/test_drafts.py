@@ -4,11 +4,14 @@ from types import ModuleType
 
 import pytest
 
-from db import deactivation, drafts, engine, members, sessions
-from db.drafts import KEPT_MS, MAX_BYTES, MAX_PER_MEMBER, MAX_TRIES, Fields
+from db import engine
+from db.accounts import drafts
+from db.accounts.drafts import KEPT_MS, MAX_BYTES, MAX_PER_MEMBER, MAX_TRIES, Fields
+from db.auth import sessions
+from db.auth.rate_limits import WINDOW_MS, Throttle
+from db.auth.sessions import Ages
+from db.members import deactivation, members
 from db.policy import COMMAND_LINE, Role
-from db.sessions import Ages
-from db.throttle import WINDOW_MS, Throttle
 from tests.db.members_house import acting, olga
 from tests.site import Site
 from tests.together import at_once

@@ -11,8 +11,8 @@ from contextlib import closing
 import pytest
 
 from db import engine
-from db.file_locks import locked
-from db.sqlite_engine import SqliteEngine
+from db.engine.file_locks import locked
+from db.engine.sqlite import SqliteEngine
 from tests.db.engine_house import (
     KILL_CONNECTIONS,
     count_up,

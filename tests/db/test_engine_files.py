@@ -12,7 +12,7 @@ from piccolo.engine.sqlite import SQLiteEngine as PiccoloSqlite
 from piccolo.query.base import DDL, Query
 
 from db import engine
-from db.sqlite_places import file_system_of, refuse_unsuitable
+from db.engine.sqlite_places import file_system_of, refuse_unsuitable
 from tests.db.engine_house import file_of, on_sqlite, opened
 
 
@@ -47,7 +47,7 @@ def test_folders_are_made_and_paths_without_a_slash_count_from_the_checkout(tmp_
 
     assert (tmp_path / "new/folder/members.db").exists()
     relative = engine.use("sqlite:///data/members.db")
-    assert getattr(relative, "file", None) == Path(engine.__file__).parents[1] / "data/members.db"
+    assert getattr(relative, "file", None) == Path(engine.__file__).parents[2] / "data/members.db"
 
 
 @pytest.mark.parametrize(

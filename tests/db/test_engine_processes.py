@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from db import engine
-from db.file_locks import Turn, locked
+from db.engine.file_locks import Turn, locked
 from tests.db.engine_house import (
     KILL_CONNECTIONS,
     another,

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from db import engine, house_rules, invite_link
-from db.days import DAY_MS
-from db.house_rules import Wish
-from db.link_limits import End
+from db import engine
+from db.common.dates import DAY_MS
+from db.organization import invite_link
+from db.organization import settings as house_rules
+from db.organization.invite_link_limits import End
+from db.organization.settings import Wish
 from db.policy import COMMAND_LINE, Invalid, NotAllowed, Role
 from tests.db.members_house import acting, hand_over, olga, register
 from tests.site import Site

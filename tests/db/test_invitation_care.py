@@ -4,20 +4,15 @@ from types import ModuleType
 
 import pytest
 
-from db import (
-    acceptance,
-    activity,
-    activity_names,
-    address_list,
-    engine,
-    invitation_care,
-    invitations,
-    links,
-    members,
-)
-from db.acceptance import Invited
-from db.days import DAY_MS
-from db.invitation_list import Line
+from db import activity, engine
+from db.activity import names as activity_names
+from db.auth import links
+from db.common.dates import DAY_MS
+from db.invitations import acceptance, invitation_care, invitations
+from db.invitations.acceptance import Invited
+from db.invitations.listing import Line
+from db.invitations.recipients import address_list
+from db.members import members
 from db.policy import COMMAND_LINE, Actor, DeadLink, NotAllowed, Refused, Role, Unknown
 from tests.db.invitations_house import (
     accept,

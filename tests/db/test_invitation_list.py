@@ -4,9 +4,12 @@ from types import ModuleType
 
 import pytest
 
-from db import engine, invitation_care, invitation_list, members
-from db.days import DAY_MS
-from db.invitation_list import PAGE_SIZE, Filter
+from db import engine
+from db.common.dates import DAY_MS
+from db.invitations import invitation_care
+from db.invitations import listing as invitation_listing
+from db.invitations.listing import PAGE_SIZE, Filter
+from db.members import members
 from db.policy import Invalid, Refused, Role
 from tests.db.invitations_house import accept, invite, invited, listed, mailed, one, state
 from tests.db.members_house import acting, olga
@@ -34,7 +37,7 @@ async def test_each_state_is_told_filtered_and_counted(posting: Site, clock: Mod
     for name in ("expired", "queued", "sent", "refused", "accepted", "revoked", "void", "joined"):
         assert await state(f"{name}@example.org") == name
     assert (await one("refused@example.org")).said == "550 5.1.1 No such user"
-    assert await invitation_list.counts() == {
+    assert await invitation_listing.counts() == {
         "asked": 0,
         "open": 3,
         "refused": 1,
@@ -63,7 +66,7 @@ async def test_an_invitation_of_somebody_who_got_a_role_without_it_is_open_no_mo
 
     await members.change_roles(olga(site), member_ids=ids, role=Role.ANNOTATOR)
     joined = [await state(each.email) for each in (line, late)]
-    assert await engine.read(invitation_list.count_open) == 0
+    assert await engine.read(invitation_listing.count_open) == 0
     assert not (await one(line.email)).is_open(clock.now())
     for change in (
         invitation_care.resend(olga(site), invitation_ids=[line.id], days=7, throttle=site.house.throttle),
@@ -77,7 +80,7 @@ async def test_an_invitation_of_somebody_who_got_a_role_without_it_is_open_no_mo
 
     assert (waiting, joined) == (["unsent", "expired"], ["joined", "joined"])
     assert [await state(each.email) for each in (line, late)] == waiting
-    assert await engine.read(invitation_list.count_open) == 1
+    assert await engine.read(invitation_listing.count_open) == 1
 
 
 async def test_it_is_searched_by_address_name_and_inviter(site: Site) -> None:
@@ -99,10 +102,10 @@ async def test_pages_lead_to_each_other(site: Site) -> None:
     count = 2 * PAGE_SIZE + 1
     await invite(site, " ".join(f"guest{n:03}@example.org" for n in range(count)))
 
-    first = await invitation_list.page(Filter())
-    second = await invitation_list.page(Filter(after=first.older))
-    third = await invitation_list.page(Filter(after=second.older))
-    back = await invitation_list.page(Filter(before=third.newer))
+    first = await invitation_listing.page(Filter())
+    second = await invitation_listing.page(Filter(after=first.older))
+    third = await invitation_listing.page(Filter(after=second.older))
+    back = await invitation_listing.page(Filter(before=third.newer))
 
     shown = [line.email for page in (first, second, third) for line in page.lines]
     assert shown == [f"guest{n:03}@example.org" for n in reversed(range(count))]
@@ -114,17 +117,17 @@ async def test_pages_lead_to_each_other(site: Site) -> None:
 
 async def test_how_many_come_before_a_page_counts_the_open_ones_first(site: Site) -> None:
     await invite(site, " ".join(f"guest{n:03}@example.org" for n in range(120)))
-    ids = [line.id for line in (await invitation_list.page(Filter())).lines]
+    ids = [line.id for line in (await invitation_listing.page(Filter())).lines]
     await invitation_care.revoke(olga(site), invitation_ids=ids)
 
     offsets, shown = list[int](), Filter()
     while True:
-        page = await invitation_list.page(shown)
+        page = await invitation_listing.page(shown)
         offsets.append(page.offset)
         if not page.older:
             break
         shown = Filter(after=page.older)
-    revoked = await invitation_list.page(Filter(state="revoked"))
+    revoked = await invitation_listing.page(Filter(state="revoked"))
 
     assert offsets == [0, 50, 100]
     assert (revoked.offset, revoked.total) == (0, 50)
@@ -136,7 +139,7 @@ async def test_a_sending_is_listed_by_itself(site: Site) -> None:
 
     assert await listed(batch=first.id) == ["ada@example.org"]
     assert await listed(batch=second.id) == ["cleo@example.org", "ben@example.org"]
-    assert [line.email for line in await invitation_list.of_batch(second.id)] == [
+    assert [line.email for line in await invitation_listing.of_batch(second.id)] == [
         "ben@example.org",
         "cleo@example.org",
     ]
@@ -189,12 +192,12 @@ async def test_the_open_ones_stand_first_on_all_pages_both_ways(site: Site) -> N
     expected = [email for id, email in reversed(everybody) if id not in ended]
     expected += [email for id, email in reversed(everybody) if id in ended]
 
-    pages = [await invitation_list.page(Filter())]
+    pages = [await invitation_listing.page(Filter())]
     while pages[-1].older:
-        pages.append(await invitation_list.page(Filter(after=pages[-1].older)))
+        pages.append(await invitation_listing.page(Filter(after=pages[-1].older)))
     back = [pages[-1]]
     while back[-1].newer:
-        back.append(await invitation_list.page(Filter(before=back[-1].newer)))
+        back.append(await invitation_listing.page(Filter(before=back[-1].newer)))
 
     assert [line.email for page in pages for line in page.lines] == expected
     assert [page.lines for page in back] == [page.lines for page in reversed(pages)]
@@ -202,11 +205,11 @@ async def test_the_open_ones_stand_first_on_all_pages_both_ways(site: Site) -> N
 
 async def test_a_place_among_the_open_ones_stays_there_when_its_invitation_ends(site: Site) -> None:
     await invite(site, ", ".join(f"a{number:03}@example.org" for number in range(60)))
-    first = await invitation_list.page(Filter())
+    first = await invitation_listing.page(Filter())
     shown = Filter.parse({"after": [str(first.older)]})
     await invitation_care.revoke(olga(site), invitation_ids=[first.lines[-1].id])
 
-    second = await invitation_list.page(shown)
+    second = await invitation_listing.page(shown)
 
     assert len([line for line in second.lines if not line.end_reason]) == 10
     assert second.lines[10].id == first.lines[-1].id

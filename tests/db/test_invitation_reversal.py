@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 
-from db import engine, invitation_care, invitation_reversal, members, tables, undo
-from db.acceptance import find
-from db.invitation_care import Revoked
-from db.invitation_list import Line
+from db import engine
+from db.accounts.sign_in import SignedIn
+from db.common import undo
+from db.invitations import invitation_care, invitation_reversal
+from db.invitations.acceptance import find
+from db.invitations.invitation_care import Revoked
+from db.invitations.listing import Line
+from db.members import members
 from db.policy import Actor, NotAllowed, Refused, Role, Unknown
-from db.sign_in import SignedIn
+from db.schema import tables
 from messages import refusals
 from tests.db.invitations_house import accept, invite, invited, kinds, mailed, mails, one, state
 from tests.db.members_house import acting, olga

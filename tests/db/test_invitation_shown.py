@@ -5,20 +5,14 @@ from types import ModuleType
 
 import pytest
 
-from db import (
-    acceptance,
-    backup,
-    backup_file,
-    engine,
-    invitation_care,
-    invitation_reversal,
-    members,
-    restore,
-)
-from db.members import Person
+from db import engine
+from db.accounts.sign_in import SignedIn
+from db.invitations import acceptance, invitation_care, invitation_reversal
+from db.maintenance import backup, backup_file, restore
+from db.maintenance.restore import Wish
+from db.members import members
+from db.members.members import Person
 from db.policy import COMMAND_LINE, Actor, DeadLink, Refused, Role
-from db.restore import Wish
-from db.sign_in import SignedIn
 from tests.db.invitations_house import accept, invite, invited, kinds, mailed, mails, one, state
 from tests.db.members_house import BROWSER, acting, hand_over, olga
 from tests.site import Site, password_hash, someone

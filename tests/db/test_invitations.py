@@ -9,10 +9,16 @@ from typing import Any
 import asyncpg
 import pytest
 
-from db import address_list, clock, engine, invitation_list, invitations, members, policy, setup
-from db.address_list import AddressList
-from db.days import DAY_MS
-from db.invitations import Fate
+from db import engine, policy
+from db.common import clock
+from db.common.dates import DAY_MS
+from db.invitations import invitations
+from db.invitations import listing as invitation_listing
+from db.invitations.invitations import Fate
+from db.invitations.recipients import address_list
+from db.invitations.recipients.address_list import AddressList
+from db.members import members
+from db.organization import setup
 from db.policy import Actor, Invalid, NotAllowed, Refused, Role
 from tests.db.engine_house import from_outside, on_postgres
 from tests.db.invitations_house import (
@@ -231,7 +237,7 @@ async def test_five_hundred_are_invited_within_a_second_again_too(posting: Site)
         assert batch.invited == 500
 
     assert len(await mails("invitation")) == 500
-    assert (await invitation_list.counts())["open"] == 500
+    assert (await invitation_listing.counts())["open"] == 500
 
 
 async def test_two_who_invite_the_same_fifty_at_one_instant_make_one_invitation_each(posting: Site) -> None:

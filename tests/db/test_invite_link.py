@@ -1,8 +1,11 @@
 """The invite link: one at a time, changed by Reset alone, counted, and never used too often."""
 
-from db import activity, engine, invite_link, links, members
+from db import activity, engine
+from db.accounts.sign_in import SignedIn
+from db.auth import links
+from db.members import members
+from db.organization import invite_link
 from db.policy import COMMAND_LINE, DeadLink, Role
-from db.sign_in import SignedIn
 from tests.db.members_house import acting, olga, register
 from tests.site import SECRET, Site
 from tests.together import at_once

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from db import acceptance, engine, invitation_care, invitation_ends, invitations, members
+from db import engine
+from db.invitations import acceptance, invitation_care, invitations
+from db.members import invitation_ends, members
 from db.policy import Role
 from tests.db.engine_house import pause
 from tests.db.invitations_house import accept, invite, invited, kinds, state

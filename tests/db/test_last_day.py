@@ -5,28 +5,20 @@ from types import ModuleType
 
 import pytest
 
-from db import (
-    acceptance,
-    accounts,
-    clock,
-    deactivation,
-    delivery,
-    engine,
-    invitations,
-    last_day,
-    letters,
-    members,
-    outbox,
-    policy,
-    sessions,
-    sign_in,
-)
-from db.address_list import parse
-from db.days import DAY_MS
-from db.letters import CauseEnded, Letter
-from db.members import Person
+from db import engine, policy
+from db.accounts import accounts, sign_in
+from db.accounts.sign_in import IsDeactivated
+from db.auth import sessions
+from db.common import clock
+from db.common.dates import DAY_MS
+from db.invitations import acceptance, invitations
+from db.invitations.recipients.address_list import parse
+from db.mail import delivery, outbox
+from db.members import deactivation, last_day, members
+from db.members.members import Person
 from db.policy import Actor, DeadLink, Invalid, NotAllowed, Refused, Role
-from db.sign_in import IsDeactivated
+from mailer import contents
+from mailer.contents import CauseEnded, Letter
 from tests.db.members_house import BROWSER, acting, hand_over, olga
 from tests.site import PASSWORD, Site, someone
 
@@ -410,7 +402,7 @@ async def test_somebody_who_is_out_already_is_not_told(site: Site, mail: None) -
 async def written() -> dict[str, Letter]:
     """The letters that are due, by whom they are for."""
     return {
-        mail.recipient.partition("@")[0]: await letters.read(mail)
+        mail.recipient.partition("@")[0]: await contents.read(mail)
         for mail in await delivery.claim("one", 20, 100_000)
     }
 
@@ -437,7 +429,7 @@ async def test_a_letter_of_an_end_that_was_lifted_is_not_written(site: Site, mai
 
     for owed in claimed:
         with pytest.raises(CauseEnded):
-            await letters.read(owed)
+            await contents.read(owed)
 
 
 def test_the_end_is_over_at_its_very_instant() -> None:

@@ -4,8 +4,10 @@ from types import ModuleType
 
 import pytest
 
-from db import deactivation, engine, last_day, members, outbox
-from db.days import DAY_MS
+from db import engine
+from db.common.dates import DAY_MS
+from db.mail import outbox
+from db.members import deactivation, last_day, members
 from db.policy import DomainError, Refused, Role
 from tests.db.members_house import acting, add, hand_over, olga, owners
 from tests.site import Site

@@ -4,12 +4,17 @@ from types import ModuleType
 
 import pytest
 
-from db import addresses, engine, house_rules, invite_link, link_limits, links, members, setup
-from db.days import DAY_MS
-from db.house_rules import Wish
-from db.link_limits import End, Limits, NotADomain
+from db import engine
+from db.accounts.sign_in import SignedIn
+from db.auth import links
+from db.common import addresses
+from db.common.dates import DAY_MS
+from db.members import members
+from db.organization import invite_link, invite_link_limits, setup
+from db.organization import settings as house_rules
+from db.organization.invite_link_limits import End, Limits, NotADomain
+from db.organization.settings import Wish
 from db.policy import COMMAND_LINE, DeadLink, Invalid, Refused
-from db.sign_in import SignedIn
 from tests.db.members_house import BROWSER, olga, register
 from tests.site import ON_SQLITE, Site, password_hash
 from tests.together import at_once
@@ -36,7 +41,7 @@ async def comes(site: Site, email: str, link_id: int | None = None) -> SignedIn:
     ],
 )
 def test_a_domain_is_compared_as_its_a_labels(typed: str, domain: str) -> None:
-    assert link_limits.parse_domain(typed) == domain
+    assert invite_link_limits.parse_domain(typed) == domain
 
 
 @pytest.mark.parametrize(
@@ -45,7 +50,7 @@ def test_a_domain_is_compared_as_its_a_labels(typed: str, domain: str) -> None:
 )
 def test_what_is_no_domain_is_refused(typed: str) -> None:
     with pytest.raises(NotADomain):
-        link_limits.parse_domain(typed)
+        invite_link_limits.parse_domain(typed)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,10 @@ from types import ModuleType
 
 import pytest
 
-from db import clock, engine, links, members
+from db import engine
+from db.auth import links
+from db.common import clock
+from db.members import members
 from db.policy import COMMAND_LINE, Actor, DeadLink, Role
 from tests.site import Site
 

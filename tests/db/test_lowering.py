@@ -5,22 +5,16 @@ from contextlib import suppress
 
 import pytest
 
-from db import (
-    acceptance,
-    accounts,
-    activity_names,
-    clock,
-    deactivation,
-    delivery,
-    engine,
-    last_day,
-    letters,
-    members,
-    policy,
-    undo,
-)
-from db.letters import CauseEnded, Letter
+from db import engine, policy
+from db.accounts import accounts
+from db.activity import names as activity_names
+from db.common import clock, undo
+from db.invitations import acceptance
+from db.mail import delivery
+from db.members import deactivation, last_day, members
 from db.policy import COMMAND_LINE, Actor, DeadLink, NotAllowed, Refused, Role
+from mailer import contents
+from mailer.contents import CauseEnded, Letter
 from messages import phrases, refusals
 from tests.db.invitations_house import accept, invited
 from tests.db.members_house import acting, hand_over, olga
@@ -178,7 +172,7 @@ async def all_queued() -> list[tuple[str, Letter]]:
     for mail in await delivery.claim("test", 20, 100_000):
         if mail.kind == "lowered":
             with suppress(CauseEnded):
-                found.append((mail.recipient.partition("@")[0], await letters.read(mail)))
+                found.append((mail.recipient.partition("@")[0], await contents.read(mail)))
     return found
 
 
@@ -323,7 +317,7 @@ async def test_who_was_lowered_is_told_of_a_last_day_at_once_and_so_is_the_owner
 
     told = await delivery.claim("test", 20, 100_000)
 
-    written = [await letters.read(mail) for mail in told if mail.kind == "lowered"]
+    written = [await contents.read(mail) for mail in told if mail.kind == "lowered"]
     assert [(letter.how, letter.yours) for letter in written] == [("end_set", True), ("end_set", False)]
     assert {(letter.by, letter.role, last_day.iso(letter.ends_at)) for letter in written} == {
         ("Bo", Role.MANAGER, day)

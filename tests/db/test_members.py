@@ -2,9 +2,13 @@
 
 import pytest
 
-from db import accounts, activity, engine, invite_link, members, sessions
+from db import activity, engine
+from db.accounts import accounts
+from db.accounts.sign_in import WrongPassword
+from db.auth import sessions
+from db.members import members
+from db.organization import invite_link
 from db.policy import COMMAND_LINE, Actor, Invalid, NotAllowed, Refused, Role, Unknown
-from db.sign_in import WrongPassword
 from tests.db.members_house import acting, hand_over, olga, owners, register
 from tests.site import Site
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from db import engine, invite_link, members
-from db.members import RoleChange
+from db import engine
+from db.members import members
+from db.members.members import RoleChange
+from db.organization import invite_link
 from db.policy import COMMAND_LINE, Actor, DomainError, NotAllowed, Refused, Role
 from tests.db.members_house import acting, add, hand_over, olga, owners, register
 from tests.site import Site

@@ -11,7 +11,9 @@ from uuid import uuid4
 import pytest
 from piccolo.table import Table
 
-from db import engine, links, migrate, tables
+from db import engine
+from db.auth import links
+from db.schema import migrate, tables
 from tests import postgres
 
 ROOT = Path(__file__).parent.parent.parent
@@ -210,8 +212,8 @@ async def test_a_newer_database_is_refused_in_one_line(database: str) -> None:
 
 
 MIGRATE = (
-    "import asyncio, os, sys; os.environ['PICCOLO_CONF'] = 'db.piccolo_conf';"
-    " from db.migrate import migrate; print(asyncio.run(migrate(sys.argv[1])))"
+    "import asyncio, os, sys; os.environ['PICCOLO_CONF'] = 'db.engine.piccolo_conf';"
+    " from db.schema.migrate import migrate; print(asyncio.run(migrate(sys.argv[1])))"
 )
 
 

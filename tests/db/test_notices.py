@@ -5,10 +5,13 @@ from typing import get_args
 
 import pytest
 
-from db import clock, delivery, engine, letters, notices, outbox
-from db.days import DAY_MS
-from db.notices import Notice
+from db import engine
+from db.common import clock
+from db.common.dates import DAY_MS
+from db.mail import delivery, notices, outbox
+from db.mail.notices import Notice
 from db.policy import Role
+from mailer import contents
 from tests.post import founded, person, registers
 
 NOTICES = get_args(Notice)
@@ -73,8 +76,8 @@ async def test_a_notice_that_was_switched_off_meanwhile_is_not_written(people: d
 
     await settle("waiting", "nobody")
 
-    with pytest.raises(letters.CauseEnded):
-        await letters.read(mail)
+    with pytest.raises(contents.CauseEnded):
+        await contents.read(mail)
 
 
 async def test_that_a_membership_ends_is_told_to_its_person_alone_once_nobody_else_is_to_know(
@@ -90,6 +93,6 @@ async def test_that_a_membership_ends_is_told_to_its_person_alone_once_nobody_el
 
     await settle("ending", "nobody")
 
-    assert (await letters.read(own)).yours
-    with pytest.raises(letters.CauseEnded):
-        await letters.read(other)
+    assert (await contents.read(own)).yours
+    with pytest.raises(contents.CauseEnded):
+        await contents.read(other)

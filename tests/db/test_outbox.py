@@ -5,10 +5,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from db import clock, delivery, engine, letters, links, members, outbox
-from db.days import DAY_MS
-from db.delivery import BACK_OFF_MS, MINUTE_MS, Mail
+from db import engine
+from db.auth import links
+from db.common import clock
+from db.common.dates import DAY_MS
+from db.mail import delivery, outbox
+from db.mail.delivery import BACK_OFF_MS, MINUTE_MS, Mail
+from db.members import members
 from db.policy import Actor, Role
+from mailer import contents
 from messages import refusals
 from tests import post
 from tests.post import founded, invited, invited_many, owed, person, registers, row, states
@@ -225,8 +230,8 @@ async def test_who_has_lost_the_lease_changes_nothing(olga: int) -> None:
     await delivery.give_back("one")
 
     assert (await row(second.id))["lease"] == "two"
-    with pytest.raises(letters.LeaseLost):
-        await letters.read(first)
+    with pytest.raises(contents.LeaseLost):
+        await contents.read(first)
 
 
 async def test_leases_that_end_without_a_mark_are_tries_and_put_off_ever_longer(olga: int) -> None:
@@ -475,7 +480,7 @@ async def test_held_mail_stays_where_it_is(olga: int) -> None:
 async def test_an_invitation_says_who_invites_to_what_and_until_when(olga: int) -> None:
     await invited("ada@example.org", olga, role=Role.REVIEWER)
 
-    letter = await letters.read(await the_one())
+    letter = await contents.read(await the_one())
 
     assert (letter.title, letter.other, letter.other_email) == (post.TITLE, "Olga", "olga@example.org")
     assert (letter.role, letter.invited) == (Role.REVIEWER, "ada@example.org")
@@ -498,8 +503,8 @@ async def test_an_invitation_is_not_written_when(end: str, olga: int) -> None:
 
     await engine.write(engine.execute, ENDS[end])
 
-    with pytest.raises(letters.CauseEnded):
-        await letters.read(mail)
+    with pytest.raises(contents.CauseEnded):
+        await contents.read(mail)
 
 
 NOTHING_TO_TELL = {
@@ -528,7 +533,7 @@ async def test_a_warning_is_written_though(later: str, kind: str, olga: int) -> 
 
     await engine.write(engine.execute, STILL_TOLD[later])
 
-    letter = await letters.read(mail)
+    letter = await contents.read(mail)
     assert letter.kind == kind
     if kind == "handed":
         state = {"the link was used": "used", "the link was replaced": "ended"}.get(later, "open")
@@ -552,11 +557,11 @@ async def test_a_mail_whose_cause_has_ended_is_not_written(kind: str, olga: int)
     await owed(kind, "somebody@example.org", invitation_id=invitation_id, **about)
     mail = await the_one()
 
-    assert (await letters.read(mail)).kind == kind
+    assert (await contents.read(mail)).kind == kind
     await engine.write(engine.execute, NOTHING_TO_TELL[kind])
 
-    with pytest.raises(letters.CauseEnded):
-        await letters.read(mail)
+    with pytest.raises(contents.CauseEnded):
+        await contents.read(mail)
 
 
 @pytest.mark.parametrize(
@@ -586,10 +591,10 @@ async def test_who_is_asked_for_a_new_one_learns_what_answers_it(
     mail = await the_one()
 
     if state is None:
-        with pytest.raises(letters.CauseEnded):
-            await letters.read(mail)
+        with pytest.raises(contents.CauseEnded):
+            await contents.read(mail)
     else:
-        assert (await letters.read(mail)).state == state
+        assert (await contents.read(mail)).state == state
 
 
 # Somebody waits
@@ -618,13 +623,13 @@ async def test_twenty_who_register_at_once_are_one_mail_to_each(olga: int) -> No
 
     mails = await claimed()
     assert len(mails) == 2
-    assert [(await letters.read(mail)).waiting for mail in mails] == [20, 20]
+    assert [(await contents.read(mail)).waiting for mail in mails] == [20, 20]
 
 
 async def test_the_next_mail_comes_no_sooner_than_after_fifteen_minutes(olga: int) -> None:
     await registers("ada")
     mail = await the_one()
-    await delivery.sent(mail, "250 OK", (await letters.read(mail)).newest)
+    await delivery.sent(mail, "250 OK", (await contents.read(mail)).newest)
 
     clock.move(MINUTE_MS)
     await registers("bea")
@@ -632,13 +637,13 @@ async def test_the_next_mail_comes_no_sooner_than_after_fifteen_minutes(olga: in
     clock.move(14 * MINUTE_MS - 1)
     assert await claimed() == []
     clock.move(1)
-    assert (await letters.read(await the_one())).waiting == 2
+    assert (await contents.read(await the_one())).waiting == 2
 
 
 async def test_long_after_the_last_mail_the_next_goes_out_at_once(olga: int) -> None:
     await registers("ada")
     mail = await the_one()
-    await delivery.sent(mail, "250 OK", (await letters.read(mail)).newest)
+    await delivery.sent(mail, "250 OK", (await contents.read(mail)).newest)
     clock.move(16 * MINUTE_MS)
 
     await registers("bea")
@@ -649,20 +654,20 @@ async def test_long_after_the_last_mail_the_next_goes_out_at_once(olga: int) -> 
 async def test_who_registers_while_the_mail_is_under_way_is_told_of_by_the_next(olga: int) -> None:
     await registers("ada")
     mail = await the_one()
-    letter = await letters.read(mail)
+    letter = await contents.read(mail)
 
     await registers("bea")
     await delivery.sent(mail, "250 OK", letter.newest)
 
     assert (letter.waiting, await states()) == (1, {"queued": 1, "sent": 1})
     clock.move(15 * MINUTE_MS)
-    assert (await letters.read(await the_one())).waiting == 2
+    assert (await contents.read(await the_one())).waiting == 2
 
 
 async def test_a_registration_that_is_not_committed_yet_makes_the_mail_wait_for_it(olga: int) -> None:
     await registers("ada")
     mail = await the_one()
-    newest = (await letters.read(mail)).newest
+    newest = (await contents.read(mail)).newest
 
     begun: list[bool] = []
 
@@ -694,7 +699,7 @@ async def test_nobody_is_missed_however_registrations_and_sending_cross(olga: in
         last = 0
         await engine.write(engine.execute, "UPDATE outbox SET due_at = 0 WHERE state = 'queued'")
         for mail in await claimed():
-            last = (await letters.read(mail)).newest
+            last = (await contents.read(mail)).newest
             await delivery.sent(mail, "250 OK", last)
         return last
 
@@ -713,8 +718,8 @@ async def test_no_mail_when_nobody_waits_any_more(olga: int) -> None:
     mail = await the_one()
     await engine.write(engine.execute, "UPDATE member SET role = 'AN' WHERE email = 'ada@example.org'")
 
-    with pytest.raises(letters.CauseEnded):
-        await letters.read(mail)
+    with pytest.raises(contents.CauseEnded):
+        await contents.read(mail)
     await delivery.void(mail)
 
     assert await states() == {"void": 1}
@@ -737,9 +742,9 @@ async def test_who_no_longer_gives_roles_or_wants_no_notices_gets_none(change: s
 
     await engine.write(engine.execute, f"UPDATE member SET {change} WHERE id = ?", mia)
 
-    assert (await letters.read(mails[olga])).waiting == 1
-    with pytest.raises(letters.CauseEnded):
-        await letters.read(mails[mia])
+    assert (await contents.read(mails[olga])).waiting == 1
+    with pytest.raises(contents.CauseEnded):
+        await contents.read(mails[mia])
     await delivery.void(mails[mia])
     assert await states() == {"queued": 1, "void": 1}
 

@@ -5,25 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from db import (
-    accounts,
-    address_list,
-    clock,
-    csv_list,
-    engine,
-    invitation_care,
-    invitation_reversal,
-    invitations,
-    member_care,
-    members,
-    requests,
-    sessions,
-    sign_in,
-    uploads,
-)
-from db.invitation_care import Revoked
+from db import engine
+from db.accounts import accounts, member_care, sign_in
+from db.accounts.sign_in import WrongPassword
+from db.auth import sessions
+from db.common import clock
+from db.invitations import access_requests, invitation_care, invitation_reversal, invitations
+from db.invitations.invitation_care import Revoked
+from db.invitations.recipients import address_list, csv_import, uploads
+from db.members import members
 from db.policy import COMMAND_LINE, PASSWORD_MS, Actor, PasswordWanted, Role
-from db.sign_in import WrongPassword
 from tests.db import requests_house
 from tests.db.invitations_house import invited
 from tests.db.members_house import BROWSER, acting, olga, signed_in
@@ -34,7 +25,7 @@ Change = Callable[[Actor], Awaitable[object]]
 
 
 async def uploaded(actor: Actor) -> tuple[int, address_list.AddressList]:
-    listed = csv_list.parse(b"email,role\nann@example.org,Annotator\nbea@example.org,Administrator\n")
+    listed = csv_import.parse(b"email,role\nann@example.org,Annotator\nbea@example.org,Administrator\n")
     return await uploads.keep(actor, listed, Role.ANNOTATOR), listed
 
 
@@ -69,7 +60,7 @@ async def by_file(site: Site, actor: Actor) -> Change:
 async def by_request(site: Site, actor: Actor) -> Change:
     await requests_house.switch_on()
     request_id = await requests_house.asked("ann")
-    return lambda who: requests.invite(who, request_id=request_id, role=Role.ADMINISTRATOR, days=7)
+    return lambda who: access_requests.invite(who, request_id=request_id, role=Role.ADMINISTRATOR, days=7)
 
 
 async def by_its_role(site: Site, actor: Actor) -> Change:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import common_passwords, demo, known_words, passwords
+from db.auth import common_passwords, known_words, passwords
+from db.maintenance import demo
 from messages import by_field
 from tests import known
 

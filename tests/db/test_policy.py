@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from db import clock, policy
+from db import policy
+from db.common import clock
 from db.policy import Actor, Grave, Role
 
 ROLES = "OW AD MA RE AN NO DI".split()

@@ -11,9 +11,11 @@ from uuid import uuid4
 
 import pytest
 
-from db import engine, migrate, postgres_pool
-from db.fitness import findings
-from db.postgres_engine import PostgresEngine
+from db import engine
+from db.engine import postgres_pool
+from db.engine.postgres import PostgresEngine
+from db.maintenance.health import findings
+from db.schema import migrate
 from settings import Settings
 from tests import postgres
 from tests.command import Checkout

@@ -10,9 +10,14 @@ import asyncpg
 import pytest
 
 import app
-from db import activity, deactivation, engine, ledger, migrate, retention, throttle
-from db.days import DAY_MS
+from db import activity, engine
+from db.activity import retention
+from db.auth import rate_limits
+from db.common.dates import DAY_MS
+from db.members import deactivation
+from db.members.directory import role_counts
 from db.policy import SYSTEM, Role
+from db.schema import migrate
 from settings import Settings
 from tests.db.engine_house import from_outside, on_postgres
 from tests.db.test_postgres_doors import PASSWORD, as_role
@@ -109,10 +114,10 @@ async def test_what_the_server_does_by_itself_needs_no_more_rights(site: Site, c
 
     for chore in (
         engine.write(app._sweep, site.house),
-        throttle.sweep(),
+        rate_limits.sweep(),
         retention.forget_links(),
         deactivation.end_due(),
-        ledger.fold(),
+        role_counts.fold(),
         site.house.presence.flush(),
     ):
         await chore

@@ -11,9 +11,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from db import engine, migrate
-from db.fitness import findings
-from db.postgres_engine import PostgresEngine
+from db import engine
+from db.engine.postgres import PostgresEngine
+from db.maintenance.health import findings
+from db.schema import migrate
 from settings import Settings
 from tests import postgres
 from tests.db.engine_house import on_postgres

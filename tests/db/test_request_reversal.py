@@ -5,9 +5,11 @@ from types import ModuleType
 
 import pytest
 
-from db import engine, invitation_care, request_reversal, requests, undo
+from db import engine
+from db.common import undo
+from db.invitations import access_request_reversal, access_requests, invitation_care
+from db.invitations.access_requests import Dismissed
 from db.policy import Actor, NotAllowed, Refused, Role, Unknown
-from db.requests import Dismissed
 from messages import refusals
 from tests.db import invitations_house
 from tests.db.members_house import acting, olga, register
@@ -27,11 +29,13 @@ async def open_ear(site: Site) -> Site:
 
 async def dismissed(site: Site, name: str) -> Dismissed:
     """Somebody asks, and the Owner dismisses it."""
-    return await requests.dismiss(olga(site), request_id=await asked(name))
+    return await access_requests.dismiss(olga(site), request_id=await asked(name))
 
 
 async def bring_back(site: Site, name: str, at: int, by: Actor | None = None) -> str:
-    return await request_reversal.bring_back(by or olga(site), request_id=await id_of(name), dismissed_at=at)
+    return await access_request_reversal.bring_back(
+        by or olga(site), request_id=await id_of(name), dismissed_at=at
+    )
 
 
 async def row(name: str) -> list[tuple[object, ...]]:
@@ -41,7 +45,7 @@ async def row(name: str) -> list[tuple[object, ...]]:
 async def test_undo_brings_a_request_back_as_it_was(open_ear: Site) -> None:
     await asked("ada", "I press ferns")
     before = await row("ada")
-    done = await requests.dismiss(olga(open_ear), request_id=await id_of("ada"))
+    done = await access_requests.dismiss(olga(open_ear), request_id=await id_of("ada"))
     assert await listed() == []
 
     assert await bring_back(open_ear, "ada", done.at) == "Ada"
@@ -98,7 +102,7 @@ async def test_only_that_press_is_undone_and_only_once(open_ear: Site) -> None:
     with pytest.raises(Refused, match="Somebody has decided otherwise"):
         await bring_back(open_ear, "ada", done.at)
     with pytest.raises(Unknown):
-        await request_reversal.bring_back(olga(open_ear), request_id=999, dismissed_at=done.at)
+        await access_request_reversal.bring_back(olga(open_ear), request_id=999, dismissed_at=done.at)
 
     assert (await events()).count("request_brought_back") == 1
 

@@ -4,22 +4,16 @@ from types import ModuleType
 
 import pytest
 
-from db import (
-    activity,
-    delivery,
-    engine,
-    invitation_list,
-    letters,
-    links,
-    members,
-    outbox,
-    request_ends,
-    request_list,
-    requests,
-)
-from db.days import DAY_MS
-from db.letters import CauseEnded
+from db import activity, engine
+from db.auth import links
+from db.common.dates import DAY_MS
+from db.invitations import access_request_ends, access_request_listing, access_requests
+from db.invitations import listing as invitation_listing
+from db.mail import delivery, outbox
+from db.members import members
 from db.policy import DeadLink, NotAllowed, Refused, Role, Unknown
+from mailer import contents
+from mailer.contents import CauseEnded
 from tests.db import invitations_house
 from tests.db.invitations_house import mails, one
 from tests.db.members_house import acting, olga, register
@@ -93,7 +87,7 @@ async def test_a_link_confirms_once_and_for_a_day(post_house: Site, clock: Modul
     assert link.dead_because(clock.now() + DAY_MS - 1) is None
     assert link.dead_because(clock.now() + DAY_MS) == "expired"
 
-    results = await at_once(requests.confirm(link, ""), requests.confirm(link, ""))
+    results = await at_once(access_requests.confirm(link, ""), access_requests.confirm(link, ""))
 
     assert [type(result) for result in results if result] == [DeadLink]
     assert await mails("requested") == ["olga@example.org"]
@@ -106,8 +100,8 @@ async def test_an_unconfirmed_request_is_replaced_by_a_newer_one(post_house: Sit
     await ask("ada", "I press ferns")
 
     with pytest.raises(DeadLink):
-        await requests.of_link(older)
-    assert (await requests.of_link(await link_of("ada"))).words == "I press ferns"
+        await access_requests.of_link(older)
+    assert (await access_requests.of_link(await link_of("ada"))).words == "I press ferns"
     assert len(await engine.rows("SELECT 1 FROM request")) == 1
 
 
@@ -141,13 +135,13 @@ async def test_two_who_ask_at_once_with_one_address_make_one_request(open_ear: S
 
 
 async def test_a_thousand_open_requests_are_the_most(open_ear: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "MOST_OPEN", 3)
+    monkeypatch.setattr(access_requests, "MOST_OPEN", 3)
     await open_ear.person("cleo", Role.ANNOTATOR)
 
     results = await at_once(*(ask(f"guest{number}") for number in range(8)))
 
     assert len([result for result in results if isinstance(result, Refused)]) == 5
-    assert (await request_list.page()).total == 3
+    assert (await access_request_listing.page()).total == 3
     # Whoever is known gets the same answer.
     with pytest.raises(Refused, match="no more requests"):
         await ask("cleo")
@@ -170,7 +164,7 @@ async def test_one_mail_for_each_in_fifteen_minutes_however_many_ask(
     await asked("ada")
     await asked("ben")
     (mail,) = [mail for mail in await delivery.claim("one", 9, MINUTE_MS) if mail.kind == "requested"]
-    assert (await letters.read(mail)).waiting == 2
+    assert (await contents.read(mail)).waiting == 2
     # Whoever confirms while the mail is being written is told of by another, and only by one.
     await asked("cleo")
     assert await mails("requested") == ["olga@example.org"] * 2
@@ -218,13 +212,13 @@ async def test_many_confirmed_at_once_are_told_in_one_mail(post_house: Site) -> 
 
 async def test_a_mail_whose_cause_has_ended_is_not_written(post_house: Site) -> None:
     request_id = await asked("ada")
-    await requests.dismiss(olga(post_house), request_id=request_id)
+    await access_requests.dismiss(olga(post_house), request_id=request_id)
 
     found = {mail.kind: mail for mail in await delivery.claim("one", 9, MINUTE_MS)}
 
     for kind in ("request", "requested"):
         with pytest.raises(CauseEnded):
-            await letters.read(found[kind])
+            await contents.read(found[kind])
 
 
 # The answer
@@ -242,7 +236,7 @@ async def test_inviting_ends_the_request_with_an_invitation_like_any_other(post_
     assert await invitations_house.kinds(made.id) == ["invitation_made"]
     assert (await engine.rows("SELECT id, invited FROM batch")) == [(invited.batch_id, 1)]
     with pytest.raises(Refused, match="invited meanwhile"):
-        await requests.invite(olga(post_house), request_id=request_id, role=Role.MANAGER, days=7)
+        await access_requests.invite(olga(post_house), request_id=request_id, role=Role.MANAGER, days=7)
 
 
 async def test_who_was_invited_through_a_request_confirms_the_address_by_accepting(post_house: Site) -> None:
@@ -303,12 +297,12 @@ async def test_of_one_who_invites_and_one_who_dismisses_at_once_one_wins(open_ea
         await ask(name)
 
         results = await at_once(
-            requests.dismiss(acting(open_ear, "alma"), request_id=await id_of(name)),
+            access_requests.dismiss(acting(open_ear, "alma"), request_id=await id_of(name)),
             invite(open_ear, name),
         )
 
         assert len([result for result in results if isinstance(result, Refused)]) == 1, results
-        dismissed = isinstance(results[0], requests.Dismissed)
+        dismissed = isinstance(results[0], access_requests.Dismissed)
         assert await end(name) == ("dismissed" if dismissed else "invited")
         made = await engine.rows("SELECT 1 FROM invitation WHERE email_key = ?", f"{name}@example.org")
         assert len(made) == (0 if dismissed else 1)
@@ -320,8 +314,8 @@ async def test_of_two_who_dismiss_at_once_one_wins(open_ear: Site) -> None:
         request_id = await asked(f"guest{number}")
 
         results = await at_once(
-            requests.dismiss(acting(open_ear, "alma"), request_id=request_id),
-            requests.dismiss(olga(open_ear), request_id=request_id),
+            access_requests.dismiss(acting(open_ear, "alma"), request_id=request_id),
+            access_requests.dismiss(olga(open_ear), request_id=request_id),
         )
 
         assert len([result for result in results if isinstance(result, Refused)]) == 1
@@ -344,10 +338,10 @@ async def test_who_was_dismissed_is_heard_again_after_thirty_days(
     post_house: Site, clock: ModuleType
 ) -> None:
     await asked("ada")
-    await requests.dismiss(olga(post_house), request_id=await id_of("ada"))
+    await access_requests.dismiss(olga(post_house), request_id=await id_of("ada"))
 
     clock.move(30 * DAY_MS - 1)
-    await engine.write(request_ends.sweep)
+    await engine.write(access_request_ends.sweep)
     await ask("ada")
     assert await listed() == []
     assert await end("ada") == "dismissed"
@@ -363,8 +357,8 @@ async def test_only_who_administers_answers(open_ear: Site) -> None:
     request_id = await asked("ada")
 
     for answer in (
-        requests.dismiss(acting(open_ear, "mara"), request_id=request_id),
-        requests.invite(acting(open_ear, "mara"), request_id=request_id, role=Role.ANNOTATOR, days=7),
+        access_requests.dismiss(acting(open_ear, "mara"), request_id=request_id),
+        access_requests.invite(acting(open_ear, "mara"), request_id=request_id, role=Role.ANNOTATOR, days=7),
     ):
         with pytest.raises(NotAllowed):
             await answer
@@ -377,7 +371,7 @@ async def test_what_nobody_confirmed_can_not_be_answered(post_house: Site) -> No
     with pytest.raises(Unknown):
         await invite(post_house, "ada")
     with pytest.raises(Unknown):
-        await requests.dismiss(olga(post_house), request_id=await id_of("ada"))
+        await access_requests.dismiss(olga(post_house), request_id=await id_of("ada"))
 
 
 # The end
@@ -389,15 +383,15 @@ async def test_unconfirmed_ones_are_forgotten_after_a_day_and_open_ones_end_afte
     await asked("ada")
     await ask("ben")
     clock.move(DAY_MS)
-    await engine.write(request_ends.sweep)
+    await engine.write(access_request_ends.sweep)
     assert await engine.rows("SELECT name FROM request") == [("Ada",)]
 
     clock.move(89 * DAY_MS)
-    await engine.write(request_ends.sweep)
+    await engine.write(access_request_ends.sweep)
     assert await end("ada") == "expired"
     assert (await events())[-1] == "request_expired"
     clock.move(30 * DAY_MS)
-    await engine.write(request_ends.sweep)
+    await engine.write(access_request_ends.sweep)
 
     assert await engine.rows("SELECT 1 FROM request") == []
 
@@ -406,7 +400,7 @@ async def test_the_chore_ends_the_requests_of_those_who_joined(open_ear: Site) -
     await ask("ada")
     await register(open_ear, "ada")
 
-    assert await engine.write(request_ends.sweep) == 1
+    assert await engine.write(access_request_ends.sweep) == 1
 
     assert await end("ada") == "joined"
 
@@ -414,7 +408,7 @@ async def test_the_chore_ends_the_requests_of_those_who_joined(open_ear: Site) -
 async def test_the_requests_of_somebody_removed_go_with_them(post_house: Site) -> None:
     await asked("ada")
     await register(post_house, "ada")
-    await engine.write(request_ends.sweep)
+    await engine.write(access_request_ends.sweep)
 
     await members.remove(olga(post_house), member_id=await members.id_of("ada@example.org"))
 
@@ -425,7 +419,7 @@ async def test_the_requests_of_somebody_removed_go_with_them(post_house: Site) -
 
 async def test_the_log_names_nobody_who_asks(post_house: Site) -> None:
     await asked("ada", "I press ferns")
-    await requests.dismiss(olga(post_house), request_id=await id_of("ada"))
+    await access_requests.dismiss(olga(post_house), request_id=await id_of("ada"))
 
     rows = await engine.rows(
         "SELECT kind, subject_id, before, after FROM activity WHERE kind LIKE 'req%' ORDER BY id"
@@ -447,7 +441,7 @@ async def test_the_log_is_read_with_who_asks_while_the_request_is_kept_and_seen(
 
     await ask("ben")
     ada = await asked("ada")
-    await requests.dismiss(olga(post_house), request_id=ada)
+    await access_requests.dismiss(olga(post_house), request_id=ada)
     ben = await id_of("ben")
 
     assert await told() == {
@@ -456,7 +450,7 @@ async def test_the_log_is_read_with_who_asks_while_the_request_is_kept_and_seen(
         f"request_dismissed {ada}": "ada@example.org",
     }
     clock.move(31 * DAY_MS)
-    await engine.write(request_ends.sweep)
+    await engine.write(access_request_ends.sweep)
 
     assert set((await told()).values()) == {""}
 
@@ -465,19 +459,19 @@ async def test_who_asks_is_counted_beside_open_invitations(open_ear: Site) -> No
     await ask("ada")
     await invitations_house.invite(open_ear, "ben@example.org")
 
-    assert await engine.read(invitation_list.count_open) == 1
-    assert await engine.read(request_list.count) == 1
+    assert await engine.read(invitation_listing.count_open) == 1
+    assert await engine.read(access_request_listing.count) == 1
 
 
 @ON_SQLITE
 async def test_the_list_is_searched_and_turned_page_by_page(open_ear: Site) -> None:
-    for number in range(request_list.PAGE_SIZE + 2):
+    for number in range(access_request_listing.PAGE_SIZE + 2):
         await ask(f"guest{number}")
     await ask("ada")
 
-    first = await request_list.page()
-    second = await request_list.page(after=first.older)
-    back = await request_list.page(before=second.newer)
+    first = await access_request_listing.page()
+    second = await access_request_listing.page(after=first.older)
+    back = await access_request_listing.page(before=second.newer)
 
     assert (first.total, len(first.lines), len(second.lines)) == (53, 50, 3)
     assert first.lines[0].name == "Ada"
@@ -489,7 +483,7 @@ async def test_the_list_is_searched_and_turned_page_by_page(open_ear: Site) -> N
 
 @ON_SQLITE
 async def test_a_new_key_ends_the_links_that_confirm(post_house: Site) -> None:
-    from db import setup
+    from db.organization import setup
 
     await ask("ada")
     await setup.rotate_key("another")

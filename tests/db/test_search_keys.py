@@ -6,9 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import directory, engine, keys, migrate, request_list
-from db.directory import Filter
+from db import engine
+from db.common import keys
+from db.invitations import access_request_listing
+from db.members import directory
+from db.members.directory import Filter
 from db.policy import Role
+from db.schema import migrate
 from tests.bench import seed
 
 BEFORE = "2026-11-22T12:00:00:000002"
@@ -101,7 +105,7 @@ async def test_the_keys_of_everybody_are_written_anew(empty_database_url: str) -
 
         for q, email in (("mueller", "muller@example.org"), ("o'neill", "cara@example.org")):
             assert [row.email for row in (await directory.page(Filter(q=q))).rows] == [email]
-        assert [line.name for line in (await request_list.page("goeran")).lines] == ["Göran"]
+        assert [line.name for line in (await access_request_listing.page("goeran")).lines] == ["Göran"]
         assert (await directory.page(Filter(q="old"))).rows == ()
         found = await engine.rows("SELECT email, first_name, last_name, name_key, search_key FROM member")
         for email, first, last, name_key, search_key in found:

@@ -7,10 +7,14 @@ from types import ModuleType
 
 import pytest
 
-from db import engine, house_rules, members, sessions, sign_out
-from db.house_rules import Wish
+from db import engine
+from db.accounts import sign_out
+from db.auth import sessions
+from db.auth.sessions import Ages, Presence
+from db.members import members
+from db.organization import settings as house_rules
+from db.organization.settings import Wish
 from db.policy import COMMAND_LINE, Actor, Role, Unknown
-from db.sessions import Ages, Presence
 from tests.site import Site
 from tests.together import at_once
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import engine, sessions
-from db.sessions import Ages, Presence
+from db import engine
+from db.auth import sessions
+from db.auth.sessions import Ages, Presence
 from tests.examples import fewer
 from tests.site import ON_SQLITE, Site
 

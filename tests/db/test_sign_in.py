@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from db import engine, members, sign_in
+from db import engine
+from db.accounts import sign_in
+from db.accounts.sign_in import Browser, IsDeactivated, SignedIn, WrongPassword
+from db.members import members
 from db.policy import COMMAND_LINE, Actor, Role, TooManyTries
-from db.sign_in import Browser, IsDeactivated, SignedIn, WrongPassword
-from links import Device
+from signing import Device
 from tests.site import PASSWORD, Site
 
 SECOND = 1_000

@@ -6,9 +6,10 @@ from types import ModuleType
 
 import pytest
 
-from db import engine, throttle
+from db import engine
+from db.auth import rate_limits
+from db.auth.rate_limits import Limit, Throttle
 from db.policy import Refused, TooManyTries
-from db.throttle import Limit, Throttle
 
 SECOND, MINUTE = 1_000, 60_000
 limits = Throttle(b"a key for tests")
@@ -17,7 +18,7 @@ limits = Throttle(b"a key for tests")
 async def waits(tried: Sequence[Limit]) -> int:
     """Tries once; the seconds it has to wait, 0 when it was counted."""
     try:
-        await throttle.count(tried)
+        await rate_limits.count(tried)
     except TooManyTries as error:
         return error.retry_after
     return 0
@@ -209,7 +210,7 @@ async def test_each_further_try_waits_twice_as_long_until_the_window_ends(
     database: str, clock: ModuleType
 ) -> None:
     for _ in range(5):
-        await throttle.count(pair())
+        await rate_limits.count(pair())
 
     waited: list[int] = []
     while (seconds := await waits(pair())) and len(waited) < 20:
@@ -224,7 +225,7 @@ async def test_each_further_try_waits_twice_as_long_until_the_window_ends(
 
 async def test_a_try_too_early_changes_nothing(database: str, clock: ModuleType) -> None:
     for _ in range(5):
-        await throttle.count(pair())
+        await rate_limits.count(pair())
     before = await engine.rows("SELECT key, tries, last_at, ends_at FROM throttle ORDER BY key")
     clock.move(SECOND - 1)
 
@@ -234,7 +235,7 @@ async def test_a_try_too_early_changes_nothing(database: str, clock: ModuleType)
 
 async def test_after_fifteen_minutes_the_count_begins_anew(database: str, clock: ModuleType) -> None:
     for _ in range(5):
-        await throttle.count(pair())
+        await rate_limits.count(pair())
     clock.move(15 * MINUTE)
 
     asked = [await waits(pair()) for _ in range(6)]
@@ -257,8 +258,8 @@ async def test_one_account_has_fifty_failures_in_all(database: str, clock: Modul
 
 async def test_a_known_browser_has_its_own_count_and_no_other_limit(database: str, clock: ModuleType) -> None:
     for number in range(50):
-        await throttle.count(pair(network=f"192.0.2.{number + 100}"))
-        await throttle.count(pair(account=f"account {number}"))
+        await rate_limits.count(pair(network=f"192.0.2.{number + 100}"))
+        await rate_limits.count(pair(account=f"account {number}"))
     known = limits.sign_in("ada", "192.0.2.1", "a device")
 
     asked = [await waits(known) for _ in range(6)]
@@ -269,11 +270,11 @@ async def test_a_known_browser_has_its_own_count_and_no_other_limit(database: st
 
 async def test_a_success_clears_its_own_count_and_nobody_elses(database: str, clock: ModuleType) -> None:
     own, of_network, of_customer, of_account = pair()
-    await throttle.count(pair(account="eve"))
+    await rate_limits.count(pair(account="eve"))
     for _ in range(4):
-        await throttle.count(pair())
+        await rate_limits.count(pair())
 
-    await engine.write(throttle.forgive, pair())
+    await engine.write(rate_limits.forgive, pair())
 
     assert await tries(own.key) == 0
     left = [await tries(limit.key) for limit in (of_network, of_customer, of_account)]
@@ -328,7 +329,7 @@ async def test_a_clock_set_back_keeps_nobody_waiting_longer_than_the_window(
 ) -> None:
     clock.move(24 * 60 * MINUTE)
     for _ in range(5):
-        await throttle.count(pair())
+        await rate_limits.count(pair())
     clock.move(-24 * 60 * MINUTE)
 
     assert await waits(pair()) == 0
@@ -340,16 +341,16 @@ async def test_an_invitation_sent_three_times_in_an_hour_rests_until_it_is_over(
 ) -> None:
     often, once = "ada@example.org", "ben@example.org"
     for _ in range(3):
-        assert await engine.read(throttle.resting, limits, [often, once]) == set()
-        await engine.write(throttle.count_resent, limits, [often])
-    await engine.write(throttle.count_resent, limits, [once])
+        assert await engine.read(rate_limits.resting, limits, [often, once]) == set()
+        await engine.write(rate_limits.count_resent, limits, [often])
+    await engine.write(rate_limits.count_resent, limits, [once])
 
     with pytest.raises(Refused, match=often):
-        await engine.write(throttle.count_resent, limits, [once, often])
+        await engine.write(rate_limits.count_resent, limits, [once, often])
 
-    assert await engine.read(throttle.resting, limits, [often, once]) == {often}
+    assert await engine.read(rate_limits.resting, limits, [often, once]) == {often}
     clock.move(60 * MINUTE)
-    assert await engine.read(throttle.resting, limits, [often, once]) == set()
+    assert await engine.read(rate_limits.resting, limits, [often, once]) == set()
 
 
 async def test_the_hour_of_an_address_begins_with_its_first_invitation(
@@ -357,22 +358,22 @@ async def test_the_hour_of_an_address_begins_with_its_first_invitation(
 ) -> None:
     ada, ben = "ada@example.org", "ben@example.org"
     for _ in range(2):
-        await engine.write(throttle.begin_resent, limits, [ben, ada])
+        await engine.write(rate_limits.begin_resent, limits, [ben, ada])
         clock.move(60 * MINUTE - 1)
-        assert await engine.read(throttle.sent_lately, limits, [ada, "cyd@example.org"]) == {ada}
+        assert await engine.read(rate_limits.sent_lately, limits, [ada, "cyd@example.org"]) == {ada}
         for _ in range(3):
-            assert await engine.read(throttle.resting, limits, [ada, ben]) == set()
-            await engine.write(throttle.count_resent, limits, [ada])
-        assert await engine.read(throttle.resting, limits, [ada, ben]) == {ada}
+            assert await engine.read(rate_limits.resting, limits, [ada, ben]) == set()
+            await engine.write(rate_limits.count_resent, limits, [ada])
+        assert await engine.read(rate_limits.resting, limits, [ada, ben]) == {ada}
         clock.move(1)
-        assert await engine.read(throttle.sent_lately, limits, [ada, ben]) == set()
+        assert await engine.read(rate_limits.sent_lately, limits, [ada, ben]) == set()
 
 
 async def test_rows_die_with_their_window(database: str, clock: ModuleType) -> None:
-    await throttle.count(pair())
+    await rate_limits.count(pair())
     clock.move(15 * MINUTE)
 
-    assert await throttle.sweep() == len(pair())
+    assert await rate_limits.sweep() == len(pair())
     assert await engine.rows("SELECT 1 FROM throttle") == []
 
 
@@ -386,7 +387,7 @@ async def test_what_a_flood_has_left_is_swept_without_holding_others_up(database
             *(value for row in some for value in row),
         )
 
-    sweeping, meanwhile = asyncio.create_task(throttle.sweep()), 0
+    sweeping, meanwhile = asyncio.create_task(rate_limits.sweep()), 0
     while not sweeping.done():
         meanwhile += await waits(pair(network=f"10.0.{meanwhile // 200}.{meanwhile % 200}")) == 0
 
@@ -395,7 +396,7 @@ async def test_what_a_flood_has_left_is_swept_without_holding_others_up(database
 
 
 async def test_the_table_names_nobody(database: str) -> None:
-    await throttle.count(pair())
+    await rate_limits.count(pair())
 
     keys = str(await engine.rows("SELECT key FROM throttle"))
 

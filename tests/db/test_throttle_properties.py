@@ -7,9 +7,11 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import clock, engine, throttle
+from db import engine
+from db.auth import rate_limits
+from db.auth.rate_limits import APART_MS, Limit
+from db.common import clock
 from db.policy import TooManyTries
-from db.throttle import APART_MS, Limit
 from tests.examples import fewer
 from tests.site import ON_SQLITE
 
@@ -68,10 +70,10 @@ async def test_as_many_tries_pass_as_the_model_says(database: str, steps: list[s
             for window in model.values():
                 window.count(now)
             if step == "right":
-                await engine.write(throttle.forgive, tried)
+                await engine.write(rate_limits.forgive, tried)
                 model["account"] = Window()
             elif step == "back":
-                await engine.write(throttle.give_back, tried)
+                await engine.write(rate_limits.give_back, tried)
             for window in model.values() if step != "try" else ():
                 window.tries = max(0, window.tries - 1)
             assert await counted(tried) == [window.tries for window in model.values()]
@@ -83,7 +85,7 @@ async def passes(tried: list[Limit]) -> bool:
     """Whether a try is let through; one that isn't must have left no trace."""
     before = await counted(tried)
     try:
-        await throttle.count(tried)
+        await rate_limits.count(tried)
     except TooManyTries:
         assert await counted(tried) == before
         return False

@@ -8,9 +8,9 @@ from threading import Event
 
 import pytest
 
-from db import turns
+from db.auth import turns
+from db.auth.turns import ALONE, Line, Turn
 from db.policy import Busy
-from db.turns import ALONE, Line, Turn
 
 
 class Watched:

@@ -5,9 +5,11 @@ from types import ModuleType
 
 import pytest
 
-from db import csv_list, engine, invitations, uploads
-from db.address_list import AddressList
-from db.invitations import Batch
+from db import engine
+from db.invitations import invitations
+from db.invitations.invitations import Batch
+from db.invitations.recipients import csv_import, uploads
+from db.invitations.recipients.address_list import AddressList
 from db.policy import Actor, Invalid, Role, Unknown
 from tests.db.members_house import acting, olga
 from tests.site import Site
@@ -23,7 +25,7 @@ cleo@example.org,,,
 
 
 async def test_a_list_comes_back_as_it_was_read(site: Site) -> None:
-    listed = csv_list.parse(FILE)
+    listed = csv_import.parse(FILE)
 
     upload_id = await uploads.keep(olga(site), listed, Role.MANAGER)
     back, role = await uploads.find(olga(site), upload_id)
@@ -35,7 +37,7 @@ async def test_a_list_comes_back_as_it_was_read(site: Site) -> None:
 
 async def test_it_belongs_to_whoever_uploaded_it(site: Site) -> None:
     await site.person("alma", Role.ADMINISTRATOR)
-    upload_id = await uploads.keep(acting(site, "alma"), csv_list.parse(FILE), Role.MANAGER)
+    upload_id = await uploads.keep(acting(site, "alma"), csv_import.parse(FILE), Role.MANAGER)
 
     for actor, wanted in ((olga(site), upload_id), (acting(site, "alma"), upload_id + 1)):
         with pytest.raises(Unknown):
@@ -44,7 +46,7 @@ async def test_it_belongs_to_whoever_uploaded_it(site: Site) -> None:
 
 
 async def test_it_lives_an_hour(site: Site, clock: ModuleType) -> None:
-    upload_id = await uploads.keep(olga(site), csv_list.parse(FILE), Role.MANAGER)
+    upload_id = await uploads.keep(olga(site), csv_import.parse(FILE), Role.MANAGER)
     clock.move(HOUR_MS - 1)
     await engine.write(uploads.sweep)
     await uploads.find(olga(site), upload_id)
@@ -59,8 +61,8 @@ async def test_it_lives_an_hour(site: Site, clock: ModuleType) -> None:
 
 async def test_the_oldest_makes_room_for_a_sixth_of_the_same_member(site: Site) -> None:
     await site.person("alma", Role.ADMINISTRATOR)
-    hers = await uploads.keep(acting(site, "alma"), csv_list.parse(FILE), Role.MANAGER)
-    first, *others = [await uploads.keep(olga(site), csv_list.parse(FILE), Role.MANAGER) for _ in range(6)]
+    hers = await uploads.keep(acting(site, "alma"), csv_import.parse(FILE), Role.MANAGER)
+    first, *others = [await uploads.keep(olga(site), csv_import.parse(FILE), Role.MANAGER) for _ in range(6)]
 
     with pytest.raises(Unknown):
         await uploads.find(olga(site), first)
@@ -71,7 +73,7 @@ async def test_the_oldest_makes_room_for_a_sixth_of_the_same_member(site: Site) 
 
 async def test_two_who_send_it_at_the_same_instant_invite_once(posting: Site) -> None:
     for _ in range(5):
-        listed = csv_list.parse(FILE)
+        listed = csv_import.parse(FILE)
         upload_id = await uploads.keep(olga(posting), listed, Role.MANAGER)
         ((before,),) = await engine.rows("SELECT COUNT(*) FROM batch")
 
@@ -84,7 +86,7 @@ async def test_two_who_send_it_at_the_same_instant_invite_once(posting: Site) ->
 
 
 async def test_what_was_not_sent_is_still_there(site: Site) -> None:
-    listed = csv_list.parse(FILE)
+    listed = csv_import.parse(FILE)
     upload_id = await uploads.keep(olga(site), listed, Role.MANAGER)
     await site.person("alma", Role.ADMINISTRATOR)
 
@@ -110,7 +112,7 @@ async def test_ten_thousand_rows_are_invited_within_ten_seconds(posting: Site) -
     # Our own work: how long the database and a busy machine take is another matter.
     start = time.process_time()
 
-    listed = csv_list.parse(b"email,role,first_name,last_name\n" + rows.encode())
+    listed = csv_import.parse(b"email,role,first_name,last_name\n" + rows.encode())
     upload_id = await uploads.keep(olga(posting), listed, Role.ANNOTATOR)
     back, role = await uploads.find(olga(posting), upload_id)
     plan = await invitations.preview(back, role)

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from db import visible
+from db.common import visible
 
 
 @pytest.mark.parametrize(

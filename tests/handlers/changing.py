@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from app import create_app
-from db import accounts, confirmation, engine, invitation_care, last_day, links, members, requests
+from db import engine
+from db.accounts import accounts, confirmation
+from db.auth import links
+from db.invitations import access_requests, invitation_care
+from db.members import last_day, members
 from db.policy import COMMAND_LINE, Role
 from settings import Settings
 from tests.db import invitations_house, requests_house
@@ -167,7 +171,7 @@ async def _request(site: Site, name: str) -> Sent:
 
 async def _undone_dismissal(site: Site, name: str) -> Sent:
     sent = await _request(site, name)
-    dismissed = await requests.dismiss(COMMAND_LINE, request_id=sent.place["request_id"])
+    dismissed = await access_requests.dismiss(COMMAND_LINE, request_id=sent.place["request_id"])
     return Sent(sent.place, {"dismissed_at": str(dismissed.at)})
 
 

@@ -16,9 +16,13 @@ import httpx
 import pytest
 
 import app
-from db import accounts, changes, clock, engine, members, sessions, sign_out, throttle
+from db import engine
+from db.accounts import accounts, sign_out
+from db.auth import rate_limits, sessions
+from db.auth.sessions import Presence
+from db.common import clock
+from db.members import changes, members
 from db.policy import COMMAND_LINE, Actor, Role
-from db.sessions import Presence
 from handlers.http.access import SESSION_COOKIE
 from tests.db.members_house import BROWSER, acting
 from tests.handlers.changing import (
@@ -38,7 +42,7 @@ from tests.site import ON_SQLITE, PASSWORD, Site, Visitor, password_hash
 
 HOURS: Final = 3600 * 1000
 # What is written without a session: tries are counted whoever makes them.
-COUNTS: Final = {throttle.count_within, throttle.forgive, throttle.give_back}
+COUNTS: Final = {rate_limits.count_within, rate_limits.forgive, rate_limits.give_back}
 held: ContextVar["Held | None"] = ContextVar("held", default=None)
 
 

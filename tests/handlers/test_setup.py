@@ -6,7 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from db import engine, setup
+from db import engine
+from db.organization import setup
 from tests.reading import read, wrong_fields
 from tests.site import ON_SQLITE, PASSWORD, Site, someone
 

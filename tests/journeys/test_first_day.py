@@ -1,6 +1,7 @@
 """The whole way once: from the set-up link to a second member who is in. Plain forms, nothing else."""
 
-from db import links, setup
+from db.auth import links
+from db.organization import setup
 from tests.journeys.paper import Reader
 from tests.site import PASSWORD, Site
 

@@ -7,9 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from db import outbox
+from db.common.undo import NOT_BEFORE_MS
+from db.mail import outbox
 from db.policy import Role
-from db.undo import NOT_BEFORE_MS
 from settings import Settings
 from tests.journeys.paper import Reader
 from tests.post import soon

@@ -12,11 +12,12 @@ import pytest
 from playwright.async_api import Browser
 
 import mailer
-from db import clock, letters
-from db.delivery import Mail
-from db.letters import Letter
-from db.links import Link
+from db.auth.links import Link
+from db.common import clock
+from db.mail.delivery import Mail
 from db.policy import Role
+from mailer import contents
+from mailer.contents import Letter
 from settings import CHECKOUT
 from tests import post
 from tests.smtp import Server, Taken
@@ -123,7 +124,7 @@ def test_without_the_address_of_the_app_a_button_is_called_what_it_opens() -> No
 def test_there_is_a_letter_for_every_kind_of_mail() -> None:
     kinds = {file.stem for file in (CHECKOUT / "templates" / "mail").glob("*.jinja")} - {"test"}
 
-    assert kinds == {letter.kind for letter in LETTERS.values()} == set(letters.KINDS)
+    assert kinds == {letter.kind for letter in LETTERS.values()} == set(contents.KINDS)
 
 
 @pytest.mark.parametrize("letter", [*LETTERS.values(), *OTHERS.values()], ids=lambda letter: letter.kind)

@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("name", choices=TRIALS)
     name = parser.parse_args(arguments).name
-    os.environ["PICCOLO_CONF"] = "db.piccolo_conf"
+    os.environ["PICCOLO_CONF"] = "db.engine.piccolo_conf"
     # Ended like Ctrl-C, so that folders, servers and databases of the trial go with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sample = Sample.of(os.environ)

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from db import engine, members
+from db import engine
+from db.members import members
 from db.policy import COMMAND_LINE, Busy, Role
 from handlers.http import bodies, uploads
 from handlers.http.bodies import (

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import pytest
 from litestar.exceptions import InternalServerException
 
-from db import engine, sessions, turns
+from db import engine
+from db.auth import sessions, turns
 from db.policy import Busy, DeadLink, Invalid, NotAllowed, Refused, TooManyTries, Unknown
 from messages import refusals
 from tests.db.engine_house import KILL_CONNECTIONS, from_outside, on_postgres

@@ -10,8 +10,8 @@ from litestar.exceptions import HTTPException
 from db.policy import Invalid
 from handlers.http import forms
 from handlers.http.forms import MAX_VALUE_CHARACTERS, MULTILINE_FIELDS, SECRET_FIELDS, TOKEN_FIELDS, Form
-from links import token_in
 from messages import by_field
+from signing import token_in
 from tests.asked import asked, body_of
 from tests.examples import TEXT, fewer
 from tests.site import ON_SQLITE, Site

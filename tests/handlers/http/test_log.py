@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from db import engine, sessions
+from db import engine
+from db.auth import sessions
 from db.policy import Busy
 from tests.site import ON_SQLITE, PASSWORD, Site
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from db import clock
+from db.common import clock
 from handlers.http.mismatches import HOUR_MS, MAX_LOG_LINES_AN_HOUR, MAX_PAIRS, Mismatch, Pairs, Reason
 
 

@@ -8,16 +8,13 @@ from types import ModuleType
 import httpx
 import pytest
 
-from db import (
-    accounts,
-    activity,
-    activity_list,
-    activity_names,
-    engine,
-    invitation_care,
-    members,
-    retention,
-)
+from db import activity, engine
+from db.accounts import accounts
+from db.activity import listing as activity_listing
+from db.activity import names as activity_names
+from db.activity import retention
+from db.invitations import invitation_care
+from db.members import members
 from db.policy import COMMAND_LINE, SYSTEM, Actor, Role
 from settings import Settings
 from tests.db.invitations_house import invite, one
@@ -229,8 +226,8 @@ async def test_without_a_zone_days_are_those_of_utc_and_both_included(site: Site
         clock.stop_at(at)
         await happen("restored")
 
-    whole = await activity_list.page(
-        activity_list.Filter.parse({"from": ["2026-01-01"], "to": ["2026-01-01"]}, {})
+    whole = await activity_listing.page(
+        activity_listing.Filter.parse({"from": ["2026-01-01"], "to": ["2026-01-01"]}, {})
     )
     clock.go_on()
     page = tree(await olga.get(f"{PATH}?from=2026-01-01&to=2026-01-01"))
@@ -397,7 +394,7 @@ async def test_below_a_sub_path_every_address_carries_it(database: str) -> None:
 
 
 async def test_the_present_filter_comes_as_csv(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(activity_list, "EXPORT_BATCH", 2)
+    monkeypatch.setattr(activity_listing, "EXPORT_BATCH", 2)
     ada = await site.person("ada")
     await let_in(site, "ada")
     await happen("restored", 5)
@@ -554,9 +551,9 @@ async def test_days_are_those_of_the_readers_own_time_zone(site: Site, clock: Mo
 
 
 def test_a_day_on_which_clocks_change_is_as_long_as_it_is() -> None:
-    shown = activity_list.Filter(first="2026-03-08", last="2026-03-08", zone="America/New_York")
-    nowhere = activity_list.Filter(first="2026-03-08", last="9999-12-31", zone="Nowhere/../x")
+    shown = activity_listing.Filter(first="2026-03-08", last="2026-03-08", zone="America/New_York")
+    nowhere = activity_listing.Filter(first="2026-03-08", last="9999-12-31", zone="Nowhere/../x")
 
     assert shown.until - shown.since == 23 * 3600 * 1000
     assert nowhere.since == 1_772_928_000_000
-    assert activity_list.Filter(last="9999-12-31", zone="America/New_York").until > 0
+    assert activity_listing.Filter(last="9999-12-31", zone="America/New_York").until > 0

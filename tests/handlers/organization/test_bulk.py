@@ -3,7 +3,8 @@
 import httpx
 import pytest
 
-from db import engine, members
+from db import engine
+from db.members import members
 from db.policy import Role
 from tests.bench import seed
 from tests.db.members_house import add

@@ -4,8 +4,9 @@ from types import ModuleType
 
 import pytest
 
-from db import engine, last_day, members
-from db.days import DAY_MS
+from db import engine
+from db.common.dates import DAY_MS
+from db.members import last_day, members
 from db.policy import Role
 from tests.db.members_house import olga as the_owner
 from tests.markup import tree

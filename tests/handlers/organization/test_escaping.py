@@ -2,8 +2,11 @@
 
 import pytest
 
-from db import accounts, addresses, engine, members
-from db.members import Person
+from db import engine
+from db.accounts import accounts
+from db.common import addresses
+from db.members import members
+from db.members.members import Person
 from db.policy import Actor, Role
 from tests.markup import Element, tree
 from tests.site import ON_SQLITE, Site, password_hash

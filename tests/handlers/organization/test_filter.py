@@ -3,7 +3,9 @@
 import httpx
 import pytest
 
-from db import engine, invite_link, members
+from db import engine
+from db.members import members
+from db.organization import invite_link
 from db.policy import COMMAND_LINE, Role
 from tests.bench import seed
 from tests.db.members_house import register

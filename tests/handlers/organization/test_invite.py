@@ -4,10 +4,12 @@ from types import ModuleType
 
 import httpx
 
-from db import engine, house_rules, invite_link
-from db.days import DAY_MS
-from db.house_rules import Wish
-from db.link_limits import End
+from db import engine
+from db.common.dates import DAY_MS
+from db.organization import invite_link
+from db.organization import settings as house_rules
+from db.organization.invite_link_limits import End
+from db.organization.settings import Wish
 from db.policy import Role
 from settings import Settings
 from tests.db.members_house import olga as owner

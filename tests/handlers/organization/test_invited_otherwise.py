@@ -2,8 +2,9 @@
 
 import pytest
 
-from db import engine, invitation_list
-from db.invitation_list import Meant
+from db import engine
+from db.invitations import listing as invitation_listing
+from db.invitations.listing import Meant
 from db.policy import Role
 from tests.db.invitations_house import invited
 from tests.handlers.organization.asking import PATH, select, toast
@@ -34,10 +35,10 @@ async def test_what_was_meant_is_known_of_those_who_wait_and_came_by_themselves(
     await invited(site, "eve")
     others.append(await site.person("eve", came_by="invitation"))
 
-    found = await engine.read(invitation_list.meant_for, [ada, ben, *others])
+    found = await engine.read(invitation_listing.meant_for, [ada, ben, *others])
 
     assert found == {ada: Meant("RE", "Olga"), ben: Meant("MA", "Olga")}
-    assert await engine.read(invitation_list.meant_for, []) == {}
+    assert await engine.read(invitation_listing.meant_for, []) == {}
 
 
 async def test_the_row_says_so_and_one_press_gives_the_role(site: Site) -> None:
@@ -103,7 +104,7 @@ async def test_nobody_is_approved_by_their_address_alone(site: Site) -> None:
 async def test_a_revoked_invitation_promises_nothing(site: Site) -> None:
     ada = await come(site)
     olga = await site.sign_in("olga")
-    line = await invitation_list.page(invitation_list.Filter())
+    line = await invitation_listing.page(invitation_listing.Filter())
 
     await olga.submit(f"/organization/invitations/{line.lines[0].id}/revocation")
 

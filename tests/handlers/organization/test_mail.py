@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from db import outbox
+from db.mail import outbox
 from handlers.organization import mail
 from settings import Settings
 from tests.markup import tree

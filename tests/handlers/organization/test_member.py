@@ -2,7 +2,10 @@
 
 import pytest
 
-from db import accounts, activity_names, engine, members
+from db import engine
+from db.accounts import accounts
+from db.activity import names as activity_names
+from db.members import members
 from db.policy import Actor, Role
 from tests.db.members_house import olga as the_owner
 from tests.markup import tree

@@ -5,8 +5,8 @@ from types import ModuleType
 import httpx
 import pytest
 
+from db.common.undo import UNDO_MS
 from db.policy import Role
-from db.undo import UNDO_MS
 from tests.handlers.organization.asking import PATH, select, toast
 from tests.markup import tree
 from tests.site import ON_SQLITE, PASSWORD, Site, Visitor

@@ -2,8 +2,9 @@
 
 import pytest
 
-from db import activity, directory
+from db import activity
 from db.engine import TookTooLong
+from db.members import directory
 from db.policy import Role
 from tests.handlers.organization.asking import PATH, out_of_band, select, toast
 from tests.markup import tree

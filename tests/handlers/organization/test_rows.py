@@ -3,7 +3,7 @@
 import pytest
 from markupsafe import Markup
 
-from db.directory import Row
+from db.members.directory import Row
 from db.policy import Role
 from handlers.http.access import Me
 from handlers.organization import rows

@@ -7,10 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from db import engine, house_rules, invite_link
-from db.days import DAY_MS
-from db.house_rules import Wish
-from db.link_limits import End
+from db import engine
+from db.common.dates import DAY_MS
+from db.organization import invite_link
+from db.organization import settings as house_rules
+from db.organization.invite_link_limits import End
+from db.organization.settings import Wish
 from db.policy import Role
 from handlers.http.access import SESSION_COOKIE
 from settings import Mail, Settings

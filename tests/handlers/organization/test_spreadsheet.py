@@ -6,8 +6,9 @@ import io
 import httpx
 import pytest
 
-from db import directory, engine, members
-from db.members import Person
+from db import engine
+from db.members import directory, members
+from db.members.members import Person
 from db.policy import Role
 from handlers.organization import spreadsheet
 from tests.bench import seed

@@ -2,11 +2,11 @@
 
 import pytest
 
-from db.days import DAY_MS
-from db.directory import Filter, Page
-from db.invitations import Batch
+from db.auth.sessions import Ages
+from db.common.dates import DAY_MS
+from db.invitations.invitations import Batch
+from db.members.directory import Filter, Page
 from db.policy import Role
-from db.sessions import Ages
 from handlers.http.forms import Form
 from handlers.organization import settings_form
 from handlers.organization.wording import batch_sentence, count_sentence

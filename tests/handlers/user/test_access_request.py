@@ -8,7 +8,8 @@ from types import ModuleType
 import httpx
 import pytest
 
-from db import engine, invite_link
+from db import engine
+from db.organization import invite_link
 from db.policy import COMMAND_LINE, Role
 from settings import Mail, Settings
 from tests.db import invitations_house
@@ -173,7 +174,7 @@ async def test_five_an_hour_for_an_address_and_thirty_for_a_network(database: st
 async def test_when_too_many_are_open_the_form_says_try_later(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("db.requests.MOST_OPEN", 1)
+    monkeypatch.setattr("db.invitations.access_requests.MOST_OPEN", 1)
     async with closed() as site:
         await ask(site.visitor(), "ada")
 

@@ -5,7 +5,9 @@ from types import ModuleType
 
 import pytest
 
-from db import clock, engine, throttle
+from db import engine
+from db.auth import rate_limits
+from db.common import clock
 from db.policy import Role
 from messages import toasts
 from tests.markup import tree
@@ -179,7 +181,7 @@ async def test_a_device_that_changed_the_password_stays_known(site: Site) -> Non
     await visitor.submit("/user/account/password", current_password=PASSWORD, password=NEW)
     await visitor.submit("/user/logout")
     for _ in range(5):
-        await throttle.count(site.house.throttle.sign_in("olga@example.org", "192.0.2.1", ""))
+        await rate_limits.count(site.house.throttle.sign_in("olga@example.org", "192.0.2.1", ""))
 
     stranger = await site.visitor().submit("/user/login", email="olga@example.org", password=NEW)
     known = await visitor.submit("/user/login", email="olga@example.org", password=NEW)

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from db import engine, links
+from db import engine
+from db.auth import links
 from db.policy import Role
 from settings import Settings
 from tests.db.invitations_house import confirmed, mails

@@ -5,7 +5,8 @@ from types import ModuleType
 import httpx
 import pytest
 
-from db import engine, links
+from db import engine
+from db.auth import links
 from db.policy import Role
 from settings import Mail, Settings
 from tests.db.invitations_house import mails

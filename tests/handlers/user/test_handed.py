@@ -4,7 +4,8 @@ from types import ModuleType
 
 import pytest
 
-from db import accounts, engine
+from db import engine
+from db.accounts import accounts
 from db.policy import COMMAND_LINE, Role
 from tests.db.members_house import acting, olga
 from tests.markup import tree

@@ -4,11 +4,14 @@ from types import ModuleType
 
 import pytest
 
-from db import delivery, engine, invitation_care, letters, members, outbox
-from db.days import DAY_MS
-from db.invitation_list import Line
+from db import engine
+from db.common.dates import DAY_MS
+from db.invitations import invitation_care
+from db.invitations.listing import Line
+from db.mail import delivery, outbox
+from db.members import members
 from db.policy import Role
-from mailer import LetterWriter
+from mailer import LetterWriter, contents
 from tests.db.invitations_house import accept, invited, mailed, mails, one, state, token
 from tests.db.members_house import acting, olga
 from tests.markup import tree
@@ -140,7 +143,7 @@ async def test_the_mail_to_the_inviter_names_a_button_of_its_row(
         app_name="Label Studio",
         app_url="",
         templates=TEMPLATES,
-    ).write(mail, await letters.read(mail))
+    ).write(mail, await contents.read(mail))
     page = tree(await (await posting.sign_in("olga")).get("/organization/invitations"))
 
     assert f"press {button}" in " ".join(Taken("", told).text.split())

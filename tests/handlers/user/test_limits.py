@@ -10,7 +10,10 @@ from types import ModuleType
 import httpx
 import pytest
 
-from db import accounts, engine, members, passwords, throttle
+from db import engine
+from db.accounts import accounts
+from db.auth import passwords, rate_limits
+from db.members import members
 from db.policy import COMMAND_LINE, Actor, Role
 from settings import Settings
 from tests.db.invitations_house import invited, token
@@ -99,8 +102,8 @@ async def test_accounts_that_anybody_can_make_use_up_nobody_elses_tries(site: Si
     await site.person("ada")
     ada, olga = await site.sign_in("ada"), await site.sign_in("olga")
     network = "192.0.2.1"
-    await throttle.count([site.house.throttle.own_password(0, network)[1]])
-    await throttle.count(site.house.throttle.new_password(network))
+    await rate_limits.count([site.house.throttle.own_password(0, network)[1]])
+    await rate_limits.count(site.house.throttle.new_password(network))
     await engine.write(engine.execute, "UPDATE throttle SET tries = 300 WHERE tries = 1")
 
     fields = {"current_password": PASSWORD, "password": NEW}
@@ -112,7 +115,7 @@ async def test_accounts_that_anybody_can_make_use_up_nobody_elses_tries(site: Si
 async def test_nor_the_tries_of_those_with_a_role_who_come_by_a_link(site: Site) -> None:
     await site.person("ada")
     await site.person("ben", Role.ANNOTATOR)
-    await throttle.count(site.house.throttle.new_password("192.0.2.1"))
+    await rate_limits.count(site.house.throttle.new_password("192.0.2.1"))
     await engine.write(engine.execute, "UPDATE throttle SET tries = 300")
 
     answers = [
@@ -140,7 +143,7 @@ async def test_accounts_that_anybody_can_make_have_one_limit_together_for_what_f
 async def test_of_accounts_that_anybody_can_make_300_sessions_begin_from_one_network(site: Site) -> None:
     await site.person("ada")
     network, form = "192.0.2.1", {"email": "ada@example.org", "password": PASSWORD}
-    await throttle.count(site.house.throttle.signed_in("", network)[1:2])
+    await rate_limits.count(site.house.throttle.signed_in("", network)[1:2])
     await engine.write(engine.execute, "UPDATE throttle SET tries = 299")
 
     answers = [await site.visitor(network).submit("/user/login", form) for _ in range(2)]
@@ -225,7 +228,7 @@ def test_whoever_asks_for_it_says_whose_turn_it_is() -> None:
     without = {path for path, call in asked_for() if "turn" not in {keyword.arg for keyword in call.keywords}}
 
     # The command line and the demo wait for nobody.
-    assert without == {"db/first_owner.py", "db/demo.py"}
+    assert without == {"db/organization/first_owner.py", "db/maintenance/demo.py"}
 
 
 async def test_changes_of_oneself_are_a_hundred_and_what_was_typed_stays(

@@ -5,7 +5,8 @@ import time
 import httpx
 import pytest
 
-from db import engine, passwords
+from db import engine
+from db.auth import passwords
 from db.policy import Role
 from handlers.http.forms import FORM_TYPE
 from messages.by_field import NOT_TOGETHER

@@ -5,9 +5,12 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from db import confirmation, engine, links, requests
-from db.addresses import parse
-from db.requests import Wish
+from db import engine
+from db.accounts import confirmation
+from db.auth import links
+from db.common.addresses import parse
+from db.invitations import access_requests
+from db.invitations.access_requests import Wish
 from tests.db.invitations_house import invited, token
 from tests.markup import tree
 from tests.site import ON_SQLITE, PASSWORD, Site
@@ -41,7 +44,7 @@ async def address_check(site: Site) -> str:
 
 async def access_request(site: Site) -> str:
     await engine.write(engine.execute, "UPDATE organization SET may_ask = 1")
-    await requests.ask(Wish(parse("ben@example.org"), "Ben", ""), "192.0.2.1")
+    await access_requests.ask(Wish(parse("ben@example.org"), "Ben", ""), "192.0.2.1")
     return f"/user/access-request/confirmation?token={await newest(site, links.REQUEST)}"
 
 

@@ -5,8 +5,13 @@ from typing import Any
 
 import pytest
 
-from db import address_list, engine, house_rules, invitations, invite_link, links
-from db.house_rules import Wish
+from db import engine
+from db.auth import links
+from db.invitations import invitations
+from db.invitations.recipients import address_list
+from db.organization import invite_link
+from db.organization import settings as house_rules
+from db.organization.settings import Wish
 from db.policy import COMMAND_LINE, Role
 from messages import by_field
 from settings import Settings

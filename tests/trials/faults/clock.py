@@ -13,9 +13,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from db import accounts, clock, engine, last_day, sessions
-from db.days import DAY_MS
-from db.invitation_list import Line
+from db import engine
+from db.accounts import accounts
+from db.auth import sessions
+from db.common import clock
+from db.common.dates import DAY_MS
+from db.invitations.listing import Line
+from db.members import last_day
 from db.policy import COMMAND_LINE, Role
 from tests import postgres, provide
 from tests.db.invitations_house import invited, token

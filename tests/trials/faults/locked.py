@@ -14,8 +14,8 @@ from uuid import uuid4
 import asyncpg
 
 from db import engine
+from db.engine.sqlite import SqliteEngine
 from db.policy import Role
-from db.sqlite_engine import SqliteEngine
 from tests import postgres
 from tests.handlers.changing import NEW_PASSWORD
 from tests.site import Visitor

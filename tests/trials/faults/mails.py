@@ -11,8 +11,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from db import clock, courier, engine, links, migrate, outbox
-from db.sqlite_engine import SqliteEngine
+from db import engine
+from db.auth import links
+from db.common import clock
+from db.engine.sqlite import SqliteEngine
+from db.mail import outbox
+from db.schema import migrate
+from mailer import worker
 from tests import post, postgres, provide, smtp
 from tests.trials.faults.databases import each
 from tests.trials.faults.injection import Fault, traced
@@ -122,7 +127,7 @@ async def killed_before_the_mark(owner: int) -> list[str]:
                 child.kill()
                 await child.wait()
         state = (await post.row(mail_id))["state"]
-        clock.move(courier.LEASE_MS + 1)
+        clock.move(worker.LEASE_MS + 1)
         async with post.delivering(server.account()):
             found = await post.until("sent", mail_id, MAIL_SECONDS)
         clock.go_on()

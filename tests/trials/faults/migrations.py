@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from db import engine, migrate
+from db import engine
+from db.schema import migrate
 from tests import postgres
 from tests.command import PATIENCE_SECONDS, ROOT, Checkout
 from tests.db.engine_house import from_outside
@@ -148,7 +149,7 @@ def _by_an_older_program(url: str, before: list[Any]) -> list[str]:
     """A program without the newest migration says so in one line, and touches nothing."""
     broken = []
     with _checkout(url) as checkout:
-        max((checkout.root / "db" / "migrations").glob("m*.py")).unlink()
+        max((checkout.root / "db" / "schema" / "migrations").glob("m*.py")).unlink()
         for command in (("serve", "--port", "0"), ("migrate",), ("members",)):
             done = checkout.run(*command, SECRET_KEY=SECRET)
             said = "newer Gatehouse" in done.stderr and done.stderr.count("\n") == 1

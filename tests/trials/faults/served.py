@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from app import create_app
-from db import engine, members, setup
-from db.backup import columns_of
+from db import engine
+from db.maintenance.backup import columns_of
+from db.members import members
+from db.organization import setup
 from settings import Settings
 from tests import smtp
 from tests.command import PATIENCE_SECONDS, Checkout, Server

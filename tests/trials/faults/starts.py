@@ -18,7 +18,7 @@ from typing import Final
 
 import httpx
 
-from db import migrate
+from db.schema import migrate
 from tests import postgres, provide
 from tests.command import PATIENCE_SECONDS, Checkout, Server
 from tests.trials.faults.commands import CALLS, OWNER, faults_in

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Final, Self
 from uuid import uuid4
 
-from db import engine, migrate
+from db import engine
+from db.schema import migrate
 from tests import postgres
 from tests.trials.races import budgets, first_day, invariants, once, ownership, people, rights
 from tests.trials.races.arena import Arena

@@ -17,9 +17,14 @@ from typing import Any, Final, Self
 
 import httpx
 
-from db import clock, deactivation, engine, links, migrate, outbox, sessions
-from db.links import Link
+from db import engine
+from db.auth import links, sessions
+from db.auth.links import Link
+from db.common import clock
+from db.mail import outbox
+from db.members import deactivation
 from db.policy import Actor, DomainError, Role
+from db.schema import migrate
 from handlers.http.access import SESSION_COOKIE
 from settings import Settings
 from tests import smtp

@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
-from db import clock, engine, links, sessions
+from db import engine
+from db.auth import links, sessions
+from db.auth.rate_limits import Limit, count
+from db.common import clock
 from db.policy import Role
-from db.throttle import Limit, count
 from tests.db import invitations_house
 from tests.handlers.changing import NEW_PASSWORD
 from tests.site import PASSWORD

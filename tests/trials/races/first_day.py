@@ -8,7 +8,9 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from app import create_app
-from db import engine, links, setup
+from db import engine
+from db.auth import links
+from db.organization import setup
 from settings import Settings
 from tests.handlers.changing import NEW_PASSWORD
 from tests.site import SECRET, Site, someone

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from db import engine, ledger
+from db import engine
+from db.members.directory import role_counts
 
 # Each finds what must not be; the sentence says what that is.
 NEVER: Final = {
@@ -88,7 +89,7 @@ async def _counts() -> list[str]:
 
     async def look() -> tuple[dict[str, int], dict[str, int]]:
         counted = await engine.rows("SELECT role, COUNT(*) FROM member WHERE removed_at = 0 GROUP BY role")
-        return dict(counted), {role.value: n for role, n in (await ledger.counts()).items() if n}
+        return dict(counted), {role.value: n for role, n in (await role_counts.counts()).items() if n}
 
     counted, kept = await engine.read(look)
     return [] if counted == kept else [f"{counted} members are counted as {kept}"]

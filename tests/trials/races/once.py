@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 
-from db import accounts, confirmation, engine, links
+from db import engine
+from db.accounts import accounts, confirmation
+from db.auth import links
 from db.policy import COMMAND_LINE, Role
 from tests.db import invitations_house, requests_house
 from tests.handlers.changing import NEW_PASSWORD

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from functools import partial
 
-from db import deactivation, engine, last_day
+from db import engine
+from db.members import deactivation, last_day
 from db.policy import Role
 from tests.handlers.changing import OWNERS, SENT
 from tests.site import PASSWORD

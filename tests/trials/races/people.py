@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from db import engine, invitation_care, members, requests
+from db import engine
+from db.invitations import access_requests, invitation_care
+from db.members import members
 from db.policy import COMMAND_LINE, Role
 from tests.db import invitations_house, requests_house
 from tests.handlers.changing import NEW_PASSWORD
@@ -297,7 +299,7 @@ async def dismissal_undone_and_asked_again(arena: Arena) -> Race:
     name, (bob, cyd) = arena.new_name(), await administrators(arena)
     await requests_house.switch_on()
     request_id = await requests_house.asked(name)
-    dismissed = await requests.dismiss(COMMAND_LINE, request_id=request_id)
+    dismissed = await access_requests.dismiss(COMMAND_LINE, request_id=request_id)
     undo = {"dismissed_at": str(dismissed.at)}
     path = f"requests/{request_id}/reversal"
     contestants = [

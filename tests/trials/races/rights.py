@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
-from db import accounts, deactivation, engine
+from db import engine
+from db.accounts import accounts
+from db.auth.sessions import token_hash
+from db.members import deactivation
 from db.policy import COMMAND_LINE, Role
-from db.sessions import token_hash
 from tests.handlers.changing import NEW_PASSWORD, NOTHING_CHANGED, OWNERS, SENT
 from tests.site import PASSWORD
 from tests.trials.races.arena import Arena, Member

@@ -12,10 +12,18 @@ from typing import Final
 
 import httpx
 
-from db import accounts, addresses, demo, engine, invite_link, links, members, migrate, requests, setup
+from db import engine
+from db.accounts import accounts
+from db.auth import links
+from db.common import addresses
+from db.invitations import access_requests
+from db.invitations.access_requests import Wish
+from db.maintenance import demo
+from db.members import members
+from db.organization import invite_link, setup
 from db.policy import COMMAND_LINE
-from db.requests import Wish
-from links import Signer
+from db.schema import migrate
+from signing import Signer
 from tests import postgres
 from tests.bench import seed, server
 from tests.command import Checkout, Server
@@ -174,7 +182,7 @@ async def _more() -> dict[str, str]:
     for number in range(ASKING):
         await engine.write(engine.execute, "UPDATE organization SET may_ask = 1")
         wish = Wish(addresses.parse(f"asking-{number}@example.org"), f"Asking {number}", "some words")
-        await requests.ask(wish, "192.0.2.7")
+        await access_requests.ask(wish, "192.0.2.7")
     await members.remove(COMMAND_LINE, member_id=(removed := await members.id_of(DEACTIVATED)))
     found = await engine.rows(
         "SELECT id, email FROM member WHERE role = 'AN' AND password_hash = '' ORDER BY id LIMIT ?", ANYONE_OF

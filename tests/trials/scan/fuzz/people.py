@@ -4,8 +4,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from db import engine, links, members, migrate, sessions
+from db import engine
+from db.auth import links, sessions
+from db.members import members
 from db.policy import COMMAND_LINE, Refused, Role
+from db.schema import migrate
 from settings import Settings
 from tests.db import invitations_house, requests_house
 from tests.handlers.changing import FOR_VISITORS, NEW_PASSWORD, SENT, Sent

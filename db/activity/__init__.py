@@ -1,0 +1,259 @@
+"""The activity log: one row for each change, written in the change's own transaction, and never changed.
+
+A row never holds a token, a password or a link, nor a name or an address: those are read where they stand,
+like a request to be let in for as long as it is kept, or for removed members in db/activity/names.py, from
+where they can be erased. `before` and `after` hold role codes or short words, never sentences: the page makes
+the sentence.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from db import engine
+from db.activity import lines as activity_lines
+from db.common import clock
+from db.policy import Actor
+
+# What subject_id is an id of, by how the kind begins; a member's where nothing else is said.
+ABOUT: Final = {"invitation_": "invitation", "invite_link_": "link", "request_": "request"}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row of the log, with the names of who acted and whom it concerned ("" when nobody).
+
+    about: member, invitation, link, request or "": what subject_id is an id of. at: ms. actor_removed,
+    subject_removed: the removed member whose name is kept here, 0 for somebody who isn't removed.
+    """
+
+    id: int
+    at: int
+    actor_kind: str
+    actor_id: int
+    actor_name: str
+    kind: str
+    subject_id: int
+    subject_name: str
+    before: str
+    after: str
+    address: str
+    about: str = "member"
+    actor_email: str = ""
+    subject_email: str = ""
+    actor_removed: int = 0
+    subject_removed: int = 0
+
+
+class Place(NamedTuple):
+    """An event's place in the log, which is in the order of time, then of ids."""
+
+    at: int
+    id: int
+
+
+async def record(actor: Actor, kind: str, subject_id: int = 0, *, before: str = "", after: str = "") -> None:
+    """Adds a row; call it inside the engine.write of the change it tells of."""
+    await record_many(actor, kind, [(subject_id, before, after)])
+
+
+async def record_many(actor: Actor, kind: str, rows: Sequence[tuple[int, str, str]], *, at: int = 0) -> None:
+    """Adds many rows of one kind, inside the write: (subject_id, before, after) of each. at: 0 for now."""
+    about = next((about for beginning, about in ABOUT.items() if kind.startswith(beginning)), "member")
+    for some in engine.chunks(rows):
+        values: list[object] = []
+        for subject_id, before, after in some:
+            values += [at or clock.now(), actor.kind, actor.id, kind, about if subject_id else "", subject_id]
+            values += [before, after, actor.address]
+        marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * len(some))
+        recorded = await engine.rows(
+            "INSERT INTO activity (at, actor_kind, actor_id, kind, about, subject_id, before, after, address)"
+            f" VALUES {marks} RETURNING {activity_lines.COLUMNS}",
+            *values,
+        )
+        await activity_lines.tell(sorted(recorded))
+
+
+async def newest_role_changes(member_ids: Sequence[int]) -> dict[int, tuple[int, str]]:
+    """The last change of role of each of these members: when, in ms, and the code of the role before it.
+
+    Members whose role was never changed are left out.
+    """
+    marks = ", ".join("?" * len(member_ids))
+    # SQLite and PostgreSQL both find the newest of a member at the end of the index by subject.
+    found = await engine.rows(
+        "SELECT m.id, a.at, a.before FROM member AS m JOIN activity AS a ON a.id = (SELECT n.id"
+        " FROM activity AS n WHERE n.subject_id = m.id AND n.subject_id > 0 AND n.about = 'member'"
+        f" AND n.kind = 'role_changed' ORDER BY n.at DESC, n.id DESC LIMIT 1) WHERE m.id IN ({marks})",
+        *member_ids,
+    )
+    return {member_id: (at, before) for member_id, at, before in found}
+
+
+async def of_member(member_id: int, limit: int = 20) -> list[Event]:
+    """The newest events that concern this member, or that they caused. limit: rows."""
+    return await walk(person=member_id, limit=limit)
+
+
+async def walk(
+    *,
+    person: int = 0,
+    invited: int = 0,
+    kinds: Sequence[str] = (),
+    since: int = 0,
+    until: int = 0,
+    place: Place | None = None,
+    backwards: bool = False,
+    limit: int,
+) -> list[Event]:
+    """Up to `limit` events after the place, the newest first; backwards: before it, the oldest first.
+
+    person: who acted or whom it concerned, 0 for anybody; invited: an invitation, for all that were made to
+    its address. kinds: () for all. since, until: ms, the latter excluded, 0 for no end.
+    """
+    found, args = await _found((person, invited), kinds, since, until, place, backwards, limit)
+    order = "ASC" if backwards else "DESC"
+    rows = await engine.rows(
+        f"SELECT {_COLUMNS} FROM ({found}) AS found JOIN activity AS a ON a.id = found.id {_NAMES}"
+        f" ORDER BY a.at {order}, a.id {order} LIMIT ?",
+        *args,
+        limit,
+    )
+    return [Event(*row) for row in rows]
+
+
+async def count_newer(
+    place: Place,
+    most: int,
+    *,
+    person: int = 0,
+    invited: int = 0,
+    kinds: Sequence[str] = (),
+    since: int = 0,
+    until: int = 0,
+) -> int:
+    """How many events have come after this one, counted up to `most`. The others as above."""
+    found, args = await _found((person, invited), kinds, since, until, place, True, most)
+    ((number,),) = await engine.rows(f"SELECT COUNT(*) FROM ({found}) AS found", *args)
+    return min(int(number), most)
+
+
+async def _found(
+    whom: tuple[int, int],
+    kinds: Sequence[str],
+    since: int,
+    until: int,
+    place: Place | None,
+    backwards: bool,
+    limit: int,
+) -> tuple[str, list[object]]:
+    """The statement that finds places of events, and its arguments: a walk along an index for each arm.
+
+    An OR in place of the arms would read the whole log. Each arm gives its nearest rows, and whoever acted on
+    themself stands in two: hence UNION, of which the caller takes as many as it wants.
+    """
+    between, ends = _bounds(since, until, place, backwards)
+    order = "ASC" if backwards else "DESC"
+    arms, args = list[str](), list[object]()
+    for where, values in await _arms(*whom, kinds):
+        arms.append(
+            f"SELECT id, at FROM (SELECT a.id, a.at FROM activity AS a WHERE {where}{between}"
+            f" ORDER BY a.at {order}, a.id {order} LIMIT ?) AS arm_{len(arms)}"
+        )
+        args += [*values, *ends, limit]
+    return " UNION ".join(arms), args
+
+
+async def _arms(person: int, invited: int, kinds: Sequence[str]) -> list[tuple[str, list[object]]]:
+    """Conditions that each are the beginning of an index, so that nothing is read that isn't wanted."""
+    if not person and not invited:
+        return [("a.kind = ?", [kind]) for kind in kinds] or [("a.id > 0", [])]
+    about = [(_BY_MEMBER, person), (_OF_MEMBER, person)] if person else []
+    about += [(_OF_INVITATION, each) for each in await _of_one_address(invited)]
+    arms = list[tuple[str, list[object]]]()
+    for where, number in about:
+        for kind in kinds or await _kinds(where, number):
+            arms.append((f"{where} AND a.kind = ?", [number, kind]))
+    return arms or [("a.id < 0", [])]
+
+
+_BY_MEMBER: Final = "a.actor_id = ? AND a.actor_id > 0"
+_OF_MEMBER: Final = "a.subject_id = ? AND a.subject_id > 0 AND a.about = 'member'"
+_OF_INVITATION: Final = "a.subject_id = ? AND a.subject_id > 0 AND a.about = 'invitation'"
+# Each kind of event of each of them is an arm, and a statement has only so many.
+MOST_INVITATIONS: Final = 20
+
+
+async def _of_one_address(invitation_id: int) -> list[int]:
+    """The newest invitations to the address of this one, itself included."""
+    if not invitation_id:
+        return []
+    found = await engine.rows(
+        "SELECT o.id FROM invitation AS i JOIN invitation AS o"
+        " ON o.id = i.id OR (o.email_key = i.email_key AND o.email_key <> '')"
+        " WHERE i.id = ? ORDER BY o.id DESC LIMIT ?",
+        invitation_id,
+        MOST_INVITATIONS,
+    )
+    return [found_id for (found_id,) in found]
+
+
+async def _kinds(where: str, person: int) -> list[str]:
+    """The kinds of a person's events, found by leaps along the index, one for each kind."""
+    first = f"SELECT MIN(a.kind) AS kind FROM activity AS a WHERE {where}"
+    found = await engine.rows(
+        f"WITH RECURSIVE leap AS ({first} UNION ALL"
+        f" SELECT (SELECT MIN(a.kind) FROM activity AS a WHERE {where} AND a.kind > leap.kind)"
+        " FROM leap WHERE leap.kind IS NOT NULL) SELECT kind FROM leap WHERE kind IS NOT NULL",
+        person,
+        person,
+    )
+    return [kind for (kind,) in found]
+
+
+def _bounds(since: int, until: int, place: Place | None, backwards: bool) -> tuple[str, list[object]]:
+    parts, args = list[str](), list[object]()
+    for sign, instant in ((">=", since), ("<", until)):
+        if instant:
+            parts.append(f" AND a.at {sign} ?")
+            args.append(instant)
+    if place is not None:
+        # The index finds the millisecond; whoever shares it is told apart by the id. The plus signs keep
+        # SQLite from walking twice for the OR.
+        sign = ">" if backwards else "<"
+        parts.append(f" AND a.at {sign}= ? AND (+a.at {sign} ? OR +a.id {sign} ?)")
+        args += [place.at, place.at, place.id]
+    return "".join(parts), args
+
+
+# Those whose `after` is the number of a request.
+_OF_REQUESTS = ", ".join(
+    f"'request_{what}'" for what in ("made", "confirmed", "dismissed", "brought_back", "expired")
+)
+_NAME = "COALESCE(NULLIF(TRIM({t}.first_name || ' ' || {t}.last_name), ''), NULLIF({t}.email, '')"
+_KEPT = "NULLIF({t}.name, ''), NULLIF({t}.email, ''), '')"
+_COLUMNS = (
+    "a.id, a.at, a.actor_kind, a.actor_id, "
+    + f"{_NAME.format(t='actor')}, {_KEPT.format(t='actor_was')} AS actor_name,"
+    + " a.kind, a.subject_id, CASE WHEN a.about = 'invitation'"
+    + " THEN COALESCE(NULLIF(invited.email, ''), NULLIF(subject_was.email, ''), '')"
+    + " WHEN asking.id IS NOT NULL THEN COALESCE(NULLIF(asking.name, ''), asking.email)"
+    + f" ELSE {_NAME.format(t='subject')}, {_KEPT.format(t='subject_was')} END AS subject_name,"
+    " a.before, a.after, a.address, a.about,"
+    " COALESCE(NULLIF(actor.email, ''), actor_was.email, '') AS actor_email,"
+    " COALESCE(NULLIF(subject.email, ''), NULLIF(invited.email, ''), asking.email, subject_was.email, '')"
+    " AS subject_email,"
+    " COALESCE(actor_was.member_id, 0), COALESCE(subject_was.member_id, 0)"
+)
+_NAMES = (
+    "LEFT JOIN member AS actor ON actor.id = a.actor_id"
+    " LEFT JOIN activity_name AS actor_was"
+    " ON actor_was.about = 'member' AND actor_was.subject_id = a.actor_id"
+    " LEFT JOIN member AS subject ON subject.id = a.subject_id AND a.about = 'member'"
+    " LEFT JOIN invitation AS invited ON invited.id = a.subject_id AND a.about = 'invitation'"
+    " LEFT JOIN activity_name AS subject_was"
+    " ON subject_was.about = a.about AND subject_was.subject_id = a.subject_id"
+    # Perhaps a stranger typed an address that nobody confirmed: it isn't shown here either.
+    f" LEFT JOIN request AS asking ON asking.id = CASE WHEN a.kind IN ({_OF_REQUESTS})"
+    " THEN CAST(a.after AS BIGINT) END AND (asking.confirmed_at > 0 OR asking.link_id = 0)"
+)

@@ -1,0 +1,212 @@
+"""The activity log as its page shows it: newest first, fifty at a time, by person, kind and days.
+
+The address is the state, as with the members: a filter is read from a query string, and written as one.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from db import activity, engine
+from db.activity import Event, Place
+from db.common import dates, ids, visible
+from db.policy import Invalid
+from messages import by_field
+
+PAGE_SIZE: Final = 50
+EXPORT_BATCH: Final = 1_000
+# "99 new events" is as good as any number above.
+MOST_NEW: Final = 99
+MAX_CHARACTERS: Final = 200
+FIELDS: Final = ("person", "invited", "kind", "from", "to", "zone", "after", "before")
+_CURSOR: Final = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """person: a member's id, 0 for anybody. invited: the id of an invitation, for all of its address, 0 for
+    none. kind: as in the address, kinds: the kinds it stands for.
+
+    first, last: days as in the address, both of them included, in the time zone `zone`, "" for UTC.
+    after, before: at most one of them.
+    """
+
+    person: int = 0
+    invited: int = 0
+    kind: str = ""
+    kinds: tuple[str, ...] = ()
+    first: str = ""
+    last: str = ""
+    zone: str = ""
+    after: Place | None = None
+    before: Place | None = None
+
+    @classmethod
+    def parse(cls, query: Mapping[str, list[str]], kinds: Mapping[str, tuple[str, ...]]) -> "Filter":
+        """Reads a query string's parameters; unknown and empty ones don't matter.
+
+        kinds: what `kind` may be, with the kinds it means. Raises Invalid with every error by its field.
+        """
+        errors: dict[str, list[str]] = {}
+        typed = {name: _single(query, name, errors) for name in FIELDS}
+        person, invited = (_id(name, typed[name], errors) for name in ("person", "invited"))
+        if typed["kind"] and typed["kind"] not in kinds:
+            errors["kind"] = [by_field.NO_SUCH_EVENT]
+        for name in ("from", "to"):
+            if typed[name] and dates.start_of(typed[name]) is None:
+                errors[name] = [by_field.WRITE_A_DAY]
+        if not errors.keys() & {"from", "to"} and typed["to"] and typed["from"] > typed["to"]:
+            errors["to"] = [by_field.LAST_BEFORE_FIRST]
+        places = {name: _place(typed[name]) for name in ("after", "before")}
+        for name, place in places.items():
+            if typed[name] and place is None:
+                errors[name] = [by_field.NO_PLACE_IN_LOG]
+        if places["after"] and places["before"]:
+            errors["before"] = [by_field.AFTER_OR_BEFORE]
+        if errors:
+            raise Invalid(errors)
+        kind = typed["kind"]
+        meant = kinds[kind] if kind else ()
+        return cls(person, invited, kind, meant, typed["from"], typed["to"], typed["zone"], **places)
+
+    @property
+    def chosen(self) -> bool:
+        """Whether it leaves anything out."""
+        return bool(self.person or self.invited or self.kind or self.first or self.last)
+
+    @property
+    def since(self) -> int:
+        """The first day's beginning, in ms; 0 for none."""
+        return max(0, dates.start_in(self.first, self.zone) or 0)
+
+    @property
+    def until(self) -> int:
+        """The last day's end, in ms; 0 for none."""
+        end = dates.start_in(self.last, self.zone, later=1)
+        return 0 if end is None else max(1, end)
+
+    def address(self, **changes: Any) -> str:
+        """The query string of this filter with `changes`; a place in the log only if it is one of them.
+
+        after, before: cursors as text.
+        """
+        place = {name: changes.pop(name, "") for name in ("after", "before")}
+        new = replace(self, after=None, before=None, **changes)
+        pairs = [("person", new.person), ("invited", new.invited), ("kind", new.kind)]
+        pairs += [("from", new.first), ("to", new.last)]
+        pairs += [("zone", new.zone)] if new.first or new.last else []
+        return urlencode([(name, value) for name, value in (*pairs, *place.items()) if value])
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """newer, older: cursors for `before` and `after`, "" where the log ends.
+
+    top: the newest event's cursor on the first page, from where the page asks what has come since.
+    """
+
+    events: tuple[Event, ...]
+    newer: str
+    older: str
+    top: str
+
+
+async def page(shown: Filter) -> Page:
+    """One page. Raises engine.Unavailable."""
+    return await engine.read(_page, shown)
+
+
+async def count_new(shown: Filter, top: str) -> int:
+    """How many events the filter shows that have come after that cursor, up to MOST_NEW. Raises Invalid."""
+    place = _place(top)
+    if place is None:
+        raise Invalid({"top": [by_field.NO_TOP_OF_LOG]})
+    return await engine.read(
+        activity.count_newer,
+        place,
+        MOST_NEW,
+        person=shown.person,
+        invited=shown.invited,
+        kinds=shown.kinds,
+        since=shown.since,
+        until=shown.until,
+    )
+
+
+async def export(shown: Filter) -> AsyncIterator[list[Event]]:
+    """Everything the filter shows, whatever page it points to, in batches of up to 1,000, each its own read.
+
+    Raises engine.Unavailable and engine.TookTooLong.
+    """
+    place: Place | None = None
+    while events := await engine.read_slowly(_walk, shown, place, False, EXPORT_BATCH):
+        yield events
+        place = Place(events[-1].at, events[-1].id)
+
+
+async def _page(shown: Filter) -> Page:
+    place, backwards = shown.after or shown.before, shown.before is not None
+    events, more = await _part(shown, place, backwards)
+    if place is not None and len(events) < (PAGE_SIZE if backwards else 1):
+        # Less than a page precedes the place, or nothing follows it: that is the first page, or the last one.
+        place, backwards = None, not backwards
+        events, more = await _part(shown, place, backwards)
+    newer, older = (more, place is not None) if backwards else (place is not None, more)
+    cursors = [_cursor(event) for event in events]
+    return Page(
+        events=tuple(events),
+        newer=cursors[0] if newer and cursors else "",
+        older=cursors[-1] if older and cursors else "",
+        top="" if newer else (cursors[0] if cursors else "0.0"),
+    )
+
+
+async def _part(shown: Filter, place: Place | None, backwards: bool) -> tuple[list[Event], bool]:
+    """A page's events, newest first, and whether there are more that way."""
+    found = await _walk(shown, place, backwards, PAGE_SIZE + 1)
+    events = found[:PAGE_SIZE]
+    return (events[::-1] if backwards else events), len(found) > PAGE_SIZE
+
+
+async def _walk(shown: Filter, place: Place | None, backwards: bool, limit: int) -> list[Event]:
+    return await activity.walk(
+        person=shown.person,
+        invited=shown.invited,
+        kinds=shown.kinds,
+        since=shown.since,
+        until=shown.until,
+        place=place,
+        backwards=backwards,
+        limit=limit,
+    )
+
+
+def _single(query: Mapping[str, list[str]], name: str, errors: dict[str, list[str]]) -> str:
+    values = query.get(name) or [""]
+    text = visible.trimmed(values[0])
+    if len(values) > 1:
+        errors[name] = [by_field.GIVE_ONCE]
+        return ""
+    if len(text) > MAX_CHARACTERS or not text.isprintable():
+        errors[name] = [by_field.PLAIN_AT_MOST.format(most=MAX_CHARACTERS)]
+        return ""
+    return text
+
+
+def _id(name: str, text: str, errors: dict[str, list[str]]) -> int:
+    """The id of whom is asked about, 0 when none is given."""
+    found = ids.read(text)
+    if text and not found:
+        errors[name] = [by_field.NO_SUCH_PERSON]
+    return found
+
+
+def _place(cursor: str) -> Place | None:
+    parts = _CURSOR.fullmatch(cursor)
+    return Place(int(parts[1]), int(parts[2])) if parts else None
+
+
+def _cursor(event: Event) -> str:
+    return f"{event.at}.{event.id}"

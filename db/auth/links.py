@@ -1,0 +1,212 @@
+"""Links that were given out, as rows; the tokens themselves are made by the signer and never stored.
+
+End and state are read from the row alone: only behind a valid mac may anything say used, reset or expired.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from db import engine
+from db.common import clock
+from db.policy import Actor, DeadLink, Role
+from db.schema.tables import Link as LinkRow
+
+SETUP, INVITE, INVITATION, RESET, ADDRESS = "setup", "invite", "invitation", "reset", "address"
+REQUEST = "request"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One row. Instants in ms, 0 for never; max_uses 0 for no limit."""
+
+    id: int
+    purpose: str
+    subject: int
+    nonce: str
+    made_at: int
+    made_by: int
+    expires_at: int
+    ended_at: int
+    end_reason: str
+    uses: int
+    max_uses: int
+
+    def dead_because(self, now: int) -> str | None:
+        """Why it no longer works (reset, expired, used_up, …), None while it does."""
+        if self.ended_at:
+            return self.end_reason
+        if self.expires_at and self.expires_at <= now:
+            return "expired"
+        if self.max_uses and self.uses >= self.max_uses:
+            return "used_up"
+        return None
+
+
+COLUMNS = "id, purpose, subject, nonce, made_at, made_by, expires_at, ended_at, end_reason, uses, max_uses"
+
+
+async def find(link_id: int, purpose: str) -> Link | None:
+    """The row of this id and purpose, open or ended."""
+    found = await engine.rows(f"SELECT {COLUMNS} FROM links WHERE id = ? AND purpose = ?", link_id, purpose)
+    return Link(*found[0]) if found else None
+
+
+async def open_one(purpose: str, subject: int = 0) -> Link | None:
+    """The newest row that hasn't ended; it may still have expired."""
+    found = await engine.rows(
+        f"SELECT {COLUMNS} FROM links WHERE purpose = ? AND subject = ? AND ended_at = 0"
+        " ORDER BY id DESC LIMIT 1",
+        purpose,
+        subject,
+    )
+    return Link(*found[0]) if found else None
+
+
+async def newest(purpose: str) -> Link | None:
+    """The last row that was made of a purpose without subject, open or ended."""
+    found = await engine.rows(
+        f"SELECT {COLUMNS} FROM links WHERE purpose = '{purpose}' ORDER BY id DESC LIMIT 1"
+    )
+    return Link(*found[0]) if found else None
+
+
+async def make(
+    purpose: str, *, subject: int = 0, made_by: int = 0, expires_at: int = 0, max_uses: int = 0
+) -> Link:
+    """A new row, inside a write. expires_at in ms, 0 for never."""
+    values: dict[str, Any] = {
+        "purpose": purpose,
+        "subject": subject,
+        "nonce": secrets.token_hex(16),
+        "made_at": clock.now(),
+        "made_by": made_by,
+        "expires_at": expires_at,
+        "ended_at": 0,
+        "end_reason": "",
+        "uses": 0,
+        "max_uses": max_uses,
+    }
+    inserted = await LinkRow.insert(LinkRow(**values))
+    return Link(id=inserted[0]["id"], **values)
+
+
+async def use(link_id: int) -> None:
+    """Counts one use, inside a write: a conditional UPDATE, so a budget is never exceeded.
+
+    Raises DeadLink with the reason when it has ended, expired or is used up.
+    """
+    now = clock.now()
+    counted = await engine.execute(
+        "UPDATE links SET uses = uses + 1 WHERE id = ? AND ended_at = 0"
+        " AND (expires_at = 0 OR expires_at > ?) AND (max_uses = 0 OR uses < max_uses)",
+        link_id,
+        now,
+    )
+    if counted == 0:
+        found = await engine.rows(f"SELECT {COLUMNS} FROM links WHERE id = ?", link_id)
+        raise DeadLink((Link(*found[0]).dead_because(now) if found else None) or "unknown")
+
+
+async def consume(link_id: int) -> None:
+    """Uses a link that works once, and ends it; raises DeadLink when somebody was faster."""
+    await use(link_id)
+    await engine.execute(
+        "UPDATE links SET ended_at = ?, end_reason = 'used' WHERE id = ? AND ended_at = 0",
+        clock.now(),
+        link_id,
+    )
+
+
+async def consume_as_member(link: Link, address: str) -> Actor:
+    """Inside a write: ends a link that works once; the member it is for acts by it. address: of the network.
+
+    Raises DeadLink when somebody was faster, or the member is gone.
+    """
+    found = await engine.rows(
+        f"SELECT role FROM member WHERE id = ? AND removed_at = 0{engine.for_update()}", link.subject
+    )
+    if not found:
+        raise DeadLink("void")
+    await consume(link.id)
+    return Actor(link.subject, Role(found[0][0]), address=address)
+
+
+async def end(
+    purpose: str, reason: str, *, subject: int | None = None, made_by: int | None = None, at: int = 0
+) -> int:
+    """Ends all open rows of a purpose, of one subject or of all, by one maker or by all; returns how many.
+
+    at: in ms, 0 for now.
+    """
+    asked = {"subject": subject, "made_by": made_by}
+    args = [value for value in asked.values() if value is not None]
+    about = "".join(f" AND {column} = ?" for column, value in asked.items() if value is not None)
+    return await engine.execute(
+        f"UPDATE links SET ended_at = ?, end_reason = ? WHERE purpose = ? AND ended_at = 0{about}",
+        at or clock.now(),
+        reason,
+        purpose,
+        *args,
+    )
+
+
+async def bring_back(purposes: Sequence[str], subjects: Sequence[int], *, ended_at: int) -> None:
+    """Links of these members that ended at this instant (ms) work again: what ended them was undone."""
+    kinds, marks = ", ".join("?" * len(purposes)), ", ".join("?" * len(subjects))
+    await engine.execute(
+        "UPDATE links SET ended_at = 0, end_reason = ''"
+        f" WHERE ended_at = ? AND purpose IN ({kinds}) AND subject IN ({marks})",
+        ended_at,
+        *purposes,
+        *subjects,
+    )
+
+
+async def stamp_expired() -> int:
+    """Marks expired rows as ended, so that a clock set back revives nothing. Returns how many."""
+    now = clock.now()
+    # Made before the clock was set back: their lives begin now. When the invite link ends is the Owner's.
+    await engine.execute(
+        "UPDATE links SET expires_at = expires_at - made_at + ?, made_at = ?"
+        " WHERE ended_at = 0 AND made_at > ? AND expires_at > 0 AND purpose <> ?",
+        now,
+        now,
+        now,
+        INVITE,
+    )
+    return await engine.execute(
+        "UPDATE links SET ended_at = ?, end_reason = 'expired'"
+        " WHERE ended_at = 0 AND expires_at > 0 AND expires_at <= ?",
+        now,
+        now,
+    )
+
+
+async def make_many(purpose: str, count: int, made_by: int, expires_at: int) -> list[int]:
+    """So many new rows that work once, in one statement; returns their ids."""
+    row = "(?, 0, ?, ?, ?, ?, 0, '', 0, 1)"
+    values: list[object] = []
+    for _ in range(count):
+        values += [purpose, secrets.token_hex(16), clock.now(), made_by, expires_at]
+    found = await engine.rows(
+        "INSERT INTO links (purpose, subject, nonce, made_at, made_by, expires_at, ended_at, end_reason,"
+        f" uses, max_uses) VALUES {', '.join([row] * count)} RETURNING id",
+        *values,
+    )
+    return sorted(link_id for (link_id,) in found)
+
+
+async def extend(link_ids: Sequence[int], expires_at: int) -> None:
+    """Moves the end of unused links; what had expired works again, in earlier mails too.
+
+    So does what ended with a secret key: nothing that the old key signed works, but a new mail will.
+    """
+    marks = ", ".join("?" * len(link_ids))
+    await engine.execute(
+        "UPDATE links SET expires_at = ?, ended_at = 0, end_reason = '' WHERE uses = 0"
+        f" AND (ended_at = 0 OR end_reason IN ('expired', 'key rotated')) AND id IN ({marks})",
+        expires_at,
+        *link_ids,
+    )

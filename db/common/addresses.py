@@ -1,0 +1,136 @@
+"""Email addresses: one canonical form, one account per form.
+
+The local part is ASCII and checked before any folding, since NFKC and casefold turn a Kelvin sign into k.
+The domain becomes IDNA A-labels first (UTS 46, non-transitional), so straße.de isn't strasse.de.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from db.common import visible
+from messages import by_field
+
+MAX_BYTES: Final = 254
+MAX_LOCAL_CHARACTERS: Final = 64
+# As typed, before anything is computed: a domain of thousands of signs would cost seconds.
+MAX_TYPED_CHARACTERS: Final = 1_000
+# What programs put around an address.
+_PAIRS: Final = frozenset(("<>", '""', "''", "()", "[]", "“”", "„“", "„”", "‘’", "‚‘", "«»", "»«", "＜＞"))
+_QUOTATION_MARKS: Final = '"“”„«»'
+_SCHEME: Final = "mailto:"
+# The only names below .arpa that people give their hosts (RFC 8375).
+_HOME: Final = "home.arpa"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """email: what is stored, shown and written to. key: the canonical form that is unique."""
+
+    email: str
+    key: str
+
+
+class NotAnAddress(ValueError):
+    """The message is a sentence for the person who typed it."""
+
+
+def parse(text: str) -> Address:
+    """The address in `text`, without what programs put around it. Raises NotAnAddress with the reason."""
+    typed = text.strip()
+    if len(typed) > MAX_TYPED_CHARACTERS:
+        raise NotAnAddress(by_field.ADDRESS_TOO_LONG.format(most=MAX_BYTES))
+    typed = bare(typed)
+    if not typed:
+        raise NotAnAddress(by_field.ENTER_ADDRESS)
+    local = _local_part(typed)
+    checked = _checked(typed)
+    host = (checked.ascii_domain or checked.domain).lower()
+    if host.endswith(".arpa") and not f".{host}".endswith(f".{_HOME}"):
+        raise NotAnAddress(by_field.ADDRESS_ARPA)
+    email = f"{local}@{host}"
+    if len(email.encode()) > MAX_BYTES:
+        raise NotAnAddress(by_field.ADDRESS_TOO_LONG.format(most=MAX_BYTES))
+    return Address(email=email, key=email.lower())
+
+
+def bare(text: str) -> str:
+    """The text without invisible characters, quotation marks, brackets and `mailto:` around it."""
+    while True:
+        text = visible.trimmed(text)
+        if len(text) > 1 and text[0] + text[-1] in _PAIRS:
+            text = text[1:-1]
+        elif text[: len(_SCHEME)].lower() == _SCHEME:
+            text = text[len(_SCHEME) :].partition("?")[0]
+        else:
+            return text
+
+
+def _local_part(typed: str) -> str:
+    """What stands before the @ sign. Raises NotAnAddress for what is none at first sight."""
+    local, at, domain = typed.rpartition("@")
+    if not at and ("＠" in typed or "﹫" in typed):
+        raise NotAnAddress(by_field.ADDRESS_WIDE_AT)
+    if not at or not local or not domain:
+        raise NotAnAddress(by_field.ADDRESS_PARTS)
+    if hidden := visible.hidden_in(typed):
+        raise NotAnAddress(by_field.ADDRESS_HIDDEN.format(character=hidden))
+    if "://" in typed or local.endswith("/") or "?" in local.partition("/")[2]:
+        raise NotAnAddress(by_field.ADDRESS_LINK)
+    if "<" in typed or ">" in typed:
+        raise NotAnAddress(by_field.ADDRESS_ALONE)
+    if any(mark in typed for mark in _QUOTATION_MARKS):
+        raise NotAnAddress(by_field.ADDRESS_QUOTED)
+    for is_wrong, sentence in (
+        # So begins what mail programs read as another text (RFC 2047), though it has no place in an address.
+        ("=?" in local, by_field.ADDRESS_ENCODED),
+        (not local.isascii(), by_field.ADDRESS_ASCII),
+        (len(local) > MAX_LOCAL_CHARACTERS, by_field.ADDRESS_NAME_TOO_LONG.format(most=MAX_LOCAL_CHARACTERS)),
+        ("@" in local, by_field.ADDRESS_TWO_AT),
+    ):
+        if is_wrong:
+            raise NotAnAddress(sentence)
+    return local
+
+
+def _checked(typed: str) -> Any:
+    email_validator = _email_validator()
+    try:
+        return email_validator.validate_email(typed, check_deliverability=False, allow_smtputf8=False)
+    except email_validator.EmailNotValidError as error:
+        raise NotAnAddress(_sentence(str(error))) from error
+
+
+def unicode_domain(email: str) -> str:
+    """The domain as its owners write it when it is international (xn--), else ""."""
+    domain = email.rpartition("@")[2]
+    if "xn--" not in domain:
+        return ""
+    import idna
+
+    try:
+        return idna.decode(domain)
+    except idna.IDNAError:
+        return ""
+
+
+def shown_domain(domain: str) -> str:
+    """A domain for its readers: an international one as its owners write it, with its A-labels beside it."""
+    shown = unicode_domain(f"@{domain}")
+    return f"{shown} ({domain})" if shown else domain
+
+
+@cache
+def _email_validator() -> Any:
+    """The package, imported at first use: its tables take longer than the rest of a start's database work."""
+    import email_validator
+
+    # Hosts of a home or office network, where small installations live.
+    email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = [
+        name for name in email_validator.SPECIAL_USE_DOMAIN_NAMES if name not in ("arpa", "local", "test")
+    ]
+    return email_validator
+
+
+def _sentence(reason: str) -> str:
+    return reason if reason.endswith(".") else f"{reason}."

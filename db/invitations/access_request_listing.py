@@ -1,0 +1,99 @@
+"""The people who ask to be let in, newest first, fifty at a time; beside the list of invitations."""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from db import engine
+from db.common import addresses, keys
+from db.members.directory import search
+
+PAGE_SIZE: Final = 50
+
+# What Owner and Administrators see: confirmed by mail, or made while no mail could be sent; by nobody who
+# has joined meanwhile.
+SEEN: Final = (
+    "r.ended_at = 0 AND (r.confirmed_at > 0 OR r.link_id = 0)"
+    " AND NOT EXISTS (SELECT 1 FROM member AS m WHERE m.email_key = r.email_key)"
+)
+
+
+class Line(NamedTuple):
+    """One open request. invited_at: when the address was invited already, 0 for not. Instants in ms."""
+
+    id: int
+    email: str
+    name: str
+    words: str
+    made_at: int
+    confirmed_at: int
+    invited_at: int
+
+    @property
+    def domain_shown(self) -> str:
+        """An international domain as it is read, "" for any other."""
+        return addresses.unicode_domain(self.email)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """newer, older: ids for `before` and `after`, 0 where the list ends. total: of all that match.
+
+    offset: how many come before the first line.
+    """
+
+    lines: tuple[Line, ...] = ()
+    newer: int = 0
+    older: int = 0
+    total: int = 0
+    offset: int = 0
+
+
+_COLUMNS: Final = (
+    "r.id, r.email, r.name, r.words, r.made_at, r.confirmed_at, COALESCE((SELECT i.made_at FROM invitation"
+    " AS i WHERE i.email_key = r.email_key AND i.ended_at = 0), 0)"
+)
+
+
+async def page(q: str = "", *, after: int = 0, before: int = 0) -> Page:
+    """One page. q: parts of address and name. Raises engine.TookTooLong and engine.Unavailable."""
+    return await (engine.read_slowly if q else engine.read)(_page, q, after, before)
+
+
+async def _page(q: str, after: int, before: int) -> Page:
+    where, args = SEEN, list[object]()
+    words = keys.search_words(q)
+    if words:
+        condition, looked_for = search.containing(words, "r.search_key")
+        where += f" AND {condition}"
+        args += looked_for
+    ((total,),) = await engine.rows(f"SELECT COUNT(*) FROM request AS r WHERE {where}", *args)
+    place, order = ("r.id > ?", "ASC") if before else ("r.id < ?", "DESC")
+    beyond = f" AND {place}" if before or after else ""
+    found = await engine.rows(
+        f"SELECT {_COLUMNS} FROM request AS r WHERE {where}{beyond} ORDER BY r.id {order} LIMIT ?",
+        *args,
+        *((before or after,) if beyond else ()),
+        PAGE_SIZE + 1,
+    )
+    more = len(found) > PAGE_SIZE
+    lines = [Line(*row) for row in found[:PAGE_SIZE]]
+    if before:
+        lines.reverse()
+    newer, older = (more, True) if before else (after > 0, more)
+    offset = 0
+    if lines and newer:
+        counted = f"SELECT COUNT(*) FROM request AS r WHERE {where} AND r.id > ?"
+        ((offset,),) = await engine.rows(counted, *args, lines[0].id)
+    return Page(
+        lines=tuple(lines),
+        newer=lines[0].id if lines and newer else 0,
+        older=lines[-1].id if lines and older else 0,
+        total=total,
+        offset=offset,
+    )
+
+
+async def count() -> int:
+    """How many people ask now; also inside a read or a write."""
+    ((number,),) = await engine.rows(f"SELECT COUNT(*) FROM request AS r WHERE {SEEN}")
+    return int(number)

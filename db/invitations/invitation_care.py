@@ -1,0 +1,245 @@
+"""What becomes of an invitation until it is accepted: another role, sent again, revoked, asked for anew."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from db import activity, engine, policy
+from db.auth import links
+from db.auth.rate_limits import Throttle, count_resent
+from db.common import clock
+from db.common.dates import DAY_MS
+from db.invitations import acceptance, invitation_shown
+from db.invitations import listing as invitation_listing
+from db.invitations.acceptance import Invited
+from db.invitations.listing import Line
+from db.mail import outbox
+from db.members import changes, invitation_ends
+from db.members.changes import Locked
+from db.policy import MANAGING, Actor, Grave, Refused, Role, Unknown
+from messages import refusals
+
+REMIND_BEFORE_MS: Final = 2 * DAY_MS
+# Asking for a new one tells the inviter at most so often.
+ASK_AGAIN_MS: Final = 3600 * 1000
+
+
+async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> bool:
+    """Another role for an open invitation; read at acceptance.
+
+    A link that somebody was shown doesn't rise to Administrator: a new one takes its place. Returns whether
+    that is still to be sent or handed over. Raises SignInFirst, NotAllowed, Unknown, Refused, and
+    PasswordWanted for the role Administrator.
+    """
+    if role not in policy.WORKING:
+        raise Refused(refusals.NO_ROLE_TO_INVITE_TO)
+
+    async def write(_locked: Locked) -> bool:
+        ((email, before, link_id),) = await _lock_open((invitation_id,))
+        if before == role.value:
+            return False
+        policy.require_password(actor, policy.gravity((role,)), clock.now())
+        unsent = False
+        if role is Role.ADMINISTRATOR:
+            unsent = await _end_shown_link(actor, invitation_id, email, link_id)
+        await engine.execute("UPDATE invitation SET role = ? WHERE id = ?", role.value, invitation_id)
+        await activity.record(
+            actor, "invitation_role_changed", invitation_id, before=before, after=role.value
+        )
+        return unsent
+
+    unsent = await changes.write(actor, MANAGING, write)
+    outbox.wake()
+    return unsent
+
+
+async def _end_shown_link(actor: Actor, invitation_id: int, email: str, link_id: int) -> bool:
+    """Makes the link anew if somebody was shown it; a mail that hasn't gone out goes with the new one.
+
+    Returns whether there is a new link that no mail carries.
+    """
+    ((expires_at,),) = await engine.rows("SELECT expires_at FROM links WHERE id = ?", link_id)
+    if not await invitation_shown.make_anew(actor, (invitation_id,), expires_at):
+        return False
+    if not await outbox.void_of_invitation((invitation_id,)):
+        return True
+    ((new_id,),) = await engine.rows("SELECT link_id FROM invitation WHERE id = ?", invitation_id)
+    await _mail_again(invitation_id, email, new_id)
+    return False
+
+
+async def resend(actor: Actor, *, invitation_ids: Sequence[int], days: int, throttle: Throttle) -> int:
+    """Sends open and expired invitations again: each lives for so many days from now, earlier mails work on.
+
+    All or nothing; returns how many. Raises SignInFirst, NotAllowed, Unknown, Refused, also when an address
+    was written to too often, and PasswordWanted where one of them is to the role Administrator.
+    """
+
+    async def write(_locked: Locked) -> int:
+        found = await _lock_open(invitation_ids)
+        policy.require_password(actor, _gravity(found), clock.now())
+        await count_resent(throttle, [email for email, _, _ in found])
+        expires_at = clock.now() + days * DAY_MS
+        for invitation_id, (email, _, link_id) in zip(sorted(set(invitation_ids)), found, strict=True):
+            await links.extend([link_id], expires_at)
+            await outbox.void_of_invitation([invitation_id])
+            await _mail_again(invitation_id, email, link_id)
+            await engine.execute(
+                "UPDATE invitation SET invited_by = ?, reminded_at = 0, asked_at = 0 WHERE id = ?",
+                actor.id,
+                invitation_id,
+            )
+            await activity.record(actor, "invitation_resent", invitation_id)
+        return len(found)
+
+    resent = await changes.write(actor, MANAGING, write)
+    outbox.wake()
+    return resent
+
+
+async def _mail_again(invitation_id: int, email: str, link_id: int) -> None:
+    """Owes the mail, if mail is set up."""
+    mail_id = await outbox.queue("invitation", recipient=email, invitation_id=invitation_id, link_id=link_id)
+    if mail_id:
+        await engine.execute("UPDATE invitation SET mail_id = ? WHERE id = ?", mail_id, invitation_id)
+
+
+class Revoked(NamedTuple):
+    """What one press has revoked, and when (ms): what its Undo brings back."""
+
+    invitation_ids: list[int]
+    at: int
+
+
+async def revoke(actor: Actor, *, invitation_ids: Sequence[int]) -> Revoked:
+    """Kills invitations at once; all or nothing. Raises as resend."""
+
+    async def write(_locked: Locked) -> Revoked:
+        found = await _lock_open(invitation_ids)
+        wanted = sorted(set(invitation_ids))
+        at = await invitation_ends.end(actor, wanted, [link_id for _, _, link_id in found], "revoked")
+        return Revoked(wanted, at)
+
+    return await changes.write(actor, MANAGING, write)
+
+
+async def mark_shown(actor: Actor, invitation_ids: Sequence[int]) -> list[Line]:
+    """Notes that links are shown to copy: from now on accepting proves nothing about the address.
+
+    All or nothing, before anything is shown; returns what may be shown, in order. Raises SignInFirst,
+    NotAllowed, Unknown, Refused, and PasswordWanted where one of them is to the role Administrator: whoever
+    sees its link can be one.
+    """
+
+    async def write(_locked: Locked) -> list[Line]:
+        found, wanted = await _lock_open(invitation_ids), sorted(set(invitation_ids))
+        policy.require_password(actor, _gravity(found), clock.now())
+        await invitation_shown.note(actor, wanted)
+        # Whoever has seen a link can use it: each time that one is shown is told.
+        await activity.record_many(
+            actor,
+            "invitation_shown",
+            [(invitation_id, "", "") for invitation_id in wanted],
+        )
+        return await invitation_listing.several(wanted)
+
+    return await changes.write(actor, MANAGING, write)
+
+
+async def ask_again(invited: Invited, *, address: str = "") -> None:
+    """Somebody whose invitation no longer works asks for a new one: the list says so, the inviter is told.
+
+    Noted at the newest invitation of the address, for there it is answered. Who was expected and came too
+    late may ask each hour; all others, who may be strangers, once until they are answered. address: the
+    network address they ask from.
+    """
+
+    async def write() -> None:
+        now = clock.now()
+        dead = await acceptance.present(invited.link_id)
+        reason = dead.dead_because(now) if dead else None
+        if dead is None or reason is None:
+            return
+        newest_id, inviter_id, asked_at, seen_at = await _lock_newest(dead)
+        may_ask_from = asked_at + ASK_AGAIN_MS
+        if asked_at and (now < may_ask_from or not (reason == "expired" or seen_at > asked_at)):
+            return
+        await engine.execute("UPDATE invitation SET asked_at = ? WHERE id = ?", now, newest_id)
+        await activity.record(policy.visitor(address), "invitation_asked_for", newest_id)
+        # Whoever invited may be gone; then the Owner is told.
+        for member_id, recipient in await engine.rows(
+            "SELECT id, email FROM member WHERE removed_at = 0 AND role IN ('OW', 'AD')"
+            " AND (id = ? OR role = 'OW') ORDER BY CASE WHEN id = ? THEN 0 ELSE 1 END LIMIT 1",
+            inviter_id,
+            inviter_id,
+        ):
+            await outbox.queue("asked", recipient=recipient, member_id=member_id, invitation_id=newest_id)
+
+    await engine.write(write)
+    outbox.wake()
+
+
+async def _lock_newest(invited: Invited) -> tuple[int, int, int, int]:
+    """The address's newest invitation, locked: id, inviter, when it was last asked for, and when whoever is
+    in under the address was last here, which is an answer. What a removal forgot stands for itself."""
+    (found,) = await engine.rows(
+        "SELECT i.id, i.invited_by, i.asked_at, COALESCE((SELECT m.last_activity_at FROM member AS m"
+        " WHERE m.email_key = i.email_key AND m.role NOT IN ('NO', 'DI')), 0) FROM invitation AS i"
+        " WHERE i.id = ? OR (i.email_key = ? AND i.email_key <> '')"
+        f" ORDER BY i.id DESC LIMIT 1{engine.for_update()}",
+        invited.id,
+        invited.email_key,
+    )
+    newest_id, inviter_id, asked_at, seen_at = found
+    return newest_id, inviter_id, asked_at, seen_at
+
+
+async def remind() -> int:
+    """Chore: one reminder for each invitation that was mailed and ends within two days. Returns how many."""
+    now = clock.now()
+    due = await engine.rows(
+        "SELECT i.id, i.email, i.link_id FROM invitation AS i JOIN links AS l ON l.id = i.link_id"
+        " JOIN outbox AS o ON o.id = i.mail_id"
+        " WHERE i.ended_at = 0 AND i.reminded_at = 0 AND o.state = 'sent' AND l.ended_at = 0"
+        " AND l.expires_at > ? AND l.expires_at <= ? AND i.made_at < l.expires_at - ?"
+        # Whoever is in by another way needs no reminder.
+        " AND NOT EXISTS (SELECT 1 FROM member AS m WHERE m.email_key = i.email_key AND m.role <> 'NO')"
+        " ORDER BY i.id LIMIT 500",
+        now,
+        now + REMIND_BEFORE_MS,
+        REMIND_BEFORE_MS,
+    )
+    for invitation_id, email, link_id in due:
+        # The conditional UPDATE lets one of several processes remind.
+        if await engine.execute(
+            "UPDATE invitation SET reminded_at = ? WHERE id = ? AND reminded_at = 0", now, invitation_id
+        ):
+            await outbox.queue("reminder", recipient=email, invitation_id=invitation_id, link_id=link_id)
+            await activity.record(policy.SYSTEM, "invitation_reminded", invitation_id)
+    return len(due)
+
+
+def _gravity(found: Sequence[tuple[str, str, int]]) -> Grave | None:
+    return policy.gravity(Role(role) for _, role, _ in found)
+
+
+async def _lock_open(invitation_ids: Sequence[int]) -> list[tuple[str, str, int]]:
+    """Locks open invitations in id order: address, role code and link of each.
+
+    Whoever loses the right at this instant can't finish, and vouches for nobody afterwards: they are locked.
+    """
+    wanted = sorted(set(invitation_ids))
+    if not wanted:
+        raise Refused(refusals.SELECT_AN_INVITATION)
+    marks = ", ".join("?" * len(wanted))
+    found = await engine.rows(
+        "SELECT i.email, i.role, i.link_id, i.end_reason, COALESCE((SELECT m.role FROM member AS m"
+        " WHERE m.email_key = i.email_key), '') FROM invitation AS i"
+        f" WHERE i.id IN ({marks}) ORDER BY i.id{engine.for_update()}",
+        *wanted,
+    )
+    if len(found) < len(wanted):
+        raise Unknown(refusals.NO_SUCH_INVITATION)
+    for email, _, _, end_reason, holder_role in found:
+        if reason := end_reason or ("joined" if holder_role not in invitation_listing.NOT_JOINED else ""):
+            raise Refused(refusals.INVITATION_ENDED_BY[reason].format(email=email))
+    return [(email, role, link_id) for email, role, link_id, *_ in found]

@@ -1,0 +1,159 @@
+"""Writes backups: one snapshot of all that is worth keeping, which either database can be restored from.
+
+The file is gzip over lines of JSON: a header; for each table a line with its name and columns, then a line
+for each row; at the end the SHA-256 of all that, without which a file is refused as cut off. It holds no
+secret key, but addresses and password hashes: its mode is 0600.
+"""
+
+import errno
+import gzip
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+from db import engine
+from db.common import clock, disk
+from db.maintenance.snapshot import Snapshot, each_row, snapshot
+from db.schema import migrate
+
+FORMAT: Final = 1
+# In the order in which rows refer to each other. A test holds that every table is here or below.
+KEPT: Final = (
+    "member",
+    "organization",
+    "role_note",
+    "session",
+    "links",
+    "activity",
+    "activity_mark",
+    "activity_name",
+    "batch",
+    "invitation",
+    "invitation_shown",
+    "request",
+    "outbox",
+)
+# The key's fingerprint stands in the header, the ledger is summed anew, and counted tries, uploads and drafts
+# live for an hour at most.
+LEFT_OUT: Final = ("installation", "role_ledger", "throttle", "upload", "draft")
+# Tables of one row, whose key is given, not counted.
+UNCOUNTED: Final = ("organization", "activity_mark")
+PRIVATE: Final = 0o600
+
+Line = dict[str, Any] | list[str | int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line. made_at in ms; rows by table; sequences: the highest id ever given out by table."""
+
+    made_at: int
+    migrations: list[str]
+    key_fingerprint: str
+    rows: dict[str, int]
+    sequences: dict[str, int]
+    members: int
+    format: int = FORMAT
+
+
+async def write(file: Path, *, overwrite: bool = False) -> Header:
+    """Writes a backup of the database in use, while others change it.
+
+    The file appears under its name when it is whole and on the disk. Raises FileExistsError unless
+    `overwrite`, TooNew for a database that knows tables this program doesn't, Unavailable and OSError.
+    """
+    async with snapshot() as source:
+        header = await _header(source)
+        with _new_file(file, overwrite=overwrite) as raw, gzip.GzipFile("", "wb", 6, raw) as out:
+            digest = hashlib.sha256()
+            async for line in _lines(source, header):
+                encoded = _encode(line)
+                digest.update(encoded)
+                out.write(encoded)
+            out.write(closing_line(digest.hexdigest()))
+    return header
+
+
+def closing_line(digest: str) -> bytes:
+    """The last line of a backup, by the SHA-256 of those before it in hex."""
+    return _encode({"sha256": digest})
+
+
+def _encode(line: Line) -> bytes:
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+async def _header(source: Snapshot) -> Header:
+    migrations = [
+        name for (name,) in await source.rows("SELECT name FROM migration WHERE app_name = 'gatehouse'")
+    ]
+    migrate.refuse_newer(set(migrations))
+    rows = {table: (await source.rows(f"SELECT COUNT(*) FROM {table}"))[0][0] for table in KEPT}
+    found = await source.rows("SELECT key_fingerprint FROM installation")
+    return Header(
+        made_at=clock.now(),
+        migrations=sorted(migrations),
+        key_fingerprint=found[0][0] if found else "",
+        rows=rows,
+        sequences={table: await highest_id(source, table) for table in KEPT if table not in UNCOUNTED},
+        members=(await source.rows("SELECT COUNT(*) FROM member WHERE removed_at = 0"))[0][0],
+    )
+
+
+async def highest_id(source: Snapshot, table: str) -> int:
+    """The highest id that this table has ever given out, 0 for none: ids are never used twice."""
+    if engine.dialect() == "sqlite":
+        found = await source.rows("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
+    else:
+        ((sequence,),) = await source.rows(f"SELECT pg_get_serial_sequence('{table}', 'id')")
+        found = await source.rows(f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}")
+    return int(found[0][0]) if found else 0
+
+
+async def columns_of(source: Snapshot, table: str) -> list[str]:
+    """The names of a table's columns, as the database has them."""
+    if engine.dialect() == "sqlite":
+        found = await source.rows("SELECT name FROM pragma_table_info(?) ORDER BY cid", table)
+    else:
+        found = await source.rows(
+            "SELECT column_name::text FROM information_schema.columns"
+            " WHERE table_schema = current_schema() AND table_name = ? ORDER BY ordinal_position",
+            table,
+        )
+    return [name for (name,) in found]
+
+
+async def _lines(source: Snapshot, header: Header) -> AsyncIterator[Line]:
+    yield asdict(header)
+    for table in KEPT:
+        columns = await columns_of(source, table)
+        yield {"table": table, "columns": columns}
+        async for row in each_row(source, table, columns):
+            yield list(row)
+
+
+@contextmanager
+def _new_file(file: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
+    """A private file that gets its name only when its content is whole and on the disk."""
+    if not overwrite and os.path.lexists(file):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file))
+    partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
+    try:
+        with disk.about(file), open(descriptor, "wb") as raw:
+            yield raw
+            raw.flush()
+            os.fsync(descriptor)
+        if overwrite:
+            partial.replace(file)
+        else:
+            # Unlike a renaming, this fails if somebody has made such a file meanwhile.
+            os.link(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,280 @@
+"""Reads a backup, and believes nothing that stands in it: each line is looked at before anything is done.
+
+What is checked is what is loaded. The file is opened once and gone through twice: to its end, before a
+database is made for it, then into the database. Both times every line is checked, and both have to see the
+same content. Names that stand in a file are only compared with those that the program has.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import stat
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final, NoReturn
+
+from piccolo.columns import Text
+
+from db.maintenance.backup import FORMAT, KEPT, UNCOUNTED, Header, closing_line
+from db.policy import DomainError
+from db.schema import migrate
+from db.schema.piccolo_app import APP_CONFIG
+
+# The longest row has some texts of people, and the name of a browser: at most 32 KB.
+MAX_LINE_BYTES: Final = 1_000_000
+# What goes into the database at once.
+PIECE_ROWS: Final = 500
+PIECE_BYTES: Final = 4_000_000
+# What both databases take as BIGINT, and what can still be counted up from.
+MAX_NUMBER: Final = 2**63 - 1
+MAX_COUNT: Final = 2**53
+# The last millisecond of the year 9999, behind which no date can be shown.
+MAX_INSTANT_MS: Final = 253_402_300_799_999
+MAX_FINGERPRINT_CHARACTERS: Final = 1_000
+_MIGRATION: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d:\d{6}", re.ASCII)
+_INSTANT: Final = re.compile(r"at|.*_(at|until)")
+
+Value = str | int | None
+
+
+class BadBackup(DomainError):
+    """The file can't be used; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some rows of a table, in the order of its ids; a table without rows is one piece, too."""
+
+    table: str
+    columns: list[str]
+    rows: list[list[Value]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    is_text: bool
+    may_be_null: bool
+    is_instant: bool
+
+    def takes(self, value: object) -> bool:
+        if value is None:
+            return self.may_be_null
+        if self.is_text:
+            return isinstance(value, str) and is_storable(value)
+        return _is_number(
+            value, MAX_INSTANT_MS if self.is_instant else MAX_NUMBER, 0 if self.is_instant else None
+        )
+
+
+def is_storable(text: str) -> bool:
+    """Whether both databases take this text: PostgreSQL has no NUL, and UTF-8 no halves of characters."""
+    return re.search("[\0\ud800-\udfff]", text) is None
+
+
+def _is_number(value: object, most: int, least: int | None = 0) -> bool:
+    # True is an int to Python, and no number in a backup.
+    return type(value) is int and (-most - 1 if least is None else least) <= value <= most
+
+
+_COLUMNS: Final = {
+    table._meta.tablename: {
+        column._meta.name: _Column(
+            isinstance(column, Text), column._meta.null, _INSTANT.fullmatch(column._meta.name) is not None
+        )
+        for column in table._meta.columns
+    }
+    for table in APP_CONFIG.table_classes
+}
+
+
+class Backup:
+    """A backup that was read to its end and is whole. header: its first line."""
+
+    def __init__(self, name: str, raw: IO[bytes]) -> None:
+        """raw: the open file. Raises BadBackup, TooNew and OSError."""
+        self._name = name
+        self._raw = raw
+        self._digest = ""
+        for number, line in self._lines():
+            if number == 1:
+                self.header = self._header(line)
+                break
+        else:
+            self._refuse()
+        for _ in self.pieces():
+            pass
+
+    def pieces(self) -> Iterator[Piece]:
+        """The rows from the first to the last. Raises BadBackup and OSError, maybe only at the end."""
+        awaited: list[str] = [table for table in KEPT if table in self.header.rows]
+        table, columns, rows, size, left, last_id = "", list[str](), list[list[Value]](), 0, 0, 0
+        for number, line in self._lines():
+            if number == 1:
+                continue
+            value = self._parsed(number, line)
+            if isinstance(value, dict):
+                if left:
+                    self._refuse(number, f"comes {left} rows of the table {table!r} too early")
+                if table:
+                    yield Piece(table, columns, rows)
+                table, columns = self._table(number, value, awaited)
+                rows, size, left, last_id = [], 0, self.header.rows[table], 0
+                continue
+            if not left:
+                self._refuse(number, "is a row more than the header says")
+            last_id = self._check_row(number, table, columns, value, last_id)
+            left -= 1
+            rows.append(value)
+            size += len(line)
+            if len(rows) == PIECE_ROWS or size > PIECE_BYTES:
+                yield Piece(table, columns, rows)
+                rows, size = [], 0
+        if left or awaited:
+            self._refuse(0, "holds fewer rows or tables than its header says")
+        yield Piece(table, columns, rows)
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        """The lines but for the last, and their numbers. The last has to be the sum of them all."""
+        digest = hashlib.sha256()
+        held, number = b"", 0
+        self._raw.seek(0)
+        try:
+            with gzip.GzipFile(fileobj=self._raw, mode="rb") as unpacked:
+                while line := unpacked.readline(MAX_LINE_BYTES + 1):
+                    if number:
+                        digest.update(held)
+                        yield number, held
+                    number += 1
+                    held = line
+                    if len(line) > MAX_LINE_BYTES:
+                        self._refuse(number, "is longer than 1 MB")
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            self._refuse()
+        if held != closing_line(digest.hexdigest()):
+            self._refuse()
+        if self._digest not in ("", digest.hexdigest()):
+            self._refuse(0, "was changed while it was read")
+        self._digest = digest.hexdigest()
+
+    def _parsed(self, number: int, line: bytes) -> Any:
+        try:
+            return _DECODER.decode(line.decode())
+        except (ValueError, RecursionError):
+            self._refuse(number, "isn't written as a backup's lines are")
+
+    def _header(self, line: bytes) -> Header:
+        found = self._parsed(1, line)
+        if not isinstance(found, dict) or type(found.get("format")) is not int:
+            self._refuse()
+        if found["format"] != FORMAT:
+            raise BadBackup(f"{self._name} was made by another Gatehouse, whose backups this one can't read.")
+        if found.keys() != Header.__dataclass_fields__.keys():
+            self._refuse(1, "has other parts than a backup's header")
+        header = Header(**found)
+        for part, is_right in (
+            ("migrations", _are_migrations(header.migrations)),
+            ("made_at", _is_number(header.made_at, MAX_INSTANT_MS)),
+            ("key_fingerprint", _is_fingerprint(header.key_fingerprint)),
+            ("rows", _are_counts(header.rows, {*KEPT}) and bool(header.rows)),
+            ("sequences", _are_counts(header.sequences, {*KEPT} - {*UNCOUNTED})),
+            ("members", _is_number(header.members, MAX_COUNT)),
+        ):
+            if not is_right:
+                self._refuse(1, f"has no {part!r} that a backup's header could have")
+        migrate.refuse_newer({*header.migrations})
+        if header.migrations != sorted(known for known in migrate.known() if known <= header.migrations[-1]):
+            self._refuse(1, "names migrations that no Gatehouse has left out, or put in another order")
+        if header.sequences.keys() != header.rows.keys() - {*UNCOUNTED}:
+            self._refuse(1, "counts the ids of other tables than it has rows of")
+        return header
+
+    def _table(self, number: int, found: dict[str, Any], awaited: list[str]) -> tuple[str, list[str]]:
+        """The name and the columns of the table that begins here, which is no longer awaited then."""
+        if found.keys() != {"table", "columns"}:
+            self._refuse(number, "is neither a table nor a row")
+        table, columns = found["table"], found["columns"]
+        if table not in awaited:
+            self._refuse(number, "names a table that doesn't belong there")
+        known = _COLUMNS[table]
+        if not isinstance(columns, list) or not all(
+            isinstance(name, str) and name in known for name in columns
+        ):
+            self._refuse(number, f"names columns that the table {table!r} doesn't have")
+        if len({*columns}) != len(columns) or "id" not in columns:
+            self._refuse(number, f"names columns of the table {table!r} twice, or leaves its id out")
+        awaited.remove(table)
+        return table, columns
+
+    def _check_row(self, number: int, table: str, columns: list[str], row: Any, last_id: int) -> int:
+        """Returns the row's id."""
+        if not isinstance(row, list) or len(row) != len(columns):
+            self._refuse(number, f"is no row of the table {table!r}, which has {len(columns)} columns")
+        for name, value in zip(columns, row, strict=True):
+            if not _COLUMNS[table][name].takes(value):
+                self._refuse(number, f"has a value that {table}.{name} can't have")
+        found: int = row[columns.index("id")]
+        if not last_id < found <= self.header.sequences.get(table, 1):
+            self._refuse(number, f"has an id that doesn't follow in the table {table!r}")
+        return found
+
+    def _refuse(
+        self, number: int = 0, why: str = "is damaged, cut off, or no backup of Gatehouse"
+    ) -> NoReturn:
+        """number: of the line that is meant, 0 for the file."""
+        raise BadBackup(f"{self._name}{f': line {number}' if number else ''} {why}.") from None
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[Backup]:
+    """A backup to be brought back, once it is known to be whole. Raises BadBackup, TooNew and OSError."""
+    # Not blocking: what is a pipe would otherwise wait for somebody who writes.
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise BadBackup(f"{file} is a folder, a pipe or the like, and no backup of Gatehouse.")
+        with open(descriptor, "rb", closefd=False) as raw:
+            yield Backup(str(file), raw)
+    finally:
+        os.close(descriptor)
+
+
+def _are_migrations(found: object) -> bool:
+    return (
+        isinstance(found, list)
+        and 0 < len(found) < MAX_FINGERPRINT_CHARACTERS
+        and all(isinstance(name, str) and _MIGRATION.fullmatch(name) for name in found)
+    )
+
+
+def _is_fingerprint(found: object) -> bool:
+    return isinstance(found, str) and len(found) <= MAX_FINGERPRINT_CHARACTERS and is_storable(found)
+
+
+def _are_counts(found: object, known: set[str]) -> bool:
+    """Whether this says a number for each of some tables."""
+    return (
+        isinstance(found, dict)
+        and found.keys() <= known
+        and all(_is_number(number, MAX_COUNT) for number in found.values())
+    )
+
+
+def _no_such_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no whole number")
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands there twice")
+    return found
+
+
+_DECODER: Final = json.JSONDecoder(
+    parse_float=_no_such_number, parse_constant=_no_such_number, object_pairs_hook=_once_each
+)

@@ -1,0 +1,110 @@
+"""Tells whether a database is fit to be served, in sentences for the person who runs it."""
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from db import engine
+from db.common import disk
+from db.maintenance.snapshot import Snapshot, snapshot
+from db.organization import setup
+from db.schema import migrate
+
+LEAST_FREE_BYTES: Final = 100_000_000
+# The fewer of what the role and the database may have; nothing where both are free.
+_CONNECTIONS: Final = """
+    SELECT least(nullif(rolconnlimit, -1), nullif(datconnlimit, -1))
+    FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """subject: settings, database, disk … ok: whether it is fit. sentence: without a final stop."""
+
+    subject: str
+    ok: bool
+    sentence: str
+
+
+async def findings(url: str, fingerprint: Callable[[], str | None], folder: Path) -> list[Finding]:
+    """What is to say of the database at `url`, of the secret key, and of the disk.
+
+    fingerprint: reads the key, None if there is none. folder: where the key file is.
+    """
+    found: list[Finding] = []
+    try:
+        async with migrate.opened(url):
+            found.append(await _database())
+            found.append(await _key(fingerprint()))
+    except (engine.DatabaseError, OSError) as error:
+        found.append(Finding("key" if found else "database", False, _in_words(error)))
+    file: Path | None = getattr(engine.get(), "file", None)
+    return [*found, _disk([folder, file.parent] if file else [folder])]
+
+
+def _in_words(error: engine.DatabaseError | OSError) -> str:
+    if isinstance(error, OSError):
+        return disk.in_words(error)
+    why = engine.reason(error.__cause__)
+    return f"{error} ({why})" if why else str(error)
+
+
+async def _database() -> Finding:
+    async with snapshot() as source:
+        of_sqlite = engine.dialect() == "sqlite"
+        ok, sentence = await (_of_sqlite(source) if of_sqlite else _of_postgres(source))
+        ((members,),) = await source.rows("SELECT COUNT(*) FROM member WHERE removed_at = 0")
+    return Finding("database", ok, f"{sentence}, members: {members}")
+
+
+async def _of_sqlite(source: Snapshot) -> tuple[bool, str]:
+    found = [str(line) for (line,) in await source.rows("PRAGMA quick_check(3)")]
+    if found != ["ok"]:
+        return False, f"SQLite {sqlite3.sqlite_version} finds damage ({'; '.join(found)}): restore a backup"
+    return True, f"SQLite {sqlite3.sqlite_version}, integrity ok"
+
+
+async def _of_postgres(source: Snapshot) -> tuple[bool, str]:
+    ((version,),) = await source.rows("SELECT current_setting('server_version')")
+    indexed = await source.rows("SELECT 1 FROM pg_indexes WHERE indexname = 'member_by_trigram'")
+    search = (
+        "search by pg_trgm" if indexed else "search without pg_trgm, slower from some thousand members on"
+    )
+    ((limit,),) = await source.rows(_CONNECTIONS)
+    limited = "" if limit is None else f", connections: at most {limit}"
+    return True, f"PostgreSQL {version}, {search}{limited}"
+
+
+async def _key(fingerprint: str | None) -> Finding:
+    known = await setup.known_fingerprint()
+    if known is None:
+        return Finding("key", True, "the database belongs to none yet; the first start takes or makes one")
+    if fingerprint is None:
+        return Finding("key", False, "there is none, but the database belongs to one: `gatehouse rotate-key`")
+    if fingerprint != known:
+        return Finding(
+            "key", False, "the database belongs to another: put it back, or `gatehouse rotate-key`"
+        )
+    return Finding("key", True, "it is the one that the database belongs to")
+
+
+def _disk(folders: Iterable[Path]) -> Finding:
+    said = []
+    for folder in dict.fromkeys(folders):
+        try:
+            if not folder.exists():
+                said.append(f"{folder} isn't made yet")
+                continue
+            with tempfile.TemporaryFile(dir=folder):
+                free = shutil.disk_usage(folder).free
+        except OSError as error:
+            return Finding("disk", False, disk.in_words(OSError(error.errno, "", str(folder))))
+        if free < LEAST_FREE_BYTES:
+            return Finding("disk", False, f"only {free // 1_000_000} MB are free in {folder}")
+        said.append(f"{free / 1e9:.1f} GB are free in {folder}")
+    return Finding("disk", True, ", ".join(said))

@@ -1,0 +1,338 @@
+"""The directory: who is a member, fifty at a time, in any order, searched and filtered.
+
+Pages go by keyset: the next one begins after the last row's place in the order, which an index finds at
+once however many members there are. Removed members never appear and never count.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from db import engine
+from db.common import addresses, visible
+from db.members.directory import keyset, search
+from db.members.directory.filters import DEFAULT_ROLES, ROLE_ORDER, SORTS, Filter, Place, is_grouped
+from db.members.directory.role_counts import counts, fold
+from db.policy import Role
+
+__all__ = [
+    "DEFAULT_ROLES",
+    "PAGE_SIZE",
+    "ROLE_ORDER",
+    "SORTS",
+    "Filter",
+    "Page",
+    "Row",
+    "counted",
+    "counts",
+    "everybody",
+    "export",
+    "fold",
+    "one",
+    "page",
+    "several",
+]
+
+PAGE_SIZE: Final = 50
+EXPORT_BATCH: Final = 1_000
+
+
+class _Fields(NamedTuple):
+    id: int
+    email: str
+    domain_shown: str
+    first_name: str
+    last_name: str
+    role: str
+    came_by: str
+    inviter_name: str
+    confirmed_at: int
+    joined_at: int
+    last_activity_at: int
+    ends_at: int
+
+
+class Row(_Fields):
+    """A member as the list shows them. Instants in ms, 0 for never; ends_at as in db/schema/tables.py.
+
+    domain_shown: the Unicode form of an international domain, else "". role: the plain code. inviter_name: ""
+    when nobody invited them, "a removed member" when whoever did is gone.
+    Rendered rows are remembered by their fields, so each is exactly str or int: a Markup equals and hashes
+    like the plain text that it must not stand for. The constructor raises TypeError for anything else.
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        id: int,
+        email: str,
+        domain_shown: str,
+        first_name: str,
+        last_name: str,
+        role: str,
+        came_by: str,
+        inviter_name: str,
+        confirmed_at: int,
+        joined_at: int,
+        last_activity_at: int,
+        ends_at: int,
+    ) -> "Row":
+        values = (
+            id,
+            email,
+            domain_shown,
+            first_name,
+            last_name,
+            role,
+            came_by,
+            inviter_name,
+            confirmed_at,
+            joined_at,
+            last_activity_at,
+            ends_at,
+        )
+        for name, kind, value in zip(_Fields._fields, _KINDS, values, strict=True):
+            if type(value) is not kind:
+                raise TypeError(f"{name} is exactly {kind.__name__}, not {type(value).__name__}")
+        return tuple.__new__(cls, values)
+
+    @property
+    def name(self) -> str:
+        """The full name, "" when none was given."""
+        return visible.name(f"{self.first_name} {self.last_name}")
+
+    @property
+    def label(self) -> str:
+        """What to call them: the name, or the address."""
+        return self.name or self.email
+
+    @property
+    def initials(self) -> str:
+        """Up to two capital letters for the avatar."""
+        letters = [name[0] for name in map(visible.name, (self.first_name, self.last_name)) if name]
+        return ("".join(letters) or self.email[:1]).upper()[:2]
+
+
+_KINDS: Final = tuple(_Fields.__annotations__.values())
+_WIDTH: Final = len(_KINDS)
+_EMAIL: Final = _Fields._fields.index("email")
+_DOMAIN: Final = _Fields._fields.index("domain_shown")
+_ROLE: Final = _Fields._fields.index("role")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the list.
+
+    newer, older: cursors for `before` and `after`, None where the list ends. counts: all seven roles, exact.
+    total: how many the filter shows; at least so many when it isn't exact. sorted_by: the order in force:
+    by joining, whatever was asked for, when a search has too many hits, or for who came by one link.
+    offset: how many come before the first row, None when that isn't known; somebody may have joined since.
+    """
+
+    rows: tuple[Row, ...]
+    newer: str | None
+    older: str | None
+    counts: Mapping[Role, int]
+    total: int
+    total_is_exact: bool
+    sorted_by: str
+    too_many: bool
+    offset: int | None = None
+
+
+async def page(filter: Filter) -> Page:  # noqa: A002 - the word of the contract
+    """The page that the filter's cursor points to.
+
+    Raises engine.TookTooLong when a search doesn't end within two seconds, and engine.Unavailable.
+    """
+    if filter.terms:
+        return await engine.read_slowly(_page, filter)
+    return await engine.read(_page, filter)
+
+
+async def one(member_id: int) -> Row | None:
+    """The member of this id, None when there is none (any more). Inside a write: as of its changes."""
+    rows = await several((member_id,))
+    return rows[0] if rows else None
+
+
+async def several(ids: Iterable[int]) -> tuple[Row, ...]:
+    """The members of these ids that are there, in this order. Inside a write: as of its changes."""
+    wanted = tuple(ids)
+    found: dict[int, Row] = {}
+    for start in range(0, len(wanted), EXPORT_BATCH):
+        some = wanted[start : start + EXPORT_BATCH]
+        marks = ", ".join("?" * len(some))
+        records = await engine.rows(
+            f"SELECT {keyset.COLUMNS} FROM member AS m WHERE m.id IN ({marks}) AND m.removed_at = 0", *some
+        )
+        found.update((row.id, row) for row in _rows(records))
+    return tuple(found[member_id] for member_id in wanted if member_id in found)
+
+
+async def counted(filter: Filter) -> Page:  # noqa: A002
+    """What can be said of a list without a look at its members: how many there are, of each role as well."""
+    by_role = await engine.read(counts)
+    total = sum(by_role[role] for role in filter.shown_roles)
+    return Page((), None, None, by_role, total, not (filter.q or filter.link), filter.order, too_many=False)
+
+
+async def everybody(filter: Filter, most: int) -> list[Row]:  # noqa: A002
+    """Everybody the filter shows, on all its pages; some of them, more than `most`, when there are more."""
+    rows: list[Row] = []
+    async for batch in export(filter):
+        rows += batch
+        if len(rows) > most:
+            break
+    return rows
+
+
+async def export(filter: Filter) -> AsyncIterator[list[Row]]:  # noqa: A002
+    """Everybody the filter shows, in its order, whatever page it points to, in batches of up to 1,000.
+
+    Each batch is a read of its own, so a slow download holds no database up; who changes place meanwhile may
+    come twice or not at all. Raises as `page`.
+    """
+    place: Place | None = None
+    while True:
+        batch = await engine.read_slowly(_batch, filter, place)
+        if batch.rows:
+            yield list(batch.rows)
+        if not batch.more:
+            return
+        place = batch.last
+
+
+async def _batch(filter: Filter, place: Place | None) -> "_Part":  # noqa: A002
+    hits = None
+    if filter.terms:
+        # A second batch follows only where there are too many hits; it goes on like that whatever changes.
+        hits = await search.find(filter) if place is None else search.too_many(filter)
+    return await _part(filter, hits, place, False, EXPORT_BATCH)
+
+
+async def _page(filter: Filter) -> Page:  # noqa: A002
+    hits = await search.find(filter) if filter.terms else None
+    sort = hits.sort if hits else filter.order
+    place, backwards = filter.place(sort)
+    part = await _part(filter, hits, place, backwards)
+    if place is not None and len(part.rows) < (PAGE_SIZE if backwards else 1):
+        # Less than a page precedes the place, or nothing follows it any more: that is the first page, or the
+        # last one, and each of these is as full as there are members.
+        place, backwards = None, not backwards
+        part = await _part(filter, hits, place, backwards)
+    edge = part.last if backwards else part.first
+    behind = place is not None and bool((await _part(filter, hits, edge, not backwards, 1)).rows)
+    newer, older = (part.more, behind) if backwards else (behind, part.more)
+    by_role = await counts()
+    total, exact = sum(by_role[role] for role in filter.shown_roles), True
+    if hits:
+        total, exact = (search.MOST, False) if hits.too_many else (len(hits.places), True)
+    elif filter.link:
+        came = await _came_by_link(filter)
+        total, exact = min(came, search.MOST), came <= search.MOST
+    offset = _offset(part, (place, backwards), newer=newer, older=older, total=total if exact else None)
+    return Page(
+        rows=part.rows,
+        newer=_cursor(part.first, offset) if newer else None,
+        older=_cursor(part.last, None if offset is None else offset + len(part.rows)) if older else None,
+        counts=by_role,
+        total=total,
+        total_is_exact=exact,
+        sorted_by=sort,
+        too_many=bool(hits and hits.too_many),
+        offset=offset,
+    )
+
+
+def _offset(
+    part: "_Part", came: tuple[Place | None, bool], *, newer: bool, older: bool, total: int | None
+) -> int | None:
+    """How many come before this part. came: the place in the address, and whether it was read backwards.
+
+    At both ends it is certain. Between them it is what the last page said, within what can be.
+    """
+    place, backwards = came
+    most = None if total is None else max(total - len(part.rows), 0)
+    if not newer:
+        return 0
+    if not older and most is not None:
+        return most
+    if place is None or place.passed is None:
+        return None
+    passed = place.passed - (len(part.rows) if backwards else 0)
+    return max(0, passed if most is None else min(passed, most))
+
+
+def _cursor(place: Place | None, passed: int | None) -> str | None:
+    return place._replace(passed=passed).cursor() if place else None
+
+
+async def _came_by_link(filter: Filter) -> int:  # noqa: A002
+    """How many of the filter's roles came by its link; counted up to one more than a search counts."""
+    roles = ", ".join(f"'{role.value}'" for role in filter.shown_roles)
+    ((count,),) = await engine.rows(
+        f"SELECT COUNT(*) FROM (SELECT 1 AS one FROM member AS m WHERE m.removed_at = 0"
+        f" AND m.role IN ({roles}){keyset.came_by(filter.link)} LIMIT {search.MOST + 1}) AS came"
+    )
+    return int(count)
+
+
+class _Part(NamedTuple):
+    """Part of a list, in the order of display. more: whether it goes on the way that was asked for."""
+
+    rows: tuple[Row, ...]
+    first: Place | None
+    last: Place | None
+    more: bool
+
+
+async def _part(
+    filter: Filter,  # noqa: A002
+    hits: search.Hits | None,
+    place: Place | None,
+    backwards: bool,
+    limit: int = PAGE_SIZE,
+) -> _Part:
+    """Up to `limit` rows after the place, or before it; of the hits if something was searched for."""
+    if hits is not None:
+        places = await hits.part(place, backwards, limit + 1)
+        found = await several(place.id for place in places[:limit])
+        first, last = (places[0], places[:limit][-1]) if places else (None, None)
+        more = len(places) > limit
+    else:
+        records = await keyset.walk(filter, place, backwards, limit + 1)
+        found = _rows(records[:limit])
+        places = [_place(record, filter) for record in (records[:limit][:1] + records[:limit][-1:])]
+        first, last = (places[0], places[-1]) if places else (None, None)
+        more = len(records) > limit
+    if backwards:
+        return _Part(found[::-1], last, first, more)
+    return _Part(found, first, last, more)
+
+
+def _place(record: Sequence[Any], filter: Filter) -> Place:  # noqa: A002
+    return Place(record[_WIDTH], record[0], Role(record[_ROLE]) if is_grouped(filter.order) else None)
+
+
+def _rows(records: Sequence[Sequence[Any]]) -> tuple[Row, ...]:
+    """Rows of records straight from a driver, whose columns are str and int already: no checks."""
+    make = tuple.__new__
+    return tuple(
+        make(Row, record[:_WIDTH] if "xn--" not in record[_EMAIL] else _international(record))
+        for record in records
+    )
+
+
+def _international(record: Sequence[Any]) -> tuple[Any, ...]:
+    domain = record[_EMAIL].rpartition("@")[2]
+    return (*record[:_DOMAIN], _domain_shown(domain), *record[_DOMAIN + 1 : _WIDTH])
+
+
+@lru_cache(maxsize=1024)
+def _domain_shown(domain: str) -> str:
+    # Taking one apart costs as much as ten rows, and whole teams share theirs.
+    return addresses.unicode_domain(f"@{domain}")

@@ -1,0 +1,99 @@
+"""Walks along the indexes of the members, which give any page of the list at once, however long it is.
+
+An index (role, key, id) holds the members of one role in order. A list of several roles merges one walk for
+each and stops as soon as it has enough; nothing is sorted, nothing is counted. In an order that goes by
+roles, one group of roles follows the other.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+from db import engine
+from db.members.directory.filters import Filter, Place, column_of, groups
+from db.policy import Role
+from messages import logbook
+
+Dialect = Literal["sqlite", "postgres"]
+# The fields of directory.Row, in its order. Records of walks have the sort key behind them.
+COLUMNS: Final = f"""m.id, m.email, '' AS domain_shown, m.first_name, m.last_name, m.role, m.came_by,
+    COALESCE((
+        SELECT CASE WHEN i.removed_at <> 0 THEN {engine.literal(logbook.REMOVED_INVITER)}
+            ELSE COALESCE(NULLIF(TRIM(i.first_name || ' ' || i.last_name), ''), i.email) END
+        FROM member AS i WHERE i.id = m.invited_by
+    ), '') AS inviter_name,
+    m.confirmed_at, m.joined_at, m.last_activity_at, m.ends_at"""
+
+
+async def walk(filter: Filter, place: Place | None, backwards: bool, limit: int) -> list[Any]:  # noqa: A002
+    """Up to `limit` records of the filter's roles after the place, or before it, the nearest first."""
+    descending = filter.order.startswith("-") is not backwards
+    ahead = groups(filter.order)[:: -1 if descending else 1]
+    if place is not None and place.role is not None:
+        ahead = ahead[next(at for at, group in enumerate(ahead) if place.role in group) :]
+    records: list[Any] = []
+    for group in ahead:
+        roles = tuple(role for role in filter.shown_roles if role in group)
+        if roles and len(records) < limit:
+            within = place if group is ahead[0] else None
+            records += await _merged(column_of(filter.order), roles, within, descending, limit, filter.link)
+    return records[:limit]
+
+
+async def _merged(
+    column: str, roles: tuple[Role, ...], place: Place | None, descending: bool, limit: int, link: int = 0
+) -> list[Any]:
+    """Members of several roles in the order of one column, of those who came by a link if one is named."""
+    dialect = engine.dialect()
+    sql = query(dialect, column, roles, place is not None, descending, limit, link)
+    return await engine.rows(sql, *arguments(dialect, roles, place))
+
+
+def came_by(link: int) -> str:
+    """The condition for who came by this link, "" for 0; that it is above 0 is what its index holds."""
+    return f" AND m.link_id = {link} AND m.link_id > 0" if link else ""
+
+
+@lru_cache(maxsize=1024)
+def query(
+    dialect: Dialect,
+    column: str,
+    roles: tuple[Role, ...],
+    placed: bool,
+    descending: bool,
+    limit: int,
+    link: int = 0,
+) -> str:
+    """The statement that merges the walks; its arguments are those of `arguments`.
+
+    The limit is part of it: PostgreSQL would plan a statement whose limit it can't see anew each time.
+    """
+    came = came_by(link)
+    direction, sign = ("DESC", "<") if descending else ("ASC", ">")
+    if not placed:
+        beyond = [""]
+    elif dialect == "sqlite":
+        # It uses an index for the first half only of a row comparison with the id, and would read everybody
+        # who shares the key. So whoever shares it and whoever is beyond it are two walks.
+        beyond = [f" AND m.{column} = ? AND m.id {sign} ?", f" AND m.{column} {sign} ?"]
+    else:
+        beyond = [f" AND (m.{column}, m.id) {sign} (?, ?)"]
+    arms = [
+        f"SELECT {COLUMNS}, m.{column} AS sort_key FROM member AS m"
+        f" WHERE m.role = '{role.value}' AND m.removed_at = 0{came}{condition}"
+        for role in roles
+        for condition in beyond
+    ]
+    if dialect == "postgres":
+        # It merges what is in order by itself; SQLite would sort this, and merges the plain walks.
+        order = f"ORDER BY m.{column} {direction}, m.id {direction} LIMIT {limit}"
+        arms = [f"SELECT * FROM ({arm} {order}) AS arm_{number}" for number, arm in enumerate(arms)]
+    return f"{' UNION ALL '.join(arms)} ORDER BY sort_key {direction}, id {direction} LIMIT {limit}"
+
+
+def arguments(dialect: Dialect, roles: Sequence[Role], place: Place | None) -> tuple[str | int, ...]:
+    """What `query` has question marks for."""
+    if place is None:
+        return ()
+    of_arm = (place.key, place.id, place.key) if dialect == "sqlite" else (place.key, place.id)
+    return of_arm * len(roles)

@@ -1,0 +1,146 @@
+"""How an invitation ends without being accepted: revoked, or void with whoever vouches for it or has seen its
+link. Inside a write."""
+
+from collections.abc import Sequence
+
+from db import activity, engine, policy
+from db.common import clock, undo
+from db.invitations import access_request_ends, invitation_shown
+from db.mail import outbox
+from db.policy import Actor, Role
+
+
+async def end(
+    actor: Actor, invitation_ids: Sequence[int], link_ids: Sequence[int], reason: str, *, at: int = 0
+) -> int:
+    """Ends any number of invitations and their links; mails that haven't gone out don't. Returns when, in ms.
+
+    reason: "revoked" or "void", as it stands in the log. at: the instant, 0 for now.
+    """
+    now = at or clock.now()
+    for some, of_them in zip(engine.chunks(invitation_ids), engine.chunks(link_ids), strict=True):
+        marks = ", ".join("?" * len(some))
+        await engine.execute(
+            f"UPDATE invitation SET ended_at = ?, end_reason = ? WHERE ended_at = 0 AND id IN ({marks})",
+            now,
+            reason,
+            *some,
+        )
+        await engine.execute(
+            f"UPDATE links SET ended_at = ?, end_reason = ? WHERE ended_at = 0 AND id IN ({marks})",
+            now,
+            reason,
+            *of_them,
+        )
+        await outbox.void_of_invitation(some, at=now)
+    told = [(invitation_id, "", "") for invitation_id in invitation_ids]
+    if reason == "revoked":
+        await activity.record_many(actor, "invitation_revoked", told)
+    else:
+        await activity.record_many(actor, "invitation_voided", told)
+    return now
+
+
+async def void_with(actor: Actor, member_id: int, *, at: int = 0) -> int:
+    """Where somebody loses the right to invite: the open invitations that they made, or whose link they were
+    shown and so could open afterwards, are void. Returns how many."""
+    found = await engine.rows(
+        "SELECT id, link_id FROM invitation WHERE ended_at = 0 AND (invited_by = ? OR id IN"
+        " (SELECT s.invitation_id FROM invitation_shown AS s WHERE s.member_id = ?))"
+        # Locked: what somebody accepts or revokes at this instant has ended already, and is told once.
+        f" ORDER BY id{engine.for_update()}",
+        member_id,
+        member_id,
+    )
+    if found:
+        await end(actor, [row[0] for row in found], [row[1] for row in found], "void", at=at)
+    return len(found)
+
+
+async def revoke_of_invited(actor: Actor, member_id: int, *, at: int = 0) -> int:
+    """Where a member is shut out or put back to waiting: an invitation that still lies around in a mail must
+    not undo that. Returns how many ended."""
+    found = await engine.rows(
+        "SELECT id, link_id FROM invitation WHERE ended_at = 0"
+        " AND email_key = (SELECT m.email_key FROM member AS m WHERE m.id = ?)"
+        f" ORDER BY id{engine.for_update()}",
+        member_id,
+    )
+    if found:
+        await end(actor, [row[0] for row in found], [row[1] for row in found], "revoked", at=at)
+    return len(found)
+
+
+async def bring_back(actor: Actor, member_ids: Sequence[int], *, ended_at: int) -> None:
+    """Where a change of role is undone: invitations that ended with it, by, seen by or to these members, live
+    again.
+
+    ended_at: the instant of the change, in ms. Left as they are: invitations whose address was invited anew
+    or has joined since, and those that somebody else made or has seen who may invite no more. Raises
+    PasswordWanted where one of them is to the role Administrator: the role that comes back may be any other.
+    """
+    marks = ", ".join("?" * len(member_ids))
+    found = await engine.rows(
+        "SELECT i.id, i.link_id, i.role FROM invitation AS i"
+        " LEFT JOIN member AS m ON m.email_key = i.email_key"
+        " WHERE i.ended_at = ? AND i.email_key <> '' AND NOT EXISTS (SELECT 1 FROM invitation AS later"
+        " WHERE later.email_key = i.email_key AND later.id > i.id) AND ((i.end_reason = 'void'"
+        f" AND m.id IS NULL AND EXISTS ({invitation_shown.KNOWING} WHERE k.id IN ({marks})))"
+        f" OR (i.end_reason = 'revoked' AND m.id IN ({marks}))) AND NOT EXISTS ({invitation_shown.KNOWING}"
+        f" WHERE k.role NOT IN ('OW', 'AD') AND k.id NOT IN ({marks})) ORDER BY i.id",
+        ended_at,
+        *member_ids,
+        *member_ids,
+        *member_ids,
+    )
+    policy.require_password(actor, policy.gravity(Role(role) for *_, role in found), clock.now())
+    for some in engine.chunks(found):
+        await reopen([row[0] for row in some], [row[1] for row in some], ended_at=ended_at)
+    await activity.record_many(actor, "invitation_brought_back", [(row[0], "", "") for row in found])
+
+
+async def behind(member_ids: Sequence[int]) -> set[int]:
+    """Who made or was shown what a change of these members may have ended, while that can be undone: they are
+    locked first, so that nobody among them loses the right at the instant at which it comes back."""
+    marks = ", ".join("?" * len(member_ids))
+    ended = await engine.rows(
+        f"SELECT i.id FROM invitation AS i WHERE i.ended_at >= ? AND (i.invited_by IN ({marks})"
+        f" OR i.id IN (SELECT s.invitation_id FROM invitation_shown AS s WHERE s.member_id IN ({marks}))"
+        f" OR i.email_key IN (SELECT m.email_key FROM member AS m WHERE m.id IN ({marks}))) ORDER BY i.id",
+        clock.now() - undo.UNDO_MS,
+        *member_ids,
+        *member_ids,
+        *member_ids,
+    )
+    found = set[int]()
+    for some in engine.chunks([invitation_id for (invitation_id,) in ended]):
+        found.update(member_id for *_, member_id in await invitation_shown.knowing(some))
+    return found
+
+
+async def reopen(invitation_ids: Sequence[int], link_ids: Sequence[int], *, ended_at: int) -> None:
+    """Takes back what `end` did at this instant (ms), mails included."""
+    of_them, of_links = (", ".join("?" * len(ids)) for ids in (invitation_ids, link_ids))
+    open_again = "SET ended_at = 0, end_reason = '' WHERE ended_at = ? AND id IN"
+    await engine.execute(f"UPDATE links {open_again} ({of_links})", ended_at, *link_ids)
+    await engine.execute(f"UPDATE invitation {open_again} ({of_them})", ended_at, *invitation_ids)
+    await outbox.bring_back(f"invitation_id IN ({of_them})", *invitation_ids, voided_at=ended_at)
+
+
+async def forget(member_id: int, email_key: str) -> None:
+    """Takes name and address of a removed member out of their invitations and requests, and of the mails."""
+    if not email_key:
+        return
+    await access_request_ends.forget(email_key)
+    await engine.execute(
+        "UPDATE outbox SET recipient = '', said = '' WHERE state <> 'queued' AND (member_id = ?"
+        " OR invitation_id IN (SELECT i.id FROM invitation AS i WHERE i.email_key = ?))",
+        member_id,
+        email_key,
+    )
+    await engine.execute(
+        "UPDATE invitation SET email = '', email_key = '', first_name = '', last_name = '', search_key = ''"
+        " WHERE (member_id = ? OR email_key = ?) AND ended_at > 0",
+        member_id,
+        email_key,
+    )
