@@ -20,6 +20,7 @@ from litestar.di import Provide
 from litestar.plugins.core import MsgspecDIPlugin
 
 import mailer
+import server
 from db import engine
 from db.accounts import drafts
 from db.activity import lines as activity_lines
@@ -34,7 +35,7 @@ from db.maintenance import secret_key
 from db.members import deactivation, last_day
 from db.members.directory import role_counts
 from handlers import ROUTES, styleguide
-from handlers.http import access, caches, errors, password_anew, rendering, server
+from handlers.http import access, caches, errors, password_anew, rendering
 from handlers.http.defences import Defences
 from handlers.http.house import House
 from handlers.http.limits import LIMITS, Limits

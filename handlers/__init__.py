@@ -1,16 +1,17 @@
 """The site map."""
 
 from handlers import health, home
-from handlers.organization import activity, invite
-from handlers.organization.activity import ActivityController, ErasureController
-from handlers.organization.imports import ImportController
-from handlers.organization.invitations import InvitationsController
-from handlers.organization.mail import send_test_mail
-from handlers.organization.member import MemberController
-from handlers.organization.members import MembersController
-from handlers.organization.ownership import OwnershipController
-from handlers.organization.requests import RequestsController
-from handlers.organization.settings import SettingsController, show_roles
+from handlers.organization.activity import activity
+from handlers.organization.activity.activity import ActivityController, ErasureController
+from handlers.organization.invitations import invite
+from handlers.organization.invitations.imports import ImportController
+from handlers.organization.invitations.invitations import InvitationsController
+from handlers.organization.invitations.requests import RequestsController
+from handlers.organization.members.member import MemberController
+from handlers.organization.members.members import MembersController
+from handlers.organization.settings.mail import send_test_mail
+from handlers.organization.settings.ownership import OwnershipController
+from handlers.organization.settings.settings import SettingsController, show_roles
 from handlers.setup import SetupController
 from handlers.user import login, password
 from handlers.user.access_request import AccessRequestController

@@ -21,6 +21,7 @@ PARTS = (
     "app.py",
     "cli",
     "signing.py",
+    "server.py",
     "settings.py",
     "db",
     "environment",

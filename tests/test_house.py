@@ -34,6 +34,7 @@ TOP_LEVEL = {
     "requirements-dev.txt",
     "requirements-scan.txt",
     "requirements.txt",
+    "server.py",
     "settings.py",
     "static",
     "templates",

@@ -31,7 +31,6 @@ OPERATORS = {
     "db/engine/sqlite.py",
     "db/engine/sqlite_connection.py",
     "db/engine/sqlite_places.py",
-    "handlers/http/server.py",
     "handlers/styleguide.py",
 }
 # What the database keeps and no page shows, why sessions and links have ended, which limit was reached; and

@@ -23,7 +23,7 @@ FIELDS: Final = ("emails", "role", "others")
 async def invite_context(
     request: AnyRequest, *, form: Form | None = None, plan: Plan | None = None, chosen: str = "link"
 ) -> dict[str, Any]:
-    """For organization/_invite.html. chosen: the tab in front, "link" or "email"."""
+    """For organization/invitations/_invite.html. chosen: the tab in front, "link" or "email"."""
     return {
         **await link_context(request, await invite_link.present()),
         "roles": await role_lines(request),
@@ -35,7 +35,7 @@ async def invite_context(
 
 
 async def link_context(request: AnyRequest, link: Link) -> dict[str, Any]:
-    """For organization/_invite_link.html."""
+    """For organization/invitations/_invite_link.html."""
     address = invite_address(request, link)
     return {
         "address": address,
@@ -58,7 +58,7 @@ class RoleLine:
 
 
 async def role_lines(request: AnyRequest) -> list[RoleLine]:
-    """For organization/_roles.html: every role, in the order of rank."""
+    """For organization/settings/_roles.html: every role, in the order of rank."""
     notes, app_name = await house_rules.notes(), house_of(request).app_name
     return [
         RoleLine(

@@ -19,7 +19,7 @@ from db.activity.daily_counts import Days
 from db.activity.listing import Filter
 from db.common import clock
 from db.common.dates import DAY_MS
-from handlers.organization.kinds import KINDS
+from handlers.organization.activity.kinds import KINDS
 from tests.bench import seed
 from tests.bench.databases import filled, say
 

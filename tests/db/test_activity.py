@@ -12,7 +12,7 @@ from db.activity import Event
 from db.members import members
 from db.organization import invite_link
 from db.policy import COMMAND_LINE, Actor, Role
-from handlers.organization.kinds import GROUPS
+from handlers.organization.activity.kinds import GROUPS
 from handlers.organization.wording import event_sentence
 from messages.logbook import EVENTS
 from tests.db.members_house import hand_over, olga, register

@@ -10,7 +10,7 @@ from db import activity, engine
 from db.activity import listing as activity_listing
 from db.activity.listing import Filter
 from db.policy import COMMAND_LINE, SYSTEM, Actor, Invalid, Role, visitor
-from handlers.organization.kinds import KINDS
+from handlers.organization.activity.kinds import KINDS
 
 DAY = 24 * 3600 * 1000
 SOME = ("signed_in", "role_changed", "removed", "invitation_made", "invite_link_reset")

@@ -5,7 +5,8 @@ import pytest
 from db import engine
 from db.policy import Role
 from handlers.http import drafts
-from handlers.organization import dialog, settings_form
+from handlers.organization import dialog
+from handlers.organization.settings import settings_form
 from handlers.user import account
 from tests.journeys.paper import Reader
 from tests.site import PASSWORD, Site

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from handlers.http.limits import LIMITS
-from handlers.http.server import (
+from server import (
     CannotListen,
     bounded,
     end_with_the_parent,

@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 
 from handlers.http.limits import LIMITS, Limits
-from handlers.http.server import configured, listen
+from server import configured, listen
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from handlers.http import server
+import server
 from handlers.http.limits import LIMITS
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from db.mail import outbox
-from handlers.organization import mail
+from handlers.organization.settings import mail
 from settings import Settings
 from tests.markup import tree
 from tests.post import delivering, owed, until, until_said

@@ -6,7 +6,7 @@ from markupsafe import Markup
 from db.members.directory import Row
 from db.policy import Role
 from handlers.http.access import Me
-from handlers.organization import rows
+from handlers.organization.members import rows
 from tests.site import ON_SQLITE, Site
 
 PATH = "/organization/members"

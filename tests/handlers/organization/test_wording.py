@@ -8,7 +8,7 @@ from db.invitations.invitations import Batch
 from db.members.directory import Filter, Page
 from db.policy import Role
 from handlers.http.forms import Form
-from handlers.organization import settings_form
+from handlers.organization.settings import settings_form
 from handlers.organization.wording import batch_sentence, count_sentence
 
 

@@ -1,0 +1,239 @@
+"""/organization/activity: what happened, its filter, what has come since, the CSV, and erasing a name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from litestar import Controller, Response, get, post
+from litestar.response import Stream
+from litestar.status_codes import HTTP_200_OK
+from markupsafe import Markup
+
+from db import engine, policy
+from db.activity import Event, retention
+from db.activity import listing as activity_listing
+from db.activity import names as activity_names
+from db.activity import people as activity_people
+from db.activity.listing import Filter
+from db.activity.people import Found
+from db.common import clock
+from db.policy import Invalid, Unknown
+from handlers.http import access, rendering
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+from handlers.http.paths import row_id
+from handlers.organization import spreadsheet
+from handlers.organization.activity.kinds import GROUPS, KINDS
+from handlers.organization.wording import event_sentence
+from messages import by_field, logbook, refusals, toasts
+
+PATH: Final = "/organization/activity"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An event as the page shows it. at: ms; address: of the network.
+
+    erasable: the removed member whose name the Owner can erase here, 0 for none.
+    """
+
+    id: int
+    at: int
+    sentence: Markup
+    address: str
+    erasable: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody wants to see. typed: the fields as they were typed, errors: what is wrong with them.
+
+    people: whom they may mean, when it isn't one; person_name: whom they have chosen, "" for nobody.
+    """
+
+    filter: Filter
+    typed: Mapping[str, str]
+    errors: Mapping[str, list[str]] = field(default_factory=dict)
+    people: Sequence[Found] = ()
+    person_name: str = ""
+
+    @property
+    def unclear(self) -> bool:
+        """Whether a person was looked for and not found, or more than one was."""
+        return bool(self.typed["who"]) and not self.person_name and "who" not in self.errors
+
+
+class ActivityController(Controller):
+    path = PATH
+    guards = [access.administrators]
+
+    @get()
+    async def show(self, request: AnyRequest) -> Response[bytes]:
+        asked = await _asked(request)
+        status = 422 if asked.errors else 200
+        if not rendering.wants_fragment(request):
+            return await _page(request, asked, status)
+        headers = {} if asked.errors else _history(request, asked.filter)
+        context = await _listed(request, asked)
+        return rendering.fragment(
+            request, "organization/activity/_activity_found.html", status=status, headers=headers, **context
+        )
+
+    @get("/news")
+    async def news(self, request: AnyRequest) -> Response[bytes]:
+        """Asked for by the page itself: how many events have come since; 204 while it shows that already."""
+        query = _query(request)
+        shown = Filter.parse(query, KINDS)
+        number = await activity_listing.count_new(shown, query.get("top", ["0.0"])[0])
+        if str(number) == query.get("seen", ["0"])[0]:
+            return Response(b"", status_code=204, media_type=rendering.HTML)
+        most = number == activity_listing.MOST_NEW
+        return rendering.fragment(
+            request, "organization/activity/_news.html", number=number, most=most, address=_address(shown)
+        )
+
+
+class ErasureController(Controller):
+    """Takes the name of a removed member out of the log; it asks first."""
+
+    path = f"{PATH}/erasure"
+    guards = [access.owners]
+
+    @get()
+    async def ask(self, request: AnyRequest) -> Response[bytes]:
+        wanted = row_id(request.query_params.get("member", ""))
+        kept = await engine.read(activity_names.of_member, wanted)
+        if kept is None:
+            raise Unknown(refusals.NO_NAME_KEPT)
+        others = await engine.read(activity_names.same_address, kept)
+        return await rendering.page(request, "organization/activity/erasure.html", kept=kept, others=others)
+
+    @post(status_code=HTTP_200_OK)
+    async def erase(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        form = await Form.read(request, "member")
+        form.check()
+        wanted = [row_id(number) for number in (form["member"], *form.several("also"))]
+        done = await activity_names.erase(access.actor_of(current, request), member_ids=wanted)
+        return rendering.redirect(request, PATH, notice=toasts.NAMES_ERASED.format(done))
+
+
+@get(f"{PATH}.csv", guards=[access.administrators])
+async def export(request: AnyRequest) -> Stream:
+    """Everything the filter shows."""
+    batches = activity_listing.export(Filter.parse(_query(request), KINDS))
+    # The first batch is read before the answer begins, so that a fault still has a status.
+    first: list[Event] = await anext(batches, [])
+    headers = {"Content-Disposition": 'attachment; filename="activity.csv"'}
+    return Stream(spreadsheet.events(first, batches), media_type="text/csv", headers=headers)
+
+
+def _history(request: AnyRequest, shown: Filter) -> dict[str, str]:
+    """What the address of the list does in the history: while somebody types on, a search takes the place
+    of the one before, so that one press of Back leads out of it.
+    """
+    before, now = rendering.where(request), _path(shown)
+    asked_before = {"person", "invited"} & parse_qs(urlsplit(before).query).keys()
+    typed_on = request.headers.get("hx-trigger") == "search" and (before == now or asked_before)
+    return {"HX-Replace-Url" if typed_on else "HX-Push-Url": house_of(request).root + now}
+
+
+def _query(request: AnyRequest) -> dict[str, list[str]]:
+    """What the address says; its days are those of the account's time zone, else of the browser's."""
+    zone = request.scope["state"]["current"].time_zone
+    return request.query_params.dict() | ({"zone": [zone]} if zone else {})
+
+
+async def _asked(request: AnyRequest) -> Asked:
+    """What the address says. What is wrong in it counts for nothing, and is told by its field."""
+    query = _query(request)
+    typed = {name: _typed(query, name) for name in ("who", "kind", "from", "to")}
+    errors: dict[str, list[str]] = {}
+    try:
+        shown = Filter.parse(query, KINDS)
+    except Invalid as error:
+        errors = error.errors
+        right = {name: values for name, values in query.items() if name not in errors}
+        shown = Filter.parse({**right, "to": []} if "from" in errors else right, KINDS)
+    if len(query.get("who", [""])[0]) > activity_listing.MAX_CHARACTERS:
+        errors = {**errors, "who": [by_field.LOOK_FOR_AT_MOST.format(most=activity_listing.MAX_CHARACTERS)]}
+        return Asked(shown, typed, errors)
+    return await _with_person(shown, typed, errors, looked_for="who" in query)
+
+
+async def _with_person(
+    shown: Filter, typed: dict[str, str], errors: Mapping[str, list[str]], *, looked_for: bool
+) -> Asked:
+    """The person in the filter. The search field holds their name; another one looks for somebody else."""
+    name = await _name_of(shown)
+    if name and (not looked_for or typed["who"] == name):
+        return Asked(shown, {**typed, "who": name}, errors, person_name=name)
+    people = await activity_people.find(typed["who"]) if typed["who"] else ()
+    if len(people) == 1:
+        one = people[0]
+        found = replace(shown, person=one.person, invited=one.invitation, after=None, before=None)
+        return Asked(found, {**typed, "who": one.label}, errors, person_name=one.label)
+    return Asked(replace(shown, person=0, invited=0), typed, errors, people=people)
+
+
+async def _name_of(shown: Filter) -> str:
+    """Of the person in the filter, "" for nobody."""
+    if not shown.person and not shown.invited:
+        return ""
+    found = await activity_people.one(person=shown.person, invitation=shown.invited)
+    return found.label if found else logbook.GONE
+
+
+def _typed(query: Mapping[str, list[str]], name: str) -> str:
+    text = "".join(sign for sign in query.get(name, [""])[0] if sign.isprintable())
+    return text.strip()[: activity_listing.MAX_CHARACTERS]
+
+
+async def _page(request: AnyRequest, asked: Asked, status: int) -> Response[bytes]:
+    house = house_of(request)
+    context = await _listed(request, asked) | {
+        "days": await house.days.last(),
+        "kept_days": house.activity_days,
+        "forgotten_before": await retention.mark(),
+    }
+    return await rendering.page(request, "organization/activity/activity.html", status=status, **context)
+
+
+async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
+    """What the template of the list needs."""
+    shown = asked.filter
+    page = await activity_listing.page(shown)
+    current, organization = request.scope["state"]["current"], f"{house_of(request).root}/organization"
+    owns = policy.owns(current.role)
+    return {
+        "asked": asked,
+        "filter": shown,
+        "page": page,
+        "lines": [
+            Line(
+                event.id,
+                event.at,
+                event_sentence(event, organization),
+                event.address,
+                erasable=event.subject_removed if owns and event.kind == "removed" else 0,
+            )
+            for event in page.events
+        ],
+        "live": bool(page.top) and not asked.unclear and (not shown.until or shown.until > clock.now()),
+        "groups": GROUPS,
+        "label": logbook.KINDS.__getitem__,
+        "most_people": activity_people.MOST_PEOPLE,
+    }
+
+
+def _address(shown: Filter, **cursors: str) -> str:
+    """Where this filter's page is, below the sub-path: the newest, or the one at `after` or `before`."""
+    query = shown.address(**cursors)
+    return f"{PATH}?{query}" if query else PATH
+
+
+def _path(shown: Filter) -> str:
+    """The address of what is shown; with the place in the log."""
+    places = {name: getattr(shown, name) for name in ("after", "before")}
+    cursors = {name: f"{place.at}.{place.id}" for name, place in places.items() if place}
+    return _address(shown, **cursors)

@@ -1,0 +1,123 @@
+"""/organization/invitations/import: many people from a CSV file, with the same preview."""
+
+from typing import Final
+
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath
+from litestar.status_codes import HTTP_200_OK
+
+from db import policy
+from db.auth import rate_limits
+from db.auth.sessions import Current
+from db.auth.turns import LISTS
+from db.invitations import invitations
+from db.invitations.recipients import csv_import, uploads
+from db.policy import Invalid, Role, TooManyTries
+from handlers.http import access, password_anew, rendering
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+from handlers.http.paths import row_id
+from handlers.http.uploads import read_upload
+from handlers.organization.wording import batch_sentence
+from messages import by_field
+
+FIELDS: Final = ("role", "others")
+
+
+class ImportController(Controller):
+    path = "/organization/invitations/import"
+    guards = [access.administrators]
+
+    @get()
+    async def show(self, request: AnyRequest) -> Response[bytes]:
+        return await _page(request, Form(FIELDS, {"role": ["AN"]}))
+
+    @post(status_code=HTTP_200_OK)
+    async def upload(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        form, content = await read_upload(request, "file", "role")
+        current = await access.decided_again(request)
+        role = form.role(among=policy.WORKING)
+        try:
+            if not content:
+                raise Invalid({"file": [by_field.CHOOSE_A_FILE]})
+            # Ten thousand rows take a second: other people's pages don't wait for it.
+            await rate_limits.count(house_of(request).throttle.files(current.member_id))
+            turn = access.turn_of(request, current.member_id)
+            listed = await LISTS.do(turn, csv_import.parse, content)
+            if not listed.entries:
+                raise Invalid({"file": [by_field.FILE_EMPTY]})
+            form.check()
+        except Invalid as error:
+            form.errors.update(error.errors)
+            return await _page(request, form, status=422)
+        except TooManyTries as error:
+            return await _page(request, form, status=429, headers=form.wait(error, "file"))
+        assert role is not None, "checked"
+        upload_id = await uploads.keep(access.actor_of(current, request), listed, role)
+        return rendering.redirect(request, f"/organization/invitations/import/{upload_id}")
+
+    @get("/{upload_id:str}")
+    async def preview(
+        self, request: AnyRequest, current: access.Asking, upload_id: FromPath[str]
+    ) -> Response[bytes]:
+        return await _preview(request, current, row_id(upload_id))
+
+    @post("/{upload_id:str}", status_code=HTTP_200_OK)
+    async def send(
+        self, request: AnyRequest, current: access.Asking, upload_id: FromPath[str]
+    ) -> Response[bytes]:
+        form = await Form.read(request, "others")
+        actor, house, wanted = (
+            await password_anew.actor_of(current, request),
+            house_of(request),
+            row_id(upload_id),
+        )
+        listed, role = await uploads.find(actor, wanted)
+        try:
+            batch = await invitations.invite(
+                actor,
+                listed,
+                role=role,
+                days=house.invitation_days,
+                left_out=bool(form["others"]),
+                upload_id=wanted,
+                throttle=house.throttle,
+            )
+        except Invalid:
+            return await _preview(request, current, wanted, status=422)
+        notice = batch_sentence(batch, mail=house.mail)
+        return rendering.redirect(request, f"/organization/invitations?batch={batch.id}", notice=notice)
+
+
+async def _preview(
+    request: AnyRequest, current: Current, upload_id: int, *, status: int = 200
+) -> Response[bytes]:
+    listed, role = await uploads.find(access.actor_of(current, request), upload_id)
+    plan = await invitations.preview(listed, role, house_of(request).throttle)
+    form = Form(FIELDS, {"role": [role.value]})
+    if listed.wrong:
+        # The preview offers to send the others only where something is wrong.
+        wrong, rows = len(listed.wrong), len(listed.entries)
+        form.wrong("file", by_field.FILE_ROWS_WRONG.format(wrong=wrong, rows=rows))
+    return await rendering.page(
+        request,
+        "organization/invitations/import_preview.html",
+        status=status,
+        form=form,
+        plan=plan,
+        upload_id=upload_id,
+    )
+
+
+async def _page(
+    request: AnyRequest, form: Form, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response[bytes]:
+    roles = [(role.value, Role(role).label) for role in policy.WORKING]
+    return await rendering.page(
+        request,
+        "organization/invitations/import.html",
+        status=status,
+        headers=headers,
+        form=form,
+        roles=roles,
+    )

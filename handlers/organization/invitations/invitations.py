@@ -1,0 +1,356 @@
+"""/organization/invitations: inviting by mail, its preview, the list and what can be done in it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath
+from litestar.status_codes import HTTP_200_OK
+
+from db import policy
+from db.auth.sessions import Current
+from db.auth.turns import LISTS
+from db.common import clock
+from db.invitations import invitation_care, invitation_reversal, invitations
+from db.invitations import listing as invitation_listing
+from db.invitations.invitation_care import Revoked
+from db.invitations.listing import Filter
+from db.invitations.recipients import address_list
+from db.invitations.recipients.address_list import AddressList
+from db.mail import outbox
+from db.policy import DomainError, Invalid, Refused, Role, Unknown
+from handlers.http import access, drafts, password_anew, rendering
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+from handlers.http.paths import row_id
+from handlers.http.rendering import Undo
+from handlers.organization.dialog import FIELDS, invite_context
+from handlers.organization.invitations.listing import list_context, path_of, shown_in
+from handlers.organization.sharing import invitation_address, invitation_mailto
+from handlers.organization.spreadsheet import invitation_links
+from handlers.organization.wording import batch_sentence
+from messages import by_field, refusals, toasts
+
+
+class InvitationsController(Controller):
+    path = "/organization/invitations"
+    guards = [access.administrators]
+
+    @get()
+    async def show(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        query = request.query_params.dict()
+        try:
+            shown = Filter.parse(query)
+        except Invalid as error:
+            if rendering.wants_fragment(request):
+                raise
+            return await _wrong_filter(request, current, query, error.errors)
+        return await _page(request, current, shown)
+
+    @post("/preview", status_code=HTTP_200_OK)
+    async def preview(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        form = await Form.read(request, *FIELDS)
+        listed, role = await _parse(request, current, form)
+        house, is_plain = house_of(request), listed.entries and not form.errors
+        plan = await invitations.preview(listed, role, house.throttle) if is_plain else None
+        if rendering.wants_fragment(request):
+            return rendering.fragment(
+                request,
+                "organization/invitations/_preview.html",
+                status=422 if form.errors else 200,
+                plan=plan,
+                form=form,
+                alone=True,
+            )
+        return await _dialog(request, form, plan, status=422 if form.errors else 200)
+
+    @post(status_code=HTTP_200_OK)
+    async def invite(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        form = await Form.read(request, *FIELDS)
+        listed, role = await _parse(request, current, form)
+        actor, house = await password_anew.actor_of(current, request), house_of(request)
+        try:
+            form.check()
+            batch = await invitations.invite(
+                actor,
+                listed,
+                role=role,
+                days=house.invitation_days,
+                left_out=bool(form["others"]),
+                throttle=house.throttle,
+            )
+        except (Invalid, Refused) as error:
+            form.errors.update(error.errors if isinstance(error, Invalid) else {"emails": [str(error)]})
+            is_plain = listed.entries and not _too_many(listed)
+            plan = await invitations.preview(listed, role, house.throttle) if is_plain else None
+            return await _dialog(request, form, plan, status=422 if isinstance(error, Invalid) else 409)
+        await drafts.sent(actor, form)
+        notice = batch_sentence(batch, mail=house.mail)
+        return rendering.redirect(request, f"/organization/invitations?batch={batch.id}", notice=notice)
+
+    @get("/progress/{batch_id:str}")
+    async def progress(self, request: AnyRequest, batch_id: FromPath[str]) -> Response[bytes]:
+        """The progress of one sending, for the page that looks again by itself; as a page, the list."""
+        batch = row_id(batch_id)
+        if not rendering.wants_fragment(request):
+            return rendering.redirect(request, f"/organization/invitations?batch={batch}")
+        return rendering.fragment(
+            request,
+            "organization/invitations/_progress.html",
+            batch=batch,
+            progress=await outbox.progress(batch),
+            seen=request.query_params.get("seen", ""),
+        )
+
+    @post("/links/{batch_id:str}", status_code=HTTP_200_OK)
+    async def export(
+        self, request: AnyRequest, current: access.Asking, batch_id: FromPath[str]
+    ) -> Response[bytes]:
+        """The open links of one sending as CSV, to hand over by another way; that is noted."""
+        now, found = clock.now(), await invitation_listing.of_batch(row_id(batch_id))
+        lines = [line for line in found if line.is_open(now)]
+        if not lines:
+            raise Unknown(refusals.NO_OPEN_INVITATIONS)
+        shown = await invitation_care.mark_shown(
+            await password_anew.actor_of(current, request), [line.id for line in lines]
+        )
+        content = invitation_links(
+            (line.email, Role(line.role), invitation_address(request, line)) for line in shown
+        )
+        headers = {"Content-Disposition": 'attachment; filename="invitations.csv"'}
+        return Response(content, media_type="text/csv", headers=headers)
+
+    @get("/{invitation_id:str}")
+    async def show_one(self, request: AnyRequest, invitation_id: FromPath[str]) -> Response[bytes]:
+        """The row that looks again by itself while its mail is queued; as a page, the list."""
+        wanted = row_id(invitation_id)
+        if not rendering.wants_fragment(request):
+            return rendering.redirect(request, "/organization/invitations")
+        return await _row(request, wanted, "")
+
+    @post("/{invitation_id:str}/role", status_code=HTTP_200_OK)
+    async def change_role(
+        self, request: AnyRequest, current: access.Asking, invitation_id: FromPath[str]
+    ) -> Response[bytes]:
+        form = await Form.read(request, "role")
+        role, wanted = form.role(), row_id(invitation_id)
+        try:
+            form.check()
+            assert role is not None, "checked"
+            anew = await invitation_care.change_role(
+                await password_anew.actor_of(current, request), invitation_id=wanted, role=role
+            )
+        except (Invalid, Refused) as error:
+            return await _row(request, wanted, str(error), status=422 if isinstance(error, Invalid) else 409)
+        said = toasts.INVITED_AS_BY_NEW_LINK if anew else toasts.INVITED_AS
+        return await _row(request, wanted, said.format(role=role.label))
+
+    @post("/{invitation_id:str}/resend", status_code=HTTP_200_OK)
+    async def resend(
+        self, request: AnyRequest, current: access.Asking, invitation_id: FromPath[str]
+    ) -> Response[bytes]:
+        wanted, house = row_id(invitation_id), house_of(request)
+        actor = await password_anew.actor_of(current, request)
+        try:
+            await invitation_care.resend(
+                actor, invitation_ids=[wanted], days=house.invitation_days, throttle=house.throttle
+            )
+        except Refused as error:
+            return await _row(request, wanted, str(error), status=409)
+        said = toasts.MAIL_AGAIN if house.mail else toasts.LIVES_ON
+        return await _row(request, wanted, said)
+
+    @post("/{invitation_id:str}/revocation", status_code=HTTP_200_OK)
+    async def revoke(
+        self, request: AnyRequest, current: access.Asking, invitation_id: FromPath[str]
+    ) -> Response[bytes]:
+        wanted = row_id(invitation_id)
+        try:
+            revoked = await invitation_care.revoke(access.actor_of(current, request), invitation_ids=[wanted])
+        except Refused as error:
+            return await _row(request, wanted, str(error), status=409)
+        return await _row(request, wanted, toasts.INVITATION_DEAD, undo=_undo(revoked))
+
+    @post("/reversal", status_code=HTTP_200_OK)
+    async def bring_back(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        """Undo for revoking: brings back what one press has revoked."""
+        form = await Form.read(request, "revoked_at", "filter")
+        wanted = [row_id(value) for value in form.several("invitation")]
+        shown, actor = shown_in(request, form), await password_anew.actor_of(current, request)
+        try:
+            form.check()
+            revoked = Revoked(wanted, row_id(form["revoked_at"]))
+            done = await invitation_reversal.bring_back(actor, revoked)
+        except (Invalid, Refused) as error:
+            if not rendering.wants_fragment(request):
+                raise
+            return await _list(request, current, shown, error)
+        said = toasts.INVITATIONS_BROUGHT_BACK.format(done)
+        if not rendering.wants_fragment(request):
+            return rendering.redirect(request, path_of(shown), notice=said)
+        return await _list(request, current, shown, said)
+
+    @post("/{invitation_id:str}/link", status_code=HTTP_200_OK)
+    async def show_link(
+        self, request: AnyRequest, current: access.Asking, invitation_id: FromPath[str]
+    ) -> Response[bytes]:
+        """Shows the link to copy; from then on accepting it proves nothing about the address."""
+        line = await invitation_listing.one(row_id(invitation_id))
+        if line is None:
+            raise Unknown(refusals.NO_SUCH_INVITATION)
+        if not line.is_open(clock.now()):
+            raise Refused(refusals.INVITATION_ENDED)
+        actor = await password_anew.actor_of(current, request)
+        (line,) = await invitation_care.mark_shown(actor, [line.id])
+        context: dict[str, Any] = {
+            "line": line,
+            "link": invitation_address(request, line),
+            "mailto": invitation_mailto(request, current.title, line),
+            "back": path_of(shown_in(request)),
+        }
+        if rendering.wants_fragment(request):
+            return rendering.fragment(request, "organization/invitations/_invitation_link.html", **context)
+        return await rendering.page(request, "organization/invitations/invitation_link.html", **context)
+
+    @post("/several", status_code=HTTP_200_OK)
+    async def several(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        """Resend or revoke several: all or nothing."""
+        form = await Form.read(request, "action", "filter")
+        wanted, actor = (
+            [row_id(value) for value in form.several("invitation")],
+            await password_anew.actor_of(current, request),
+        )
+        form.check()
+        undo = None
+        if form["action"] == "revoke":
+            revoked = await invitation_care.revoke(actor, invitation_ids=wanted)
+            notice, undo = toasts.INVITATIONS_DEAD.format(len(revoked.invitation_ids)), _undo(revoked)
+        elif form["action"] == "resend":
+            house = house_of(request)
+            days = house.invitation_days
+            done = await invitation_care.resend(
+                actor, invitation_ids=wanted, days=days, throttle=house.throttle
+            )
+            notice = toasts.INVITATIONS_LIVE_ON.format(done, days=days)
+        else:
+            raise Invalid({"action": [by_field.PRESS_RESEND_OR_REVOKE]})
+        return rendering.redirect(request, path_of(shown_in(request, form)), notice=notice, undo=undo)
+
+
+def _undo(revoked: Revoked) -> Undo:
+    """What brings back what one press has revoked."""
+    fields = [("invitation", str(invitation_id)) for invitation_id in revoked.invitation_ids]
+    fields.append(("revoked_at", str(revoked.at)))
+    return Undo("/organization/invitations/reversal", fields, target="#invitations-list")
+
+
+async def _list(
+    request: AnyRequest, current: Current, shown: Filter, said: str | DomainError
+) -> Response[bytes]:
+    """The list as it is now, and what became of an Undo."""
+    refused = isinstance(said, DomainError)
+    status = 422 if isinstance(said, Invalid) else 409 if refused else 200
+    context = await list_context(request, current, shown)
+    return rendering.fragment(
+        request,
+        "organization/invitations/_answered_request.html",
+        status=status,
+        toast=str(said),
+        refused=refused,
+        **context,
+    )
+
+
+async def _parse(request: AnyRequest, current: Current, form: Form) -> tuple[AddressList, Role]:
+    """The addresses and the role; errors are noted in the form."""
+    role = form.role(among=policy.WORKING) or Role.ANNOTATOR
+    # A long text takes a while: other people's pages don't wait for it.
+    turn = access.turn_of(request, current.member_id)
+    listed = await LISTS.do(turn, address_list.parse, form["emails"], most=invitations.MAX_TYPED)
+    if not listed.entries:
+        form.wrong("emails", by_field.ENTER_ADDRESSES)
+    if _too_many(listed):
+        form.wrong("emails", by_field.TOO_MANY_ADDRESSES.format(most=invitations.MAX_TYPED))
+    return listed, role
+
+
+def _too_many(listed: AddressList) -> bool:
+    return len(listed.entries) > invitations.MAX_TYPED
+
+
+async def _dialog(
+    request: AnyRequest, form: Form, plan: invitations.Plan | None, *, status: int
+) -> Response[bytes]:
+    """The dialog with what was typed; the wrong ones stand first in its preview."""
+    context = await invite_context(request, form=form, plan=plan, chosen="email")
+    if rendering.wants_fragment(request):
+        return rendering.fragment(
+            request, "organization/invitations/_invite_email.html", status=status, **context
+        )
+    return await rendering.page(request, "organization/invitations/invite.html", status=status, **context)
+
+
+async def _wrong_filter(
+    request: AnyRequest, current: Current, query: Mapping[str, list[str]], errors: dict[str, list[str]]
+) -> Response[bytes]:
+    """The list with what of the filter could be understood; the form keeps what was typed."""
+    right = Filter.parse({name: values for name, values in query.items() if name not in errors})
+    typed = "".join(sign for sign in query.get("q", [""])[0] if sign.isprintable())
+    return await _page(request, current, right, status=422, errors=errors, typed=typed)
+
+
+async def _page(
+    request: AnyRequest,
+    current: Current,
+    shown: Filter,
+    *,
+    status: int = 200,
+    errors: dict[str, list[str]] | None = None,
+    typed: str | None = None,
+) -> Response[bytes]:
+    context = await list_context(request, current, shown)
+    context |= {"states": invitation_listing.STATES, "errors": errors or {}}
+    if typed is not None:
+        context["typed"] = typed
+    if rendering.wants_fragment(request):
+        before, address = shown_in(request), house_of(request).root + path_of(shown)
+        typed_on = "" not in (before.q, shown.q) and replace(before, q=shown.q, after=0, before=0) == shown
+        headers = {"HX-Replace-Url" if typed_on else "HX-Push-Url": address}
+        return rendering.fragment(
+            request,
+            "organization/invitations/_invitations_found.html",
+            status=status,
+            headers=headers,
+            **context,
+        )
+    return await rendering.page(
+        request, "organization/invitations/invitations.html", status=status, **context
+    )
+
+
+async def _row(
+    request: AnyRequest, invitation_id: int, said: str, *, status: int = 200, undo: Undo | None = None
+) -> Response[bytes]:
+    line = await invitation_listing.one(invitation_id)
+    if line is None:
+        raise Unknown(refusals.NO_SUCH_INVITATION)
+    if not rendering.wants_fragment(request):
+        if status == 409:
+            raise Refused(said)
+        if status == 422:
+            raise Invalid({"role": [said]})
+        return rendering.redirect(request, path_of(shown_in(request)), notice=said, undo=undo)
+    context: dict[str, Any] = {"line": line, "now": clock.now(), "links": {}, "mailtos": {}}
+    return rendering.fragment(
+        request,
+        "organization/invitations/_changed_invitation.html",
+        status=status,
+        counts=await invitation_listing.counts(),
+        filter=shown_in(request),
+        swap=True,
+        toast=said,
+        undo=undo,
+        refused=status != 200,
+        **context,
+    )

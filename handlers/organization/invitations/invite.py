@@ -1,0 +1,35 @@
+"""/organization/invite and /organization/invite-link: the dialog, and Reset."""
+
+from litestar import Response, get, post
+from litestar.status_codes import HTTP_200_OK
+
+from db.organization import invite_link
+from handlers.http import access, drafts, rendering
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest
+from handlers.organization.dialog import FIELDS, invite_context, link_context
+from messages import toasts
+
+
+@get("/organization/invite", guards=[access.administrators])
+async def show_invite(request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    """Looking changes nothing: only Reset makes a new link."""
+    chosen = "email" if request.query_params.get("way") == "email" else "link"
+    form = await drafts.form_of(request, current, FIELDS)
+    context = await invite_context(request, form=form, chosen=chosen)
+    if rendering.wants_fragment(request):
+        return rendering.fragment(request, "organization/invitations/_invite.html", **context)
+    return await rendering.page(request, "organization/invitations/invite.html", **context)
+
+
+@post("/organization/invite-link/reset", guards=[access.administrators], status_code=HTTP_200_OK)
+async def reset_link(request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    # `first` comes with the form when the page behind the dialog shows the link too: that goes out of date.
+    form = await Form.read(request, "first")
+    link = await invite_link.reset(access.actor_of(current, request))
+    if rendering.wants_fragment(request):
+        context = await link_context(request, link) | {"first": bool(form["first"])}
+        return rendering.fragment(
+            request, "organization/invitations/_reset_link.html", toast=toasts.NEW_LINK, **context
+        )
+    return rendering.redirect(request, "/organization/invite", notice=toasts.NEW_LINK)

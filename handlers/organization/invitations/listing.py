@@ -1,0 +1,85 @@
+"""What the page of invitations shows: the list, those who ask to be let in, and links to hand over."""
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from db import policy
+from db.auth.sessions import Current
+from db.common import clock
+from db.invitations import access_request_listing, invitation_shown
+from db.invitations import listing as invitation_listing
+from db.invitations.listing import ASKED, Filter
+from db.mail import outbox
+from db.policy import Invalid, Role
+from handlers.http import access
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+from handlers.organization.sharing import invitation_address, invitation_mailto
+
+
+async def list_context(request: AnyRequest, current: Current, shown: Filter) -> dict[str, Any]:
+    """For organization/invitations/invitations.html and its fragments."""
+    page, house, now = await invitation_listing.page(shown), house_of(request), clock.now()
+    context: dict[str, Any] = {
+        "page": page,
+        "asked": await _asked(shown),
+        "filter": shown,
+        "typed": shown.q,
+        "now": now,
+        "progress": await outbox.progress(shown.batch) if shown.batch and house.mail else None,
+        "links": {},
+        "mailtos": {},
+    }
+    if shown.batch and not house.mail:
+        # Without mail the links are what was asked for: they were made to be shown, and stand there to copy
+        # for whoever asked. All others press Copy link, which notes that they have seen it.
+        # To see the link of an Administrator's is to be able to be one: it wants the password like inviting.
+        actor = access.actor_of(current, request)
+        seen = await invitation_shown.seen_by(actor.id, [line.id for line in page.lines])
+        unsent = [
+            line
+            for line in page.lines
+            if line.state(now) == "unsent"
+            and line.id in seen
+            and not policy.wants_password(actor, policy.gravity((Role(line.role),)), now)
+        ]
+        context["links"] = {line.id: invitation_address(request, line) for line in unsent}
+        context["mailtos"] = {line.id: invitation_mailto(request, current.title, line) for line in unsent}
+    return context
+
+
+async def _asked(shown: Filter) -> access_request_listing.Page:
+    """Who asks: by themselves in pages of their own, else above the first page of the invitations."""
+    if shown.state == ASKED:
+        return await access_request_listing.page(shown.q, after=shown.after, before=shown.before)
+    if shown.state or shown.batch or shown.after or shown.before:
+        return access_request_listing.Page()
+    return await access_request_listing.page(shown.q)
+
+
+def filter_in(query: str) -> Filter:
+    """The filter that a form took along; everything, when it can't be read."""
+    try:
+        return Filter.parse(parse_qs(query, max_num_fields=20))
+    except (Invalid, ValueError):
+        return Filter()
+
+
+def shown_in(request: AnyRequest, form: Form | None = None) -> Filter:
+    """The filter of the list that somebody is looking at: the field `filter` of a form tells it, else the
+    address of their page.
+    """
+    if form is not None and form["filter"]:
+        return filter_in(form["filter"])
+    address = request.headers.get("hx-current-url") or request.headers.get("referer") or ""
+    try:
+        came_from = urlsplit(address)
+    except ValueError:
+        return Filter()
+    return filter_in(came_from.query) if came_from.path.endswith("/organization/invitations") else Filter()
+
+
+def path_of(shown: Filter) -> str:
+    """The address of the list with this filter, place included."""
+    address = shown.address(after=shown.after, before=shown.before)
+    return "/organization/invitations" + (f"?{address}" if address else "")

@@ -1,0 +1,114 @@
+"""/organization/requests: inviting who asks to be let in, dismissing, and Undo; they stand in Invitations."""
+
+from litestar import Controller, Response, post
+from litestar.params import FromPath
+from litestar.status_codes import HTTP_200_OK
+
+from db import policy
+from db.auth.sessions import Current
+from db.invitations import access_request_reversal, access_requests
+from db.policy import Invalid, Refused
+from handlers.http import access, password_anew, rendering
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+from handlers.http.paths import row_id
+from handlers.http.rendering import Undo
+from handlers.organization.invitations.listing import list_context, path_of, shown_in
+from handlers.organization.wording import plain
+from messages import toasts
+
+
+class RequestsController(Controller):
+    path = "/organization/requests"
+    guards = [access.administrators]
+
+    @post("/{request_id:str}/invitation", status_code=HTTP_200_OK)
+    async def invite(
+        self, request: AnyRequest, current: access.Asking, request_id: FromPath[str]
+    ) -> Response[bytes]:
+        form, house = await Form.read(request, "role", "filter"), house_of(request)
+        role, wanted = form.role(among=policy.WORKING), row_id(request_id)
+        try:
+            form.check()
+            assert role is not None, "checked"
+            invited = await access_requests.invite(
+                await password_anew.actor_of(current, request),
+                request_id=wanted,
+                role=role,
+                days=house.invitation_days,
+                throttle=house.throttle,
+            )
+        except (Invalid, Refused) as error:
+            return await _refused(request, current, form, error)
+        if not house.mail:
+            # There the link stands to copy, as after every sending without mail.
+            said = toasts.REQUEST_LINK_MADE.format(name=plain(invited.name), role=role.label)
+            path = f"/organization/invitations?batch={invited.batch_id}"
+            return rendering.redirect(request, path, notice=said)
+        said = toasts.REQUEST_MAILED.format(name=plain(invited.name), role=role.label)
+        return await _list(request, current, form, said)
+
+    @post("/{request_id:str}/dismissal", status_code=HTTP_200_OK)
+    async def dismiss(
+        self, request: AnyRequest, current: access.Asking, request_id: FromPath[str]
+    ) -> Response[bytes]:
+        form, wanted = await Form.read(request, "filter"), row_id(request_id)
+        try:
+            dismissed = await access_requests.dismiss(access.actor_of(current, request), request_id=wanted)
+        except Refused as error:
+            return await _refused(request, current, form, error)
+        fields = [("dismissed_at", str(dismissed.at))]
+        undo = Undo(f"/organization/requests/{wanted}/reversal", fields, target="#invitations-list")
+        said = toasts.REQUEST_DISMISSED.format(name=plain(dismissed.name))
+        return await _list(request, current, form, said, undo=undo)
+
+    @post("/{request_id:str}/reversal", status_code=HTTP_200_OK)
+    async def bring_back(
+        self, request: AnyRequest, current: access.Asking, request_id: FromPath[str]
+    ) -> Response[bytes]:
+        """Undo for dismissing."""
+        form, wanted = await Form.read(request, "dismissed_at", "filter"), row_id(request_id)
+        try:
+            form.check()
+            name = await access_request_reversal.bring_back(
+                access.actor_of(current, request),
+                request_id=wanted,
+                dismissed_at=row_id(form["dismissed_at"]),
+            )
+        except (Invalid, Refused) as error:
+            return await _refused(request, current, form, error)
+        return await _list(request, current, form, toasts.REQUEST_BROUGHT_BACK.format(name=plain(name)))
+
+
+async def _refused(
+    request: AnyRequest, current: Current, form: Form, error: Invalid | Refused
+) -> Response[bytes]:
+    """The list as it is now, with the reason; as a page, the reason alone."""
+    if not rendering.wants_fragment(request):
+        raise error
+    status = 422 if isinstance(error, Invalid) else 409
+    return await _list(request, current, form, str(error), status=status)
+
+
+async def _list(
+    request: AnyRequest,
+    current: Current,
+    form: Form,
+    said: str,
+    *,
+    status: int = 200,
+    undo: Undo | None = None,
+) -> Response[bytes]:
+    shown = shown_in(request, form)
+    if not rendering.wants_fragment(request):
+        return rendering.redirect(request, path_of(shown), notice=said, undo=undo)
+    context = await list_context(request, current, shown)
+    return rendering.fragment(
+        request,
+        "organization/invitations/_answered_request.html",
+        status=status,
+        toast=said,
+        undo=undo,
+        refused=status != 200,
+        **context,
+    )

@@ -1,0 +1,339 @@
+"""/organization/members: the table, its filter, roles for one and for several, and the CSV."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath
+from litestar.response import Stream
+from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
+
+from db import engine, policy
+from db.common import clock
+from db.members import directory, members
+from db.members.directory import Filter, Page, Row
+from db.members.members import RoleChange
+from db.organization import invite_link
+from db.policy import DomainError, Invalid, Refused, Role, Unknown
+from handlers.http import access, password_anew, rendering
+from handlers.http.access import Me
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+from handlers.http.paths import row_id
+from handlers.http.rendering import Undo
+from handlers.organization import spreadsheet
+from handlers.organization.members import rows as member_rows
+from handlers.organization.members.member_listing import (
+    PATH,
+    filter_in,
+    parameters_in,
+    path_of,
+    present_filter,
+)
+from handlers.organization.sharing import invite_address
+from handlers.organization.wording import (
+    back_sentence,
+    bulk_question,
+    bulk_sentence,
+    change_sentence,
+    count_sentence,
+)
+from messages import by_field, refusals
+
+# The id of the list in the pages.
+LIST = "directory"
+# How many may get a role by one press.
+MOST_AT_ONCE: Final = 500
+
+
+class MembersController(Controller):
+    path = "/organization"
+    guards = [access.administrators]
+
+    @get()
+    async def start(self, request: AnyRequest) -> Response[bytes]:
+        return rendering.redirect(request, PATH)
+
+    @get("/members")
+    async def show(self, request: AnyRequest) -> Response[bytes]:
+        query = request.query_params.dict()
+        try:
+            chosen = await _parse(query)
+        except Invalid as error:
+            if rendering.wants_fragment(request):
+                raise
+            return await _wrong_filter(request, query, error.errors)
+        if not rendering.wants_fragment(request):
+            return await _page(request, chosen)
+        return await _list(request, chosen, headers=_history(request, chosen))
+
+    @get("/members/news")
+    async def news(self, request: AnyRequest) -> Response[bytes]:
+        """How many there are and wait, for the page that looks again by itself; as a page, the list."""
+        chosen = await _parse(request.query_params.dict())
+        if not rendering.wants_fragment(request):
+            return await _page(request, chosen)
+        page = await directory.counted(chosen)
+        seen = dict(zip(page.counts, request.query_params.get("seen", "").split("."), strict=False))
+        present = {role: str(count) for role, count in page.counts.items()}
+        if seen == present:
+            return Response(b"", status_code=HTTP_204_NO_CONTENT, media_type=rendering.HTML)
+        return rendering.fragment(
+            request,
+            "organization/members/_members_news.html",
+            page=page,
+            filter=chosen,
+            sentence=count_sentence(chosen, page, _me(request).id) if page.total_is_exact else None,
+            told=seen.get(Role.PENDING) != present[Role.PENDING],
+        )
+
+    @get("/members.csv")
+    async def export(self, request: AnyRequest) -> Stream:
+        batches = directory.export(await _parse(request.query_params.dict()))
+        # The first batch is read before the answer begins, so that a fault still has a status.
+        first: list[Row] = await anext(batches, [])
+        headers = {"Content-Disposition": 'attachment; filename="members.csv"'}
+        lines = spreadsheet.lines(first, batches)
+        return Stream(lines, media_type="text/csv", headers=headers)
+
+    @post("/members/{member_id:str}/role", status_code=HTTP_200_OK)
+    async def change_role(
+        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
+    ) -> Response[bytes]:
+        form = await Form.read(request, "role", "filter")
+        role, actor, wanted = form.role(), await password_anew.actor_of(current, request), row_id(member_id)
+        chosen = present_filter(request, form)
+        try:
+            form.check()
+            assert role is not None, "checked"
+            change = await members.change_role(actor, member_id=wanted, role=role)
+        except (Invalid, Refused) as error:
+            return await _refused(request, chosen, wanted, error)
+        return await _changed(request, chosen, change)
+
+    @post("/members/roles", status_code=HTTP_200_OK)
+    async def change_roles(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        form = await Form.read(request, "role", "filter", "all")
+        role, ids = form.role(), [row_id(value) for value in form.several("member")]
+        before, chosen = _before(form), filter_in(form["filter"])
+        try:
+            form.check()
+            assert role is not None, "checked"
+            if form["all"]:
+                return await _ask(request, await _parse(parameters_in(form["filter"])), role)
+            actor = await password_anew.actor_of(current, request)
+            changes = await members.change_roles(actor, member_ids=ids, role=role, before=before)
+        except (Invalid, Refused) as error:
+            if rendering.wants_fragment(request):
+                raise
+            return await _refused_page(request, chosen, error)
+        return await _changed_several(request, chosen, bulk_sentence(changes, role), changes)
+
+    @post("/members/reversal", status_code=HTTP_200_OK)
+    async def take_back(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        form = await Form.read(request, "role", "filter")
+        given, before = form.role(), _before(form)
+        chosen = present_filter(request, form)
+        try:
+            form.check()
+            assert given is not None, "checked"
+            changes = await members.take_back(
+                await password_anew.actor_of(current, request), given=given, before=before
+            )
+        except (Invalid, Refused) as error:
+            # What the list shows may be what was meant to be taken back, and untrue by now.
+            shown = _list if rendering.wants_fragment(request) else _page
+            return await shown(request, chosen, status=_status(error), toast=str(error), refused=True)
+        return await _changed_several(request, chosen, back_sentence(changes))
+
+
+async def _parse(query: Mapping[str, list[str]]) -> Filter:
+    """The filter in an address. Raises Invalid, also for a link that there never was."""
+    chosen = Filter.parse(query)
+    if chosen.link and await invite_link.find(chosen.link) is None:
+        raise Invalid({"link": [by_field.NO_SUCH_LINK]})
+    return chosen
+
+
+def _history(request: AnyRequest, chosen: Filter) -> dict[str, str]:
+    """What the address of the list does in the history: while somebody types on, a search takes the place
+    of the one before, so that one press of Back leads out of it.
+    """
+    before = present_filter(request)
+    typed_on = (
+        chosen.q != "" and before.q != "" and replace(before, q=chosen.q, after="", before="") == chosen
+    )
+    name = "HX-Replace-Url" if typed_on else "HX-Push-Url"
+    return {name: house_of(request).root + path_of(chosen)}
+
+
+async def _ask(request: AnyRequest, chosen: Filter, role: Role) -> Response[bytes]:
+    """Asks before everybody whom the list shows gets this role; the question's form names each of them.
+
+    Who has it already isn't asked about.
+    """
+    # Two more, whom nobody changes in a list: who looks, and the Owner.
+    me, found = _me(request), await directory.everybody(chosen, MOST_AT_ONCE + 2)
+    rows = [row for row in found if policy.why_untouchable(me.id, me.role, row.id, Role(row.role)) is None]
+    if len(rows) > MOST_AT_ONCE:
+        raise Refused(refusals.TOO_MANY_AT_ONCE.format(most=MOST_AT_ONCE))
+    if not rows:
+        raise Invalid({"member": [by_field.SELECT_SOMEBODY]})
+    if reason := policy.why_not_assigned(me.id, me.role, rows[0].id, Role(rows[0].role), role):
+        raise Refused(reason)
+    others = [row for row in rows if Role(row.role) is not role]
+    if not others:
+        unchanged = [RoleChange(row=row, before=role) for row in rows]
+        return await _changed_several(request, chosen, bulk_sentence(unchanged, role))
+    question, button = bulk_question(len(others), role)
+    context: dict[str, Any] = {
+        "rows": others,
+        "role": role,
+        "question": question,
+        "button": button,
+        "back": chosen.address(),
+        "listed": len(found),
+        "has_me": any(row.id == me.id for row in found),
+        "has_owner": any(row.role == Role.OWNER and row.id != me.id for row in found),
+        "has_already": len(others) < len(rows),
+    }
+    if rendering.wants_fragment(request):
+        headers = {"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML"}
+        return rendering.fragment(request, "organization/members/_everybody.html", headers=headers, **context)
+    return await rendering.page(request, "organization/members/everybody.html", **context)
+
+
+async def _page(request: AnyRequest, chosen: Filter, *, status: int = 200, **context: Any) -> Response[bytes]:
+    found = {"errors": {}, "typed": chosen.q} | await _listed(request, chosen) | context
+    return await rendering.page(request, "organization/members/members.html", status=status, **found)
+
+
+async def _list(request: AnyRequest, chosen: Filter, **context: Any) -> Response[bytes]:
+    """The list alone, and what else on the page tells of it."""
+    found = await _listed(request, chosen) | context
+    return rendering.fragment(request, "organization/members/_list.html", swap=True, **found)
+
+
+async def _wrong_filter(
+    request: AnyRequest, query: Mapping[str, list[str]], errors: Mapping[str, list[str]]
+) -> Response[bytes]:
+    """The page with what of the filter could be understood; the form keeps what was typed."""
+    names = {"q", "role", "sort", "link"} - errors.keys()
+    right = Filter.parse({name: query.get(name, []) for name in names})
+    typed = "".join(sign for sign in query.get("q", [""])[0] if sign.isprintable())
+    return await _page(request, right, status=422, errors=errors, typed=typed)
+
+
+async def _listed(request: AnyRequest, chosen: Filter) -> dict[str, Any]:
+    """What the templates of the list need."""
+    current, me = request.scope["state"]["current"], _me(request)
+    page = await directory.page(chosen)
+    everybody = sum(page.counts.values())
+    alone = everybody == 1 and not chosen.q and not chosen.roles and not chosen.link
+    link = await invite_link.present() if alone else None
+    return _around(chosen, page, me) | {
+        "site": rendering.Site(title=current.title, closed=house_of(request).closed),
+        "rows": await member_rows.looked_up(request, page.rows, me),
+        "came_by": await invite_link.find(chosen.link) if chosen.link else None,
+        "first_link": invite_address(request, link) if link else None,
+        "first_dead": link is not None and link.dead_because(clock.now()) is not None,
+    }
+
+
+def _around(chosen: Filter, page: Page, me: Me) -> dict[str, Any]:
+    """What tells of the list around the rows: how many there are, in all and by role."""
+    return {
+        "page": page,
+        "filter": chosen,
+        "role_order": directory.ROLE_ORDER,
+        "most_at_once": MOST_AT_ONCE,
+        "sentence": count_sentence(chosen, page, me.id),
+    }
+
+
+def _me(request: AnyRequest) -> Me:
+    me = access.me_of(request.scope["state"]["current"])
+    assert me is not None, "the guard let only members through"
+    return me
+
+
+async def _changed(request: AnyRequest, chosen: Filter, change: RoleChange) -> Response[bytes]:
+    sentence, undo = change_sentence(change), _undo([change])
+    if not rendering.wants_fragment(request):
+        return rendering.redirect(request, path_of(chosen), notice=sentence, undo=undo)
+    return await _row(request, change.row, chosen, toast=sentence, undo=undo)
+
+
+def _undo(changes: Sequence[RoleChange]) -> Undo | None:
+    """What takes these changes to one role back. Its target isn't the row: by the time somebody thinks
+    better of it, the page may show others."""
+    changed = [change for change in changes if change.before != change.row.role]
+    if not changed:
+        return None
+    before = [("before", f"{change.row.id}:{change.before.value}") for change in changed]
+    return Undo(f"{PATH}/reversal", [*before, ("role", changed[0].row.role)], target=f"#{LIST}")
+
+
+def _before(form: Form) -> dict[int, Role]:
+    """Who had which role, from fields like before=17:RE, or of several people in one: 17:RE 18:AN."""
+    pairs = [pair.partition(":") for value in form.several("before") for pair in value.split(" ")]
+    roles = {role.value: role for role in Role}
+    if not all(code in roles for _, _, code in pairs):
+        form.wrong("before", by_field.WHO_HAD_WHICH_ROLE)
+    if len({number for number, _, _ in pairs}) < len(pairs):
+        form.wrong("before", by_field.SENT_TWICE)
+    return {row_id(number): roles[code] for number, _, code in pairs if code in roles}
+
+
+async def _changed_several(
+    request: AnyRequest, chosen: Filter, sentence: str, changes: Sequence[RoleChange] = ()
+) -> Response[bytes]:
+    if not rendering.wants_fragment(request):
+        return rendering.redirect(request, path_of(chosen), notice=sentence, undo=_undo(changes))
+    try:
+        return await _list(request, chosen, toast=sentence, undo=_undo(changes))
+    except (engine.TookTooLong, engine.Unavailable):
+        # The change is done, and "nothing was changed" would be a lie; the next look shows it.
+        return rendering.toast(request, sentence, status=200, refused=False)
+
+
+async def _refused(
+    request: AnyRequest, chosen: Filter, member_id: int, error: DomainError
+) -> Response[bytes]:
+    """htmx gets the row in its true state, so that the drop-down snaps back, with the reason as a toast."""
+    row = await directory.one(member_id)
+    if row is None:
+        raise Unknown(refusals.NO_SUCH_MEMBER)
+    if not rendering.wants_fragment(request):
+        return await _refused_page(request, chosen, error)
+    return await _row(request, row, chosen, toast=str(error), refused=True, status=_status(error))
+
+
+async def _refused_page(request: AnyRequest, chosen: Filter, error: DomainError) -> Response[bytes]:
+    """The members as they are, and why nothing was changed."""
+    return await _page(request, chosen, status=_status(error), toast=str(error), refused=True)
+
+
+def _status(error: DomainError) -> int:
+    return 422 if isinstance(error, Invalid) else 409
+
+
+async def _row(
+    request: AnyRequest, row: Row, chosen: Filter, *, status: int = 200, **context: Any
+) -> Response[bytes]:
+    me = _me(request)
+    rows = await member_rows.looked_up(request, (row,), me)
+    found: dict[str, Any] = {
+        "rows": rows,
+        "page": None,
+        "swap": True,
+        "undo": None,
+        "refused": False,
+    } | context
+    try:
+        found |= _around(chosen, await directory.page(chosen), me)
+    except (engine.TookTooLong, engine.Unavailable):
+        # What was decided is told all the same; the counts around the row wait for the next look.
+        pass
+    return rendering.fragment(request, "organization/members/_changed_row.html", status=status, **found)

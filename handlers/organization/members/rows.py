@@ -1,0 +1,71 @@
+"""Rows of the members table, remembered: a row's markup is a pure function of the row and of who looks."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from db import engine, policy
+from db.invitations import listing as invitation_listing
+from db.invitations.listing import Meant
+from db.members.directory import Row
+from db.policy import Role
+from handlers.http.access import Me
+from handlers.http.house import AnyRequest, house_of
+
+REMEMBERED: Final = 4096
+# A test switches this off and finds the same bytes.
+remember = True
+
+# The environment belongs to the key: it knows the sub-path that stands in every address.
+_memory: OrderedDict[tuple[Environment, Row, bool, Role, Meant | None], str] = OrderedDict()
+
+
+async def looked_up(request: AnyRequest, rows: Sequence[Row], me: Me) -> Markup:
+    """The rows as this person sees them, with what those who wait were invited to."""
+    return rendered(house_of(request).templates, rows, me, await _meant(rows))
+
+
+async def out_of_band(request: AnyRequest, row: Row, me: Me) -> Markup:
+    """One row, to take the place of the one in the list of a page that got another answer."""
+    meant = (await _meant((row,))).get(row.id)
+    return Markup(_render(house_of(request).templates, row, me, meant, swap=True))
+
+
+async def _meant(rows: Sequence[Row]) -> Mapping[int, Meant]:
+    waiting = [row.id for row in rows if row.role == Role.PENDING]
+    return await engine.read(invitation_listing.meant_for, waiting) if waiting else {}
+
+
+def rendered(templates: Environment, rows: Iterable[Row], me: Me, meant: Mapping[int, Meant]) -> Markup:
+    """The rows as this person sees them. meant: what members were invited to who came otherwise, by id."""
+    return Markup("\n".join([_row(templates, row, me, meant.get(row.id)) for row in rows]))
+
+
+def _row(templates: Environment, row: Row, me: Me, meant: Meant | None) -> str:
+    if not remember:
+        return _render(templates, row, me, meant)
+    key = (templates, row, row.id == me.id, me.role, meant)
+    found = _memory.get(key)
+    if found is None:
+        found = _memory[key] = _render(templates, row, me, meant)
+        if len(_memory) > REMEMBERED:
+            _memory.popitem(last=False)
+    else:
+        _memory.move_to_end(key)
+    return found
+
+
+def _render(templates: Environment, row: Row, me: Me, meant: Meant | None, *, swap: bool = False) -> str:
+    role = Role(row.role)
+    return templates.get_template("organization/members/_member_row.html").render(
+        row=row,
+        role=role,
+        why=policy.why_untouchable(me.id, me.role, row.id, role),
+        is_me=row.id == me.id,
+        owns=me.owns,
+        meant=meant,
+        swap=swap,
+    )

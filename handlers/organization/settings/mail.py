@@ -1,0 +1,44 @@
+"""/organization/settings/test-mail: whether mail really leaves this server, tried while the Owner waits."""
+
+import asyncio
+from typing import Any, Final
+
+from litestar import Response, post
+from litestar.status_codes import HTTP_200_OK
+
+from db.auth import rate_limits
+from db.members import changes
+from db.policy import SETTLING, Refused
+from handlers.http import access, rendering
+from handlers.http.house import AnyRequest, house_of
+from mailer.worker import Trouble
+from messages import refusals, toasts
+
+# The answer comes within this time, whatever the mail server does and EMAIL_TIMEOUT says.
+MAX_SECONDS: Final = 15.0
+
+
+@post("/organization/settings/test-mail", guards=[access.owners], status_code=HTTP_200_OK)
+async def send_test_mail(request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    """Sends a test mail to the Owner's own address, past the queue, and says what the mail server said."""
+    house = house_of(request)
+    if house.send_test_mail is None:
+        raise Refused(refusals.NO_MAIL)
+    await rate_limits.count([house.throttle.test_mail(current.member_id)])
+    await changes.check(access.actor_of(current, request), SETTLING)
+    failure, answer = "", ""
+    try:
+        async with asyncio.timeout(MAX_SECONDS):
+            *_, answer = await house.send_test_mail(current.email)
+    except Trouble as trouble:
+        failure = str(trouble)
+    except TimeoutError:
+        failure = refusals.TEST_MAIL_TOOK_TOO_LONG.format(seconds=f"{MAX_SECONDS:g}")
+    said = failure or toasts.TEST_MAIL_SENT.format(email=current.email, answer=answer)
+    if rendering.wants_fragment(request):
+        context: dict[str, Any] = {"said": said, "refused": bool(failure)}
+        status = 409 if failure else 200
+        return rendering.fragment(request, "organization/settings/_test_mail.html", status=status, **context)
+    if failure:
+        raise Refused(failure)
+    return rendering.redirect(request, "/organization/settings", notice=said)

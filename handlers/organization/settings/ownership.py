@@ -1,0 +1,89 @@
+"""/organization/ownership: the Owner hands the organization over, with their password."""
+
+from typing import Final
+
+from litestar import Controller, Response, get, post
+from litestar.status_codes import HTTP_200_OK
+
+from db.accounts.sign_in import WrongPassword
+from db.members import directory
+from db.members.directory import Filter
+from db.organization import ownership
+from db.policy import WORKING, Refused, Role, TooManyTries, Unknown
+from handlers.http import access, rendering
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+from handlers.http.paths import row_id
+from handlers.organization.wording import plain
+from messages import by_field, toasts
+
+FIELDS: Final = ("member", "password")
+
+
+class OwnershipController(Controller):
+    path = "/organization/ownership"
+    guards = [access.owners]
+
+    @get()
+    async def show(self, request: AnyRequest) -> Response[bytes]:
+        form = Form(FIELDS, {"member": request.query_params.getall("member", [])[:1]})
+        return await _page(request, form)
+
+    @post(status_code=HTTP_200_OK)
+    async def hand_over(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        form = await Form.read(request, *FIELDS)
+        if not form["member"]:
+            form.wrong("member", by_field.CHOOSE_THE_OWNER)
+        if not form["password"]:
+            form.wrong("password", by_field.ENTER_YOUR_PASSWORD)
+        if form.errors:
+            return await _page(request, form, status=422)
+        try:
+            row, token = await ownership.hand_over(
+                access.actor_of(current, request),
+                session_id=current.session_id,
+                member_id=row_id(form["member"]),
+                password=form["password"],
+                throttle=house_of(request).throttle,
+                browser=access.browser_of(request),
+            )
+        except Refused as error:
+            form.wrong("member", str(error))
+            return await _page(request, form, status=409)
+        except WrongPassword:
+            form.wrong("password", by_field.NOT_YOUR_PASSWORD)
+            return await _page(request, form, status=422)
+        except TooManyTries as error:
+            return await _page(request, form, status=429, headers=form.wait(error, "password"))
+        notice = toasts.OWNER_NOW.format(name=plain(row.label))
+        cookie = access.renewed_cookie(request, current, token)
+        return rendering.redirect(request, "/organization/members", notice=notice, cookies=[cookie])
+
+
+async def _page(
+    request: AnyRequest, form: Form, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response[bytes]:
+    page = await directory.page(Filter(roles=WORKING, sort="role"))
+    candidates = list(page.rows)
+    chosen = form.values["member"]
+    if chosen and not any(str(row.id) == chosen for row in candidates):
+        row = await _named(chosen)
+        candidates += [row] if row else []
+    return await rendering.page(
+        request,
+        "organization/settings/ownership.html",
+        status=status,
+        headers=headers,
+        form=form,
+        candidates=candidates,
+        more=page.older is not None,
+    )
+
+
+async def _named(member_id: str) -> directory.Row | None:
+    """The member chosen on their own page, when the list is too long to hold them."""
+    try:
+        row = await directory.one(row_id(member_id))
+    except Unknown:
+        return None
+    return row if row and Role(row.role) in WORKING else None

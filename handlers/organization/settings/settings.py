@@ -1,0 +1,82 @@
+"""/organization/settings: what the Owner settles. /organization/roles: what each role may do."""
+
+from typing import Any
+
+from litestar import Controller, Response, get, post
+from litestar.status_codes import HTTP_200_OK
+
+from db.common import clock, dates
+from db.mail import outbox
+from db.organization import invite_link, invite_link_limits
+from db.organization import settings as house_rules
+from db.policy import Invalid
+from handlers.http import access, drafts, rendering
+from handlers.http.forms import Form
+from handlers.http.house import AnyRequest, house_of
+from handlers.organization.dialog import role_lines
+from handlers.organization.settings import settings_form
+from messages import toasts
+
+PATH = "/organization/settings"
+
+
+class SettingsController(Controller):
+    path = PATH
+    guards = [access.owners]
+
+    @get()
+    async def show(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        return await _answer(request, form=await drafts.form_of(request, current, settings_form.FIELDS))
+
+    @post(status_code=HTTP_200_OK)
+    async def change(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+        form = await Form.read(request, *settings_form.FIELDS)
+        wish, actor = settings_form.wish(form, house_of(request).ages), access.actor_of(current, request)
+        if form.errors:
+            form.errors.update(await house_rules.why_not(wish))
+            return await _answer(request, form=form, status=422)
+        try:
+            rules = await house_rules.change(actor, wish)
+        except Invalid as error:
+            form.errors.update(error.errors)
+            return await _answer(request, form=form, status=422)
+        await drafts.sent(actor, form)
+        if rules.title == current.title and rendering.wants_fragment(request):
+            return await _answer(request, toast=toasts.SAVED)
+        # A new name stands around the form as well.
+        return rendering.redirect(request, PATH, notice=toasts.SAVED)
+
+
+@get("/organization/roles", guards=[access.administrators])
+async def show_roles(request: AnyRequest) -> Response[bytes]:
+    context: dict[str, Any] = {"roles": await role_lines(request)}
+    if rendering.wants_fragment(request):
+        return rendering.fragment(request, "organization/settings/_roles.html", **context)
+    return await rendering.page(request, "organization/settings/roles.html", **context)
+
+
+async def _answer(
+    request: AnyRequest, *, form: Form | None = None, status: int = 200, **more: Any
+) -> Response[bytes]:
+    """The form, as it was typed or as it is settled, with what the environment has settled around it."""
+    house, link = house_of(request), await invite_link.present()
+    form = form or settings_form.filled(await house_rules.rules())
+    form.autofocus = not rendering.wants_fragment(request)
+    context: dict[str, Any] = {
+        "form": form,
+        "most": settings_form.most_days(house.ages),
+        "most_domains": invite_link_limits.MAX_DOMAINS,
+        "today": dates.iso(clock.now()),
+        "domains_shown": settings_form.international(form),
+        "link": link,
+        "dead": link.dead_because(clock.now()),
+        "roles": await role_lines(request),
+        "environment": house.environment,
+        "mail_health": await outbox.health() if house.mail else None,
+        "strangers": sorted(house.strangers),
+        "mismatches": list(house.pairs),
+        **more,
+    }
+    if rendering.wants_fragment(request):
+        return rendering.fragment(request, "organization/settings/_settings.html", status=status, **context)
+    return await rendering.page(request, "organization/settings/settings.html", status=status, **context)
