@@ -41,11 +41,14 @@ test-tools: .venv/dev
 
 # Tests that run all of it, a third of all tests: tracing makes them slower by up to 70 %.
 # Which files are measured says [tool.coverage.run] in pyproject.toml.
-COVERING = tests/test_links.py tests/journeys/test_drafts.py tests/handlers/http tests/handlers/user \
-	$(patsubst %,tests/db/test_%.py,accounts changes invitation_care password_anew passwords policy sessions \
-		sign_in throttle turns) \
-	$(patsubst %,tests/handlers/test_%.py,home setup) \
-	$(patsubst %,tests/handlers/organization/test_%.py,end guards imports mail ownership password_anew reversal)
+COVERING = tests/test_signing.py tests/journeys/test_drafts.py tests/handlers/http tests/test_server.py \
+	tests/handlers/user \
+	$(patsubst %,tests/db/%.py,accounts/test_accounts members/test_changes invitations/test_invitation_care \
+		accounts/test_password_anew auth/test_passwords test_policy auth/test_sessions accounts/test_sign_in \
+		auth/test_rate_limits auth/test_turns) \
+	$(patsubst %,tests/handlers/%.py,test_home test_setup) \
+	$(patsubst %,tests/handlers/organization/%.py,members/test_end test_guards invitations/test_imports \
+		settings/test_mail settings/test_ownership test_password_anew members/test_reversal)
 coverage: .venv/dev
 	@rm -f .venv/coverage .venv/coverage.*
 	@$(BIN)/coverage run -m pytest -n logical --maxprocesses 8 --dist worksteal -m "not postgres" $(COVERING)

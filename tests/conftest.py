@@ -20,10 +20,11 @@ import jinja2
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-from tests import postgres, provide
+from tests import provide
+from tests.support import postgres
 
 if TYPE_CHECKING:
-    from tests.site import Site
+    from tests.support.site import Site
 
 # Settings of the person who runs the tests must not reach them: their database least of all.
 for name in list(os.environ):
@@ -230,8 +231,8 @@ def clock() -> Iterator[ModuleType]:
 
 @pytest.fixture
 async def site(database: str) -> AsyncIterator["Site"]:
-    """The application on a fresh database, with an organization that olga owns; see tests/site.py."""
-    from tests.site import Site
+    """The application on a fresh database, with an organization that olga owns; see tests/support/site.py."""
+    from tests.support.site import Site
 
     async with Site.opened() as opened:
         yield opened

@@ -21,7 +21,7 @@ from db.schema import migrate
 from handlers.http.access import SESSION_COOKIE
 from settings import Settings
 from tests import provide
-from tests.browser.serving import served
+from tests.browser.support.serving import served
 
 FOLDER = Path(__file__).parent.parent / "docs" / "img"
 # Links in the pictures are built from it; nothing is asked from there.

@@ -8,7 +8,7 @@ from litestar.routes import HTTPRoute
 
 from app import create_app
 from settings import Settings
-from tests.site import SECRET
+from tests.support.site import SECRET
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "addresses.md"
 ROW = re.compile(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.arrows import (
+from tests.support.arrows import (
     FLOORS,
     GO_UP,
     MAY_IMPORT,

@@ -12,7 +12,7 @@ from db.activity import retention
 from db.auth import links
 from db.policy import SYSTEM
 from settings import Settings
-from tests.site import SECRET, Site
+from tests.support.site import SECRET, Site
 
 DAY = 24 * 3600 * 1000
 

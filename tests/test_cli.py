@@ -34,8 +34,8 @@ from db.organization.invite_link_limits import End
 from db.organization.settings import Wish
 from db.policy import Actor, Role
 from signing import Signer
-from tests.command import ROOT
-from tests.site import ON_SQLITE, PASSWORD, someone
+from tests.support.command import ROOT
+from tests.support.site import ON_SQLITE, PASSWORD, someone
 
 SECRET = "a secret for tests, and for nothing else"
 COMMANDS = (

@@ -15,7 +15,7 @@ import pytest
 
 from db.common import disk
 from db.maintenance import secret_key
-from tests.command import Checkout
+from tests.support.command import Checkout
 
 Spoil = Callable[[Checkout], Path]
 

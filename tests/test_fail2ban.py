@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests import provide
-from tests.command import ROOT, Checkout
-from tests.site import PASSWORD
+from tests.support.command import ROOT, Checkout
+from tests.support.site import PASSWORD
 
 FILTER = ROOT / "docs" / "fail2ban" / "gatehouse.conf"
 OWNER = {"LABEL_STUDIO_USERNAME": "olga@example.org", "LABEL_STUDIO_PASSWORD": PASSWORD}

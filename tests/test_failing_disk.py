@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import Checkout
-from tests.site import ON_SQLITE
+from tests.support.command import Checkout
+from tests.support.site import ON_SQLITE
 from tests.trials.faults import commands, locked, mails, starts, writes
 from tests.trials.faults.injection import Fault
 from tests.trials.faults.served import changed, served, state

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.handlers.changing import Sent
+from tests.support.changing import Sent
 from tests.trials.scan import fuzz
 from tests.trials.scan.fuzz.judge import Facts, Judge
 from tests.trials.scan.fuzz.people import Seeded

@@ -5,9 +5,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.command import Checkout
-from tests.markup import tree
-from tests.reading import read
+from tests.support.command import Checkout
+from tests.support.markup import tree
+from tests.support.reading import read
 
 PASSWORD = "four purple lanterns by the sea"
 OWNER = {"LABEL_STUDIO_USERNAME": "olga@example.org", "LABEL_STUDIO_PASSWORD": PASSWORD}

@@ -23,9 +23,9 @@ from db.mail import delivery, outbox
 from db.mail.delivery import MINUTE_MS, Mail
 from mailer import smtp, worker
 from mailer.worker import Trouble
-from tests import post
-from tests.db.engine_house import KILL_CONNECTIONS, from_outside, on_postgres
-from tests.post import (
+from tests.support import post
+from tests.support.engine_house import KILL_CONNECTIONS, from_outside, on_postgres
+from tests.support.post import (
     delivering,
     founded,
     invited,
@@ -38,7 +38,7 @@ from tests.post import (
     until,
     until_said,
 )
-from tests.smtp import PASSWORD, USER, Certificates, Taken, scripted, serving, silent
+from tests.support.smtp import PASSWORD, USER, Certificates, Taken, scripted, serving, silent
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from db.maintenance import demo
-from tests import packages
-from tests.arrows import modules_of
-from tests.command import ROOT, Checkout
+from tests.support import packages
+from tests.support.arrows import modules_of
+from tests.support.command import ROOT, Checkout
 
 MOST_PACKAGES = 40
 MOST_BYTES = 80_000_000

@@ -15,13 +15,13 @@ import pytest
 
 from db import engine
 from settings import Settings
-from tests import proxies
-from tests.browser.serving import served
-from tests.markup import tree
-from tests.proxies import LOCAL, NAME, free_port
-from tests.site import ON_SQLITE, PASSWORD, SECRET, Site
-from tests.smtp import Certificates
-from tests.together import soon
+from tests.browser.support.serving import served
+from tests.support import proxies
+from tests.support.markup import tree
+from tests.support.proxies import LOCAL, NAME, free_port
+from tests.support.site import ON_SQLITE, PASSWORD, SECRET, Site
+from tests.support.smtp import Certificates
+from tests.support.together import soon
 
 pytestmark = ON_SQLITE
 

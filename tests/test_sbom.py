@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests import packages, sbom
+from tests import sbom
+from tests.support import packages
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from cli.serving import own_address, start_line
-from tests import postgres
-from tests.command import PATIENCE_SECONDS, ROOT, Checkout, Server
+from tests.support import postgres
+from tests.support.command import PATIENCE_SECONDS, ROOT, Checkout, Server
 
 PASSWORD = "four purple lanterns by the sea"
 OWNER = {"LABEL_STUDIO_USERNAME": "olga@example.org", "LABEL_STUDIO_PASSWORD": PASSWORD}

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tests.command import ROOT
+from tests.support.command import ROOT
 from tests.trials.mutation import mutants
 from tests.trials.sample import Sample
 

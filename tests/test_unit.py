@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tests import provide
-from tests.command import ROOT
+from tests.support.command import ROOT
 
 # Of 10, where 10 is a service without any protection; asked for in tenths of that.
 MOST_EXPOSED = 15

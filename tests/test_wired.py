@@ -4,9 +4,9 @@ import time
 
 from db.mail import outbox
 from settings import Settings
-from tests import post
-from tests.site import SECRET, Site
-from tests.smtp import serving
+from tests.support import post
+from tests.support.site import SECRET, Site
+from tests.support.smtp import serving
 
 
 async def test_a_running_site_delivers_what_it_owes_and_stops_soon(database: str) -> None:

@@ -16,9 +16,9 @@ import time
 from contextlib import closing
 from typing import Final
 
-from tests import hostile
 from tests.bench import server
 from tests.bench.databases import say
+from tests.support import hostile
 
 SECONDS: Final = 20
 PAUSE_SECONDS: Final = 0.05

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from db import engine
 from db.schema import migrate
-from tests import postgres
 from tests.bench import seed
+from tests.support import postgres
 
 
 async def filled(urls: list[str] | None, members: int) -> AsyncIterator[str]:

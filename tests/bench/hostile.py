@@ -1,6 +1,7 @@
 """Memory of the server before and after 10,000 hostile requests, none of them of a signed-in browser.
 
-Of each kind of tests/hostile.py there was one before, so that nothing counts which is only loaded late.
+Of each kind of tests/support/hostile.py there was one before, so that nothing counts which is only loaded
+late.
 """
 
 import argparse
@@ -9,9 +10,9 @@ import tempfile
 from collections import Counter
 from typing import Final
 
-from tests import hostile
 from tests.bench import server
 from tests.bench.databases import say
+from tests.support import hostile
 
 MANY: Final = 10_000
 WARM: Final = 300

@@ -20,7 +20,7 @@ from typing import Any, Final
 from tests import provide
 from tests.bench import server
 from tests.bench.databases import say
-from tests.postgres import Missing
+from tests.support.postgres import Missing
 
 PATHS: Final = ("/user/login", "/user/signup", "/organization/members")
 DEVICES: Final = {"phone": (), "desk": ("--preset=desktop",)}

@@ -19,10 +19,10 @@ from urllib.parse import urlencode
 
 from db import engine
 from db.mail import outbox
-from tests import post, postgres
 from tests.bench.databases import say
 from tests.bench.server import PORT, fill, served, sign_in
-from tests.smtp import Server, serving, silent
+from tests.support import post, postgres
+from tests.support.smtp import Server, serving, silent
 
 ROUNDS: Final = 5
 INVITED: Final = 500

@@ -17,8 +17,8 @@ from playwright.async_api import Browser, async_playwright
 from tests import provide
 from tests.bench import server
 from tests.bench.databases import say
-from tests.browser.desk import ARGUMENTS
-from tests.browser.visits import Visit, Visitor
+from tests.browser.support.desk import ARGUMENTS
+from tests.browser.support.visits import Visit, Visitor
 
 ROUNDS: Final = 7
 PATH: Final = "/organization/members"

@@ -25,9 +25,9 @@ from db.common import addresses
 from db.members import members
 from db.members.members import Person
 from db.policy import Role
-from tests import postgres
 from tests.bench import server
 from tests.bench.databases import say
+from tests.support import postgres
 
 AT_ONCE: Final = 50
 ROUNDS: Final = 5

@@ -26,9 +26,9 @@ from db.members.members import Person
 from db.organization import setup
 from db.schema import migrate
 from signing import Signer
-from tests import packages
 from tests.bench import seed
 from tests.bench.databases import say
+from tests.support import packages
 
 ROUNDS: Final = 5
 REQUESTS: Final = 400

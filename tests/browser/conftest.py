@@ -6,8 +6,8 @@ import pytest
 from playwright.async_api import Browser, async_playwright, expect
 
 from tests import provide
-from tests.browser.desk import ARGUMENTS, PATIENCE_MS, Desk
-from tests.site import Site
+from tests.browser.support.desk import ARGUMENTS, PATIENCE_MS, Desk
+from tests.support.site import Site
 
 
 @pytest.fixture(scope="session")

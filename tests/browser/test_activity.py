@@ -5,9 +5,9 @@ from playwright.async_api import Locator, Page, expect
 from db import activity, engine
 from db.members import members
 from db.policy import SYSTEM, Role
-from tests.browser.desk import Desk
-from tests.db.members_house import olga as as_olga
-from tests.site import Site
+from tests.browser.support.desk import Desk
+from tests.support.members_house import olga as as_olga
+from tests.support.site import Site
 
 ACTIVITY = "/organization/activity"
 # The page looks every 15 seconds.

@@ -2,8 +2,8 @@
 
 from playwright.async_api import expect
 
-from tests.browser.desk import Desk
-from tests.site import Site
+from tests.browser.support.desk import Desk
+from tests.support.site import Site
 
 
 async def test_the_link_behind_the_dialog_is_renewed_when_it_is_reset(site: Site, desk: Desk) -> None:

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from playwright.async_api import Locator, Page, Route, expect
 
 from db.policy import Role
-from tests.browser.desk import Desk
-from tests.site import Site
+from tests.browser.support.desk import Desk
+from tests.support.site import Site
 
 MEMBERS = "/organization/members"
 

@@ -5,8 +5,8 @@ from playwright.async_api import expect
 from db.accounts import accounts
 from db.auth import links
 from db.policy import COMMAND_LINE, Role
-from tests.browser.desk import Desk, log_in
-from tests.site import PASSWORD, Site
+from tests.browser.support.desk import Desk, log_in
+from tests.support.site import PASSWORD, Site
 
 MARK = "window.mark = 1"
 

@@ -6,8 +6,8 @@ import pytest
 from playwright.async_api import Dialog, Page, expect
 
 from db import engine
-from tests.browser.desk import Desk
-from tests.site import PASSWORD, Site
+from tests.browser.support.desk import Desk
+from tests.support.site import PASSWORD, Site
 
 MEMBERS, SETTINGS = "/organization/members", "/organization/settings"
 TYPED = "Ada <ada@example.org>\nben@example.org\n"

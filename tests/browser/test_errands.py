@@ -7,11 +7,11 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from db.policy import Role
-from tests.browser import hands, inviting
-from tests.browser.desk import Desk
-from tests.browser.hands import Keyboard, Mouse, Touch
-from tests.site import PASSWORD
-from tests.smtp import Server
+from tests.browser.support import hands, inviting
+from tests.browser.support.desk import Desk
+from tests.browser.support.hands import Keyboard, Mouse, Touch
+from tests.support.site import PASSWORD
+from tests.support.smtp import Server
 
 GUESTS = ("noor@fenwick.example", "pavel@fenwick.example", "rosa@fenwick.example")
 NEW_PASSWORD = "seven green herons over the marsh"

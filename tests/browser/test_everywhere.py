@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, ViewportSize
 
-from tests.browser import axe, everywhere
+from tests.browser.support import axe, everywhere
 
 LOOKING = (Path(__file__).parent / "looking.js").read_text()
 KINDS = pytest.mark.parametrize("kind", everywhere.KINDS)

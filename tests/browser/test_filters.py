@@ -4,8 +4,8 @@ from playwright.async_api import Locator, Page, expect
 
 from db.policy import Role
 from tests.bench import seed
-from tests.browser.desk import Desk
-from tests.site import Site
+from tests.browser.support.desk import Desk
+from tests.support.site import Site
 
 MEMBERS = "/organization/members"
 

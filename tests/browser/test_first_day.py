@@ -5,8 +5,8 @@ from playwright.async_api import Browser, Page, expect
 
 from db.auth import links
 from db.organization import setup
-from tests.browser.desk import Desk
-from tests.site import PASSWORD, Site
+from tests.browser.support.desk import Desk
+from tests.support.site import PASSWORD, Site
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

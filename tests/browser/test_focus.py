@@ -5,9 +5,9 @@ from playwright.async_api import Page, expect
 
 from db import engine
 from db.policy import Role
-from tests.browser import inviting
-from tests.browser.desk import Desk
-from tests.site import PASSWORD, Site
+from tests.browser.support import inviting
+from tests.browser.support.desk import Desk
+from tests.support.site import PASSWORD, Site
 
 MEMBERS = "/organization/members"
 FOCUSED = "document.activeElement !== document.body && document.activeElement.checkVisibility()"

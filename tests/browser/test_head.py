@@ -8,8 +8,8 @@ from playwright.async_api import Browser, Locator, Page, expect
 from db import engine
 from db.policy import Role
 from settings import Settings
-from tests.browser.desk import Desk
-from tests.site import SECRET, Site
+from tests.browser.support.desk import Desk
+from tests.support.site import SECRET, Site
 
 MEMBERS: Final = "/organization/members"
 WIDTHS: Final = (320, 390, 640, 768, 900, 1040, 1280)

@@ -8,11 +8,11 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from db import engine
 from db.policy import Role
-from tests.browser import inviting
-from tests.browser.desk import Desk
-from tests.browser.inviting import INVITATIONS, REFUSED
-from tests.site import Site
-from tests.smtp import Server
+from tests.browser.support import inviting
+from tests.browser.support.desk import Desk
+from tests.browser.support.inviting import INVITATIONS, REFUSED
+from tests.support.site import Site
+from tests.support.smtp import Server
 
 MEMBERS = "/organization/members"
 # Where each head of the table stands, and what stands above it.

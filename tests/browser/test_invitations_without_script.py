@@ -8,11 +8,11 @@ from playwright.async_api import Browser, Page, expect
 from db import engine
 from db.auth import links
 from db.policy import Role
-from tests.browser import inviting
-from tests.browser.desk import Desk
-from tests.browser.inviting import INVITATIONS
-from tests.site import PASSWORD
-from tests.smtp import Server
+from tests.browser.support import inviting
+from tests.browser.support.desk import Desk
+from tests.browser.support.inviting import INVITATIONS
+from tests.support.site import PASSWORD
+from tests.support.smtp import Server
 
 WRONG = "maria.gomez@@museo.example"
 

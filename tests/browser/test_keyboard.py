@@ -5,9 +5,9 @@ import asyncio
 from playwright.async_api import Page, Route, expect
 
 from db.policy import Role
-from tests.browser import inviting
-from tests.browser.desk import Desk
-from tests.site import Site
+from tests.browser.support import inviting
+from tests.browser.support.desk import Desk
+from tests.support.site import Site
 
 MOST_TABS = 60
 FOCUSED = """() => {

@@ -6,9 +6,9 @@ from playwright.async_api import expect
 from db import engine
 from db.accounts import accounts
 from db.policy import Role
-from tests.browser.desk import Desk
-from tests.db.members_house import olga
-from tests.site import Site
+from tests.browser.support.desk import Desk
+from tests.support.members_house import olga
+from tests.support.site import Site
 
 MEMBERS = "/organization/members"
 

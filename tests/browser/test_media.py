@@ -3,8 +3,8 @@
 from playwright.async_api import Page, expect
 
 from db.policy import Role
-from tests.browser.desk import Desk
-from tests.site import Site
+from tests.browser.support.desk import Desk
+from tests.support.site import Site
 
 MEMBERS = "/organization/members"
 STYLE = "(element, name) => getComputedStyle(element).getPropertyValue(name)"

@@ -7,8 +7,8 @@ from playwright.async_api import Locator, Page, Route, expect
 
 from db import engine
 from db.policy import Role
-from tests.browser.desk import Desk
-from tests.site import PASSWORD, Site
+from tests.browser.support.desk import Desk
+from tests.support.site import PASSWORD, Site
 
 POSTGRES = pytest.param("postgres", marks=pytest.mark.postgres)
 BOTH = pytest.mark.parametrize("database_kind", ["sqlite", POSTGRES])

@@ -5,9 +5,9 @@ from playwright.async_api import Locator, Page, expect
 
 from db import engine
 from db.policy import Role
-from tests.browser.acts import give_no_password_lately
-from tests.browser.desk import Desk
-from tests.site import PASSWORD, Site
+from tests.browser.support.acts import give_no_password_lately
+from tests.browser.support.desk import Desk
+from tests.support.site import PASSWORD, Site
 
 MEMBERS = "/organization/members"
 WIDTHS = pytest.mark.parametrize("width", [1280, 390])

@@ -4,9 +4,9 @@ from playwright.async_api import Browser, Page, expect
 
 from db import engine
 from db.policy import Role
-from tests import known
-from tests.browser.desk import Desk
-from tests.site import Site
+from tests.browser.support.desk import Desk
+from tests.support import known
+from tests.support.site import Site
 
 WARNING = "Too much of it is your name"
 USUAL = "Too easy to guess."

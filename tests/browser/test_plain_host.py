@@ -3,8 +3,8 @@
 from playwright.async_api import Request, expect
 
 from db.policy import Role
-from tests.browser.desk import Desk, log_in
-from tests.site import Site
+from tests.browser.support.desk import Desk, log_in
+from tests.support.site import Site
 
 
 async def test_sign_in_roles_and_plain_forms_work(site: Site, desk: Desk) -> None:

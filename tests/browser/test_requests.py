@@ -7,12 +7,12 @@ from playwright.async_api import Browser, expect
 
 from db.invitations import access_requests
 from settings import Settings
-from tests import smtp
-from tests.browser.desk import Desk
-from tests.browser.inviting import INVITATIONS
-from tests.db.members_house import olga
-from tests.db.requests_house import asked, end, id_of, link_of, switch_on
-from tests.site import SECRET, Site
+from tests.browser.support.desk import Desk
+from tests.browser.support.inviting import INVITATIONS
+from tests.support import smtp
+from tests.support.members_house import olga
+from tests.support.requests_house import asked, end, id_of, link_of, switch_on
+from tests.support.site import SECRET, Site
 
 MARK = "window.mark = 1"
 

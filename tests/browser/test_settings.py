@@ -7,10 +7,10 @@ from db.organization import settings as house_rules
 from db.organization.invite_link_limits import End
 from db.organization.settings import Wish
 from db.policy import Role
-from tests.browser.desk import Desk
-from tests.db.members_house import olga as owner
-from tests.db.members_house import register
-from tests.site import Site
+from tests.browser.support.desk import Desk
+from tests.support.members_house import olga as owner
+from tests.support.members_house import register
+from tests.support.site import Site
 
 PATH = "/organization/settings"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from playwright.async_api import Page, Route, expect
 
-from tests.browser.desk import Desk
-from tests.site import Site
+from tests.browser.support.desk import Desk
+from tests.support.site import Site
 
 MEMBERS = "/organization/members"
 # What is drawn of the line: its animations, and after how long they begin.

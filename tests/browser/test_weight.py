@@ -2,9 +2,9 @@
 
 from playwright.async_api import Browser
 
-from tests.browser import everywhere
-from tests.browser.everywhere import MEMBERS
-from tests.browser.visits import Visitor
+from tests.browser.support import everywhere
+from tests.browser.support.everywhere import MEMBERS
+from tests.browser.support.visits import Visitor
 
 FIRST_BYTES = 60_000
 AGAIN_BYTES = 15_000

@@ -3,8 +3,8 @@
 from playwright.async_api import Page, Route, expect
 
 from db.policy import Role
-from tests.browser.desk import Desk, log_in
-from tests.site import PASSWORD, Site
+from tests.browser.support.desk import Desk, log_in
+from tests.support.site import PASSWORD, Site
 
 MEMBERS = "/organization/members"
 

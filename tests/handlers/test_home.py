@@ -7,10 +7,10 @@ import pytest
 from db import engine
 from db.policy import Role
 from settings import Settings
-from tests.db.invitations_house import invite
-from tests.markup import tree
-from tests.reading import read
-from tests.site import ON_SQLITE, SECRET, Site
+from tests.support.invitations_house import invite
+from tests.support.markup import tree
+from tests.support.reading import read
+from tests.support.site import ON_SQLITE, SECRET, Site
 
 DAY = 86_400_000
 

@@ -24,8 +24,7 @@ from db.common import clock
 from db.members import changes, members
 from db.policy import COMMAND_LINE, Actor, Role
 from handlers.http.access import SESSION_COOKIE
-from tests.db.members_house import BROWSER, acting
-from tests.handlers.changing import (
+from tests.support.changing import (
     FOR_BOTH,
     FOR_VISITORS,
     NEW_PASSWORD,
@@ -38,7 +37,8 @@ from tests.handlers.changing import (
     posted_to,
     present,
 )
-from tests.site import ON_SQLITE, PASSWORD, Site, Visitor, password_hash
+from tests.support.members_house import BROWSER, acting
+from tests.support.site import ON_SQLITE, PASSWORD, Site, Visitor, password_hash
 
 HOURS: Final = 3600 * 1000
 # What is written without a session: tries are counted whoever makes them.

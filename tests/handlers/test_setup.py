@@ -8,8 +8,8 @@ import pytest
 
 from db import engine
 from db.organization import setup
-from tests.reading import read, wrong_fields
-from tests.site import ON_SQLITE, PASSWORD, Site, someone
+from tests.support.reading import read, wrong_fields
+from tests.support.site import ON_SQLITE, PASSWORD, Site, someone
 
 FORM = {
     "title": "Fenwick Herbarium",

@@ -8,8 +8,8 @@ from handlers.http import drafts
 from handlers.organization import dialog
 from handlers.organization.settings import settings_form
 from handlers.user import account
-from tests.journeys.paper import Reader
-from tests.site import PASSWORD, Site
+from tests.support.paper import Reader
+from tests.support.site import PASSWORD, Site
 
 KEPT = "We kept what you typed. Check it and send it again."
 

@@ -11,10 +11,10 @@ from db.common.undo import NOT_BEFORE_MS
 from db.mail import outbox
 from db.policy import Role
 from settings import Settings
-from tests.journeys.paper import Reader
-from tests.post import soon
-from tests.site import PASSWORD, SECRET, Site
-from tests.smtp import Server, serving
+from tests.support.paper import Reader
+from tests.support.post import soon
+from tests.support.site import PASSWORD, SECRET, Site
+from tests.support.smtp import Server, serving
 
 
 @dataclass

@@ -7,11 +7,11 @@ import pytest
 
 from db.policy import Role
 from settings import Settings
-from tests.db.requests_house import switch_on
-from tests.journeys.paper import Reader
 from tests.journeys.test_invitations import Place
-from tests.site import PASSWORD, SECRET, Site
-from tests.smtp import serving
+from tests.support.paper import Reader
+from tests.support.requests_house import switch_on
+from tests.support.site import PASSWORD, SECRET, Site
+from tests.support.smtp import serving
 
 
 @asynccontextmanager

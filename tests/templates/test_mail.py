@@ -19,8 +19,8 @@ from db.policy import Role
 from mailer import contents
 from mailer.contents import Letter
 from settings import CHECKOUT
-from tests import post
-from tests.smtp import Server, Taken
+from tests.support import post
+from tests.support.smtp import Server, Taken
 
 # The end of 6 December 2026, UTC.
 ENDS_AT = 1_796_601_600_000

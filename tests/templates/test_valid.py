@@ -6,11 +6,11 @@ import httpx
 import pytest
 
 from db import engine
-from tests import nu
-from tests.browser import everywhere, inviting
-from tests.browser.everywhere import MEMBERS
-from tests.browser.inviting import INVITATIONS
-from tests.site import ON_SQLITE, Site, Visitor
+from tests.browser.support import everywhere, inviting
+from tests.browser.support.everywhere import MEMBERS
+from tests.browser.support.inviting import INVITATIONS
+from tests.support import nu
+from tests.support.site import ON_SQLITE, Site, Visitor
 
 
 @ON_SQLITE

@@ -4,7 +4,7 @@ import pytest
 
 from db import engine
 from handlers.http.access import describe
-from tests.site import ON_SQLITE, PASSWORD, Site
+from tests.support.site import ON_SQLITE, PASSWORD, Site
 
 
 @pytest.mark.parametrize(

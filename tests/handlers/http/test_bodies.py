@@ -18,7 +18,7 @@ from handlers.http.bodies import (
     SHARE_FOR_LARGE_BYTES,
     Body,
 )
-from tests.site import ON_SQLITE, PASSWORD, Site, Visitor
+from tests.support.site import ON_SQLITE, PASSWORD, Site, Visitor
 
 pytestmark = ON_SQLITE
 

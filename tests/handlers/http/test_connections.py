@@ -18,11 +18,10 @@ from typing import Any
 import pytest
 
 from handlers.http.limits import Limits
-from tests import hostile
 from tests.bench.server import memory
-from tests.command import PATIENCE_SECONDS, ROOT
-from tests.handlers.http import wire
-from tests.hostile import HOST, get
+from tests.support import hostile, wire
+from tests.support.command import PATIENCE_SECONDS, ROOT
+from tests.support.hostile import HOST, get
 
 # What a busy machine may add to a deadline of a second.
 SOON_SECONDS = 8
@@ -50,7 +49,7 @@ class Server:
 def served(folder: Path, template: Path, descriptors: int = 0, **limits: float) -> Iterator[Server]:
     """A server of its own. descriptors: how many files it may have open at most; half of them at first."""
     url = f"sqlite:///{shutil.copyfile(template, folder / 'gatehouse.db')}"
-    command = [sys.executable, str(ROOT / "tests" / "limits_process.py"), url, json.dumps(limits)]
+    command = [sys.executable, str(ROOT / "tests" / "support" / "limits_process.py"), url, json.dumps(limits)]
     if descriptors:
         bound = f'ulimit -Sn {descriptors // 2} && ulimit -Hn {descriptors} && exec "$@"'
         command = ["sh", "-c", bound, "sh", *command]

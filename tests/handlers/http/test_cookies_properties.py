@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from handlers.http import access
 from handlers.http.access import DEVICE_COOKIE, SESSION_COOKIE
-from tests.asked import asked
-from tests.examples import TEXT, fewer
-from tests.site import ON_SQLITE, Site
+from tests.support.asked import asked
+from tests.support.examples import TEXT, fewer
+from tests.support.site import ON_SQLITE, Site
 
 pytestmark = ON_SQLITE
 

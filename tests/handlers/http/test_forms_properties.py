@@ -12,9 +12,9 @@ from handlers.http import forms
 from handlers.http.forms import MAX_VALUE_CHARACTERS, MULTILINE_FIELDS, SECRET_FIELDS, TOKEN_FIELDS, Form
 from messages import by_field
 from signing import token_in
-from tests.asked import asked, body_of
-from tests.examples import TEXT, fewer
-from tests.site import ON_SQLITE, Site
+from tests.support.asked import asked, body_of
+from tests.support.examples import TEXT, fewer
+from tests.support.site import ON_SQLITE, Site
 
 pytestmark = ON_SQLITE
 

@@ -12,8 +12,8 @@ from litestar.types import Scope
 from handlers.http import access, origins, proxies
 from handlers.http.mismatches import Reason
 from handlers.http.proxies import Proxies
-from tests.examples import fewer
-from tests.site import ON_SQLITE, Site
+from tests.support.examples import fewer
+from tests.support.site import ON_SQLITE, Site
 
 TRUSTED = tuple(ipaddress.ip_network(text) for text in ("10.0.0.0/8", "fe80::/10", "::1/128"))
 LATIN = st.text(st.characters(max_codepoint=0xFF, exclude_categories=["Cc"]))

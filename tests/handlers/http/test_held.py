@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from handlers.http.limits import LIMITS
-from tests.command import PATIENCE_SECONDS
-from tests.handlers.http.wire import served
+from tests.support.command import PATIENCE_SECONDS
+from tests.support.wire import served
 
 Send = Callable[[Any], Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]

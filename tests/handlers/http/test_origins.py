@@ -7,7 +7,7 @@ import pytest
 from handlers.http.mismatches import Mismatch, Reason
 from handlers.http.origins import mismatch_of_form, mismatch_of_page
 from settings import Settings
-from tests.site import ON_SQLITE, SECRET, Site
+from tests.support.site import ON_SQLITE, SECRET, Site
 
 pytestmark = ON_SQLITE
 

@@ -7,8 +7,8 @@ import pytest
 
 from db import engine
 from settings import Settings
-from tests.markup import tree
-from tests.site import ON_SQLITE, PASSWORD, SECRET, Site
+from tests.support.markup import tree
+from tests.support.site import ON_SQLITE, PASSWORD, SECRET, Site
 
 pytestmark = ON_SQLITE
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from settings import Settings
-from tests.markup import tree
-from tests.reading import read
-from tests.site import ON_SQLITE, PASSWORD, SECRET, Site
+from tests.support.markup import tree
+from tests.support.reading import read
+from tests.support.site import ON_SQLITE, PASSWORD, SECRET, Site
 
 pytestmark = ON_SQLITE
 

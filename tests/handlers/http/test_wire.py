@@ -11,8 +11,8 @@ import pytest
 from handlers.http import bodies, connections
 from handlers.http.limits import LIMITS, Lines
 from messages import refusals
-from tests.handlers.http.wire import served
-from tests.site import ON_SQLITE, Site
+from tests.support.site import ON_SQLITE, Site
+from tests.support.wire import served
 
 pytestmark = ON_SQLITE
 

@@ -8,8 +8,8 @@ from db.common import addresses
 from db.members import members
 from db.members.members import Person
 from db.policy import Actor, Role
-from tests.markup import Element, tree
-from tests.site import ON_SQLITE, Site, password_hash
+from tests.support.markup import Element, tree
+from tests.support.site import ON_SQLITE, Site, password_hash
 
 pytestmark = ON_SQLITE
 PATH = "/organization/members"

@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from settings import Settings
-from tests.markup import tree
-from tests.site import ON_SQLITE, SECRET, Site, Visitor
+from tests.support.markup import tree
+from tests.support.site import ON_SQLITE, SECRET, Site, Visitor
 
 pytestmark = ON_SQLITE
 

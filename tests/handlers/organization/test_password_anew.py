@@ -7,12 +7,12 @@ from db import engine
 from db.auth import rate_limits
 from db.policy import PASSWORD_MS, Role
 from handlers.http.access import SESSION_COOKIE
-from tests.db import requests_house
-from tests.db.invitations_house import invited
-from tests.handlers.organization.asking import select, toast
-from tests.handlers.organization.test_imports import upload
-from tests.markup import Element, tree
-from tests.site import ON_SQLITE, PASSWORD, Site, Visitor
+from tests.handlers.organization.invitations.test_imports import upload
+from tests.support import requests_house
+from tests.support.asking import select, toast
+from tests.support.invitations_house import invited
+from tests.support.markup import Element, tree
+from tests.support.site import ON_SQLITE, PASSWORD, Site, Visitor
 
 MEMBERS = "/organization/members"
 INVITATIONS = "/organization/invitations"

@@ -12,7 +12,7 @@ from db.members.members import Person
 from db.policy import Role
 from handlers.organization import spreadsheet
 from tests.bench import seed
-from tests.site import Site, password_hash, someone
+from tests.support.site import Site, password_hash, someone
 
 PATH = "/organization/members.csv"
 

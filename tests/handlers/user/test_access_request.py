@@ -12,13 +12,13 @@ from db import engine
 from db.organization import invite_link
 from db.policy import COMMAND_LINE, Role
 from settings import Mail, Settings
-from tests.db import invitations_house
-from tests.db.invitations_house import mails
-from tests.db.members_house import olga
-from tests.db.requests_house import id_of, link_of, listed, switch_on
-from tests.markup import tree
-from tests.reading import read
-from tests.site import ON_SQLITE, SECRET, Site, Visitor
+from tests.support import invitations_house
+from tests.support.invitations_house import mails
+from tests.support.markup import tree
+from tests.support.members_house import olga
+from tests.support.reading import read
+from tests.support.requests_house import id_of, link_of, listed, switch_on
+from tests.support.site import ON_SQLITE, SECRET, Site, Visitor
 
 PATH = "/user/access-request"
 CONFIRMATION = f"{PATH}/confirmation"

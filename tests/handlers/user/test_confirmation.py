@@ -8,11 +8,11 @@ from db import engine
 from db.auth import links
 from db.policy import Role
 from settings import Settings
-from tests.db.invitations_house import confirmed, mails
-from tests.db.members_house import register
-from tests.markup import tree
-from tests.site import ON_SQLITE, SECRET, Site
-from tests.smtp import Server, serving
+from tests.support.invitations_house import confirmed, mails
+from tests.support.markup import tree
+from tests.support.members_house import register
+from tests.support.site import ON_SQLITE, SECRET, Site
+from tests.support.smtp import Server, serving
 
 PATH = "/user/confirmation"
 pytestmark = ON_SQLITE

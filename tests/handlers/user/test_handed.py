@@ -7,9 +7,9 @@ import pytest
 from db import engine
 from db.accounts import accounts
 from db.policy import COMMAND_LINE, Role
-from tests.db.members_house import acting, olga
-from tests.markup import tree
-from tests.site import PASSWORD, Site
+from tests.support.markup import tree
+from tests.support.members_house import acting, olga
+from tests.support.site import PASSWORD, Site
 
 PATH = "/user/account/acknowledgement"
 NOON = 1_796_385_600_000

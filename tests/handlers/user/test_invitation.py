@@ -12,14 +12,14 @@ from db.mail import delivery, outbox
 from db.members import members
 from db.policy import Role
 from mailer import LetterWriter, contents
-from tests.db.invitations_house import accept, invited, mailed, mails, one, state, token
-from tests.db.members_house import acting, olga
-from tests.markup import tree
-from tests.post import TEMPLATES
-from tests.reading import read
-from tests.site import ON_SQLITE, PASSWORD, Site
-from tests.smtp import Server, Taken
-from tests.together import at_once
+from tests.support.invitations_house import accept, invited, mailed, mails, one, state, token
+from tests.support.markup import tree
+from tests.support.members_house import acting, olga
+from tests.support.post import TEMPLATES
+from tests.support.reading import read
+from tests.support.site import ON_SQLITE, PASSWORD, Site
+from tests.support.smtp import Server, Taken
+from tests.support.together import at_once
 
 PATH = "/user/invitation"
 pytestmark = ON_SQLITE

@@ -9,9 +9,9 @@ import pytest
 from db import engine
 from messages import by_field
 from settings import Settings
-from tests.db.invitations_house import invited, token
-from tests.markup import tree
-from tests.site import ON_SQLITE, PASSWORD, SECRET, Site
+from tests.support.invitations_house import invited, token
+from tests.support.markup import tree
+from tests.support.site import ON_SQLITE, PASSWORD, SECRET, Site
 
 pytestmark = ON_SQLITE
 TITLE = "Lindenhof Translation Bureau"

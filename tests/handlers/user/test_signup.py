@@ -15,10 +15,10 @@ from db.organization.settings import Wish
 from db.policy import COMMAND_LINE, Role
 from messages import by_field
 from settings import Settings
-from tests.db.members_house import olga as owner
-from tests.markup import tree
-from tests.reading import read, wrong_fields
-from tests.site import ON_SQLITE, PASSWORD, SECRET, Site
+from tests.support.markup import tree
+from tests.support.members_house import olga as owner
+from tests.support.reading import read, wrong_fields
+from tests.support.site import ON_SQLITE, PASSWORD, SECRET, Site
 
 ADA = {"email": "ada@example.org", "password": PASSWORD, "first_name": "Ada", "last_name": "Lovelace"}
 CLOSED = Settings(secret_key=SECRET, closed=True)

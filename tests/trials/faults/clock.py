@@ -21,11 +21,12 @@ from db.common.dates import DAY_MS
 from db.invitations.listing import Line
 from db.members import last_day
 from db.policy import COMMAND_LINE, Role
-from tests import postgres, provide
-from tests.db.invitations_house import invited, token
-from tests.handlers.changing import NEW_PASSWORD
-from tests.site import PASSWORD, Visitor
-from tests.together import soon
+from tests import provide
+from tests.support import postgres
+from tests.support.changing import NEW_PASSWORD
+from tests.support.invitations_house import invited, token
+from tests.support.site import PASSWORD, Visitor
+from tests.support.together import soon
 from tests.trials.faults.served import ServedSite, served
 from tests.trials.sample import Sample
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.command import Checkout
+from tests.support.command import Checkout
 from tests.trials.faults.injection import OF_DATABASE, Fault, Trace, command
 from tests.trials.sample import Sample
 

@@ -14,8 +14,8 @@ import httpx
 
 from db import engine
 from db.policy import Role
-from tests.site import PASSWORD, Visitor
-from tests.together import soon
+from tests.support.site import PASSWORD, Visitor
+from tests.support.together import soon
 from tests.trials.faults.served import ServedSite, changed, served, state
 from tests.trials.sample import Sample
 

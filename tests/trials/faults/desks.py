@@ -12,10 +12,10 @@ from typing import Any, Final, Self
 
 import httpx
 
-from tests import smtp
-from tests.command import PATIENCE_SECONDS, Checkout, Server
-from tests.site import PASSWORD, SECRET
-from tests.together import soon
+from tests.support import smtp
+from tests.support.command import PATIENCE_SECONDS, Checkout, Server
+from tests.support.site import PASSWORD, SECRET
+from tests.support.together import soon
 from tests.trials.faults.notes import Ask, Notes, Outcome
 
 NAME: Final = "members.fenwick.example"

@@ -7,8 +7,8 @@ import re
 import time
 from typing import Final
 
-from tests.db.engine_house import from_outside
-from tests.together import soon
+from tests.support.engine_house import from_outside
+from tests.support.together import soon
 from tests.trials.faults.databases import each
 from tests.trials.faults.desks import Crowd, House
 from tests.trials.faults.notes import Outcome, broken_in

@@ -16,9 +16,9 @@ import asyncpg
 from db import engine
 from db.engine.sqlite import SqliteEngine
 from db.policy import Role
-from tests import postgres
-from tests.handlers.changing import NEW_PASSWORD
-from tests.site import Visitor
+from tests.support import postgres
+from tests.support.changing import NEW_PASSWORD
+from tests.support.site import Visitor
 from tests.trials.faults.served import ServedSite, changed, served, state
 from tests.trials.sample import Sample
 

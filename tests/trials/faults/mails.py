@@ -18,7 +18,8 @@ from db.engine.sqlite import SqliteEngine
 from db.mail import outbox
 from db.schema import migrate
 from mailer import worker
-from tests import post, postgres, provide, smtp
+from tests import provide
+from tests.support import post, postgres, smtp
 from tests.trials.faults.databases import each
 from tests.trials.faults.injection import Fault, traced
 from tests.trials.faults.locked import held

@@ -16,10 +16,10 @@ from uuid import uuid4
 
 from db import engine
 from db.schema import migrate
-from tests import postgres
-from tests.command import PATIENCE_SECONDS, ROOT, Checkout
-from tests.db.engine_house import from_outside
-from tests.site import SECRET
+from tests.support import postgres
+from tests.support.command import PATIENCE_SECONDS, ROOT, Checkout
+from tests.support.engine_house import from_outside
+from tests.support.site import SECRET
 from tests.trials.faults.databases import each
 from tests.trials.sample import Sample
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from tests.db.engine_house import from_outside
+from tests.support.engine_house import from_outside
 
 
 class Outcome(Enum):

@@ -13,9 +13,9 @@ from db.maintenance.backup import columns_of
 from db.members import members
 from db.organization import setup
 from settings import Settings
-from tests import smtp
-from tests.command import PATIENCE_SECONDS, Checkout, Server
-from tests.site import SECRET, Site, Visitor, someone
+from tests.support import smtp
+from tests.support.command import PATIENCE_SECONDS, Checkout, Server
+from tests.support.site import SECRET, Site, Visitor, someone
 
 HOST: Final = "http://members.fenwick.example"
 # Columns that the server's chores and its post write at any time.

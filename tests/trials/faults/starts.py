@@ -19,8 +19,9 @@ from typing import Final
 import httpx
 
 from db.schema import migrate
-from tests import postgres, provide
-from tests.command import PATIENCE_SECONDS, Checkout, Server
+from tests import provide
+from tests.support import postgres
+from tests.support.command import PATIENCE_SECONDS, Checkout, Server
 from tests.trials.faults.commands import CALLS, OWNER, faults_in
 from tests.trials.faults.injection import Fault, Trace, command
 from tests.trials.sample import Sample

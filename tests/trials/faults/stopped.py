@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests import postgres
-from tests.db.engine_house import KILL_CONNECTIONS, from_outside
-from tests.together import soon
+from tests.support import postgres
+from tests.support.engine_house import KILL_CONNECTIONS, from_outside
+from tests.support.together import soon
 from tests.trials.faults.databases import postgres_folder
 from tests.trials.faults.desks import LOST, Crowd, House
 from tests.trials.faults.kills import faults

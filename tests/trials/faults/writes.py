@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from db import engine
 from db.policy import Role
-from tests import postgres, provide
-from tests.db import invitations_house, requests_house
-from tests.handlers.changing import (
+from tests import provide
+from tests.support import invitations_house, postgres, requests_house
+from tests.support.changing import (
     NEW_PASSWORD,
     NOTHING_CHANGED,
     SENT,
@@ -25,7 +25,7 @@ from tests.handlers.changing import (
     give_back,
     numbers,
 )
-from tests.site import PASSWORD, Visitor
+from tests.support.site import PASSWORD, Visitor
 from tests.trials.faults import commands
 from tests.trials.faults.injection import Fault, traced
 from tests.trials.faults.served import ServedSite, State, changed, served, state

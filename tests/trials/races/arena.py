@@ -27,10 +27,10 @@ from db.policy import Actor, DomainError, Role
 from db.schema import migrate
 from handlers.http.access import SESSION_COOKIE
 from settings import Settings
-from tests import smtp
-from tests.command import PATIENCE_SECONDS, Checkout, Server
-from tests.site import SECRET, Site
-from tests.together import at_once
+from tests.support import smtp
+from tests.support.command import PATIENCE_SECONDS, Checkout, Server
+from tests.support.site import SECRET, Site
+from tests.support.together import at_once
 from tests.trials.races import invariants
 from tests.trials.races.race import Answer, Ended, Named, events_since, newest_event, untold
 

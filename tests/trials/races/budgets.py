@@ -10,9 +10,9 @@ from db.auth import links, sessions
 from db.auth.rate_limits import Limit, count
 from db.common import clock
 from db.policy import Role
-from tests.db import invitations_house
-from tests.handlers.changing import NEW_PASSWORD
-from tests.site import PASSWORD
+from tests.support import invitations_house
+from tests.support.changing import NEW_PASSWORD
+from tests.support.site import PASSWORD
 from tests.trials.races.arena import Arena
 from tests.trials.races.people import managed, registers
 from tests.trials.races.race import Contestant, Ended, Race, kinds

@@ -6,8 +6,8 @@ from db import engine
 from db.accounts import accounts, confirmation
 from db.auth import links
 from db.policy import COMMAND_LINE, Role
-from tests.db import invitations_house, requests_house
-from tests.handlers.changing import NEW_PASSWORD
+from tests.support import invitations_house, requests_house
+from tests.support.changing import NEW_PASSWORD
 from tests.trials.races.arena import Arena
 from tests.trials.races.people import accepts, administrators, column, managed, registers
 from tests.trials.races.race import Contestant, Ended, Race, kinds

@@ -6,8 +6,8 @@ from functools import partial
 from db import engine
 from db.members import deactivation, last_day
 from db.policy import Role
-from tests.handlers.changing import OWNERS, SENT
-from tests.site import PASSWORD
+from tests.support.changing import OWNERS, SENT
+from tests.support.site import PASSWORD
 from tests.trials.races.arena import Arena, Member
 from tests.trials.races.race import Contestant, Ended, Race, kinds, nothing
 

@@ -7,8 +7,8 @@ from db import engine
 from db.invitations import access_requests, invitation_care
 from db.members import members
 from db.policy import COMMAND_LINE, Role
-from tests.db import invitations_house, requests_house
-from tests.handlers.changing import NEW_PASSWORD
+from tests.support import invitations_house, requests_house
+from tests.support.changing import NEW_PASSWORD
 from tests.trials.races.arena import Arena, Member
 from tests.trials.races.ownership import loss, removal, role
 from tests.trials.races.race import FOLLOWS, Contestant, Ended, Race, kinds

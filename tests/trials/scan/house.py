@@ -24,9 +24,9 @@ from db.organization import invite_link, setup
 from db.policy import COMMAND_LINE
 from db.schema import migrate
 from signing import Signer
-from tests import postgres
 from tests.bench import seed, server
-from tests.command import Checkout, Server
+from tests.support import postgres
+from tests.support.command import Checkout, Server
 from tests.trials.scan.front import SESSION, Front, standing
 
 SECRET: Final = "a secret for scanners, and for nothing else"

@@ -40,7 +40,8 @@ MODULES: Final = (
     *("upload", "xss", "xxe"),
 )
 LEFT_OUT: Final = {
-    "brute_login_form": "five passwords, after which each further try has to wait: tests/db/test_throttle.py",
+    "brute_login_form": "five passwords, after which each further try has to wait:"
+    " tests/db/auth/test_rate_limits.py",
     "cms": "other people's programs",
     "htp": "asks a database that has to be fetched",
     "https_redirect": "TLS is the proxy's",

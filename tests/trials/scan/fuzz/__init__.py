@@ -20,8 +20,8 @@ from typing import Final
 
 import uvloop
 
-from tests import postgres
 from tests.bench.server import memory
+from tests.support import postgres
 from tests.trials.sample import Sample
 from tests.trials.scan.fuzz import wire
 from tests.trials.scan.fuzz.judge import Facts, Judge

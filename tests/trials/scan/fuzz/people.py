@@ -10,9 +10,9 @@ from db.members import members
 from db.policy import COMMAND_LINE, Refused, Role
 from db.schema import migrate
 from settings import Settings
-from tests.db import invitations_house, requests_house
-from tests.handlers.changing import FOR_VISITORS, NEW_PASSWORD, SENT, Sent
-from tests.site import PASSWORD, Site
+from tests.support import invitations_house, requests_house
+from tests.support.changing import FOR_VISITORS, NEW_PASSWORD, SENT, Sent
+from tests.support.site import PASSWORD, Site
 from tests.trials.scan.fuzz.values import SECRETS, mark
 
 # Who asks: by this name their address is known, and what the table of routes calls them.

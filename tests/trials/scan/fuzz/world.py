@@ -15,9 +15,9 @@ import asyncpg
 
 from db import engine
 from settings import Mail, Settings
-from tests import postgres
-from tests.command import Checkout, Server
-from tests.site import SECRET
+from tests.support import postgres
+from tests.support.command import Checkout, Server
+from tests.support.site import SECRET
 from tests.trials.scan.fuzz.people import Seeded, fill
 
 HOST: Final = "members.fenwick.example"

@@ -1,0 +1,98 @@
+"""Who gets which notice: as the Owner has settled it, and only those who want notices at all."""
+
+from collections.abc import AsyncIterator
+from typing import get_args
+
+import pytest
+
+from db import engine
+from db.common import clock
+from db.common.dates import DAY_MS
+from db.mail import delivery, notices, outbox
+from db.mail.notices import Notice
+from db.policy import Role
+from mailer import contents
+from tests.support.post import founded, person, registers
+
+NOTICES = get_args(Notice)
+
+
+@pytest.fixture
+async def people(database: str) -> AsyncIterator[dict[str, int]]:
+    """The Owner, two Administrators of whom tom wants no notices, and a Manager; mail is set up."""
+    yield {
+        "olga": await founded(),
+        "mia": await person("mia", Role.ADMINISTRATOR),
+        "tom": await person("tom", Role.ADMINISTRATOR),
+        "max": await person("max", Role.MANAGER),
+    }
+    outbox.use(False)
+
+
+async def settle(notice: Notice, who: str) -> None:
+    await engine.write(engine.execute, f"UPDATE organization SET notice_{notice} = ?", who)
+
+
+async def without(member_id: int) -> None:
+    await engine.write(engine.execute, "UPDATE member SET wants_notices = 0 WHERE id = ?", member_id)
+
+
+@pytest.mark.parametrize("notice", NOTICES)
+@pytest.mark.parametrize(
+    ("who", "names"), [("administrators", ("olga", "mia")), ("owner", ("olga",)), ("nobody", ())]
+)
+async def test_a_notice_goes_to_whom_the_owner_chose(
+    people: dict[str, int], notice: Notice, who: str, names: tuple[str, ...]
+) -> None:
+    await without(people["tom"])
+    for other in NOTICES:
+        await settle(other, "owner" if who == "nobody" else "nobody")
+
+    await settle(notice, who)
+
+    assert [found for found, _ in await notices.recipients(notice)] == [people[name] for name in names]
+    assert [await notices.gets(people[name], notice) for name in people] == [name in names for name in people]
+
+
+async def test_the_owner_alone_gets_none_when_they_want_none(people: dict[str, int]) -> None:
+    await without(people["olga"])
+
+    await settle("asked", "owner")
+
+    assert await notices.recipients("asked") == []
+
+
+async def test_that_somebody_waits_is_told_to_whom_the_owner_chose(people: dict[str, int]) -> None:
+    await settle("waiting", "owner")
+
+    await registers("ada")
+
+    assert [mail.member_id for mail in await delivery.claim("one", 20, 100_000)] == [people["olga"]]
+
+
+async def test_a_notice_that_was_switched_off_meanwhile_is_not_written(people: dict[str, int]) -> None:
+    await registers("ada")
+    mail, *_ = await delivery.claim("one", 20, 100_000)
+
+    await settle("waiting", "nobody")
+
+    with pytest.raises(contents.CauseEnded):
+        await contents.read(mail)
+
+
+async def test_that_a_membership_ends_is_told_to_its_person_alone_once_nobody_else_is_to_know(
+    people: dict[str, int],
+) -> None:
+    ends_at = clock.now() + DAY_MS
+    await engine.write(engine.execute, "UPDATE member SET ends_at = ? WHERE id = ?", ends_at, people["max"])
+    for name in ("max", "olga"):
+        await engine.write(
+            outbox.queue, "ending", recipient=name, member_id=people[name], subject_id=people["max"]
+        )
+    own, other = await delivery.claim("one", 20, 100_000)
+
+    await settle("ending", "nobody")
+
+    assert (await contents.read(own)).yours
+    with pytest.raises(contents.CauseEnded):
+        await contents.read(other)

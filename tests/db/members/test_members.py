@@ -1,0 +1,190 @@
+"""Registration, roles, deactivation, removal and hand-over, one at a time."""
+
+import pytest
+
+from db import activity, engine
+from db.accounts import accounts
+from db.accounts.sign_in import WrongPassword
+from db.auth import sessions
+from db.members import members
+from db.organization import invite_link
+from db.policy import COMMAND_LINE, Actor, Invalid, NotAllowed, Refused, Role, Unknown
+from tests.support.members_house import acting, hand_over, olga, owners, register
+from tests.support.site import Site
+
+# Roles
+
+
+async def test_a_role_is_changed_and_the_change_is_told(site: Site) -> None:
+    ada = await site.person("ada")
+
+    change = await members.change_role(olga(site), member_id=ada, role=Role.REVIEWER)
+
+    assert (change.before, change.row.role) == (Role.PENDING, "RE")
+    assert [event.kind for event in await activity.of_member(ada)] == ["role_changed"]
+
+
+async def test_the_same_role_again_changes_nothing(site: Site) -> None:
+    ada = await site.person("ada", Role.REVIEWER)
+
+    change = await members.change_role(olga(site), member_id=ada, role=Role.REVIEWER)
+
+    assert change.before is Role.REVIEWER
+    assert await activity.of_member(ada) == []
+
+
+@pytest.mark.parametrize("kind", ["administrator", "command line"])
+async def test_the_owner_cannot_be_demoted_or_removed(site: Site, kind: str) -> None:
+    await site.person("ada", Role.ADMINISTRATOR)
+    actor = COMMAND_LINE if kind == "command line" else acting(site, "ada")
+
+    for role in Role:
+        with pytest.raises(Refused):
+            await members.change_role(actor, member_id=site.ids["olga"], role=role)
+    with pytest.raises(Refused):
+        await members.remove(actor, member_id=site.ids["olga"])
+    assert await owners() == [site.ids["olga"]] * 2
+
+
+async def test_nobody_becomes_owner_by_a_role(site: Site) -> None:
+    ada = await site.person("ada", Role.ADMINISTRATOR)
+
+    with pytest.raises(Refused, match="never assigned"):
+        await members.change_role(olga(site), member_id=ada, role=Role.OWNER)
+
+    assert await site.role_of("ada") is Role.ADMINISTRATOR
+
+
+async def test_the_database_itself_allows_neither_two_owners_nor_none(site: Site) -> None:
+    ada = await site.person("ada", Role.ADMINISTRATOR)
+
+    for sql in (
+        f"UPDATE member SET role = 'OW' WHERE id = {ada}",
+        "UPDATE member SET role = 'AD' WHERE role = 'OW'",
+        "DELETE FROM member WHERE role = 'OW'",
+        "UPDATE organization SET owner_role = 'AD'",
+    ):
+        with pytest.raises(engine.ConstraintViolation):
+            await engine.write(engine.execute, sql)
+    assert await owners() == [site.ids["olga"]] * 2
+
+
+async def test_roles_for_several_are_all_or_nothing(site: Site) -> None:
+    ada, bob = await site.person("ada"), await site.person("bob")
+
+    with pytest.raises(Refused, match=r"because of Olga: .*exactly one Owner"):
+        await members.change_roles(COMMAND_LINE, member_ids=[ada, site.ids["olga"], bob], role=Role.ANNOTATOR)
+
+    assert {await site.role_of("ada"), await site.role_of("bob")} == {Role.PENDING}
+
+
+async def test_nobody_selected_is_an_error_of_the_field(site: Site) -> None:
+    with pytest.raises(Invalid) as refusal:
+        await members.change_roles(olga(site), member_ids=[], role=Role.ANNOTATOR)
+
+    assert list(refusal.value.errors) == ["member"]
+
+
+async def test_only_the_owner_and_administrators_change_anything(site: Site) -> None:
+    bob = await site.person("bob", Role.REVIEWER)
+
+    for role in set(Role) - {Role.OWNER, Role.ADMINISTRATOR}:
+        # What the actor says of themself doesn't count.
+        actor = Actor(await site.person(f"a-{role.value.lower()}", role), Role.OWNER)
+        for change in (
+            members.change_role(actor, member_id=bob, role=Role.ANNOTATOR),
+            members.remove(actor, member_id=bob),
+            invite_link.reset(actor),
+        ):
+            with pytest.raises(NotAllowed):
+                await change
+    assert await site.role_of("bob") is Role.REVIEWER
+
+
+# Deactivation and removal
+
+
+@pytest.mark.parametrize("end", ["deactivated", "removed"])
+async def test_sessions_and_links_end_with_the_account(site: Site, end: str) -> None:
+    ada = await site.person("ada", Role.REVIEWER)
+    await site.sign_in("ada")
+    link = await accounts.make_reset_link(olga(site), member_id=ada)
+
+    if end == "removed":
+        await members.remove(olga(site), member_id=ada)
+    else:
+        await members.change_role(olga(site), member_id=ada, role=Role.DEACTIVATED)
+
+    dead = await accounts.find_reset_link(link.id)
+    assert dead is not None
+    assert dead.end_reason == end
+    assert await sessions.of_member(ada) == []
+    assert await engine.rows("SELECT end_reason FROM session") == [(end,)]
+
+
+async def test_a_removed_member_leaves_an_empty_tombstone(site: Site) -> None:
+    ada = await site.person("ada", Role.REVIEWER)
+    themself = acting(site, "ada", Role.REVIEWER)
+    await accounts.change(themself, first_name="Ada", last_name="King", time_zone="", theme="dark")
+
+    assert await members.remove(olga(site), member_id=ada) == "Ada King"
+
+    kept = "email, first_name, last_name, name_key, search_key, password_hash"
+    assert await engine.rows(f"SELECT {kept} FROM member WHERE id = ?", ada) == [("",) * 6]
+    assert await engine.rows("SELECT email_key, role FROM member WHERE id = ?", ada) == [(None, "DI")]
+    words = await engine.rows("SELECT before, after FROM activity WHERE kind = 'name_changed'")
+    assert words == [("", "")]
+    with pytest.raises(Unknown):
+        await members.change_role(olga(site), member_id=ada, role=Role.ANNOTATOR)
+
+
+async def test_a_removed_address_registers_again_as_somebody_new(site: Site) -> None:
+    ada = await site.person("ada", Role.ADMINISTRATOR)
+    await members.remove(olga(site), member_id=ada)
+
+    again = await register(site, "ada")
+
+    assert again.member_id > ada
+    assert again.role is Role.PENDING
+    assert await members.id_of("ada@example.org") == again.member_id
+
+
+async def test_a_deactivated_member_comes_back_with_a_role(site: Site) -> None:
+    ada = await site.person("ada", Role.DEACTIVATED)
+
+    await members.change_role(olga(site), member_id=ada, role=Role.MANAGER)
+
+    assert await site.role_of("ada") is Role.MANAGER
+
+
+# Ownership
+
+
+async def test_ownership_is_handed_over_with_the_password(site: Site) -> None:
+    ada = await site.person("ada", Role.ANNOTATOR)
+
+    row, _ = await hand_over(site, "ada")
+
+    assert (row.id, row.role) == (ada, "OW")
+    assert await owners() == [ada] * 2
+    assert await site.role_of("olga") is Role.ADMINISTRATOR
+
+
+async def test_a_wrong_password_hands_nothing_over(site: Site) -> None:
+    await site.person("ada", Role.ANNOTATOR)
+
+    with pytest.raises(WrongPassword):
+        await hand_over(site, "ada", "not this one")
+
+    assert await owners() == [site.ids["olga"]] * 2
+
+
+@pytest.mark.parametrize("role", [Role.PENDING, Role.DEACTIVATED])
+async def test_ownership_goes_only_to_an_active_member(site: Site, role: Role) -> None:
+    await site.person("ada", role)
+
+    for name, refusal in (("ada", "active member"), ("olga", "already")):
+        with pytest.raises(Refused, match=refusal):
+            await hand_over(site, name)
+
+    assert await owners() == [site.ids["olga"]] * 2
