@@ -220,7 +220,7 @@ async def _chores(house: House) -> None:
         _remind,
         role_counts.fold,
     )
-    each_hour = (partial(retention.forget, house.activity_days), retention.forget_links)
+    each_hour = (partial(retention.forget, house.activity_days), links.forget)
     for finished in itertools.count():
         await asyncio.sleep(CHORE_SECONDS)
         for chore in (*each_minute, *(() if finished % ROUNDS_IN_AN_HOUR else each_hour)):

@@ -8,7 +8,6 @@ import pytest
 
 import app
 from db import activity, engine
-from db.activity import retention
 from db.auth import links
 from db.policy import SYSTEM
 from settings import Settings
@@ -44,7 +43,7 @@ async def test_links_that_anybody_asked_for_are_forgotten_three_months_after_the
     clock.move(2 * DAY)
     await engine.write(links.stamp_expired)
     clock.move(90 * DAY - 1)
-    assert await retention.forget_links() == 0
+    assert await links.forget() == 0
     clock.move(1)
     monkeypatch.setattr(app, "CHORE_SECONDS", 0.01)
 

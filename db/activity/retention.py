@@ -1,20 +1,14 @@
-"""How long the activity log is kept, and the names beside it: nothing else takes a row out of the log.
-
-Also how long links that have ended are kept of the kinds that anybody may have made, as often as they like.
-"""
+"""How long the activity log is kept, and the names beside it: nothing else takes a row out of the log."""
 
 from typing import Final
 
 from db import engine
 from db.activity import names as activity_names
-from db.auth import links
 from db.common import clock
 from db.common.dates import DAY_MS
 
 # A batch is one short write, so nobody waits for it, however much is to be forgotten.
 BATCH_ROWS: Final = 1_000
-# What a mail with such a link is answered after that is the same as for one that was never made.
-LINKS_KEPT_MS: Final = 90 * DAY_MS
 
 
 async def forget(days: int) -> int:
@@ -53,25 +47,6 @@ async def _move_mark(at: int) -> None:
 async def _delete_some(before: int) -> int:
     return await engine.execute(
         "DELETE FROM activity WHERE id IN (SELECT id FROM activity WHERE at < ? ORDER BY at, id LIMIT ?)",
-        before,
-        BATCH_ROWS,
-    )
-
-
-async def forget_links() -> int:
-    """Deletes links for a new password or a request, asked for by anybody, that ended long ago; how many."""
-    forgotten, before = 0, clock.now() - LINKS_KEPT_MS
-    while some := await engine.write(_delete_some_links, before):
-        forgotten += some
-    return forgotten
-
-
-async def _delete_some_links(before: int) -> int:
-    return await engine.execute(
-        "DELETE FROM links WHERE id IN (SELECT id FROM links WHERE purpose IN (?, ?)"
-        " AND ended_at > 0 AND ended_at <= ? ORDER BY id LIMIT ?)",
-        links.RESET,
-        links.REQUEST,
         before,
         BATCH_ROWS,
     )

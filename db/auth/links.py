@@ -6,15 +6,20 @@ End and state are read from the row alone: only behind a valid mac may anything 
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from db import engine
 from db.common import clock
+from db.common.dates import DAY_MS
 from db.policy import Actor, DeadLink, Role
 from db.schema.tables import Link as LinkRow
 
 SETUP, INVITE, INVITATION, RESET, ADDRESS = "setup", "invite", "invitation", "reset", "address"
 REQUEST = "request"
+# After that, a mail with such a link is answered as if it had never been made.
+KEPT_MS: Final = 90 * DAY_MS
+# A batch is one short write, so nobody waits for it, however many there are.
+BATCH_ROWS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,4 +214,26 @@ async def extend(link_ids: Sequence[int], expires_at: int) -> None:
         f" AND (ended_at = 0 OR end_reason IN ('expired', 'key rotated')) AND id IN ({marks})",
         expires_at,
         *link_ids,
+    )
+
+
+async def forget() -> int:
+    """Deletes those for a new password or a request that ended long ago; how many. Not inside a write.
+
+    Anybody may ask for them, as often as they like.
+    """
+    forgotten, before = 0, clock.now() - KEPT_MS
+    while some := await engine.write(_delete_some, before):
+        forgotten += some
+    return forgotten
+
+
+async def _delete_some(before: int) -> int:
+    return await engine.execute(
+        "DELETE FROM links WHERE id IN (SELECT id FROM links WHERE purpose IN (?, ?)"
+        " AND ended_at > 0 AND ended_at <= ? ORDER BY id LIMIT ?)",
+        RESET,
+        REQUEST,
+        before,
+        BATCH_ROWS,
     )

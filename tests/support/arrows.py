@@ -46,7 +46,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 GO_UP: set[tuple[str, str]] = {
     ("db.activity.names", "db.members.changes"),
     ("db.activity.people", "db.members.directory"),
-    ("db.activity.retention", "db.auth.links"),
     ("db.invitations.acceptance", "db.accounts.sign_in"),
     ("db.members.invitation_ends", "db.invitations.access_request_ends"),
     ("db.members.invitation_ends", "db.invitations.invitation_shown"),

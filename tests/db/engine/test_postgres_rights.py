@@ -12,7 +12,7 @@ import pytest
 import app
 from db import activity, engine
 from db.activity import retention
-from db.auth import rate_limits
+from db.auth import links, rate_limits
 from db.common.dates import DAY_MS
 from db.members import deactivation
 from db.members.directory import role_counts
@@ -115,7 +115,7 @@ async def test_what_the_server_does_by_itself_needs_no_more_rights(site: Site, c
     for chore in (
         engine.write(app._sweep, site.house),
         rate_limits.sweep(),
-        retention.forget_links(),
+        links.forget(),
         deactivation.end_due(),
         role_counts.fold(),
         site.house.presence.flush(),
