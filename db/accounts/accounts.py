@@ -6,12 +6,12 @@ from typing import Final
 
 from db import activity, engine, policy
 from db.accounts import sign_in
-from db.accounts.sign_in import Browser, SignedIn
 from db.auth import links, passwords, sessions
+from db.auth.client import Browser, SignedIn
 from db.auth.links import Link
 from db.auth.rate_limits import Throttle
 from db.auth.turns import ALONE, Turn
-from db.common import clock, ids, keys
+from db.common import addresses, clock, ids, keys
 from db.mail import outbox
 from db.members import changes, deactivation
 from db.members.changes import Locked
@@ -210,7 +210,7 @@ async def ask_reset(email: str, address: str) -> None:
 
     async def write() -> None:
         found = await engine.rows(
-            "SELECT id, email FROM member WHERE email_key = ?", sign_in.account_key(email)
+            "SELECT id, email FROM member WHERE email_key = ?", addresses.account_key(email)
         )
         member_id, recipient = found[0] if found else (0, "")
         role = (await deactivation.lock_roles((member_id,))).get(member_id, Role.DEACTIVATED)

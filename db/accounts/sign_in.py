@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from db import activity, engine
 from db.auth import passwords, sessions
+from db.auth.client import Browser, SignedIn
 from db.auth.rate_limits import Limit, Throttle, count, count_within, forgive, give_back
 from db.auth.sessions import Ages
 from db.auth.turns import Turn
@@ -32,49 +33,6 @@ class IsDeactivated(DomainError):
     """The password was right, but the account is Deactivated (403)."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """token: of the new session. generation: of the password, for the device cookie.
-
-    age: how long the cookie of a kept session lasts, in ms; 0 for as long as the environment allows.
-    """
-
-    token: str
-    member_id: int
-    generation: int
-    role: Role
-    age: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Browser:
-    """Where a request comes from.
-
-    address: network address. network: what limits count by (the /64 of an IPv6 address). device: what the
-    browser says it is. known_*: member, password generation and id in its device cookie, if it is genuine.
-    """
-
-    address: str
-    network: str = ""
-    device: str = ""
-    known_member: int = 0
-    known_generation: int = 0
-    known_id: str = ""
-
-    def id_for(self, member_id: int, generation: int) -> str:
-        """The id in its device cookie; "" unless it signed in to this account since its last new password."""
-        known = member_id and (self.known_member, self.known_generation) == (member_id, generation)
-        return self.known_id if known else ""
-
-
-def account_key(email: str) -> str:
-    """The canonical address for the throttle and the look-up; what isn't an address stands for itself."""
-    try:
-        return addresses.parse(email).key
-    except addresses.NotAnAddress:
-        return email.strip().lower()[:320]
-
-
 async def sign_in(
     email: str, password: str, *, kept: bool, throttle: Throttle, ages: Ages, browser: Browser
 ) -> SignedIn:
@@ -82,7 +40,7 @@ async def sign_in(
 
     Raises TooManyTries, WrongPassword, IsDeactivated and Busy.
     """
-    key = account_key(email)
+    key = addresses.account_key(email)
     found = await engine.read(
         engine.rows,
         "SELECT id, password_hash, password_generation, role FROM member WHERE email_key = ?",

@@ -54,6 +54,14 @@ def parse(text: str) -> Address:
     return Address(email=email, key=email.lower())
 
 
+def account_key(email: str) -> str:
+    """The canonical address for the throttle and the look-up; what isn't an address stands for itself."""
+    try:
+        return parse(email).key
+    except NotAnAddress:
+        return email.strip().lower()[:320]
+
+
 def bare(text: str) -> str:
     """The text without invisible characters, quotation marks, brackets and `mailto:` around it."""
     while True:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from db import activity, engine, policy
-from db.accounts.sign_in import Browser, SignedIn
 from db.auth import links, sessions
+from db.auth.client import Browser, SignedIn
 from db.auth.sessions import Ages
 from db.common import clock, keys
 from db.common.addresses import Address

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from db import activity, engine
-from db.accounts.sign_in import Browser
 from db.auth import passwords
+from db.auth.client import Browser
 from db.auth.sessions import Ages
 from db.common import addresses, clock
 from db.common.dates import DAY_MS

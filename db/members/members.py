@@ -6,12 +6,12 @@ from functools import partial
 from types import MappingProxyType
 
 from db import activity, engine, policy
-from db.accounts import confirmation, sign_in
-from db.accounts.sign_in import Browser, SignedIn
+from db.accounts import confirmation
 from db.activity import names as activity_names
 from db.auth import links, sessions
+from db.auth.client import Browser, SignedIn
 from db.auth.sessions import Ages
-from db.common import clock, ids, keys, undo
+from db.common import addresses, clock, ids, keys, undo
 from db.common.addresses import Address
 from db.mail import outbox
 from db.members import changes, deactivation, directory, invitation_ends, last_day, lowering
@@ -338,7 +338,7 @@ async def _set_last_day(actor: Actor, member_id: int, day: str, locked: Locked) 
 async def id_of(email: str) -> int:
     """The id of the member with this address. Raises Unknown."""
     found = await engine.read(
-        engine.rows, "SELECT id FROM member WHERE email_key = ?", sign_in.account_key(email)
+        engine.rows, "SELECT id FROM member WHERE email_key = ?", addresses.account_key(email)
     )
     if not found:
         raise Unknown(refusals.NO_MEMBER_WITH_ADDRESS.format(email=email))

@@ -4,8 +4,8 @@ from functools import partial
 
 from db import activity, engine, policy
 from db.accounts import sign_in
-from db.accounts.sign_in import Browser
 from db.auth import sessions
+from db.auth.client import Browser
 from db.auth.rate_limits import Throttle
 from db.mail import outbox
 from db.members import changes, directory, last_day

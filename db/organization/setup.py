@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from db import activity, engine
-from db.accounts.sign_in import Browser, SignedIn
 from db.auth import links, sessions
+from db.auth.client import Browser, SignedIn
 from db.auth.links import Link
 from db.auth.sessions import Ages
 from db.common import clock

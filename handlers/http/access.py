@@ -15,8 +15,8 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import Scope
 
 from db import policy
-from db.accounts.sign_in import Browser, SignedIn
 from db.auth import sessions
+from db.auth.client import Browser, SignedIn
 from db.auth.sessions import Current
 from db.auth.turns import Turn
 from db.common import clock, visible

@@ -15,7 +15,7 @@ from db.accounts import accounts, confirmation, sign_in, sign_out
 from db.accounts.sign_in import WrongPassword
 from db.auth import passwords, rate_limits, sessions
 from db.auth.sessions import Current
-from db.common import clock, ids
+from db.common import addresses, clock, ids
 from db.members import last_day
 from db.policy import Invalid, TooManyTries
 from handlers.http import access, drafts, rendering
@@ -76,7 +76,7 @@ class AccountController(Controller):
     @access.one_by_one
     async def confirm_again(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
         # By the address, so that whoever is removed and registers anew can't have more mailed to it.
-        account = sign_in.account_key(current.email)
+        account = addresses.account_key(current.email)
         limits = house_of(request).throttle.confirmation(account, access.network_of(request))
         await rate_limits.count(limits)
         await confirmation.ask_again(access.actor_of(current, request))

@@ -6,9 +6,10 @@ from typing import Any, Final
 from litestar import Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
-from db.accounts import accounts, sign_in, sign_out
+from db.accounts import accounts, sign_out
 from db.auth import links, passwords, rate_limits
 from db.auth.links import Link
+from db.common import addresses
 from db.members import members
 from db.policy import DeadLink, Invalid, TooManyTries
 from handlers.http import access, rendering, tokens
@@ -34,7 +35,7 @@ async def ask(request: AnyRequest) -> Response[bytes]:
         return await rendering.page(
             request, "user/forgot.html", status=422 if form.errors else 200, form=form, done=False
         )
-    account = sign_in.account_key(form["email"])
+    account = addresses.account_key(form["email"])
     await rate_limits.count(house.throttle.forgot(account, access.network_of(request)))
     await accounts.ask_reset(form["email"], access.address_of(request))
     return await rendering.page(request, "user/forgot.html", form=form, done=True)

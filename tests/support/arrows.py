@@ -46,11 +46,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 GO_UP: set[tuple[str, str]] = {
     ("db.activity.names", "db.members.changes"),
     ("db.activity.people", "db.members.directory"),
-    ("db.invitations.acceptance", "db.accounts.sign_in"),
     ("db.members.invitation_ends", "db.invitations.access_request_ends"),
     ("db.members.invitation_ends", "db.invitations.invitation_shown"),
     ("db.members.members", "db.accounts.confirmation"),
-    ("db.members.members", "db.accounts.sign_in"),
     ("db.members.members", "db.organization.invite_link_limits"),
     ("handlers.organization.settings.mail", "mailer.worker"),
 }

@@ -3,7 +3,7 @@
 from typing import Any
 
 from db import engine
-from db.accounts.sign_in import SignedIn
+from db.auth.client import SignedIn
 from db.common import clock
 from db.invitations import acceptance, invitations
 from db.invitations import listing as invitation_listing

@@ -3,8 +3,8 @@
 from typing import Any
 
 from db import engine
-from db.accounts.sign_in import Browser, SignedIn
 from db.auth import sessions
+from db.auth.client import Browser, SignedIn
 from db.common import clock
 from db.members import members
 from db.organization import ownership

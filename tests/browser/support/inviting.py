@@ -7,7 +7,7 @@ from typing import Final
 from playwright.async_api import Browser
 
 from db import engine
-from db.accounts.sign_in import Browser as Device
+from db.auth.client import Browser as Device
 from db.auth.sessions import Ages
 from db.common import addresses, clock
 from db.common.dates import DAY_MS

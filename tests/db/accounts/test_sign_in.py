@@ -8,7 +8,9 @@ import pytest
 
 from db import engine
 from db.accounts import sign_in
-from db.accounts.sign_in import Browser, IsDeactivated, SignedIn, WrongPassword
+from db.accounts.sign_in import IsDeactivated, WrongPassword
+from db.auth.client import Browser, SignedIn
+from db.common import addresses
 from db.members import members
 from db.policy import COMMAND_LINE, Actor, Role, TooManyTries
 from signing import Device
@@ -46,7 +48,7 @@ async def attempt(site: Site, password: str = "wrong", **browser: Any) -> Signed
 def test_what_is_no_address_stands_for_itself_folded_and_no_longer_than_an_address(
     typed: str, key: str
 ) -> None:
-    assert sign_in.account_key(typed) == key
+    assert addresses.account_key(typed) == key
 
 
 async def device(site: Site) -> dict[str, Any]:

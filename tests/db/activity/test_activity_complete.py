@@ -4,8 +4,9 @@ from types import ModuleType
 
 from db import activity, engine
 from db.accounts import accounts, confirmation, sign_in
-from db.accounts.sign_in import Browser, WrongPassword
+from db.accounts.sign_in import WrongPassword
 from db.auth import rate_limits
+from db.auth.client import Browser
 from db.invitations import acceptance, invitation_care
 from db.members import members
 from db.policy import Actor, Role, TooManyTries

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from db import activity, engine
-from db.accounts.sign_in import SignedIn
 from db.auth import links, sessions
+from db.auth.client import SignedIn
 from db.common import clock
 from db.common.dates import DAY_MS
 from db.invitations import acceptance, invitation_care

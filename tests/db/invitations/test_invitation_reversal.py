@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from db import engine
-from db.accounts.sign_in import SignedIn
+from db.auth.client import SignedIn
 from db.common import undo
 from db.invitations import invitation_care, invitation_reversal
 from db.invitations.acceptance import find

@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 
 from db import engine
-from db.accounts.sign_in import SignedIn
+from db.auth.client import SignedIn
 from db.invitations import acceptance, invitation_care, invitation_reversal
 from db.maintenance import backup, backup_file, restore
 from db.maintenance.restore import Wish

@@ -9,6 +9,7 @@ from db import engine, policy
 from db.accounts import accounts, sign_in
 from db.accounts.sign_in import IsDeactivated
 from db.auth import sessions
+from db.auth.client import SignedIn
 from db.common import clock
 from db.common.dates import DAY_MS
 from db.invitations import acceptance, invitations
@@ -56,7 +57,7 @@ async def told() -> list[tuple[str, str, str]]:
     return [(kind, recipient.partition("@")[0], state) for kind, recipient, state in owed]
 
 
-async def signs_in(site: Site, name: str) -> sign_in.SignedIn:
+async def signs_in(site: Site, name: str) -> SignedIn:
     return await sign_in.sign_in(
         f"{name}@example.org",
         PASSWORD,

@@ -1,8 +1,8 @@
 """The invite link: one at a time, changed by Reset alone, counted, and never used too often."""
 
 from db import activity, engine
-from db.accounts.sign_in import SignedIn
 from db.auth import links
+from db.auth.client import SignedIn
 from db.members import members
 from db.organization import invite_link
 from db.policy import COMMAND_LINE, DeadLink, Role

@@ -5,8 +5,8 @@ from types import ModuleType
 import pytest
 
 from db import engine
-from db.accounts.sign_in import SignedIn
 from db.auth import links
+from db.auth.client import SignedIn
 from db.common import addresses
 from db.common.dates import DAY_MS
 from db.members import members
