@@ -44,8 +44,8 @@ test-tools: .venv/dev
 COVERING = tests/test_signing.py tests/journeys/test_drafts.py tests/handlers/http tests/test_server.py \
 	tests/handlers/user \
 	$(patsubst %,tests/db/%.py,accounts/test_accounts members/test_changes invitations/test_invitation_care \
-		accounts/test_password_anew auth/test_passwords test_policy auth/test_sessions accounts/test_sign_in \
-		auth/test_rate_limits auth/test_turns) \
+		accounts/test_password_anew accounts/test_sign_in test_policy \
+		$(patsubst %,auth/test_%,links passwords rate_limits sessions turns)) \
 	$(patsubst %,tests/handlers/%.py,test_home test_setup) \
 	$(patsubst %,tests/handlers/organization/%.py,members/test_end test_guards invitations/test_imports \
 		settings/test_mail settings/test_ownership test_password_anew members/test_reversal)

@@ -6,7 +6,8 @@ import pytest
 
 from db import policy
 from db.common import clock
-from db.policy import Actor, Grave, Role
+from db.policy import Actor, Grave, Role, TooManyTries
+from messages import refusals
 
 ROLES = "OW AD MA RE AN NO DI".split()
 MINUTE = 60_000
@@ -204,3 +205,18 @@ def test_what_is_said_of_a_role_is_what_the_rules_let_it_do() -> None:
         assert {role for role in Role if words in said[role]} == {role for role in Role if asked(role)}
     assert all(said.values())
     assert {role for role in Role if "log in" in said[role]} == {Role.DEACTIVATED}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, refusals.TOO_MANY_TRIES_SECONDS.format(1)),
+        (1, refusals.TOO_MANY_TRIES_SECONDS.format(1)),
+        (59, refusals.TOO_MANY_TRIES_SECONDS.format(59)),
+        (60, refusals.TOO_MANY_TRIES_MINUTES.format(1)),
+        (61, refusals.TOO_MANY_TRIES_MINUTES.format(2)),
+        (120, refusals.TOO_MANY_TRIES_MINUTES.format(2)),
+    ],
+)
+def test_whoever_has_to_wait_is_told_seconds_and_from_a_minute_on_minutes(seconds: int, words: str) -> None:
+    assert str(TooManyTries(seconds)) == words

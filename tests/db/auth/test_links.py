@@ -209,3 +209,19 @@ async def test_nobody_who_is_gone_acts_by_a_link(site: Site) -> None:
 
     assert dead.value.reason == "void"
     assert await state(link) == ""
+
+
+async def test_what_ended_long_ago_is_forgotten_however_much_it_is(
+    database: str, clock: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "BATCH_ROWS", 2)
+    for number in range(5):
+        await made(subject=number, expires_at=clock.now() + DAY)
+    clock.move(DAY)
+    await engine.write(links.stamp_expired)
+    clock.move(links.KEPT_MS - 1)
+    early = await links.forget()
+    clock.move(1)
+
+    assert (early, await links.forget(), await links.forget()) == (0, 5, 0)
+    assert await engine.rows("SELECT id FROM links WHERE purpose = 'reset'") == []
