@@ -197,6 +197,22 @@ def test_a_key_that_the_database_does_not_take_leaves_the_old_one_in_its_place(t
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_key_that_lies_elsewhere_is_replaced_there(tmp_path: Path, *, exists: bool) -> None:
+    """Where data/secret.key is a link to a file on another disk, no old key is left on that."""
+    elsewhere, path = tmp_path / "vault" / "key", tmp_path / "secret.key"
+    elsewhere.parent.mkdir()
+    path.symlink_to(elsewhere)
+    old = secret_key.make(path) if exists else ""
+
+    with secret_key.replaced(path) as new:
+        pass
+
+    assert path.is_symlink()
+    assert elsewhere.read_text().strip() == new != old
+    assert [file.name for file in elsewhere.parent.iterdir()] == ["key"]
+
+
 def test_a_key_is_never_cut_off_by_a_full_disk(tmp_path: Path) -> None:
     path, before = tmp_path / "secret.key", resource.getrlimit(resource.RLIMIT_FSIZE)
 

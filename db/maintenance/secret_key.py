@@ -68,6 +68,7 @@ def read(path: Path) -> str | None:
 
 def make(path: Path) -> str:
     """A new key in the file; of several processes at once one makes it, all return it. Raises OSError."""
+    path = path.resolve()
     # The name appears with the whole key behind it, or, if another was faster, not at all.
     with (
         _written(path, secrets.token_urlsafe(KEY_BYTES)) as whole,
@@ -85,6 +86,8 @@ def replaced(path: Path) -> Iterator[str]:
 
     Raises OSError.
     """
+    # Of a link the file it leads to: no old key stays behind there.
+    path = path.resolve()
     key = secrets.token_urlsafe(KEY_BYTES)
     with _written(path, key) as whole:
         old = whole.with_name(f"{whole.name}.old")
