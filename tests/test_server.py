@@ -1,6 +1,7 @@
 """The server around the application: ports that can't be had, and workers that end with their parent."""
 
 import errno
+import logging
 import re
 import resource
 import signal
@@ -8,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
-from socket import socket
+from socket import AF_INET, AF_INET6, SOCK_STREAM, socket
 
 import httpx
 import pytest
 
+import server
 from handlers.http.limits import LIMITS
 from server import (
     CannotListen,
@@ -124,7 +126,9 @@ def workers(base: str) -> set[str]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_their_parent_however_it_ends(number: signal.Signals) -> None:
     command = [sys.executable, str(Path(__file__).parent / "support" / "workers_process.py")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, ExitStack() as stack:
+        # Nothing waits for it for ever, when something fails.
+        stack.callback(process.kill)
         assert process.stdout
         base = f"http://{HERE}:{int(process.stdout.readline())}"
         assert str(process.pid) not in workers(base)
@@ -146,3 +150,21 @@ def test_who_has_no_parent_goes_on() -> None:
     for thread in set(threading.enumerate()) - before:
         thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive()
+
+
+def test_a_name_with_two_addresses_is_the_older_kind_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where localhost is ::1, too, people who type 127.0.0.1 come in."""
+    both = [
+        (AF_INET6, SOCK_STREAM, 6, "", ("::1", 0, 0, 0)),
+        (AF_INET, SOCK_STREAM, 6, "", ("127.0.0.1", 0)),
+    ]
+    monkeypatch.setattr(server, "getaddrinfo", lambda *_, **__: both)
+
+    with server.listen("localhost", 0) as listening:
+        assert listening.family == AF_INET
+
+
+def test_what_cannot_be_printed_is_one_blank_in_the_log() -> None:
+    record = logging.makeLogRecord({"msg": "one\ntwo\x1b[31m\u202ethree", "levelname": "INFO"})
+
+    assert server.OneLine("%(message)s").format(record) == "one | two [31m three"

@@ -158,6 +158,15 @@ async def test_htmx_is_led_there_too(site: Site) -> None:
         )
 
 
+async def test_a_form_at_an_address_without_a_query_is_led_to_by_its_draft_alone(site: Site) -> None:
+    olga = await site.sign_in("olga")
+    await site.expire("olga")
+
+    answer = await olga.submit("/user/account", first_name="Olga")
+
+    assert answer.headers["Location"].startswith("/user/login?next=/user/account%3Fdraft%3D")
+
+
 async def test_a_stranger_and_a_form_that_is_not_kept_only_sign_in(site: Site) -> None:
     olga = await site.sign_in("olga")
     await site.expire("olga")

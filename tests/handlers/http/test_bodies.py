@@ -12,6 +12,7 @@ from db.members import members
 from db.policy import COMMAND_LINE, Busy, Role
 from handlers.http import bodies, uploads
 from handlers.http.bodies import (
+    BLOCK_BYTES,
     BLOCK_FOR_LARGE_BYTES,
     ROOM_BYTES,
     ROOM_FOR_LARGE_BYTES,
@@ -243,6 +244,18 @@ async def test_the_networks_of_one_customer_together_leave_room_to_others(site: 
     assert others.status_code == 422
     assert refused == (ROOM_FOR_LARGE_BYTES - BLOCK_FOR_LARGE_BYTES) // 1_000_000
     assert (site.house.room.taken, site.house.room.by_network) == (0, {})
+
+
+async def test_small_ones_of_a_customer_have_room_that_large_ones_have_not(site: Site) -> None:
+    room = site.house.room
+    room.take(BLOCK_FOR_LARGE_BYTES // 2, "2001:db8:0:1::/64", small=True)
+    room.take(BLOCK_FOR_LARGE_BYTES // 2, "2001:db8:0:2::/64", small=True)
+
+    with pytest.raises(Busy):
+        room.take(1, "2001:db8:0:3::/64", small=False)
+    room.take(1, "2001:db8:0:3::/64", small=True)
+    with pytest.raises(Busy):
+        room.take(BLOCK_BYTES - BLOCK_FOR_LARGE_BYTES, "2001:db8:0:3::/64", small=True)
 
 
 async def test_there_is_an_end_of_room_for_small_ones_too(site: Site) -> None:

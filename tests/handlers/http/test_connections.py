@@ -437,6 +437,12 @@ async def test_one_network_leaves_connections_to_others(tmp_path: Path, migrated
         elsewhere = await Visitor.at(own, source="127.0.1.1")
         await elsewhere.say(LAST)
         let_in = await elsewhere.hear()
+        # One leaves, so one more may come, and no other.
+        await idle[0].say(LAST)
+        assert is_ours(await idle[0].hear(), 200)
+        idle[0] = await Visitor.at(own)
+        await asyncio.sleep(0.2)
+        refused_again = await (await Visitor.at(own)).hear()
         for visitor in idle:
             await visitor.say(LAST)
             assert is_ours(await visitor.hear(), 200)
@@ -444,6 +450,7 @@ async def test_one_network_leaves_connections_to_others(tmp_path: Path, migrated
 
     assert is_ours(refused, 503)
     assert is_ours(let_in, 200)
+    assert is_ours(refused_again, 503)
     assert is_ours(again, 200)
 
 
