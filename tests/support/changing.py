@@ -13,6 +13,7 @@ from db import engine
 from db.accounts import accounts, confirmation
 from db.auth import links
 from db.invitations import access_requests, invitation_care
+from db.mail import outbox
 from db.members import last_day, members
 from db.policy import COMMAND_LINE, Role
 from settings import Settings
@@ -225,8 +226,9 @@ async def _acceptance(site: Site, name: str) -> Sent:
     await engine.write(
         engine.execute, "UPDATE invitation SET email = ?, email_key = ? WHERE id = ?", *both, line.id
     )
-    # With the mail out, accepting confirms their address, too: always, and not only where the post was quick.
-    await invitations_house.mailed(line)
+    if outbox.set_up():
+        # With it out, accepting confirms their address, too: always, and not only where the post was quick.
+        await invitations_house.mailed(line)
     return Sent(fields={"token": invitations_house.token(site, line)})
 
 
