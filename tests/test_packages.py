@@ -87,6 +87,8 @@ def test_every_command_works_with_the_packages_of_the_lock_alone(checkout: Check
 def test_the_demo_works_with_the_packages_of_the_lock_alone(checkout: Checkout) -> None:
     with checkout.start("demo") as server:
         assert server.wait_until_it_answers().browser().get("/user/login").status_code == 200
+        # In peace, so that its folder goes.
+        assert server.stop() == 0
 
 
 def test_every_module_can_be_imported_with_the_packages_of_the_lock_alone(checkout: Checkout) -> None:
