@@ -29,7 +29,7 @@ def run(arguments: list[str]) -> int:
         return _failed("an argument isn't UTF-8 text.")
     args = parser().parse_args(arguments)
     from db.common.disk import in_words
-    from db.engine.failures import DatabaseError, reason
+    from db.engine.errors import DatabaseError, reason
     from db.policy import DomainError
     from settings import WrongSetting
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from db import engine, policy
-from db.activity import names as activity_names
+from db.activity import kept_names as activity_names
 from db.auth import links
 from db.auth.links import Link
 from db.common import addresses, clock, dates

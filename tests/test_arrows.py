@@ -115,7 +115,7 @@ def test_the_house_has_the_parts_that_the_arrows_speak_of() -> None:
         ("db.policy", "from .clock import now"),
         ("db.schema.tables", "from db.members.members import list_members"),
         ("db.schema.tables", "import db.auth.sessions"),
-        ("db.common.keys", "from db.engine import failures"),
+        ("db.common.normalization", "from db.engine import failures"),
         ("db.mail.outbox", "from db import activity"),
         ("db.auth.links", "from db.members.directory import search"),
         ("db.accounts.sign_in", "def late():\n    from db.invitations.acceptance import accept"),

@@ -18,7 +18,7 @@ OPERATORS = {
     "db/engine/transaction.py",
     "db/engine/__init__.py",
     "db/common/disk.py",
-    "db/engine/failures.py",
+    "db/engine/errors.py",
     "db/organization/first_owner.py",
     "db/maintenance/health.py",
     "db/invitations/recipients/headings.py",

@@ -11,11 +11,11 @@ from db.auth.client import Browser, SignedIn
 from db.auth.links import Link
 from db.auth.rate_limits import Throttle
 from db.auth.turns import ALONE, Turn
-from db.common import addresses, clock, ids, keys
+from db.common import addresses, clock, ids, normalization
 from db.mail import outbox
-from db.members import changes, deactivation
+from db.members import changes, offboarding
 from db.members.changes import Locked
-from db.members.deactivation import ROLE_NOW
+from db.members.offboarding import ROLE_NOW
 from db.policy import MANAGING, SIGNED_IN, Actor, DeadLink, Grave, NotAllowed, Role
 
 HOUR_MS: Final = 60 * 60 * 1000
@@ -54,8 +54,8 @@ async def set_name(member_id: int, first_name: str, last_name: str) -> bool:
         "UPDATE member SET first_name = ?, last_name = ?, name_key = ?, search_key = ? WHERE id = ?",
         first_name,
         last_name,
-        keys.name_key(first_name, last_name, email_key),
-        keys.search_key(first_name, last_name, email, email_key),
+        normalization.name_key(first_name, last_name, email_key),
+        normalization.search_key(first_name, last_name, email, email_key),
         member_id,
     )
     return True
@@ -213,7 +213,7 @@ async def ask_reset(email: str, address: str) -> None:
             "SELECT id, email FROM member WHERE email_key = ?", addresses.account_key(email)
         )
         member_id, recipient = found[0] if found else (0, "")
-        role = (await deactivation.lock_roles((member_id,))).get(member_id, Role.DEACTIVATED)
+        role = (await offboarding.lock_roles((member_id,))).get(member_id, Role.DEACTIVATED)
         await activity.record(policy.visitor(address), "reset_asked_for", member_id)
         if not policy.may_sign_in(role):
             member_id, recipient = 0, ""
@@ -292,7 +292,7 @@ async def reset_password(link: Link, *, password: str, address: str, turn: Turn 
 
     async def write() -> int:
         # Whoever's last day is over has no living link any more.
-        roles = await deactivation.lock_roles((link.subject, link.made_by))
+        roles = await offboarding.lock_roles((link.subject, link.made_by))
         _check_maker(link, roles, was_administrator=await was_administrator(link.subject))
         actor = await links.consume_as_member(link, address)
         generation = await _set_password(link.subject, new_hash)

@@ -1,9 +1,9 @@
 """The activity log: one row for each change, written in the change's own transaction, and never changed.
 
 A row never holds a token, a password or a link, nor a name or an address: those are read where they stand,
-like a request to be let in for as long as it is kept, or for removed members in db/activity/names.py, from
-where they can be erased. `before` and `after` hold role codes or short words, never sentences: the page makes
-the sentence.
+like a request to be let in for as long as it is kept, or for removed members in db/activity/kept_names.py,
+from where they can be erased. `before` and `after` hold role codes or short words, never sentences: the page
+makes the sentence.
 """
 
 from collections.abc import Sequence

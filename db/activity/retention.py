@@ -3,7 +3,7 @@
 from typing import Final
 
 from db import engine
-from db.activity import names as activity_names
+from db.activity import kept_names as activity_names
 from db.common import clock
 from db.common.dates import DAY_MS
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar
 from piccolo.table import TABLE_REGISTRY
 
 from db.engine import piccolo_conf
-from db.engine.failures import (
+from db.engine.errors import (
     BadQuery,
     BeingServed,
     ConstraintViolation,

@@ -19,7 +19,7 @@ from piccolo.engine.postgres import PostgresTransaction
 from piccolo.querystring import QueryString
 
 from db.engine import postgres_fitness, postgres_locks
-from db.engine.failures import A_CHANGE_IS_A_FUNCTION, Misuse
+from db.engine.errors import A_CHANGE_IS_A_FUNCTION, Misuse
 from db.engine.postgres_connection import (
     DRIVER_ERRORS,
     PATIENCE_SECONDS,

@@ -11,7 +11,7 @@ import asyncpg
 from asyncpg.exceptions import InvalidCachedStatementError, OutdatedSchemaCacheError
 from piccolo.engine.postgres import PostgresTransaction
 
-from db.engine.failures import (
+from db.engine.errors import (
     NO_AUTHORITY,
     NO_TRANSACTION_LEFT,
     NOT_A_URL,

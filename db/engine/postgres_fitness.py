@@ -4,7 +4,7 @@ import os
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from db.engine.failures import NOT_A_URL, Unavailable, Unsupported
+from db.engine.errors import NOT_A_URL, Unavailable, Unsupported
 from db.engine.postgres_connection import LoneConnection
 
 OLDEST: Final = 12

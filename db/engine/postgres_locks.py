@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from db.engine.failures import A_SERVER_RUNS, BEING_REPLACED, BeingServed, DatabaseError, Unavailable
+from db.engine.errors import A_SERVER_RUNS, BEING_REPLACED, BeingServed, DatabaseError, Unavailable
 from db.engine.postgres_connection import (
     DRIVER_ERRORS,
     PATIENCE_SECONDS,

@@ -11,7 +11,7 @@ from typing import Final
 
 import asyncpg
 
-from db.engine.failures import POOL_IS_CLOSED
+from db.engine.errors import POOL_IS_CLOSED
 from db.engine.postgres_connection import DRIVER_ERRORS, PATIENCE_SECONDS, LoneConnection
 
 MOST: Final = 10

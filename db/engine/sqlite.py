@@ -20,7 +20,7 @@ from piccolo.engine.sqlite import SQLiteEngine, SQLiteTransaction, TransactionTy
 from piccolo.querystring import QueryString
 
 from db.common.disk import in_words, refuse_unwritable
-from db.engine.failures import (
+from db.engine.errors import (
     A_CHANGE_IS_A_FUNCTION,
     A_SERVER_RUNS,
     BEING_REPLACED,

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from piccolo.engine.sqlite import SQLiteTransaction
 
-from db.engine.failures import (
+from db.engine.errors import (
     A_CHANGE_IS_A_FUNCTION,
     NO_TRANSACTION_LEFT,
     DatabaseError,

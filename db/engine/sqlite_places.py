@@ -4,7 +4,7 @@ import re
 import sqlite3
 from pathlib import Path
 
-from db.engine.failures import Unsupported
+from db.engine.errors import Unsupported
 
 # RETURNING came with 3.35.
 OLDEST_SQLITE = (3, 35)

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Self, TypeVar
 
-from db.engine.failures import A_CHANGE_IS_A_FUNCTION, Misuse
+from db.engine.errors import A_CHANGE_IS_A_FUNCTION, Misuse
 
 T = TypeVar("T")
 

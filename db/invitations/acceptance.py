@@ -7,14 +7,13 @@ from db import activity, engine, policy
 from db.auth import links, sessions
 from db.auth.client import Browser, SignedIn
 from db.auth.sessions import Ages
-from db.common import clock, keys
+from db.common import clock, normalization
 from db.common.addresses import Address
-from db.invitations import invitation_shown
 from db.mail import outbox
-from db.members import changes, deactivation, members
+from db.members import changes, link_viewers, members, offboarding
 from db.members.changes import Locked
-from db.members.deactivation import ROLE_NOW
 from db.members.members import Person
+from db.members.offboarding import ROLE_NOW
 from db.policy import SIGNED_IN, Actor, DeadLink, NotAllowed, Refused, Role, is_active
 from messages import refusals
 
@@ -83,7 +82,7 @@ _FIND = f"""SELECT i.id, l.id, l.nonce, i.email, i.email_key, i.first_name, i.la
         AND o.state = 'sent'),
     l.expires_at, l.end_reason, i.end_reason, COALESCE({ROLE_NOW.format(t="m")}, ''),
     COALESCE(m.administrator_until, 0),
-    EXISTS ({invitation_shown.KNOWING} WHERE {ROLE_NOW.format(t="k")} NOT IN ('OW', 'AD'))
+    EXISTS ({link_viewers.KNOWING} WHERE {ROLE_NOW.format(t="k")} NOT IN ('OW', 'AD'))
     FROM links AS l JOIN invitation AS i ON i.link_id = l.id
     LEFT JOIN member AS b ON b.id = i.invited_by
     LEFT JOIN member AS m ON m.email_key = i.email_key
@@ -136,7 +135,7 @@ async def accept_as(actor: Actor, invited: Invited) -> Role:
 async def _accept(link_id: int, person: Person, ages: Ages, browser: Browser) -> SignedIn:
     invited = await _take(link_id)
     found = await engine.rows("SELECT id FROM member WHERE email_key = ?", invited.email_key)
-    roles = await deactivation.lock_roles([member_id for (member_id,) in found]) if found else {}
+    roles = await offboarding.lock_roles([member_id for (member_id,) in found]) if found else {}
     if roles:
         (member_id,) = roles
         invited = await present(link_id) or invited
@@ -201,8 +200,8 @@ async def _take_over(member_id: int, person: Person, invited: Invited) -> None:
         invited.role.value,
         first_name,
         last_name,
-        keys.name_key(first_name, last_name, invited.email_key),
-        keys.search_key(first_name, last_name, invited.email, invited.email_key),
+        normalization.name_key(first_name, last_name, invited.email_key),
+        normalization.search_key(first_name, last_name, invited.email, invited.email_key),
         invited.inviter_id,
         member_id,
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from db import engine
-from db.common import addresses, keys
+from db.common import addresses, normalization
 from db.members.directory import search
 
 PAGE_SIZE: Final = 50
@@ -61,7 +61,7 @@ async def page(q: str = "", *, after: int = 0, before: int = 0) -> Page:
 
 async def _page(q: str, after: int, before: int) -> Page:
     where, args = SEEN, list[object]()
-    words = keys.search_words(q)
+    words = normalization.search_words(q)
     if words:
         condition, looked_for = search.containing(words, "r.search_key")
         where += f" AND {condition}"

@@ -12,9 +12,9 @@ from db import activity, engine, policy
 from db.auth import links
 from db.auth.links import Link
 from db.auth.rate_limits import Throttle
-from db.common import clock, keys
+from db.common import clock, normalization
 from db.common.addresses import Address
-from db.invitations import invitations
+from db.invitations import creation
 from db.invitations.access_request_ends import CONFIRM_MS, REMEMBER_MS
 from db.invitations.recipients import address_list
 from db.invitations.recipients.address_list import AddressList
@@ -104,7 +104,7 @@ async def _insert(wish: Wish) -> int:
         key,
         wish.name,
         wish.words,
-        keys.search_key(wish.name, "", email, key),
+        normalization.search_key(wish.name, "", email, key),
         clock.now(),
     )
     return int(request_id)
@@ -220,7 +220,7 @@ async def _invite(
         await _end(request_id, "joined")
         return None
     listed = AddressList((address_list.entry(email, name),))
-    batch = await invitations.invite_within(actor, listed, role, days, throttle=throttle)
+    batch = await creation.invite_within(actor, listed, role, days, throttle=throttle)
     # The sending has ended the request, unless somebody dismissed it at this very instant.
     ((batch_of_answer,),) = await engine.rows(
         "SELECT COALESCE(MAX(i.batch_id), 0) FROM request AS r JOIN invitation AS i ON i.id = r.invitation_id"

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
 from db import engine
-from db.common import clock, ids, keys
+from db.common import clock, ids, normalization
 from db.invitations import access_request_listing
 from db.members.directory import search
 from db.policy import Invalid, Role
@@ -331,7 +331,7 @@ def _where(shown: Filter) -> tuple[str, list[object]]:
     if shown.batch:
         parts.append("i.batch_id = ?")
         args.append(shown.batch)
-    words = keys.search_words(shown.q)
+    words = normalization.search_words(shown.q)
     if words:
         condition, looked_for = search.containing(words, "i.search_key", "b.search_key")
         parts.append(condition)

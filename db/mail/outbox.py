@@ -263,7 +263,7 @@ async def bring_back(condition: str, *args: int | str, voided_at: int) -> int:
 async def bring_back_of_members(member_ids: Sequence[int], *, voided_at: int) -> int:
     """The same for mails to or about these members; who waits is told of by the next registration.
 
-    SECURITY is void after an Undo alone, and for good (db/members/lowering.py).
+    SECURITY is void after an Undo alone, and for good (db/members/demotion.py).
     """
     marks = ", ".join("?" * len(member_ids))
     about = f"(member_id IN ({marks}) OR subject_id IN ({marks})) AND kind NOT IN ('waiting', {SECURITY_SQL})"

@@ -13,7 +13,7 @@ from db.auth.client import Browser
 from db.auth.sessions import Ages
 from db.common import addresses, clock
 from db.common.dates import DAY_MS
-from db.invitations import invitations
+from db.invitations import creation
 from db.invitations.recipients import address_list
 from db.members import last_day, members
 from db.members.members import Person
@@ -119,7 +119,7 @@ async def fill() -> list[tuple[str, str]]:
         for days_ago, pasted, role in INVITED:
             clock.stop_at(now - int(days_ago * DAY_MS))
             listed = address_list.parse(pasted)
-            await invitations.invite(administrator, listed, role=role, days=INVITATION_DAYS)
+            await creation.invite(administrator, listed, role=role, days=INVITATION_DAYS)
     finally:
         clock.go_on()
     await engine.write(_note_last_activity, now)

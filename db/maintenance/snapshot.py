@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, closing
 from typing import Any, Final, Protocol
 
 from db import engine
-from db.engine.failures import translate
+from db.engine.errors import translate
 from db.engine.sqlite import SqliteEngine
 from db.engine.sqlite_connection import open_connection
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from db import activity, engine, policy
 from db.common import clock, undo
-from db.invitations import access_request_ends, invitation_shown
+from db.invitations import access_request_ends
 from db.mail import outbox
+from db.members import link_viewers
 from db.policy import Actor, Role
 
 
@@ -85,8 +86,8 @@ async def bring_back(actor: Actor, member_ids: Sequence[int], *, ended_at: int) 
         " LEFT JOIN member AS m ON m.email_key = i.email_key"
         " WHERE i.ended_at = ? AND i.email_key <> '' AND NOT EXISTS (SELECT 1 FROM invitation AS later"
         " WHERE later.email_key = i.email_key AND later.id > i.id) AND ((i.end_reason = 'void'"
-        f" AND m.id IS NULL AND EXISTS ({invitation_shown.KNOWING} WHERE k.id IN ({marks})))"
-        f" OR (i.end_reason = 'revoked' AND m.id IN ({marks}))) AND NOT EXISTS ({invitation_shown.KNOWING}"
+        f" AND m.id IS NULL AND EXISTS ({link_viewers.KNOWING} WHERE k.id IN ({marks})))"
+        f" OR (i.end_reason = 'revoked' AND m.id IN ({marks}))) AND NOT EXISTS ({link_viewers.KNOWING}"
         f" WHERE k.role NOT IN ('OW', 'AD') AND k.id NOT IN ({marks})) ORDER BY i.id",
         ended_at,
         *member_ids,
@@ -114,7 +115,7 @@ async def behind(member_ids: Sequence[int]) -> set[int]:
     )
     found = set[int]()
     for some in engine.chunks([invitation_id for (invitation_id,) in ended]):
-        found.update(member_id for *_, member_id in await invitation_shown.knowing(some))
+        found.update(member_id for *_, member_id in await link_viewers.knowing(some))
     return found
 
 

@@ -1,7 +1,7 @@
 """The last day of a membership, which ends with it: at midnight UTC. Everything here is inside a write.
 
 Stored is the end, in ms since 1970: the first instant of the day after. What happens then is in
-db/members/deactivation.py.
+db/members/offboarding.py.
 """
 
 from typing import Final

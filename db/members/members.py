@@ -7,14 +7,14 @@ from types import MappingProxyType
 
 from db import activity, engine, policy
 from db.accounts import confirmation
-from db.activity import names as activity_names
+from db.activity import kept_names as activity_names
 from db.auth import links, sessions
 from db.auth.client import Browser, SignedIn
 from db.auth.sessions import Ages
-from db.common import addresses, clock, ids, keys, undo
+from db.common import addresses, clock, ids, normalization, undo
 from db.common.addresses import Address
 from db.mail import outbox
-from db.members import changes, deactivation, directory, invitation_ends, last_day, lowering
+from db.members import changes, demotion, directory, invitation_ends, last_day, offboarding
 from db.members.changes import Locked
 from db.members.directory import Row
 from db.organization import invite_link_limits
@@ -102,8 +102,8 @@ async def insert(person: Person, role: Role, *, came_by: str, link_id: int = 0, 
             email_key=person.address.key,
             first_name=person.first_name,
             last_name=person.last_name,
-            name_key=keys.name_key(person.first_name, person.last_name, person.address.key),
-            search_key=keys.search_key(
+            name_key=normalization.name_key(person.first_name, person.last_name, person.address.key),
+            search_key=normalization.search_key(
                 person.first_name, person.last_name, person.address.email, person.address.key
             ),
             password_hash=person.password_hash,
@@ -201,17 +201,17 @@ async def _change_roles(
         member_id for before in changed.values() for member_id in before if policy.administers(had[member_id])
     ]
     if given is None:
-        lowered += await lowering.lately(changed.get(Role.DEACTIVATED, {}))
+        lowered += await demotion.lately(changed.get(Role.DEACTIVATED, {}))
     else:
-        lowered = await lowering.taken_by_undo(actor, lowered)
+        lowered = await demotion.taken_by_undo(actor, lowered)
         for member_id, (at, _) in newest.items():
-            await lowering.take_back(member_id, at=at)
+            await demotion.take_back(member_id, at=at)
     for role, before in changed.items():
         await _give(role, tuple(before))
         await _follow_up(actor, role, before, now)
         if given is None:
             await _follow_up_decision(actor, role, before, now)
-    await lowering.tell(actor, lowered, now=now)
+    await demotion.tell(actor, lowered, now=now)
     rows = {row.id: row for row in await directory.several(tuple(wanted))}
     return [RoleChange(row=rows[member_id], before=had[member_id]) for member_id in wanted]
 
@@ -229,7 +229,7 @@ def _why_not_undone(given: Role, has: Role, wanted: Role, changed_at: int, befor
 async def _follow_up(actor: Actor, role: Role, before: Mapping[int, Role], now: int) -> None:
     """What a new role brings with it, and the log. before: the roles that these members had. now: in ms."""
     if role is Role.DEACTIVATED:
-        await deactivation.shut_out(actor, tuple(before), "deactivated", at=now)
+        await offboarding.shut_out(actor, tuple(before), "deactivated", at=now)
     for member_id, had in before.items():
         if had is Role.DEACTIVATED:
             await last_day.lift_passed(actor, member_id)
@@ -261,7 +261,7 @@ async def _let_back(actor: Actor, undone: Mapping[int, int]) -> None:
     """Brings back what ended with changes that are undone. undone: when each member was changed, in ms."""
     for instant in sorted(set(undone.values())):
         of_it = [member_id for member_id, at in undone.items() if at == instant]
-        await deactivation.let_back(actor, of_it, ended_at=instant)
+        await offboarding.let_back(actor, of_it, ended_at=instant)
 
 
 async def _give(role: Role, member_ids: Sequence[int]) -> None:
@@ -291,10 +291,10 @@ async def _remove(actor: Actor, member_id: int, locked: Locked) -> str:
         raise Refused(reason)
     row = await directory.one(member_id)
     ((email_key,),) = await engine.rows("SELECT email_key FROM member WHERE id = ?", member_id)
-    lowered = policy.administers(locked.roles[member_id]) or await lowering.lately(
+    lowered = policy.administers(locked.roles[member_id]) or await demotion.lately(
         {member_id: locked.roles[member_id]}
     )
-    await deactivation.shut_out(actor, (member_id,), "removed")
+    await offboarding.shut_out(actor, (member_id,), "removed")
     await activity_names.keep(member_id)
     await engine.execute(
         "UPDATE member SET email = '', email_key = NULL, first_name = '', last_name = '', name_key = '',"
@@ -306,7 +306,7 @@ async def _remove(actor: Actor, member_id: int, locked: Locked) -> str:
     await invitation_ends.forget(member_id, email_key)
     await activity.record(actor, "removed", member_id, before=locked.roles[member_id].value)
     if lowered:
-        await lowering.tell(actor, (member_id,), now=clock.now())
+        await demotion.tell(actor, (member_id,), now=clock.now())
     return row.label if row else ""
 
 
@@ -327,9 +327,9 @@ async def _set_last_day(actor: Actor, member_id: int, day: str, locked: Locked) 
         raise Refused(reason)
     ends_at = last_day.ends_at_of(day)
     if await last_day.change(actor, member_id, ends_at) and ends_at:
-        lowered = await lowering.lately({member_id: locked.roles[member_id]})
+        lowered = await demotion.lately({member_id: locked.roles[member_id]})
         # Nothing undoes it but another change.
-        await lowering.tell(actor, lowered, now=clock.now(), wait_ms=0)
+        await demotion.tell(actor, lowered, now=clock.now(), wait_ms=0)
     row = await directory.one(member_id)
     assert row is not None, "its row is locked"
     return row

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from db import policy
 from db.auth.links import Link
 from db.common import clock
-from db.invitations.invitations import Plan
+from db.invitations.creation import Plan
 from db.organization import invite_link
 from db.organization import settings as house_rules
 from db.policy import Role

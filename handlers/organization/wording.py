@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 
 from db.activity import Event
 from db.common import dates
-from db.invitations.invitations import Batch
+from db.invitations.creation import Batch
 from db.members.directory import Filter, Page, Row
 from db.members.members import RoleChange
 from db.policy import WORKING, Role

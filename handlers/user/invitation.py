@@ -9,7 +9,7 @@ from db.auth import links, passwords, rate_limits
 from db.auth.sessions import Current
 from db.common import clock
 from db.common.addresses import Address
-from db.invitations import acceptance, invitation_care
+from db.invitations import acceptance, management
 from db.invitations.acceptance import Invited
 from db.members import members
 from db.members.members import Person
@@ -82,7 +82,7 @@ class InvitationController(Controller):
             # It came to life again meanwhile.
             return rendering.redirect(request, f"/user/invitation?token={form['token']}")
         if invited is not None:
-            await invitation_care.ask_again(invited, address=access.address_of(request))
+            await management.ask_again(invited, address=access.address_of(request))
         return await _dead(request, form["token"], toasts.ASKED_FOR_ANOTHER, status=200)
 
 

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from db import engine
-from db.common import clock, keys
+from db.common import clock, normalization
 from db.members import directory
 from db.schema import migrate
 
@@ -74,7 +74,10 @@ def people(number: int, owner: bool) -> Iterator[tuple[Any, ...]]:
             yield row(joined_at, "DI", removed_at=now)
             continue
         first, last = chance.choice(FIRST_NAMES), chance.choice(LAST_NAMES)
-        local = keys.fold_text(f"{first}.{last}").encode("ascii", "ignore").decode().strip(".'") or "member"
+        local = (
+            normalization.fold_text(f"{first}.{last}").encode("ascii", "ignore").decode().strip(".'")
+            or "member"
+        )
         email = f"{local}{count}@{chance.choice(DOMAINS)}"
         # One in twenty gave no name.
         names = ("", "") if chance.random() < 0.05 else (first, last)
@@ -107,8 +110,8 @@ def row(
     link_id: int = 0,
 ) -> tuple[Any, ...]:
     key = email.lower() or None
-    name_key = keys.name_key(first, last, key) if key else ""
-    search_key = keys.search_key(first, last, email, key) if key else ""
+    name_key = normalization.name_key(first, last, key) if key else ""
+    search_key = normalization.search_key(first, last, email, key) if key else ""
     came_by = "invitation" if invited_by else "link"
     times = (invited_by, joined_at if invited_by else 0, joined_at, activity)
     who = (email, key, first, last, name_key, search_key)

@@ -44,10 +44,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 # The imports that go up all the same, until what they name has moved: each is a module and what it imports.
 GO_UP: set[tuple[str, str]] = {
-    ("db.activity.names", "db.members.changes"),
-    ("db.activity.people", "db.members.directory"),
+    ("db.activity.kept_names", "db.members.changes"),
+    ("db.members.directory.people", "db.members.directory"),
     ("db.members.invitation_ends", "db.invitations.access_request_ends"),
-    ("db.members.invitation_ends", "db.invitations.invitation_shown"),
+    ("db.members.invitation_ends", "db.members.link_viewers"),
     ("db.members.members", "db.accounts.confirmation"),
     ("db.members.members", "db.organization.invite_link_limits"),
     ("handlers.organization.settings.mail", "mailer.worker"),

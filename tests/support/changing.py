@@ -12,7 +12,7 @@ from app import create_app
 from db import engine
 from db.accounts import accounts, confirmation
 from db.auth import links
-from db.invitations import access_requests, invitation_care
+from db.invitations import access_requests, management
 from db.mail import outbox
 from db.members import last_day, members
 from db.policy import COMMAND_LINE, Role
@@ -143,7 +143,7 @@ async def _sending(site: Site, name: str) -> Sent:
 
 async def _undone_revocation(site: Site, name: str) -> Sent:
     wanted = await _invited(site, name)
-    revoked = await invitation_care.revoke(COMMAND_LINE, invitation_ids=[wanted])
+    revoked = await management.revoke(COMMAND_LINE, invitation_ids=[wanted])
     return Sent(fields={"invitation": str(wanted), "revoked_at": str(revoked.at)})
 
 

@@ -5,9 +5,9 @@ from typing import Any
 from db import engine
 from db.auth.client import SignedIn
 from db.common import clock
-from db.invitations import acceptance, invitations
+from db.invitations import acceptance, creation
 from db.invitations import listing as invitation_listing
-from db.invitations.invitations import Batch
+from db.invitations.creation import Batch
 from db.invitations.listing import Filter, Line
 from db.invitations.recipients import address_list
 from db.members.members import Person
@@ -21,7 +21,7 @@ DAYS = 7
 async def invite(
     site: Site, emails: str, role: Role = Role.ANNOTATOR, *, by: Actor | None = None, left_out: bool = False
 ) -> Batch:
-    return await invitations.invite(
+    return await creation.invite(
         by or olga(site), address_list.parse(emails), role=role, days=DAYS, left_out=left_out
     )
 

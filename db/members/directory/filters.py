@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from db.common import ids
-from db.common.keys import search_terms
+from db.common.normalization import search_terms
 from db.policy import Invalid, Role
 from messages import by_field
 

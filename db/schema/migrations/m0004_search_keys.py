@@ -1,4 +1,4 @@
-"""Search keys hold every spelling of a name (db/common/keys.py): those of everybody here are written anew.
+"""Search keys hold every spelling of a name (db/common/normalization.py); those already stored are rewritten.
 
 And a search within a role has an index that holds its members alone.
 """
@@ -9,7 +9,7 @@ from typing import Any
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
 from db import engine
-from db.common import keys
+from db.common import normalization
 from db.policy import Role
 
 ID = "2026-11-27T12:00:00:000004"
@@ -32,16 +32,16 @@ INDEXES = {
 
 
 def of_member(email: str, email_key: str, first_name: str, last_name: str) -> tuple[str, str]:
-    name_key = keys.name_key(first_name, last_name, email_key)
-    return name_key, keys.search_key(first_name, last_name, email, email_key)
+    name_key = normalization.name_key(first_name, last_name, email_key)
+    return name_key, normalization.search_key(first_name, last_name, email, email_key)
 
 
 def of_invitation(email: str, email_key: str, first_name: str, last_name: str) -> tuple[str]:
-    return (keys.search_key(first_name, last_name, email, email_key),)
+    return (normalization.search_key(first_name, last_name, email, email_key),)
 
 
 def of_request(email: str, email_key: str, name: str) -> tuple[str]:
-    return (keys.search_key(name, "", email, email_key),)
+    return (normalization.search_key(name, "", email, email_key),)
 
 
 async def write_anew(

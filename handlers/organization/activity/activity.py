@@ -12,12 +12,12 @@ from markupsafe import Markup
 
 from db import engine, policy
 from db.activity import Event, retention
+from db.activity import kept_names as activity_names
 from db.activity import listing as activity_listing
-from db.activity import names as activity_names
-from db.activity import people as activity_people
 from db.activity.listing import Filter
-from db.activity.people import Found
 from db.common import clock
+from db.members.directory import people as activity_people
+from db.members.directory.people import Found
 from db.policy import Invalid, Unknown
 from handlers.http import access, rendering
 from handlers.http.forms import Form

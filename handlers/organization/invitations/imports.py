@@ -10,7 +10,7 @@ from db import policy
 from db.auth import rate_limits
 from db.auth.sessions import Current
 from db.auth.turns import LISTS
-from db.invitations import invitations
+from db.invitations import creation
 from db.invitations.recipients import csv_import, uploads
 from db.policy import Invalid, Role, TooManyTries
 from handlers.http import access, password_anew, rendering
@@ -74,7 +74,7 @@ class ImportController(Controller):
         )
         listed, role = await uploads.find(actor, wanted)
         try:
-            batch = await invitations.invite(
+            batch = await creation.invite(
                 actor,
                 listed,
                 role=role,
@@ -93,7 +93,7 @@ async def _preview(
     request: AnyRequest, current: Current, upload_id: int, *, status: int = 200
 ) -> Response[bytes]:
     listed, role = await uploads.find(access.actor_of(current, request), upload_id)
-    plan = await invitations.preview(listed, role, house_of(request).throttle)
+    plan = await creation.preview(listed, role, house_of(request).throttle)
     form = Form(FIELDS, {"role": [role.value]})
     if listed.wrong:
         # The preview offers to send the others only where something is wrong.

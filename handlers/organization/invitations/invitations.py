@@ -12,10 +12,10 @@ from db import policy
 from db.auth.sessions import Current
 from db.auth.turns import LISTS
 from db.common import clock
-from db.invitations import invitation_care, invitation_reversal, invitations
+from db.invitations import creation, management, undo_revocation
 from db.invitations import listing as invitation_listing
-from db.invitations.invitation_care import Revoked
 from db.invitations.listing import Filter
+from db.invitations.management import Revoked
 from db.invitations.recipients import address_list
 from db.invitations.recipients.address_list import AddressList
 from db.mail import outbox
@@ -53,7 +53,7 @@ class InvitationsController(Controller):
         form = await Form.read(request, *FIELDS)
         listed, role = await _parse(request, current, form)
         house, is_plain = house_of(request), listed.entries and not form.errors
-        plan = await invitations.preview(listed, role, house.throttle) if is_plain else None
+        plan = await creation.preview(listed, role, house.throttle) if is_plain else None
         if rendering.wants_fragment(request):
             return rendering.fragment(
                 request,
@@ -72,7 +72,7 @@ class InvitationsController(Controller):
         actor, house = await password_anew.actor_of(current, request), house_of(request)
         try:
             form.check()
-            batch = await invitations.invite(
+            batch = await creation.invite(
                 actor,
                 listed,
                 role=role,
@@ -83,7 +83,7 @@ class InvitationsController(Controller):
         except (Invalid, Refused) as error:
             form.errors.update(error.errors if isinstance(error, Invalid) else {"emails": [str(error)]})
             is_plain = listed.entries and not _too_many(listed)
-            plan = await invitations.preview(listed, role, house.throttle) if is_plain else None
+            plan = await creation.preview(listed, role, house.throttle) if is_plain else None
             return await _dialog(request, form, plan, status=422 if isinstance(error, Invalid) else 409)
         await drafts.sent(actor, form)
         notice = batch_sentence(batch, mail=house.mail)
@@ -112,7 +112,7 @@ class InvitationsController(Controller):
         lines = [line for line in found if line.is_open(now)]
         if not lines:
             raise Unknown(refusals.NO_OPEN_INVITATIONS)
-        shown = await invitation_care.mark_shown(
+        shown = await management.mark_shown(
             await password_anew.actor_of(current, request), [line.id for line in lines]
         )
         content = invitation_links(
@@ -138,7 +138,7 @@ class InvitationsController(Controller):
         try:
             form.check()
             assert role is not None, "checked"
-            anew = await invitation_care.change_role(
+            anew = await management.change_role(
                 await password_anew.actor_of(current, request), invitation_id=wanted, role=role
             )
         except (Invalid, Refused) as error:
@@ -153,7 +153,7 @@ class InvitationsController(Controller):
         wanted, house = row_id(invitation_id), house_of(request)
         actor = await password_anew.actor_of(current, request)
         try:
-            await invitation_care.resend(
+            await management.resend(
                 actor, invitation_ids=[wanted], days=house.invitation_days, throttle=house.throttle
             )
         except Refused as error:
@@ -167,7 +167,7 @@ class InvitationsController(Controller):
     ) -> Response[bytes]:
         wanted = row_id(invitation_id)
         try:
-            revoked = await invitation_care.revoke(access.actor_of(current, request), invitation_ids=[wanted])
+            revoked = await management.revoke(access.actor_of(current, request), invitation_ids=[wanted])
         except Refused as error:
             return await _row(request, wanted, str(error), status=409)
         return await _row(request, wanted, toasts.INVITATION_DEAD, undo=_undo(revoked))
@@ -181,7 +181,7 @@ class InvitationsController(Controller):
         try:
             form.check()
             revoked = Revoked(wanted, row_id(form["revoked_at"]))
-            done = await invitation_reversal.bring_back(actor, revoked)
+            done = await undo_revocation.bring_back(actor, revoked)
         except (Invalid, Refused) as error:
             if not rendering.wants_fragment(request):
                 raise
@@ -202,7 +202,7 @@ class InvitationsController(Controller):
         if not line.is_open(clock.now()):
             raise Refused(refusals.INVITATION_ENDED)
         actor = await password_anew.actor_of(current, request)
-        (line,) = await invitation_care.mark_shown(actor, [line.id])
+        (line,) = await management.mark_shown(actor, [line.id])
         context: dict[str, Any] = {
             "line": line,
             "link": invitation_address(request, line),
@@ -224,14 +224,12 @@ class InvitationsController(Controller):
         form.check()
         undo = None
         if form["action"] == "revoke":
-            revoked = await invitation_care.revoke(actor, invitation_ids=wanted)
+            revoked = await management.revoke(actor, invitation_ids=wanted)
             notice, undo = toasts.INVITATIONS_DEAD.format(len(revoked.invitation_ids)), _undo(revoked)
         elif form["action"] == "resend":
             house = house_of(request)
             days = house.invitation_days
-            done = await invitation_care.resend(
-                actor, invitation_ids=wanted, days=days, throttle=house.throttle
-            )
+            done = await management.resend(actor, invitation_ids=wanted, days=days, throttle=house.throttle)
             notice = toasts.INVITATIONS_LIVE_ON.format(done, days=days)
         else:
             raise Invalid({"action": [by_field.PRESS_RESEND_OR_REVOKE]})
@@ -267,20 +265,20 @@ async def _parse(request: AnyRequest, current: Current, form: Form) -> tuple[Add
     role = form.role(among=policy.WORKING) or Role.ANNOTATOR
     # A long text takes a while: other people's pages don't wait for it.
     turn = access.turn_of(request, current.member_id)
-    listed = await LISTS.do(turn, address_list.parse, form["emails"], most=invitations.MAX_TYPED)
+    listed = await LISTS.do(turn, address_list.parse, form["emails"], most=creation.MAX_TYPED)
     if not listed.entries:
         form.wrong("emails", by_field.ENTER_ADDRESSES)
     if _too_many(listed):
-        form.wrong("emails", by_field.TOO_MANY_ADDRESSES.format(most=invitations.MAX_TYPED))
+        form.wrong("emails", by_field.TOO_MANY_ADDRESSES.format(most=creation.MAX_TYPED))
     return listed, role
 
 
 def _too_many(listed: AddressList) -> bool:
-    return len(listed.entries) > invitations.MAX_TYPED
+    return len(listed.entries) > creation.MAX_TYPED
 
 
 async def _dialog(
-    request: AnyRequest, form: Form, plan: invitations.Plan | None, *, status: int
+    request: AnyRequest, form: Form, plan: creation.Plan | None, *, status: int
 ) -> Response[bytes]:
     """The dialog with what was typed; the wrong ones stand first in its preview."""
     context = await invite_context(request, form=form, plan=plan, chosen="email")

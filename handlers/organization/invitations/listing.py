@@ -6,10 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 from db import policy
 from db.auth.sessions import Current
 from db.common import clock
-from db.invitations import access_request_listing, invitation_shown
+from db.invitations import access_request_listing
 from db.invitations import listing as invitation_listing
 from db.invitations.listing import ASKED, Filter
 from db.mail import outbox
+from db.members import link_viewers
 from db.policy import Invalid, Role
 from handlers.http import access
 from handlers.http.forms import Form
@@ -35,7 +36,7 @@ async def list_context(request: AnyRequest, current: Current, shown: Filter) -> 
         # for whoever asked. All others press Copy link, which notes that they have seen it.
         # To see the link of an Administrator's is to be able to be one: it wants the password like inviting.
         actor = access.actor_of(current, request)
-        seen = await invitation_shown.seen_by(actor.id, [line.id for line in page.lines])
+        seen = await link_viewers.seen_by(actor.id, [line.id for line in page.lines])
         unsent = [
             line
             for line in page.lines

@@ -6,7 +6,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from db import policy
 from db.auth.sessions import Current
-from db.invitations import access_request_reversal, access_requests
+from db.invitations import access_requests, undo_dismissal
 from db.policy import Invalid, Refused
 from handlers.http import access, password_anew, rendering
 from handlers.http.forms import Form
@@ -70,7 +70,7 @@ class RequestsController(Controller):
         form, wanted = await Form.read(request, "dismissed_at", "filter"), row_id(request_id)
         try:
             form.check()
-            name = await access_request_reversal.bring_back(
+            name = await undo_dismissal.bring_back(
                 access.actor_of(current, request),
                 request_id=wanted,
                 dismissed_at=row_id(form["dismissed_at"]),

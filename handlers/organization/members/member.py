@@ -9,7 +9,7 @@ from litestar.status_codes import HTTP_200_OK
 from markupsafe import Markup
 
 from db import activity, engine, policy
-from db.accounts import accounts, member_care
+from db.accounts import accounts, administration
 from db.activity import Event
 from db.auth import sessions
 from db.auth.sessions import Current
@@ -88,7 +88,9 @@ class MemberController(Controller):
             return await _panel(
                 request, current, await _row(member_id), carried=form, name_form=form, status=422
             )
-        row = await member_care.set_name(actor, member_id=wanted, first_name=first_name, last_name=last_name)
+        row = await administration.set_name(
+            actor, member_id=wanted, first_name=first_name, last_name=last_name
+        )
         return await _cared_for(request, current, form, row, toasts.NAME_CHANGED)
 
     @post("/sessions/{session_id:str}/end", status_code=HTTP_200_OK)
@@ -96,7 +98,9 @@ class MemberController(Controller):
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str], session_id: FromPath[str]
     ) -> Response[bytes]:
         form, actor = await Form.read(request, *CARRIED), await password_anew.actor_of(current, request)
-        row = await member_care.end_session(actor, member_id=row_id(member_id), session_id=row_id(session_id))
+        row = await administration.end_session(
+            actor, member_id=row_id(member_id), session_id=row_id(session_id)
+        )
         return await _cared_for(request, current, form, row, toasts.MEMBER_SESSION_ENDED)
 
     @post("/sessions/end-all", status_code=HTTP_200_OK)
@@ -104,7 +108,7 @@ class MemberController(Controller):
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
         form, actor = await Form.read(request, *CARRIED), await password_anew.actor_of(current, request)
-        row = await member_care.end_sessions(actor, member_id=row_id(member_id))
+        row = await administration.end_sessions(actor, member_id=row_id(member_id))
         return await _cared_for(request, current, form, row, toasts.MEMBER_SESSIONS_ENDED)
 
     @get("/removal")

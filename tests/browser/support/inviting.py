@@ -11,7 +11,7 @@ from db.auth.client import Browser as Device
 from db.auth.sessions import Ages
 from db.common import addresses, clock
 from db.common.dates import DAY_MS
-from db.invitations import acceptance, invitation_care, invitations
+from db.invitations import acceptance, creation, management
 from db.invitations.recipients import address_list
 from db.members import members
 from db.members.members import Person
@@ -33,7 +33,7 @@ BUSY: Final = "451 4.2.1 This mailbox is busy, try again later"
 async def invite(site: Site, who: str, *typed: str, role: Role = Role.ANNOTATOR) -> int:
     """Somebody invites these addresses; returns the id of the sending."""
     listed = address_list.parse("\n".join(typed))
-    batch = await invitations.invite(await actor(site, who), listed, role=role, days=7)
+    batch = await creation.invite(await actor(site, who), listed, role=role, days=7)
     return batch.id
 
 
@@ -117,7 +117,7 @@ async def every_state(site: Site, server: Server) -> None:
     )
     await delivered()
     await accept("l.hartmann@botanik-graz.example")
-    await invitation_care.revoke(
+    await management.revoke(
         await actor(site, "olga"), invitation_ids=[await id_of("revoked@fenwick.example")]
     )
     joined = await site.person("joined", came_by="link")
@@ -130,7 +130,7 @@ async def every_state(site: Site, server: Server) -> None:
     )
     asking = await acceptance.find(link_id)
     assert asking is not None
-    await invitation_care.ask_again(asking)
+    await management.ask_again(asking)
     # As if it had been queued this very moment.
     await engine.write(
         engine.execute,

@@ -13,7 +13,7 @@ from db.auth.links import Link
 from db.common import clock
 from db.common.dates import DAY_MS
 from db.common.undo import NOT_BEFORE_MS, UNDO_MS
-from db.invitations import invitation_care
+from db.invitations import management
 from db.mail import delivery, outbox
 from db.members import members
 from db.policy import COMMAND_LINE, Actor, DeadLink, NotAllowed, Refused, Role
@@ -246,7 +246,7 @@ async def test_undoing_the_loss_of_the_right_to_invite_brings_their_invitations_
     eve = await posting.person("eve", Role.ADMINISTRATOR)
     for name in ("ada", "bea", "cyd"):
         await invited(posting, name, by=Actor(eve, Role.ADMINISTRATOR))
-    await invitation_care.revoke(olga(posting), invitation_ids=[(await one("cyd@example.org")).id])
+    await management.revoke(olga(posting), invitation_ids=[(await one("cyd@example.org")).id])
 
     await members.change_role(olga(posting), member_id=eve, role=role)
     ended = [(await one(f"{name}@example.org")).end_reason for name in ("ada", "bea", "cyd")]

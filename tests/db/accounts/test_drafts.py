@@ -10,7 +10,7 @@ from db.accounts.drafts import KEPT_MS, MAX_BYTES, MAX_PER_MEMBER, MAX_TRIES, Fi
 from db.auth import sessions
 from db.auth.rate_limits import WINDOW_MS, Throttle
 from db.auth.sessions import Ages
-from db.members import deactivation, members
+from db.members import members, offboarding
 from db.policy import COMMAND_LINE, Role
 from tests.support.members_house import acting, olga
 from tests.support.site import Site
@@ -229,6 +229,6 @@ async def test_an_ended_membership_keeps_nothing(site: Site, clock: ModuleType) 
         engine.execute, "UPDATE member SET ends_at = ? WHERE id = ?", clock.now() + 1, site.ids["ada"]
     )
     clock.move(1_000)
-    await deactivation.end_due()
+    await offboarding.end_due()
 
     assert await keep(token) is None

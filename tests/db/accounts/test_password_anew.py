@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from db import engine
-from db.accounts import accounts, member_care, sign_in
+from db.accounts import accounts, administration, sign_in
 from db.accounts.sign_in import WrongPassword
 from db.auth import sessions
 from db.common import clock
-from db.invitations import access_requests, invitation_care, invitation_reversal, invitations
-from db.invitations.invitation_care import Revoked
+from db.invitations import access_requests, creation, management, undo_revocation
+from db.invitations.management import Revoked
 from db.invitations.recipients import address_list, csv_import, uploads
 from db.members import members
 from db.policy import COMMAND_LINE, PASSWORD_MS, Actor, PasswordWanted, Role
@@ -47,12 +47,12 @@ async def by_undo(site: Site, actor: Actor) -> Change:
 
 async def by_invitation(site: Site, actor: Actor) -> Change:
     listed = address_list.parse("ann@example.org")
-    return lambda who: invitations.invite(who, listed, role=Role.ADMINISTRATOR, days=7)
+    return lambda who: creation.invite(who, listed, role=Role.ADMINISTRATOR, days=7)
 
 
 async def by_file(site: Site, actor: Actor) -> Change:
     upload_id, listed = await uploaded(actor)
-    return lambda who: invitations.invite(
+    return lambda who: creation.invite(
         who, listed, role=Role.ANNOTATOR, days=7, left_out=True, upload_id=upload_id
     )
 
@@ -65,26 +65,24 @@ async def by_request(site: Site, actor: Actor) -> Change:
 
 async def by_its_role(site: Site, actor: Actor) -> Change:
     line = await invited(site, "ann", by=actor)
-    return lambda who: invitation_care.change_role(who, invitation_id=line.id, role=Role.ADMINISTRATOR)
+    return lambda who: management.change_role(who, invitation_id=line.id, role=Role.ADMINISTRATOR)
 
 
 async def by_sending_again(site: Site, actor: Actor) -> Change:
     line = await invited(site, "ann", Role.ADMINISTRATOR, by=actor)
-    return lambda who: invitation_care.resend(
-        who, invitation_ids=[line.id], days=9, throttle=site.house.throttle
-    )
+    return lambda who: management.resend(who, invitation_ids=[line.id], days=9, throttle=site.house.throttle)
 
 
 async def by_its_link(site: Site, actor: Actor) -> Change:
     lines = [await invited(site, "ann", by=actor), await invited(site, "bea", Role.ADMINISTRATOR, by=actor)]
     await engine.write(engine.execute, "UPDATE invitation SET shown_at = 0")
-    return lambda who: invitation_care.mark_shown(who, [line.id for line in lines])
+    return lambda who: management.mark_shown(who, [line.id for line in lines])
 
 
 async def by_bringing_back(site: Site, actor: Actor) -> Change:
     line = await invited(site, "ann", Role.ADMINISTRATOR, by=actor)
-    revoked: Revoked = await invitation_care.revoke(actor, invitation_ids=[line.id])
-    return lambda who: invitation_reversal.bring_back(who, revoked)
+    revoked: Revoked = await management.revoke(actor, invitation_ids=[line.id])
+    return lambda who: undo_revocation.bring_back(who, revoked)
 
 
 async def by_undo_of_who_is_invited(site: Site, actor: Actor) -> Change:
@@ -104,13 +102,13 @@ async def one_session(site: Site, actor: Actor) -> Change:
     ann = await site.person("ann", Role.MANAGER)
     await site.sign_in("ann")
     ((session_id,),) = await engine.rows("SELECT id FROM session WHERE member_id = ?", ann)
-    return lambda who: member_care.end_session(who, member_id=ann, session_id=session_id)
+    return lambda who: administration.end_session(who, member_id=ann, session_id=session_id)
 
 
 async def all_sessions(site: Site, actor: Actor) -> Change:
     ann = await site.person("ann", Role.MANAGER)
     await site.sign_in("ann")
-    return lambda who: member_care.end_sessions(who, member_id=ann)
+    return lambda who: administration.end_sessions(who, member_id=ann)
 
 
 WAYS = (
@@ -162,15 +160,15 @@ async def test_other_changes_want_no_password(site: Site) -> None:
     await members.change_role(long_ago, member_id=ids[0], role=Role.MANAGER)
     await members.remove(long_ago, member_id=ids[1])
     line = await invited(site, "cyd", by=long_ago)
-    await invitation_care.mark_shown(long_ago, [line.id])
-    await invitation_care.resend(long_ago, invitation_ids=[line.id], days=7, throttle=site.house.throttle)
+    await management.mark_shown(long_ago, [line.id])
+    await management.resend(long_ago, invitation_ids=[line.id], days=7, throttle=site.house.throttle)
     line = await invited(site, "dan", Role.ADMINISTRATOR, by=olga(site))
     # Less than it was, and less than that.
-    await invitation_care.change_role(long_ago, invitation_id=line.id, role=Role.MANAGER)
-    await invitation_care.revoke(long_ago, invitation_ids=[line.id])
+    await management.change_role(long_ago, invitation_id=line.id, role=Role.MANAGER)
+    await management.revoke(long_ago, invitation_ids=[line.id])
     # One's own sessions are one's own.
     await site.sign_in("olga")
-    await member_care.end_sessions(long_ago, member_id=site.ids["olga"])
+    await administration.end_sessions(long_ago, member_id=site.ids["olga"])
 
 
 async def test_whoever_runs_commands_has_shown_who_they_are(site: Site) -> None:

@@ -7,7 +7,7 @@ from db.accounts import accounts, confirmation, sign_in
 from db.accounts.sign_in import WrongPassword
 from db.auth import rate_limits
 from db.auth.client import Browser
-from db.invitations import acceptance, invitation_care
+from db.invitations import acceptance, management
 from db.members import members
 from db.policy import Actor, Role, TooManyTries
 from tests.support.invitations_house import accept, invited, kinds, mailed
@@ -111,7 +111,7 @@ async def test_each_time_a_link_is_shown_is_told(posting: Site) -> None:
     line = await invited(posting, "eve")
 
     for _ in range(2):
-        await invitation_care.mark_shown(olga(posting), [line.id])
+        await management.mark_shown(olga(posting), [line.id])
 
     assert await kinds(line.id) == ["invitation_made", "invitation_shown", "invitation_shown"]
 
@@ -121,7 +121,7 @@ async def test_what_the_system_does_is_told_as_the_system_s(posting: Site, clock
     await mailed(line)
     clock.move(5 * DAY + 1)
 
-    await engine.write(invitation_care.remind)
+    await engine.write(management.remind)
 
     assert await told("invitation_reminded") == [("system", 0, line.id, "", "", "")]
 
@@ -145,6 +145,6 @@ async def test_asking_for_a_new_invitation_tells_from_where(posting: Site, clock
     found = await acceptance.find(line.link_id)
     assert found is not None
 
-    await invitation_care.ask_again(found, address=BROWSER.address)
+    await management.ask_again(found, address=BROWSER.address)
 
     assert await told("invitation_asked_for") == [("visitor", 0, line.id, "", "", BROWSER.address)]

@@ -7,7 +7,7 @@ import pytest
 
 from db import activity, engine
 from db.activity import Event, retention
-from db.activity import names as activity_names
+from db.activity import kept_names as activity_names
 from db.common.dates import DAY_MS
 from db.maintenance import backup, backup_file, restore
 from db.members import members

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db import engine
-from db.common import keys
+from db.common import normalization
 from db.invitations import access_request_listing
 from db.members import directory
 from db.members.directory import Filter
@@ -46,39 +46,39 @@ PEOPLE = (
     ],
 )
 def test_a_word_has_the_spellings_that_people_use(word: str, ways: list[str]) -> None:
-    assert keys.spellings(word) == ways
+    assert normalization.spellings(word) == ways
 
 
 @pytest.mark.parametrize("sign", "'`´ʹʻʼʽʾʿˈ‘’‚‛′＇ꞌ՚׳")
 def test_every_apostrophe_is_left_out(sign: str) -> None:
-    assert keys.fold_text(f"O{sign}Neill") == keys.fold_text("ONeill") == "oneill"
+    assert normalization.fold_text(f"O{sign}Neill") == normalization.fold_text("ONeill") == "oneill"
 
 
 @pytest.mark.parametrize("sign", "-‐‑‒–—―−－﹣־")
 def test_every_dash_is_a_hyphen(sign: str) -> None:
-    assert keys.fold_text(f"Anne{sign}Marie") == "anne-marie"
+    assert normalization.fold_text(f"Anne{sign}Marie") == "anne-marie"
 
 
 def test_names_sort_without_apostrophes_and_accents() -> None:
     names = ["Özil", "O’Neill", "Oneal", "ONeill", "Ottaviano", "Mueller", "Müller"]
 
-    order = sorted(names, key=lambda name: keys.name_key(name, "", "x@example.org"))
+    order = sorted(names, key=lambda name: normalization.name_key(name, "", "x@example.org"))
 
     assert order == ["Mueller", "Müller", "Oneal", "O’Neill", "ONeill", "Ottaviano", "Özil"]
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=12))
 def test_every_name_is_found_as_it_is_written(name: str) -> None:
-    key = keys.search_key(name, "", "a@example.org", "a@example.org")
+    key = normalization.search_key(name, "", "a@example.org", "a@example.org")
 
-    for spellings in keys.search_terms(name):
+    for spellings in normalization.search_terms(name):
         assert any(spelling in key for spelling in spellings)
 
 
 @given(st.text(max_size=200))
 def test_a_search_has_few_spellings_and_no_empty_one(text: str) -> None:
-    for spellings in keys.search_terms(text):
-        assert 1 <= len(spellings) <= 3 * 2**keys.MAX_MIXED
+    for spellings in normalization.search_terms(text):
+        assert 1 <= len(spellings) <= 3 * 2**normalization.MAX_MIXED
         assert all(len(spelling) >= 3 for spelling in spellings)
 
 
@@ -109,8 +109,8 @@ async def test_the_keys_of_everybody_are_written_anew(empty_database_url: str) -
         assert (await directory.page(Filter(q="old"))).rows == ()
         found = await engine.rows("SELECT email, first_name, last_name, name_key, search_key FROM member")
         for email, first, last, name_key, search_key in found:
-            assert name_key == (keys.name_key(first, last, email) if email else "")
-            assert search_key == (keys.search_key(first, last, email, email) if email else "")
+            assert name_key == (normalization.name_key(first, last, email) if email else "")
+            assert search_key == (normalization.search_key(first, last, email, email) if email else "")
         assert (await directory.counts())[Role.ANNOTATOR] == len(PEOPLE)
     finally:
         await engine.stop()

@@ -14,7 +14,7 @@ from db.auth import links, sessions
 from db.auth.client import SignedIn
 from db.common import clock
 from db.common.dates import DAY_MS
-from db.invitations import acceptance, invitation_care
+from db.invitations import acceptance, management
 from db.invitations.acceptance import Invited
 from db.invitations.listing import Line
 from db.mail import outbox
@@ -58,7 +58,7 @@ async def test_accepting_makes_an_account_with_the_role_and_tells_the_inviter(po
 async def test_the_role_is_read_when_it_is_accepted(site: Site) -> None:
     line = await invited(site, "ada")
     found = await acceptance.find(line.link_id)
-    await invitation_care.change_role(olga(site), invitation_id=line.id, role=Role.MANAGER)
+    await management.change_role(olga(site), invitation_id=line.id, role=Role.MANAGER)
 
     assert found is not None
     assert (await accept(site, line)).role is Role.MANAGER
@@ -174,7 +174,7 @@ async def test_revoked_at_the_same_instant_it_is_accepted_or_dead(site: Site) ->
         line = await invited(site, f"ada{number}")
 
         accepted, revoked = await at_once(
-            accept(site, line), invitation_care.revoke(olga(site), invitation_ids=[line.id])
+            accept(site, line), management.revoke(olga(site), invitation_ids=[line.id])
         )
 
         assert (isinstance(accepted, SignedIn), isinstance(revoked, Refused)) in (
@@ -269,7 +269,7 @@ async def test_an_account_that_waits_is_taken_over_by_a_link_that_proves_the_add
     if link == "neither":
         await engine.write(engine.execute, "UPDATE outbox SET state = 'failed' WHERE state = 'queued'")
     if link.endswith("shown"):
-        await invitation_care.mark_shown(olga(posting), [line.id])
+        await management.mark_shown(olga(posting), [line.id])
 
     if proven:
         assert (await accept(posting, line)).member_id == ada
@@ -438,7 +438,7 @@ async def test_an_address_is_confirmed_only_by_a_mail_of_ours_that_nobody_else_s
     if was_mailed:
         await mailed(line)
     if was_shown:
-        await invitation_care.mark_shown(olga(posting), [line.id])
+        await management.mark_shown(olga(posting), [line.id])
 
     signed_in = await accept(posting, line)
 
@@ -448,9 +448,7 @@ async def test_an_address_is_confirmed_only_by_a_mail_of_ours_that_nobody_else_s
 async def test_a_mail_that_went_out_counts_while_another_is_on_the_way(posting: Site) -> None:
     line = await invited(posting, "ada")
     await mailed(line)
-    await invitation_care.resend(
-        olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle
-    )
+    await management.resend(olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle)
 
     assert await confirmed((await accept(posting, line)).member_id)
 

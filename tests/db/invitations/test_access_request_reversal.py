@@ -7,7 +7,7 @@ import pytest
 
 from db import engine
 from db.common import undo
-from db.invitations import access_request_reversal, access_requests, invitation_care
+from db.invitations import access_requests, management, undo_dismissal
 from db.invitations.access_requests import Dismissed
 from db.policy import Actor, NotAllowed, Refused, Role, Unknown
 from messages import refusals
@@ -33,9 +33,7 @@ async def dismissed(site: Site, name: str) -> Dismissed:
 
 
 async def bring_back(site: Site, name: str, at: int, by: Actor | None = None) -> str:
-    return await access_request_reversal.bring_back(
-        by or olga(site), request_id=await id_of(name), dismissed_at=at
-    )
+    return await undo_dismissal.bring_back(by or olga(site), request_id=await id_of(name), dismissed_at=at)
 
 
 async def row(name: str) -> list[tuple[object, ...]]:
@@ -73,7 +71,7 @@ async def _invite(site: Site) -> None:
 
 async def _invite_and_revoke(site: Site) -> None:
     line = await invitations_house.invited(site, "ada")
-    await invitation_care.revoke(olga(site), invitation_ids=[line.id])
+    await management.revoke(olga(site), invitation_ids=[line.id])
 
 
 async def _register(site: Site) -> None:
@@ -102,7 +100,7 @@ async def test_only_that_press_is_undone_and_only_once(open_ear: Site) -> None:
     with pytest.raises(Refused, match="Somebody has decided otherwise"):
         await bring_back(open_ear, "ada", done.at)
     with pytest.raises(Unknown):
-        await access_request_reversal.bring_back(olga(open_ear), request_id=999, dismissed_at=done.at)
+        await undo_dismissal.bring_back(olga(open_ear), request_id=999, dismissed_at=done.at)
 
     assert (await events()).count("request_brought_back") == 1
 

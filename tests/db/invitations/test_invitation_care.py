@@ -5,10 +5,10 @@ from types import ModuleType
 import pytest
 
 from db import activity, engine
-from db.activity import names as activity_names
+from db.activity import kept_names as activity_names
 from db.auth import links
 from db.common.dates import DAY_MS
-from db.invitations import acceptance, invitation_care, invitations
+from db.invitations import acceptance, creation, management
 from db.invitations.acceptance import Invited
 from db.invitations.listing import Line
 from db.invitations.recipients import address_list
@@ -38,8 +38,8 @@ async def found(line: Line) -> Invited:
 async def test_the_role_is_changed_and_the_change_is_told(site: Site) -> None:
     line = await invited(site, "ada")
 
-    await invitation_care.change_role(olga(site), invitation_id=line.id, role=Role.MANAGER)
-    await invitation_care.change_role(olga(site), invitation_id=line.id, role=Role.MANAGER)
+    await management.change_role(olga(site), invitation_id=line.id, role=Role.MANAGER)
+    await management.change_role(olga(site), invitation_id=line.id, role=Role.MANAGER)
 
     assert (await one("ada@example.org")).role == "MA"
     assert await engine.rows(
@@ -55,7 +55,7 @@ async def test_there_are_four_roles_to_choose_from(site: Site, role: Role) -> No
     line = await invited(site, "ada")
 
     with pytest.raises(Refused):
-        await invitation_care.change_role(olga(site), invitation_id=line.id, role=role)
+        await management.change_role(olga(site), invitation_id=line.id, role=role)
 
 
 async def test_resending_extends_and_keeps_earlier_mails_valid(posting: Site, clock: ModuleType) -> None:
@@ -65,7 +65,7 @@ async def test_resending_extends_and_keeps_earlier_mails_valid(posting: Site, cl
     clock.move(5 * DAY_MS)
 
     assert (
-        await invitation_care.resend(
+        await management.resend(
             acting(posting, "alma"), invitation_ids=[line.id], days=7, throttle=posting.house.throttle
         )
         == 1
@@ -88,9 +88,7 @@ async def test_an_earlier_mail_works_again_after_the_end(posting: Site, clock: M
     with pytest.raises(DeadLink):
         await accept(posting, line)
 
-    await invitation_care.resend(
-        olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle
-    )
+    await management.resend(olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle)
 
     assert await state("ada@example.org") == "queued"
     await accept(posting, line)
@@ -99,7 +97,7 @@ async def test_an_earlier_mail_works_again_after_the_end(posting: Site, clock: M
 async def test_a_mail_that_still_waits_is_replaced(posting: Site) -> None:
     line = await invited(posting, "ada")
 
-    await invitation_care.resend(
+    await management.resend(
         olga(posting), invitation_ids=[line.id, line.id], days=7, throttle=posting.house.throttle
     )
 
@@ -109,7 +107,7 @@ async def test_a_mail_that_still_waits_is_replaced(posting: Site) -> None:
 async def test_revoking_kills_it_at_once(posting: Site) -> None:
     line = await invited(posting, "ada")
 
-    assert (await invitation_care.revoke(olga(posting), invitation_ids=[line.id])).invitation_ids == [line.id]
+    assert (await management.revoke(olga(posting), invitation_ids=[line.id])).invitation_ids == [line.id]
 
     assert await state("ada@example.org") == "revoked"
     assert await mails("invitation") == []
@@ -117,11 +115,9 @@ async def test_revoking_kills_it_at_once(posting: Site) -> None:
     with pytest.raises(DeadLink):
         await accept(posting, line)
     for change in (
-        invitation_care.revoke(olga(posting), invitation_ids=[line.id]),
-        invitation_care.resend(
-            olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle
-        ),
-        invitation_care.change_role(olga(posting), invitation_id=line.id, role=Role.MANAGER),
+        management.revoke(olga(posting), invitation_ids=[line.id]),
+        management.resend(olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle),
+        management.change_role(olga(posting), invitation_id=line.id, role=Role.MANAGER),
     ):
         with pytest.raises(Refused, match="was revoked already"):
             await change
@@ -133,19 +129,19 @@ async def test_several_are_all_or_nothing(posting: Site) -> None:
     ids = [cleo.id, bob.id, ada.id]
 
     for change in (
-        invitation_care.revoke(olga(posting), invitation_ids=ids),
-        invitation_care.resend(olga(posting), invitation_ids=ids, days=7, throttle=posting.house.throttle),
+        management.revoke(olga(posting), invitation_ids=ids),
+        management.resend(olga(posting), invitation_ids=ids, days=7, throttle=posting.house.throttle),
     ):
         with pytest.raises(Refused, match=r"bob@example.org was accepted already. Nothing was changed"):
             await change
     with pytest.raises(Unknown):
-        await invitation_care.revoke(olga(posting), invitation_ids=[ada.id, 999])
+        await management.revoke(olga(posting), invitation_ids=[ada.id, 999])
     with pytest.raises(Refused, match="Select"):
-        await invitation_care.revoke(olga(posting), invitation_ids=[])
+        await management.revoke(olga(posting), invitation_ids=[])
     assert await state("ada@example.org") == "queued"
     assert await kinds(ada.id) == ["invitation_made"]
 
-    revoked = await invitation_care.revoke(olga(posting), invitation_ids=[cleo.id, ada.id, ada.id])
+    revoked = await management.revoke(olga(posting), invitation_ids=[cleo.id, ada.id, ada.id])
     assert revoked.invitation_ids == [ada.id, cleo.id]
     assert [await state(f"{name}@example.org") for name in ("ada", "cleo")] == ["revoked"] * 2
 
@@ -156,10 +152,10 @@ async def test_who_was_shown_a_link_is_told_each_time(posting: Site, clock: Modu
 
     for _ in range(2):
         clock.move(1)
-        await invitation_care.mark_shown(olga(posting), [ada.id])
+        await management.mark_shown(olga(posting), [ada.id])
     for ids, error in (([ada.id, bob.id], Refused), ([ada.id, 999], Unknown), ([], Refused)):
         with pytest.raises(error):
-            await invitation_care.mark_shown(olga(posting), ids)
+            await management.mark_shown(olga(posting), ids)
 
     assert (await one("ada@example.org")).shown_at == clock.now() - 1
     assert await kinds(ada.id) == ["invitation_made"] + ["invitation_shown"] * 2
@@ -172,7 +168,7 @@ async def test_who_is_demoted_at_that_instant_is_shown_no_link_afterwards(postin
         line = await invited(posting, f"ada{number}")
 
         shown, _ = await at_once(
-            invitation_care.mark_shown(Actor(alma, Role.ADMINISTRATOR), [line.id]),
+            management.mark_shown(Actor(alma, Role.ADMINISTRATOR), [line.id]),
             members.change_role(olga(posting), member_id=alma, role=Role.ANNOTATOR),
         )
 
@@ -189,10 +185,10 @@ async def test_only_the_owner_and_administrators_take_care_of_them(site: Site) -
     for role in set(Role) - {Role.OWNER, Role.ADMINISTRATOR}:
         actor = Actor(await site.person(f"a-{role.value.lower()}", role), Role.OWNER)
         for change in (
-            invitation_care.change_role(actor, invitation_id=line.id, role=Role.MANAGER),
-            invitation_care.resend(actor, invitation_ids=[line.id], days=7, throttle=site.house.throttle),
-            invitation_care.revoke(actor, invitation_ids=[line.id]),
-            invitation_care.mark_shown(actor, [line.id]),
+            management.change_role(actor, invitation_id=line.id, role=Role.MANAGER),
+            management.resend(actor, invitation_ids=[line.id], days=7, throttle=site.house.throttle),
+            management.revoke(actor, invitation_ids=[line.id]),
+            management.mark_shown(actor, [line.id]),
         ):
             with pytest.raises(NotAllowed):
                 await change
@@ -206,7 +202,7 @@ async def test_who_is_demoted_while_resending_vouches_for_nobody(site: Site) -> 
         line = await invited(site, f"ada{number}")
 
         resent, _ = await at_once(
-            invitation_care.resend(
+            management.resend(
                 Actor(alma, Role.ADMINISTRATOR),
                 invitation_ids=[line.id],
                 days=7,
@@ -230,7 +226,7 @@ async def test_asking_for_a_new_one_tells_the_inviter_once_an_hour(posting: Site
 
     for minutes, told in ((0, 1), (59, 1), (2, 2)):
         clock.move(minutes * 60_000)
-        await invitation_care.ask_again(await found(line))
+        await management.ask_again(await found(line))
         assert await mails("asked") == ["alma@example.org"] * told
 
     assert (await one("ada@example.org")).asked_at == clock.now()
@@ -239,10 +235,10 @@ async def test_asking_for_a_new_one_tells_the_inviter_once_an_hour(posting: Site
 
 async def test_many_who_ask_at_the_same_instant_tell_the_inviter_once(posting: Site) -> None:
     line = await invited(posting, "ada")
-    await invitation_care.revoke(olga(posting), invitation_ids=[line.id])
+    await management.revoke(olga(posting), invitation_ids=[line.id])
     dead = await found(line)
 
-    await at_once(*(invitation_care.ask_again(dead) for _ in range(10)))
+    await at_once(*(management.ask_again(dead) for _ in range(10)))
 
     assert await mails("asked") == ["olga@example.org"]
 
@@ -252,7 +248,7 @@ async def test_the_owner_is_told_when_the_inviter_is_gone(posting: Site) -> None
     line = await invited(posting, "ada", by=acting(posting, "alma"))
     await members.remove(olga(posting), member_id=alma)
 
-    await invitation_care.ask_again(await found(line))
+    await management.ask_again(await found(line))
 
     assert await mails("asked") == ["olga@example.org"]
 
@@ -263,12 +259,12 @@ async def test_what_has_ended_is_asked_for_once_until_it_is_answered(
 ) -> None:
     line = await invited(posting, "ada")
     if end == "revoked":
-        await invitation_care.revoke(olga(posting), invitation_ids=[line.id])
+        await management.revoke(olga(posting), invitation_ids=[line.id])
     else:
         await accept(posting, line)
 
     for _ in range(3):
-        await invitation_care.ask_again(await found(line))
+        await management.ask_again(await found(line))
         clock.move(DAY_MS)
     assert await mails("asked") == ["olga@example.org"]
     assert (await one("ada@example.org")).asks
@@ -280,16 +276,16 @@ async def test_what_has_ended_is_asked_for_once_until_it_is_answered(
     assert not (await one("ada@example.org")).asks
     clock.move(DAY_MS)
     for _ in range(3):
-        await invitation_care.ask_again(await found(line))
+        await management.ask_again(await found(line))
     assert await mails("asked") == ["olga@example.org"] * 2
 
 
 async def test_who_asks_with_an_old_link_is_noted_at_the_newest_invitation(posting: Site) -> None:
     old = await invited(posting, "ada")
-    await invitation_care.revoke(olga(posting), invitation_ids=[old.id])
+    await management.revoke(olga(posting), invitation_ids=[old.id])
     new = await invited(posting, "ada")
 
-    await invitation_care.ask_again(await found(old))
+    await management.ask_again(await found(old))
 
     assert (await one("ada@example.org")).asks
     assert await kinds(new.id) == ["invitation_made", "invitation_asked_for"]
@@ -300,11 +296,9 @@ async def test_what_lives_again_meanwhile_is_not_asked_for(posting: Site, clock:
     line = await invited(posting, "ada")
     clock.move(8 * DAY_MS)
     dead = await found(line)
-    await invitation_care.resend(
-        olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle
-    )
+    await management.resend(olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle)
 
-    await invitation_care.ask_again(dead)
+    await management.ask_again(dead)
 
     assert await mails("asked") == []
 
@@ -317,10 +311,10 @@ async def test_one_reminder_two_days_before_the_end(posting: Site, clock: Module
     await mailed(line)
 
     clock.move(5 * DAY_MS - 1)
-    assert await engine.write(invitation_care.remind) == 0
+    assert await engine.write(management.remind) == 0
     clock.move(1)
-    assert await engine.write(invitation_care.remind) == 1
-    assert await engine.write(invitation_care.remind) == 0
+    assert await engine.write(management.remind) == 1
+    assert await engine.write(management.remind) == 0
 
     assert await mails("reminder") == ["ada@example.org"]
 
@@ -329,7 +323,7 @@ async def test_two_servers_remind_once(posting: Site, clock: ModuleType) -> None
     await mailed(await invited(posting, "ada"))
     clock.move(6 * DAY_MS)
 
-    await at_once(*(engine.write(invitation_care.remind) for _ in range(5)))
+    await at_once(*(engine.write(management.remind) for _ in range(5)))
 
     assert await mails("reminder") == ["ada@example.org"]
 
@@ -342,14 +336,14 @@ async def test_there_is_no_reminder_where_there_is_nothing_to_remind_of(
     if why != "not mailed":
         await mailed(line)
     if why == "revoked":
-        await invitation_care.revoke(olga(posting), invitation_ids=[line.id])
+        await management.revoke(olga(posting), invitation_ids=[line.id])
     if why == "accepted":
         await accept(posting, line)
     if why == "in by another way":
         await posting.person("ada", Role.ANNOTATOR)
     clock.move((7 if why == "ended" else 6) * DAY_MS)
 
-    await engine.write(invitation_care.remind)
+    await engine.write(management.remind)
 
     assert await mails("reminder") == []
 
@@ -358,14 +352,12 @@ async def test_what_is_sent_again_is_reminded_of_again(posting: Site, clock: Mod
     line = await invited(posting, "ada")
     await mailed(line)
     clock.move(6 * DAY_MS)
-    await engine.write(invitation_care.remind)
+    await engine.write(management.remind)
 
-    await invitation_care.resend(
-        olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle
-    )
+    await management.resend(olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle)
     await mailed(line)
     clock.move(6 * DAY_MS)
-    await engine.write(invitation_care.remind)
+    await engine.write(management.remind)
 
     assert await mails("reminder") == ["ada@example.org"]
     assert await engine.rows("SELECT COUNT(*) FROM outbox WHERE kind = 'reminder'") == [(2,)]
@@ -407,7 +399,7 @@ async def test_removal_ends_and_forgets_an_invitation_that_was_never_accepted(si
 
 async def resend(posting: Site, *lines: Line, name: str = "olga", role: Role = Role.OWNER) -> int:
     ids = [line.id for line in lines]
-    return await invitation_care.resend(
+    return await management.resend(
         acting(posting, name, role), invitation_ids=ids, days=7, throttle=posting.house.throttle
     )
 
@@ -419,7 +411,7 @@ async def test_an_address_gets_its_invitation_again_three_times_an_hour(
     line, other = await invited(posting, "ada"), await invited(posting, "ben")
     for _ in range(2):
         await resend(posting, line)
-    await invitation_care.revoke(olga(posting), invitation_ids=[line.id])
+    await management.revoke(olga(posting), invitation_ids=[line.id])
     line = await invited(posting, "ada")
     await resend(posting, line, name="alma", role=Role.ADMINISTRATOR)
     before = await kinds(other.id)
@@ -430,7 +422,7 @@ async def test_an_address_gets_its_invitation_again_three_times_an_hour(
 
     assert await kinds(other.id) == before, "all or nothing"
     assert await resend(posting, other) == 1
-    await invitation_care.mark_shown(olga(posting), [line.id])
+    await management.mark_shown(olga(posting), [line.id])
     clock.move(3600 * 1000)
     assert await resend(posting, line, other) == 2
 
@@ -440,7 +432,7 @@ async def test_inviting_once_more_is_sending_again(posting: Site) -> None:
     listed = address_list.parse("Ada@Example.ORG, ben@example.org")
 
     async def invite_both() -> int:
-        batch = await invitations.invite(
+        batch = await creation.invite(
             olga(posting), listed, role=Role.ANNOTATOR, days=7, throttle=posting.house.throttle
         )
         return batch.left_alone
@@ -455,11 +447,11 @@ async def test_revoking_and_inviting_anew_is_sending_again(posting: Site, clock:
     listed = address_list.parse("ada@example.org")
 
     async def invite_anew() -> None:
-        await invitations.invite(
+        await creation.invite(
             olga(posting), listed, role=Role.ANNOTATOR, days=7, throttle=posting.house.throttle
         )
         line = await one("ada@example.org")
-        await invitation_care.revoke(olga(posting), invitation_ids=[line.id])
+        await management.revoke(olga(posting), invitation_ids=[line.id])
 
     for _ in range(4):
         await invite_anew()
@@ -472,7 +464,7 @@ async def test_revoking_and_inviting_anew_is_sending_again(posting: Site, clock:
 
 async def test_removing_and_inviting_anew_is_sending_again(posting: Site, clock: ModuleType) -> None:
     async def invite_and_remove(typed: str) -> None:
-        await invitations.invite(
+        await creation.invite(
             olga(posting),
             address_list.parse(typed),
             role=Role.ANNOTATOR,
@@ -485,7 +477,7 @@ async def test_removing_and_inviting_anew_is_sending_again(posting: Site, clock:
     for typed in ("ada@example.org", "Ada@example.org", "ADA@EXAMPLE.ORG", "ada@Example.org"):
         await invite_and_remove(typed)
 
-    plan = await invitations.preview(
+    plan = await creation.preview(
         address_list.parse("ada@example.org"), Role.ANNOTATOR, posting.house.throttle
     )
     assert plan.mails == 0
@@ -512,7 +504,7 @@ async def test_five_hundred_are_sent_again_at_once(posting: Site) -> None:
     ids = [invitation_id for (invitation_id,) in found]
 
     for _ in range(3):
-        done = await invitation_care.resend(
+        done = await management.resend(
             olga(posting), invitation_ids=ids, days=7, throttle=posting.house.throttle
         )
         assert done == 500

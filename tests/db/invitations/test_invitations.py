@@ -12,9 +12,9 @@ import pytest
 from db import engine, policy
 from db.common import clock
 from db.common.dates import DAY_MS
-from db.invitations import invitations
+from db.invitations import creation
 from db.invitations import listing as invitation_listing
-from db.invitations.invitations import Fate
+from db.invitations.creation import Fate
 from db.invitations.recipients import address_list
 from db.invitations.recipients.address_list import AddressList
 from db.members import members
@@ -52,7 +52,7 @@ async def test_the_preview_tells_the_fate_of_each_and_changes_nothing(posting: S
     typed = await everybody(posting) + "; nobody@; FRED@example.org\nErik Berg <erik@Example.org>"
     before = await engine.rows("SELECT COUNT(*), MAX(id) FROM invitation")
 
-    plan = await invitations.preview(address_list.parse(typed), Role.MANAGER)
+    plan = await creation.preview(address_list.parse(typed), Role.MANAGER)
 
     assert [
         (outcome.entry.typed.partition("@")[0], outcome.fate, outcome.role) for outcome in plan.outcomes
@@ -197,7 +197,7 @@ async def test_however_many_are_approved_their_roles_come_in_one_statement(
         return await execute(sql, *args)
 
     monkeypatch.setattr(engine, "execute", tells)
-    batch = await invitations.invite(olga(posting), listed, role=Role.ANNOTATOR, days=7)
+    batch = await creation.invite(olga(posting), listed, role=Role.ANNOTATOR, days=7)
 
     assert (batch.approved, batch.left_alone) == (12, 0)
     assert {name: await posting.role_of(name) for name in roles} == roles

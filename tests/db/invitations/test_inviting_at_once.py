@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from db import engine
-from db.invitations import acceptance, invitation_care, invitations
+from db.invitations import acceptance, creation, management
 from db.members import invitation_ends, members
 from db.policy import Role
 from tests.support.engine_house import pause
@@ -73,7 +73,7 @@ async def test_what_is_revoked_while_its_inviter_or_invited_goes_ends_once(
     line = await invited(site, "ada", by=acting(site, "bob"))
 
     await both(
-        invitation_care.revoke(acting(site, "cyd"), invitation_ids=[line.id]),
+        management.revoke(acting(site, "cyd"), invitation_ids=[line.id]),
         holding(invitation_ends, "end"),
         members.change_role(olga(site), member_id=site.ids[shut_out], role=Role.DEACTIVATED),
     )
@@ -102,7 +102,7 @@ async def test_whoever_is_shut_out_while_they_are_invited_has_no_open_invitation
 
     await both(
         invite(site, "ada@example.org", by=acting(site, "bob")),
-        holding(invitations, "_plan"),
+        holding(creation, "_plan"),
         members.change_role(olga(site), member_id=ada, role=Role.DEACTIVATED),
     )
 
@@ -118,7 +118,7 @@ async def test_whoever_is_removed_while_an_invitation_approves_them_was_approved
 
     batch, _ = await both(
         invite(site, "ada@example.org", by=acting(site, "bob")),
-        holding(invitations, "_plan"),
+        holding(creation, "_plan"),
         members.remove(olga(site), member_id=ada),
     )
 

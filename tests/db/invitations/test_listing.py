@@ -6,8 +6,8 @@ import pytest
 
 from db import engine
 from db.common.dates import DAY_MS
-from db.invitations import invitation_care
 from db.invitations import listing as invitation_listing
+from db.invitations import management
 from db.invitations.listing import PAGE_SIZE, Filter
 from db.members import members
 from db.policy import Invalid, Refused, Role
@@ -30,7 +30,7 @@ async def test_each_state_is_told_filtered_and_counted(posting: Site, clock: Mod
         "UPDATE outbox SET state = 'failed', said = '550 5.1.1 No such user' WHERE recipient LIKE 'refused%'",
     )
     await accept(posting, await one("accepted@example.org"))
-    await invitation_care.revoke(olga(posting), invitation_ids=[(await one("revoked@example.org")).id])
+    await management.revoke(olga(posting), invitation_ids=[(await one("revoked@example.org")).id])
     await members.change_role(olga(posting), member_id=posting.ids["alma"], role=Role.MANAGER)
     await posting.person("joined", Role.REVIEWER, came_by="link")
 
@@ -60,7 +60,7 @@ async def test_an_invitation_of_somebody_who_got_a_role_without_it_is_open_no_mo
 ) -> None:
     line, late = await invited(site, "ada"), await invited(site, "bea")
     clock.move(8 * DAY_MS)
-    await invitation_care.resend(olga(site), invitation_ids=[line.id], days=7, throttle=site.house.throttle)
+    await management.resend(olga(site), invitation_ids=[line.id], days=7, throttle=site.house.throttle)
     ids = [await site.person(name, came_by="link") for name in ("ada", "bea")]
     waiting = [await state(each.email) for each in (line, late)]
 
@@ -69,10 +69,10 @@ async def test_an_invitation_of_somebody_who_got_a_role_without_it_is_open_no_mo
     assert await engine.read(invitation_listing.count_open) == 0
     assert not (await one(line.email)).is_open(clock.now())
     for change in (
-        invitation_care.resend(olga(site), invitation_ids=[line.id], days=7, throttle=site.house.throttle),
-        invitation_care.revoke(olga(site), invitation_ids=[line.id]),
-        invitation_care.mark_shown(olga(site), [line.id]),
-        invitation_care.change_role(olga(site), invitation_id=line.id, role=Role.MANAGER),
+        management.resend(olga(site), invitation_ids=[line.id], days=7, throttle=site.house.throttle),
+        management.revoke(olga(site), invitation_ids=[line.id]),
+        management.mark_shown(olga(site), [line.id]),
+        management.change_role(olga(site), invitation_id=line.id, role=Role.MANAGER),
     ):
         with pytest.raises(Refused, match="joined another way"):
             await change
@@ -118,7 +118,7 @@ async def test_pages_lead_to_each_other(site: Site) -> None:
 async def test_how_many_come_before_a_page_counts_the_open_ones_first(site: Site) -> None:
     await invite(site, " ".join(f"guest{n:03}@example.org" for n in range(120)))
     ids = [line.id for line in (await invitation_listing.page(Filter())).lines]
-    await invitation_care.revoke(olga(site), invitation_ids=ids)
+    await management.revoke(olga(site), invitation_ids=ids)
 
     offsets, shown = list[int](), Filter()
     while True:
@@ -188,7 +188,7 @@ async def test_the_open_ones_stand_first_on_all_pages_both_ways(site: Site) -> N
     await invite(site, ", ".join(f"a{number:03}@example.org" for number in range(130)))
     everybody = await engine.rows("SELECT id, email FROM invitation ORDER BY id")
     ended = [everybody[number][0] for number in ends]
-    await invitation_care.revoke(olga(site), invitation_ids=ended)
+    await management.revoke(olga(site), invitation_ids=ended)
     expected = [email for id, email in reversed(everybody) if id not in ended]
     expected += [email for id, email in reversed(everybody) if id in ended]
 
@@ -207,7 +207,7 @@ async def test_a_place_among_the_open_ones_stays_there_when_its_invitation_ends(
     await invite(site, ", ".join(f"a{number:03}@example.org" for number in range(60)))
     first = await invitation_listing.page(Filter())
     shown = Filter.parse({"after": [str(first.older)]})
-    await invitation_care.revoke(olga(site), invitation_ids=[first.lines[-1].id])
+    await management.revoke(olga(site), invitation_ids=[first.lines[-1].id])
 
     second = await invitation_listing.page(shown)
 

@@ -20,7 +20,7 @@ from db.accounts import accounts
 from db.auth import links, sessions
 from db.auth.sessions import Ages
 from db.common import addresses, clock
-from db.invitations import invitations
+from db.invitations import creation
 from db.invitations import listing as invitation_listing
 from db.invitations.recipients import address_list
 from db.mail import outbox
@@ -166,13 +166,13 @@ async def test_invitations_come_back_and_their_queued_mails_are_held(house: str,
     try:
         olga = Actor(await members.id_of("olga@example.org"), Role.OWNER)
         listed = address_list.parse("eve@example.org, fay@example.org")
-        await invitations.invite(olga, listed, role=Role.REVIEWER, days=7)
+        await creation.invite(olga, listed, role=Role.REVIEWER, days=7)
         await engine.write(
             engine.execute, "UPDATE outbox SET state = 'sent', done_at = 5 WHERE recipient LIKE 'eve%'"
         )
         before = await everything()
         await backup.write(tmp_path / "a.backup")
-        await invitations.invite(olga, address_list.parse("late@example.org"), role=Role.REVIEWER, days=7)
+        await creation.invite(olga, address_list.parse("late@example.org"), role=Role.REVIEWER, days=7)
         ((highest,),) = await engine.rows("SELECT MAX(id) FROM outbox")
 
         await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish(replace=True))
@@ -189,7 +189,7 @@ async def test_invitations_come_back_and_their_queued_mails_are_held(house: str,
             line.email: line for line in (await invitation_listing.page(invitation_listing.Filter())).lines
         }
         assert lines["fay@example.org"].state(clock.now()) == "unsent"
-        batch = await invitations.invite(
+        batch = await creation.invite(
             olga, address_list.parse("fay@example.org"), role=Role.ANNOTATOR, days=7
         )
         assert await engine.rows(

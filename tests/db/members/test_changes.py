@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from db import engine
-from db.accounts import accounts, member_care, sign_out
+from db.accounts import accounts, administration, sign_out
 from db.auth import sessions
 from db.members import changes, members
 from db.policy import (
@@ -133,7 +133,7 @@ async def sign_out_elsewhere(site: Site, actor: Actor) -> None:
 
 
 async def end_by_others(site: Site, actor: Actor) -> object:
-    return await member_care.end_sessions(olga(site), member_id=actor.id)
+    return await administration.end_sessions(olga(site), member_id=actor.id)
 
 
 async def set_password(site: Site, actor: Actor) -> object:

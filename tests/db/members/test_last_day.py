@@ -12,10 +12,10 @@ from db.auth import sessions
 from db.auth.client import SignedIn
 from db.common import clock
 from db.common.dates import DAY_MS
-from db.invitations import acceptance, invitations
+from db.invitations import acceptance, creation
 from db.invitations.recipients.address_list import parse
 from db.mail import delivery, outbox
-from db.members import deactivation, last_day, members
+from db.members import last_day, members, offboarding
 from db.members.members import Person
 from db.policy import Actor, DeadLink, Invalid, NotAllowed, Refused, Role
 from mailer import contents
@@ -193,7 +193,7 @@ async def test_an_administrator_whose_last_day_is_over_decides_nothing_more(site
         members.remove(ada, member_id=bob),
         members.set_last_day(ada, member_id=bob, day=""),
         accounts.make_reset_link(ada, member_id=bob),
-        invitations.invite(ada, parse("cyd@example.org"), role=Role.ANNOTATOR, days=7),
+        creation.invite(ada, parse("cyd@example.org"), role=Role.ANNOTATOR, days=7),
     ):
         with pytest.raises(NotAllowed):
             await change
@@ -203,7 +203,7 @@ async def test_an_administrator_whose_last_day_is_over_decides_nothing_more(site
 async def test_what_they_invited_to_can_no_longer_be_accepted(site: Site) -> None:
     await site.person("ada", Role.ADMINISTRATOR)
     await gives(site, "ada", TODAY)
-    await invitations.invite(acting(site, "ada"), parse("cyd@example.org"), role=Role.ADMINISTRATOR, days=7)
+    await creation.invite(acting(site, "ada"), parse("cyd@example.org"), role=Role.ADMINISTRATOR, days=7)
     ((link_id,),) = await engine.rows("SELECT link_id FROM invitation")
     clock.move(DAY_MS)
 
@@ -240,11 +240,11 @@ async def test_the_chore_does_all_that_deactivation_does_and_says_who_did_it(sit
     await gives(site, "bob", "2026-12-05")
     await signs_in(site, "ada")
     link = await accounts.make_reset_link(olga(site), member_id=ada)
-    await invitations.invite(acting(site, "ada"), parse("cyd@example.org"), role=Role.ANNOTATOR, days=7)
+    await creation.invite(acting(site, "ada"), parse("cyd@example.org"), role=Role.ANNOTATOR, days=7)
     clock.stop_at(1_796_428_800_000)
 
-    await deactivation.end_due()
-    await deactivation.end_due()
+    await offboarding.end_due()
+    await offboarding.end_due()
 
     assert (await site.role_of("ada"), await site.role_of("bob")) == (Role.DEACTIVATED, Role.ANNOTATOR)
     assert await engine.rows("SELECT end_reason FROM session") == [("membership ended",)]
@@ -256,13 +256,13 @@ async def test_the_chore_does_all_that_deactivation_does_and_says_who_did_it(sit
 
 
 async def test_more_than_one_bite_is_ended_by_one_chore(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deactivation, "BITE", 3)
+    monkeypatch.setattr(offboarding, "BITE", 3)
     for number in range(7):
         await site.person(f"ada{number}", Role.ANNOTATOR)
         await gives(site, f"ada{number}", TODAY)
     clock.move(DAY_MS)
 
-    await deactivation.end_due()
+    await offboarding.end_due()
 
     assert await engine.rows("SELECT COUNT(*) FROM member WHERE role = 'DI'") == [(7,)]
 

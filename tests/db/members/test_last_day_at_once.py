@@ -7,7 +7,7 @@ import pytest
 from db import engine
 from db.common.dates import DAY_MS
 from db.mail import outbox
-from db.members import deactivation, last_day, members
+from db.members import last_day, members, offboarding
 from db.policy import DomainError, Refused, Role
 from tests.support.members_house import acting, add, hand_over, olga, owners
 from tests.support.site import Site
@@ -27,7 +27,7 @@ async def test_of_several_processes_each_membership_is_ended_by_one(site: Site, 
     ids = await ending(site, clock)
     clock.move(DAY_MS)
 
-    ended = await at_once(*(deactivation.end_due() for _ in range(6)))
+    ended = await at_once(*(offboarding.end_due() for _ in range(6)))
 
     assert ended == [None] * 6
     told = await engine.rows("SELECT subject_id FROM activity WHERE actor_kind = 'system' ORDER BY 1")
@@ -54,9 +54,9 @@ async def test_a_role_at_the_instant_of_the_end_counts_after_it(
 
     ended = await at_once(
         members.change_roles(olga(site), member_ids=ids, role=role),
-        deactivation.end_due(),
+        offboarding.end_due(),
         *(members.change_role(olga(site), member_id=member_id, role=role) for member_id in ids[:5]),
-        deactivation.end_due(),
+        offboarding.end_due(),
     )
 
     assert not [one for one in ended if isinstance(one, BaseException)]
@@ -89,7 +89,7 @@ async def test_a_hand_over_to_somebody_whose_end_comes_at_that_instant_leaves_on
     await members.set_last_day(olga(site), member_id=ada, day=last_day.earliest())
     clock.move(DAY_MS)
 
-    ended = await at_once(deactivation.end_due(), hand_over(site, "ada"), deactivation.end_due())
+    ended = await at_once(offboarding.end_due(), hand_over(site, "ada"), offboarding.end_due())
 
     assert [type(one) for one in ended if isinstance(one, DomainError)] == [Refused]
     assert await owners() == [site.ids["olga"]] * 2

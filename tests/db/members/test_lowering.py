@@ -7,11 +7,11 @@ import pytest
 
 from db import engine, policy
 from db.accounts import accounts
-from db.activity import names as activity_names
+from db.activity import kept_names as activity_names
 from db.common import clock, undo
 from db.invitations import acceptance
 from db.mail import delivery
-from db.members import deactivation, last_day, members
+from db.members import last_day, members, offboarding
 from db.policy import COMMAND_LINE, Actor, DeadLink, NotAllowed, Refused, Role
 from mailer import contents
 from mailer.contents import CauseEnded, Letter
@@ -54,7 +54,7 @@ async def by_deactivation(site: Site) -> None:
 
 async def by_last_day(site: Site) -> None:
     await engine.write(engine.execute, "UPDATE member SET ends_at = 5 WHERE id = ?", site.ids["ada"])
-    await deactivation.end_due()
+    await offboarding.end_due()
     await lower(site, "ada", Role.MANAGER)
 
 
@@ -287,7 +287,7 @@ async def take(site: Site, step: Role | str, by: Actor | None = None) -> None:
         clock.move(10)
     if step in (OVER, ENDED):
         await engine.write(engine.execute, "UPDATE member SET ends_at = 5 WHERE id = ?", site.ids["ada"])
-        await deactivation.end_due()
+        await offboarding.end_due()
 
 
 @pytest.mark.parametrize(("steps", "told"), STEPS)
@@ -391,7 +391,7 @@ async def test_who_did_it_is_named_though_they_were_removed_since(posting: Site,
 
 async def test_who_set_a_last_day_is_left_out_once_the_log_has_forgotten_it(posting: Site, two: Site) -> None:
     await engine.write(engine.execute, "UPDATE member SET ends_at = 5 WHERE id = ?", two.ids["ada"])
-    await deactivation.end_due()
+    await offboarding.end_due()
 
     assert (await queued())["olga"].by == ""
 

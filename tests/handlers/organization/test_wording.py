@@ -4,7 +4,7 @@ import pytest
 
 from db.auth.sessions import Ages
 from db.common.dates import DAY_MS
-from db.invitations.invitations import Batch
+from db.invitations.creation import Batch
 from db.members.directory import Filter, Page
 from db.policy import Role
 from handlers.http.forms import Form

@@ -6,7 +6,7 @@ import pytest
 
 from db import engine
 from db.common.dates import DAY_MS
-from db.invitations import invitation_care
+from db.invitations import management
 from db.invitations.listing import Line
 from db.mail import delivery, outbox
 from db.members import members
@@ -165,7 +165,7 @@ async def ended(site: Site, clock: ModuleType, end: str) -> Line:
     elif end == "expired":
         clock.move(8 * DAY_MS)
     elif end == "revoked":
-        await invitation_care.revoke(olga(site), invitation_ids=[line.id])
+        await management.revoke(olga(site), invitation_ids=[line.id])
     else:
         await members.change_role(olga(site), member_id=site.ids["alma"], role=Role.MANAGER)
     return line
@@ -190,7 +190,7 @@ async def test_who_is_in_already_needs_no_new_one(site: Site) -> None:
 @pytest.mark.parametrize("forged", ["", "x", "1.", "1." + "A" * 32, "999." + "A" * 32, "１.x", "1.é"])
 async def test_a_forged_one_tells_nobody_anything(posting: Site, forged: str) -> None:
     line = await invited(posting, "ada")
-    await invitation_care.revoke(olga(posting), invitation_ids=[line.id])
+    await management.revoke(olga(posting), invitation_ids=[line.id])
     guest = posting.visitor()
 
     for answer in (

@@ -7,7 +7,7 @@ import pytest
 
 from db import engine
 from db.auth import links
-from db.invitations import invitations
+from db.invitations import creation
 from db.invitations.recipients import address_list
 from db.organization import invite_link
 from db.organization import settings as house_rules
@@ -335,7 +335,7 @@ async def test_a_domain_is_told_together_with_every_other_error(site: Site) -> N
 async def test_domains_do_not_hold_for_invitations(site: Site) -> None:
     await house_rules.change(owner(site), Wish(link_domains=("fenwick.example",)))
     invited = address_list.parse("ada@example.org")
-    await invitations.invite(owner(site), invited, role=Role.ANNOTATOR, days=7)
+    await creation.invite(owner(site), invited, role=Role.ANNOTATOR, days=7)
     ((link_id, nonce),) = await engine.rows("SELECT id, nonce FROM links WHERE purpose = 'invitation'")
     token = site.house.signer.token(links.INVITATION, link_id, nonce)
 

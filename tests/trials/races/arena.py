@@ -22,7 +22,7 @@ from db.auth import links, sessions
 from db.auth.links import Link
 from db.common import clock
 from db.mail import outbox
-from db.members import deactivation
+from db.members import offboarding
 from db.policy import Actor, DomainError, Role
 from db.schema import migrate
 from handlers.http.access import SESSION_COOKIE
@@ -151,7 +151,7 @@ class Arena:
     async def after_the_end(self) -> None:
         """Such a membership is over, and the chore has been."""
         await asyncio.sleep(APART_SECONDS)
-        await deactivation.end_due()
+        await offboarding.end_due()
 
     def actor(self, member: Member, role: Role = Role.ADMINISTRATOR) -> Actor:
         return Actor(member.id, role, password_at=clock.now())

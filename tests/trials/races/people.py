@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from db import engine
-from db.invitations import access_requests, invitation_care
+from db.invitations import access_requests, management
 from db.members import members
 from db.policy import COMMAND_LINE, Role
 from tests.support import invitations_house, requests_house
@@ -370,7 +370,7 @@ async def revocation_undone_and_invited_anew(arena: Arena) -> Race:
     """One invitation is open in the end."""
     name, (bob, cyd) = arena.new_name(), await administrators(arena)
     line = await invitations_house.invited(arena.site, name, by=arena.actor(bob))
-    revoked = await invitation_care.revoke(COMMAND_LINE, invitation_ids=[line.id])
+    revoked = await management.revoke(COMMAND_LINE, invitation_ids=[line.id])
     undo = {"invitation": str(line.id), "revoked_at": str(revoked.at)}
     contestants = [
         await managed(arena, one, "undo", "invitations/reversal", undo, "invitation_brought_back")

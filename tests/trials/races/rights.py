@@ -8,7 +8,7 @@ from typing import Final
 from db import engine
 from db.accounts import accounts
 from db.auth.sessions import token_hash
-from db.members import deactivation
+from db.members import offboarding
 from db.policy import COMMAND_LINE, Role
 from tests.support.changing import NEW_PASSWORD, NOTHING_CHANGED, OWNERS, SENT
 from tests.support.site import PASSWORD
@@ -152,7 +152,7 @@ async def membership_ends_against_everything(arena: Arena) -> Race:
         late = [event.kind for event in ended.told(by=ada.id) if event.id > told[0][0]]
         return [f"{late} came after the end"] if late else []
 
-    return Race([*doing, Contestant("chore", arena.here(deactivation.end_due))], rule)
+    return Race([*doing, Contestant("chore", arena.here(offboarding.end_due))], rule)
 
 
 @kinds.add(80)
@@ -162,7 +162,7 @@ async def role_at_the_end_of_a_membership(arena: Arena) -> Race:
     session = await arena.session(arena.olga.id)
     go = await arena.form(f"/organization/members/{ada.id}/role", {"role": "RE"}, session=session)
     await arena.ends_soon(ada)
-    chore = Contestant("chore", arena.here(deactivation.end_due))
+    chore = Contestant("chore", arena.here(offboarding.end_due))
 
     async def rule(ended: Ended) -> Iterable[str]:
         await arena.after_the_end()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.common import visible
-from db.invitations.invitations import MAX_TYPED
+from db.invitations.creation import MAX_TYPED
 from db.invitations.recipients import address_list, csv_import
 
 

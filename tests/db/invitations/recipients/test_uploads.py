@@ -6,8 +6,8 @@ from types import ModuleType
 import pytest
 
 from db import engine
-from db.invitations import invitations
-from db.invitations.invitations import Batch
+from db.invitations import creation
+from db.invitations.creation import Batch
 from db.invitations.recipients import csv_import, uploads
 from db.invitations.recipients.address_list import AddressList
 from db.policy import Actor, Invalid, Role, Unknown
@@ -102,7 +102,7 @@ async def test_what_was_not_sent_is_still_there(site: Site) -> None:
 async def send(
     site: Site, listed: AddressList, upload_id: int, *, by: Actor | None = None, left_out: bool = True
 ) -> Batch:
-    return await invitations.invite(
+    return await creation.invite(
         by or olga(site), listed, role=Role.MANAGER, days=7, left_out=left_out, upload_id=upload_id
     )
 
@@ -115,8 +115,8 @@ async def test_ten_thousand_rows_are_invited_within_ten_seconds(posting: Site) -
     listed = csv_import.parse(b"email,role,first_name,last_name\n" + rows.encode())
     upload_id = await uploads.keep(olga(posting), listed, Role.ANNOTATOR)
     back, role = await uploads.find(olga(posting), upload_id)
-    plan = await invitations.preview(back, role)
-    batch = await invitations.invite(olga(posting), back, role=role, days=7)
+    plan = await creation.preview(back, role)
+    batch = await creation.invite(olga(posting), back, role=role, days=7)
 
     assert plan.mails == batch.invited == 10_000
     assert await engine.rows("SELECT COUNT(*) FROM outbox WHERE state = 'queued'") == [(10_000,)]

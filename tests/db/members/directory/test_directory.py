@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from db import engine
-from db.common import keys
+from db.common import normalization
 from db.members import directory
 from db.members.directory import PAGE_SIZE, Filter, Page, Row, keyset, search
 from db.members.directory.filters import DEFAULT_ROLES, DEFAULT_SORT, ROLE_ORDER, SORT_COLUMNS, SORTS, Place
@@ -69,7 +69,7 @@ def model(people: list[dict[str, Any]], shown: Filter) -> list[int]:
         return waits, role, person[column], person["id"]
 
     roles = {role.value for role in shown.roles or DEFAULT_ROLES}
-    terms = keys.search_terms(shown.q)
+    terms = normalization.search_terms(shown.q)
     kept = [p for p in people if p["role"] in roles and found(p["search_key"], terms)]
     return [person["id"] for person in sorted(kept, key=rank, reverse=shown.sort.startswith("-"))]
 
@@ -580,9 +580,9 @@ async def test_any_filter_shows_what_a_plain_list_would(
 
 @given(st.text())
 def test_folding_folded_text_changes_nothing(text: str) -> None:
-    folded = keys.fold_text(text)
+    folded = normalization.fold_text(text)
 
-    assert keys.fold_text(folded) == folded
+    assert normalization.fold_text(folded) == folded
 
 
 # Export

@@ -10,10 +10,10 @@ import pytest
 
 from db import activity, engine
 from db.accounts import accounts
+from db.activity import kept_names as activity_names
 from db.activity import listing as activity_listing
-from db.activity import names as activity_names
 from db.activity import retention
-from db.invitations import invitation_care
+from db.invitations import management
 from db.members import members
 from db.policy import COMMAND_LINE, SYSTEM, Actor, Role
 from settings import Settings
@@ -185,7 +185,7 @@ async def test_a_removed_person_is_found_by_name_until_the_owner_erases_it(site:
 async def test_somebody_who_was_only_invited_is_found_with_all_of_their_invitations(site: Site) -> None:
     await invite(site, "Zoë Müller <zoe@example.org>, zack@example.org")
     first = await one("zoe@example.org")
-    await invitation_care.revoke(as_olga(site), invitation_ids=[first.id])
+    await management.revoke(as_olga(site), invitation_ids=[first.id])
     await invite(site, "zoe@example.org", Role.REVIEWER)
     newest = await one("zoe@example.org")
     olga = await site.sign_in("olga")

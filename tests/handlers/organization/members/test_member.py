@@ -4,7 +4,7 @@ import pytest
 
 from db import engine
 from db.accounts import accounts
-from db.activity import names as activity_names
+from db.activity import kept_names as activity_names
 from db.members import members
 from db.policy import Actor, Role
 from tests.support.markup import tree

@@ -9,15 +9,15 @@ from typing import Final
 from db import activity, engine, policy
 from db.auth import links
 from db.auth.rate_limits import Throttle, begin_resent, count_resent, resting, sent_lately
-from db.common import clock, keys
+from db.common import clock, normalization
 from db.common.dates import DAY_MS
-from db.invitations import access_request_ends, invitation_shown
+from db.invitations import access_request_ends
 from db.invitations.recipients import uploads
 from db.invitations.recipients.address_list import AddressList, Entry
 from db.mail import outbox
-from db.members import changes
+from db.members import changes, link_viewers
 from db.members.changes import Locked
-from db.members.deactivation import ROLE_NOW
+from db.members.offboarding import ROLE_NOW
 from db.policy import INVITING, Actor, Invalid, Refused, Role
 from messages import by_field, refusals
 
@@ -289,7 +289,9 @@ async def _insert(actor: Actor, outcomes: Sequence[Outcome], batch_id: int, expi
         for outcome, link_id in zip(some, link_ids, strict=True):
             entry, address = outcome.entry, outcome.entry.address
             assert address is not None, "wrong ones are sorted out"
-            search_key = keys.search_key(entry.first_name, entry.last_name, address.email, address.key)
+            search_key = normalization.search_key(
+                entry.first_name, entry.last_name, address.email, address.key
+            )
             names = (entry.first_name, entry.last_name, search_key)
             values += [
                 address.email,
@@ -316,7 +318,7 @@ async def _renew(
     """Invites once more: role and end are today's, and who invites now vouches now. Earlier mails work on,
     unless their link was shown to somebody and rises to Administrator."""
     rising = [ids[0] for ids, outcome in again if outcome.role is Role.ADMINISTRATOR]
-    anew = set(await invitation_shown.make_anew(actor, rising, expires_at))
+    anew = set(await link_viewers.make_anew(actor, rising, expires_at))
     for role in policy.WORKING:
         wanted = sorted(ids for ids, outcome in again if outcome.role is role)
         for some in engine.chunks(wanted):
@@ -342,7 +344,7 @@ async def _mail(actor: Actor, batch_id: int) -> None:
     )
     if not outbox.set_up():
         # The page that follows shows the links to copy: accepting them proves nothing about an address.
-        await invitation_shown.note(actor, [invitation_id for invitation_id, *_ in found])
+        await link_viewers.note(actor, [invitation_id for invitation_id, *_ in found])
         return
     await outbox.queue_many("invitation", found, batch_id=batch_id)
     await engine.execute(

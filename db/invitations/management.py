@@ -8,12 +8,12 @@ from db.auth import links
 from db.auth.rate_limits import Throttle, count_resent
 from db.common import clock
 from db.common.dates import DAY_MS
-from db.invitations import acceptance, invitation_shown
+from db.invitations import acceptance
 from db.invitations import listing as invitation_listing
 from db.invitations.acceptance import Invited
 from db.invitations.listing import Line
 from db.mail import outbox
-from db.members import changes, invitation_ends
+from db.members import changes, invitation_ends, link_viewers
 from db.members.changes import Locked
 from db.policy import MANAGING, Actor, Grave, Refused, Role, Unknown
 from messages import refusals
@@ -58,7 +58,7 @@ async def _end_shown_link(actor: Actor, invitation_id: int, email: str, link_id:
     Returns whether there is a new link that no mail carries.
     """
     ((expires_at,),) = await engine.rows("SELECT expires_at FROM links WHERE id = ?", link_id)
-    if not await invitation_shown.make_anew(actor, (invitation_id,), expires_at):
+    if not await link_viewers.make_anew(actor, (invitation_id,), expires_at):
         return False
     if not await outbox.void_of_invitation((invitation_id,)):
         return True
@@ -133,7 +133,7 @@ async def mark_shown(actor: Actor, invitation_ids: Sequence[int]) -> list[Line]:
     async def write(_locked: Locked) -> list[Line]:
         found, wanted = await _lock_open(invitation_ids), sorted(set(invitation_ids))
         policy.require_password(actor, _gravity(found), clock.now())
-        await invitation_shown.note(actor, wanted)
+        await link_viewers.note(actor, wanted)
         # Whoever has seen a link can use it: each time that one is shown is told.
         await activity.record_many(
             actor,

@@ -5,10 +5,9 @@ from functools import partial
 
 from db import activity, engine, policy
 from db.common import clock, undo
-from db.invitations import invitation_shown
-from db.invitations.invitation_care import Revoked
+from db.invitations.management import Revoked
 from db.mail import outbox
-from db.members import changes, invitation_ends
+from db.members import changes, invitation_ends, link_viewers
 from db.members.changes import Locked
 from db.policy import INVITING, Actor, Refused, Role, Unknown
 from messages import refusals
@@ -44,7 +43,7 @@ async def _people(wanted: Sequence[int]) -> set[int]:
             *some,
         )
         found.update(member_id for (member_id,) in invited)
-        found.update(member_id for *_, member_id in await invitation_shown.knowing(some))
+        found.update(member_id for *_, member_id in await link_viewers.knowing(some))
     return found
 
 
@@ -71,7 +70,7 @@ async def _bring_back(actor: Actor, wanted: Sequence[int], at: int, locked: Lock
 
 async def _refuse_outlived(wanted: Sequence[int], locked: Locked) -> None:
     """What somebody made or has seen ends with their right to invite; these were revoked before."""
-    for _, email, member_id in await invitation_shown.knowing(wanted):
+    for _, email, member_id in await link_viewers.knowing(wanted):
         if not policy.administers(locked.roles.get(member_id, Role.DEACTIVATED)):
             raise Refused(refusals.INVITATION_NOT_BROUGHT_BACK.format(email=email))
 

@@ -11,7 +11,7 @@ from db import activity, engine, policy
 from db.auth import links, sessions
 from db.common import clock
 from db.mail import outbox
-from db.members import invitation_ends, lowering
+from db.members import demotion, invitation_ends
 from db.policy import SYSTEM, Actor, Role, SessionKey
 
 # Memberships that end in one transaction: a whole course may end on the same day.
@@ -52,12 +52,12 @@ async def lock_roles(member_ids: Sequence[int], session: SessionKey | None = Non
 async def _end(before: Mapping[int, Role]) -> None:
     """Deactivates members whose last day is over. before: the roles they had."""
     marks = ", ".join("?" * len(before))
-    lowered = await lowering.by_last_day(before)
+    lowered = await demotion.by_last_day(before)
     await engine.execute(f"UPDATE member SET role = 'DI' WHERE id IN ({marks})", *before)
     await shut_out(SYSTEM, tuple(before), "membership ended")
     told = [(member_id, role.value, Role.DEACTIVATED.value) for member_id, role in before.items()]
     await activity.record_many(SYSTEM, "role_changed", told)
-    await lowering.tell(SYSTEM, lowered, now=clock.now())
+    await demotion.tell(SYSTEM, lowered, now=clock.now())
 
 
 async def end_due() -> None:

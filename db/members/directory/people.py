@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from db import engine
-from db.activity import names as activity_names
-from db.activity.names import Kept
-from db.common import keys, visible
+from db.activity import kept_names as activity_names
+from db.activity.kept_names import Kept
+from db.common import normalization, visible
 from db.members import directory
 from db.members.directory import search
 
@@ -71,7 +71,7 @@ def _among(kept: Sequence[Kept], terms: Sequence[Sequence[str]]) -> list[Found]:
     """Those whose name or address holds the terms, as in the search for members."""
     found = list[Found]()
     for one in kept:
-        key = keys.search_key(one.name, "", one.email, one.email.lower())
+        key = normalization.search_key(one.name, "", one.email, one.email.lower())
         if all(any(way in key for way in ways) for ways in terms):
             found.append(Found(one.name, one.email, one.member_id, removed=True))
     return found
@@ -82,7 +82,7 @@ _INVITED: Final = "SELECT i.id, i.first_name, i.last_name, i.email FROM invitati
 
 async def _invited(text: str) -> list[Found]:
     """Of each address that no member has the newest invitation in which this is found."""
-    condition, args = search.containing(keys.search_words(text), "i.search_key")
+    condition, args = search.containing(normalization.search_words(text), "i.search_key")
     found = await engine.rows(
         f"{_INVITED} WHERE i.id IN (SELECT MAX(i.id) FROM invitation AS i WHERE {condition}"
         " AND i.email_key <> '' AND NOT EXISTS (SELECT 1 FROM member AS m WHERE m.email_key = i.email_key)"
