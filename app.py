@@ -28,11 +28,11 @@ from db.activity import retention
 from db.auth import links, rate_limits, sessions
 from db.auth.rate_limits import Throttle
 from db.auth.sessions import Ages
-from db.invitations import access_request_ends, management
+from db.invitations import access_requests, management
 from db.invitations.recipients import uploads
 from db.mail import outbox
 from db.maintenance import secret_key
-from db.members import last_day, offboarding
+from db.members import last_day
 from db.members.directory import role_counts
 from handlers import ROUTES, styleguide
 from handlers.http import access, caches, errors, password_anew, rendering
@@ -189,7 +189,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         # As long as it is held, nobody replaces the database.
         async with engine.serving():
             # Whose last day was over while nobody served is out before the first request.
-            await _do(offboarding.end_due)
+            await _do(last_day.end_due)
             tasks = [asyncio.create_task(_chores(house))]
             if app.state.mailer is not None:
                 tasks.append(asyncio.create_task(app.state.mailer.run()))
@@ -213,7 +213,7 @@ async def _chores(house: House) -> None:
     """
     sweep = partial(engine.write, _sweep, house)
     each_minute = (
-        offboarding.end_due,
+        last_day.end_due,
         house.presence.flush,
         sweep,
         rate_limits.sweep,
@@ -249,5 +249,5 @@ async def _sweep(house: House) -> None:
     await links.stamp_expired()
     await uploads.sweep()
     await drafts.sweep()
-    await access_request_ends.sweep()
+    await access_requests.sweep()
     await outbox.sweep()

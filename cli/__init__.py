@@ -30,7 +30,7 @@ def run(arguments: list[str]) -> int:
     args = parser().parse_args(arguments)
     from db.common.disk import in_words
     from db.engine.errors import DatabaseError, reason
-    from db.policy import DomainError
+    from db.errors import DomainError
     from settings import WrongSetting
 
     try:

@@ -83,9 +83,9 @@ async def _test_mail(recipient: str, settings: "Settings") -> "Finding":
     """Sends a test mail past the outbox, and prints the dialogue with the server as it went."""
     from app import TEMPLATES
     from db.common import addresses
+    from db.mail.delivery import ServerUnavailable
     from db.maintenance.health import Finding
     from mailer import send_test
-    from mailer.worker import Trouble
 
     if settings.mail is None:
         return Finding("test", False, "EMAIL_HOST isn't set, so nothing can be sent")
@@ -94,7 +94,7 @@ async def _test_mail(recipient: str, settings: "Settings") -> "Finding":
         heard = await send_test(settings.mail, email, host=settings.host, templates=TEMPLATES)
     except addresses.NotAnAddress as error:
         return Finding("test", False, str(error))
-    except Trouble as trouble:
+    except ServerUnavailable as trouble:
         show("\n".join(f"  {step}" for step in trouble.heard))
         return Finding("test", False, str(trouble))
     show("\n".join(f"  {step}" for step in heard))

@@ -81,16 +81,15 @@ async def rotate_key(_: argparse.Namespace, settings: "Settings") -> str:
     """Another secret key; the old one isn't kept, since nothing that it signed is to work again."""
     from db import engine
     from db.maintenance import secret_key
-    from db.organization import setup
 
     async with engine.nobody_is_serving():
         if settings.secret_key:
-            if fingerprint_of(settings.secret_key) == await setup.known_fingerprint():
+            if fingerprint_of(settings.secret_key) == await secret_key.known_fingerprint():
                 raise Stop("SECRET_KEY is what the database belongs to already: set another one first.")
-            ended = await setup.rotate_key(fingerprint_of(settings.secret_key))
+            ended = await secret_key.rotate_key(fingerprint_of(settings.secret_key))
             return f"The database belongs to SECRET_KEY now. {_ended(ended)}"
         with secret_key.replaced(settings.key_file) as key:
-            ended = await setup.rotate_key(fingerprint_of(key))
+            ended = await secret_key.rotate_key(fingerprint_of(key))
     return f"A new secret key is in {settings.key_file}. {_ended(ended)}"
 
 

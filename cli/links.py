@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cli.operation import Stop, number, with_key
 from cli.serving import address_of
+from db.members import new_member
 
 if TYPE_CHECKING:
     from db.auth.links import Link
@@ -15,13 +16,12 @@ if TYPE_CHECKING:
 
 async def reset_link(args: argparse.Namespace, settings: "Settings") -> str:
     """A link that sets a new password, also for the Owner."""
-    from db.accounts import accounts
-    from db.members import members
+    from db.accounts import password
     from db.policy import COMMAND_LINE
     from signing import Signer
 
     signer = Signer((await with_key(settings)).secret_key)
-    link = await accounts.make_reset_link(COMMAND_LINE, member_id=await members.id_of(args.email))
+    link = await password.make_reset_link(COMMAND_LINE, member_id=await new_member.id_of(args.email))
     token = signer.token(link.purpose, link.id, link.nonce)
     url = _printed(args, settings, "/user/password/reset", token)
     return f"For 24 hours and once, {args.email} can set a new password here: {url}"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cli.operation import Stop
+from db.members import new_member
 
 if TYPE_CHECKING:
     from db.policy import Role
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 
 async def create_owner(args: argparse.Namespace, settings: "Settings") -> str:
     """Makes the organization and its Owner; the password is never an argument, which others could see."""
-    from db.organization import first_owner, setup
+    from db.organization import setup
 
     owned = Stop("Somebody owns the organization already; nothing was changed.")
     if (await setup.site()).exists:
         raise owned
-    made = await first_owner.make(
+    made = await setup.make_owner(
         args.email,
         _password(),
         names=settings.names,
@@ -30,7 +31,7 @@ async def create_owner(args: argparse.Namespace, settings: "Settings") -> str:
     )
     if not made:
         raise owned
-    return f"{args.email} is the Owner of {args.title or first_owner.TITLE!r} now."
+    return f"{args.email} is the Owner of {args.title or setup.TITLE!r} now."
 
 
 def _password() -> str:
@@ -75,11 +76,11 @@ def _width(text: str) -> int:
 
 async def change_role(args: argparse.Namespace, settings: "Settings") -> str:
     """Gives a member a role, by the same rules as an Administrator's."""
-    from db.members import members
+    from db.members import roles
     from db.policy import COMMAND_LINE
 
     role = _role(args.role)
-    change = await members.change_role(COMMAND_LINE, member_id=await members.id_of(args.email), role=role)
+    change = await roles.change_role(COMMAND_LINE, member_id=await new_member.id_of(args.email), role=role)
     if change.before is role:
         return f"{change.row.email} was {role.label} already."
     return f"{change.row.email} is {role.label} now, and was {change.before.label}."

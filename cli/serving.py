@@ -93,13 +93,13 @@ async def _prepare(settings: "Settings", address: str) -> "Settings":
 
 async def _owner_of_environment(settings: "Settings") -> None:
     """Makes the first owner from LABEL_STUDIO_USERNAME and _PASSWORD, or says that nobody was changed."""
-    from db.organization import first_owner
-    from db.policy import Invalid
+    from db.errors import Invalid
+    from db.organization import setup
 
     if not settings.username:
         return
     try:
-        made = await first_owner.make(settings.username, settings.password, names=settings.names)
+        made = await setup.make_owner(settings.username, settings.password, names=settings.names)
     except Invalid as error:
         raise Stop(f"LABEL_STUDIO_USERNAME and LABEL_STUDIO_PASSWORD can't be used: {error}") from error
     if not made:

@@ -5,9 +5,10 @@ from typing import Any
 from litestar import Response, get
 
 from db import engine, policy
+from db.errors import SignInFirst
 from db.members import last_day
 from db.members.directory import role_counts
-from db.policy import Role, SignInFirst
+from db.policy import Role
 from handlers.http import rendering
 from handlers.http.access import anybody, identify
 from handlers.http.house import AnyRequest

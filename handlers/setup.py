@@ -8,9 +8,9 @@ from litestar.status_codes import HTTP_200_OK
 
 from db.auth import links, passwords, rate_limits
 from db.auth.links import Link
-from db.members.members import Person
+from db.errors import DeadLink, Invalid, NotAllowed, TooManyTries
+from db.members.new_member import Person
 from db.organization import setup
-from db.policy import DeadLink, Invalid, NotAllowed, TooManyTries
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of

@@ -7,18 +7,18 @@ from pathlib import Path
 
 from aiosmtplib import SMTPException
 
+from db.mail.delivery import ServerUnavailable
 from mailer.account import Account, hello
 from mailer.renderer import Writer
 from mailer.replies import words_of
 from mailer.smtp import connect, leave, transfer
-from mailer.worker import Trouble
 
 
 async def connect_check(account: Account, host: str = "", tls: ssl.SSLContext | None = None) -> str:
     """Connects, encrypts and signs in as for a mail; what failed as a sentence, "" if all went well."""
     try:
         await leave(await connect(account, host, tls))
-    except Trouble as trouble:
+    except ServerUnavailable as trouble:
         return str(trouble)
     return ""
 
@@ -33,8 +33,8 @@ async def send_test(
 ) -> list[str]:
     """Sends a test mail at once, past the outbox; the steps of the dialogue, a line each, down to its end.
 
-    recipient: an address that db.common.addresses.parse has read. Raises Trouble; its `heard` has the steps
-    before.
+    recipient: an address that db.common.addresses.parse has read. Raises ServerUnavailable; its `heard` has
+    the steps before.
     """
     heard: list[str] = []
     writer = Writer(account, host=host, templates=templates)
@@ -49,12 +49,12 @@ async def send_test(
             )
             heard.append(f"taken: {reply}")
         except (SMTPException, OSError, ValueError) as error:
-            raise Trouble(
+            raise ServerUnavailable(
                 f"{account.host}:{account.port} refuses the mail: {words_of(error, account)}."
             ) from error
         finally:
             await leave(smtp)
-    except Trouble as trouble:
+    except ServerUnavailable as trouble:
         trouble.heard = heard
         raise
     return heard

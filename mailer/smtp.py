@@ -9,12 +9,12 @@ from typing import Final
 
 from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
 
-from db.mail.delivery import Mail
+from db.mail.delivery import Mail, ServerUnavailable
 from mailer.account import Account, hello
 from mailer.contents import Letter
 from mailer.renderer import LetterWriter
 from mailer.replies import words_of
-from mailer.worker import NotTaken, Trouble
+from mailer.worker import NotTaken
 
 QUIT_SECONDS: Final = 1.0
 # "submissions", TLS from the first byte (RFC 8314, 7.3).
@@ -31,7 +31,7 @@ async def connect(
 ) -> SMTP:
     """A connection that is ready for mails: greeted, encrypted and signed in as the settings say.
 
-    tls: None for the machine's own authorities. heard: takes a line for each step. Raises Trouble.
+    tls: None for the machine's own authorities. heard: takes a line for each step. Raises ServerUnavailable.
     """
     smtp = SMTP(
         hostname=account.host,
@@ -52,7 +52,7 @@ async def connect(
             await _say_hello(smtp)
             if account.use_tls and not account.use_ssl:
                 if not smtp.supports_extension("starttls"):
-                    raise Trouble(
+                    raise ServerUnavailable(
                         f"{account.host}:{account.port} offers no STARTTLS: set EMAIL_USE_TLS=false if mail"
                         " may go there unencrypted, else look at EMAIL_PORT and EMAIL_USE_SSL."
                     )
@@ -63,7 +63,7 @@ async def connect(
                 lines.append(f"encrypted with {cipher[1]}")
             if account.user:
                 if not smtp.supports_extension("auth"):
-                    raise Trouble(
+                    raise ServerUnavailable(
                         f"{account.host}:{account.port} offers no sign-in: unset EMAIL_HOST_USER and"
                         " EMAIL_HOST_PASSWORD if it needs none, else look at EMAIL_PORT and EMAIL_USE_TLS."
                     )
@@ -76,7 +76,7 @@ async def connect(
         if account.port == TLS_PORT and not account.use_ssl:
             # Such a server waits for TLS to begin, and says nothing to anybody who waits for its greeting.
             words += "; servers speak TLS from the start on this port, so set EMAIL_USE_SSL=true"
-        raise Trouble(f"{account.host}:{account.port} {step}: {words}.") from error
+        raise ServerUnavailable(f"{account.host}:{account.port} {step}: {words}.") from error
     except BaseException:
         smtp.close()
         raise
@@ -156,7 +156,8 @@ class Line:
         except (SMTPException, OSError, ValueError) as error:
             words, code = words_of(error, self._account), getattr(error, "code", 0)
             if code in SIGN_IN_CODES:
-                raise Trouble(f"{self._account.host}:{self._account.port} takes no mail: {words}.") from error
+                account = f"{self._account.host}:{self._account.port}"
+                raise ServerUnavailable(f"{account} takes no mail: {words}.") from error
             if isinstance(error, ValueError) or 500 <= code < 600:
                 raise NotTaken(words, for_good=True) from error
             lost = not isinstance(error, SMTPResponseException)

@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 from db import engine
 from db.common import clock
 from db.mail import delivery, outbox
-from db.mail.delivery import Mail
+from db.mail.delivery import Mail, ServerUnavailable
 from mailer import contents
 from mailer.contents import Letter
 
@@ -37,12 +37,6 @@ LAST_SECONDS: Final = 1.0
 MARK_AGAIN_SECONDS: Final = (1, 10, 60, 600)
 
 log = logging.getLogger("gatehouse.mail")
-
-
-class Trouble(Exception):
-    """The mail server can't be used. The message is a sentence for the people who run it, without secrets."""
-
-    heard: Sequence[str] = ()
 
 
 class NotTaken(Exception):
@@ -64,13 +58,13 @@ class Line(Protocol):
     def is_open(self) -> bool: ...
 
     async def open(self) -> None:
-        """Raises Trouble."""
+        """Raises ServerUnavailable."""
 
     async def still_works(self) -> bool:
         """Whether the next mail can go over the open line; if not, it is closed now."""
 
     async def carry(self, mail: Mail, letter: Letter) -> str:
-        """Hands a mail over; returns the server's answer. Raises NotTaken and Trouble."""
+        """Hands a mail over; returns the server's answer. Raises NotTaken and ServerUnavailable."""
 
     async def close(self) -> None: ...
 
@@ -79,7 +73,7 @@ class Courier:
     """Delivers until it is cancelled. One for each process."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
-        self._trouble: Trouble | None = None
+        self._trouble: ServerUnavailable | None = None
         self._stopping = False
         self._has_begun = False
         self._lines = lines
@@ -218,7 +212,7 @@ class Courier:
             log.warning("mail %d (%s) was not taken: %s", mail.id, mail.kind, refusal)
             await self._mark(delivery.failed if refusal.for_good else delivery.again, mail, str(refusal))
             await self._count_lost(refusal)
-        except Trouble as trouble:
+        except ServerUnavailable as trouble:
             await line.close()
             return await self._put_off(mail, trouble)
         return False
@@ -242,15 +236,15 @@ class Courier:
             # Mails that were claimed before the trouble was found come by here until they are put off.
             waits = _ahead(self._next_try, delivery.PAUSES_MS[-1])
             if self._trouble is not known or (self._trouble and waits):
-                raise Trouble(str(self._trouble))
+                raise ServerUnavailable(str(self._trouble))
             try:
                 await line.open()
-            except Trouble as trouble:
+            except ServerUnavailable as trouble:
                 self._trouble = trouble
                 raise
         self._pauses = self._next_try = 0
 
-    async def _put_off(self, mail: Mail, trouble: Trouble) -> bool:
+    async def _put_off(self, mail: Mail, trouble: ServerUnavailable) -> bool:
         """The server can't be used: all mails wait, unless another line works (it may allow only few).
 
         Whether this one was left to another line.

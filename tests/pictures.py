@@ -14,9 +14,8 @@ from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 from app import create_app
 from db import engine
 from db.auth import sessions
-from db.maintenance import demo
-from db.members import members
-from db.organization import setup
+from db.maintenance import demo, secret_key
+from db.members import new_member
 from db.schema import migrate
 from handlers.http.access import SESSION_COOKIE
 from settings import Settings
@@ -59,9 +58,9 @@ async def opened() -> AsyncIterator[Site]:
         await migrate.migrate()
         settings = Settings(secret_key=secrets.token_urlsafe(48), host=HOST, app_url="http://127.0.0.1/")
         app = create_app(settings)
-        await setup.remember_fingerprint(app.state.house.signer.fingerprint())
+        await secret_key.remember_fingerprint(app.state.house.signer.fingerprint())
         await demo.fill()
-        administrator = await members.id_of("hana.vodickova@fenwick.example")
+        administrator = await new_member.id_of("hana.vodickova@fenwick.example")
         token = await engine.write(
             sessions.begin,
             administrator,

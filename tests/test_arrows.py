@@ -105,15 +105,15 @@ def test_the_house_has_the_parts_that_the_arrows_speak_of() -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("db.members.members", "import litestar"),
-        ("db.members.members", "from jinja2 import Environment"),
-        ("db.members.members", "def late():\n    import signing"),
-        ("db.members.members", "from settings import Settings"),
-        ("db.members.members", "import handlers.http.forms"),
+        ("db.members.roles", "import litestar"),
+        ("db.members.roles", "from jinja2 import Environment"),
+        ("db.members.roles", "def late():\n    import signing"),
+        ("db.members.roles", "from settings import Settings"),
+        ("db.members.roles", "import handlers.http.forms"),
         ("db.policy", "from db.schema import tables"),
         ("db.policy", "from . import members"),
         ("db.policy", "from .clock import now"),
-        ("db.schema.tables", "from db.members.members import list_members"),
+        ("db.schema.tables", "from db.members.roles import list_members"),
         ("db.schema.tables", "import db.auth.sessions"),
         ("db.common.normalization", "from db.engine import failures"),
         ("db.mail.outbox", "from db import activity"),
@@ -148,7 +148,7 @@ def test_the_house_has_the_parts_that_the_arrows_speak_of() -> None:
         ("app", "import os\nprint(os.environ['PICCOLO_CONF'])"),
         ("signing", "import os\nos.environ['PICCOLO_CONF'] = 'db.engine.piccolo_conf'"),
         ("mailer", "from os import getenv"),
-        ("db.members.members", "import os as system\nsystem.getenv('HOST')"),
+        ("db.members.roles", "import os as system\nsystem.getenv('HOST')"),
     ],
 )
 def test_an_arrow_that_runs_the_wrong_way_is_found(module: str, source: str) -> None:
@@ -174,7 +174,7 @@ def test_an_arrow_that_runs_the_wrong_way_is_found(module: str, source: str) -> 
             "from handlers.organization import wording\nfrom .. import wording",
         ),
         (
-            "db.members.members",
+            "db.members.roles",
             "from db.schema.tables import Member\nfrom db import activity, policy\nimport piccolo",
         ),
         ("db.schema.tables", "from db.policy import Role\nfrom piccolo.table import Table"),

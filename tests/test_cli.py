@@ -26,8 +26,8 @@ import settings
 from db import engine
 from db.auth import links
 from db.auth.links import Link
-from db.maintenance import backup
-from db.members import members
+from db.maintenance import backup, secret_key
+from db.members import new_member
 from db.organization import settings as house_rules
 from db.organization import setup
 from db.organization.invite_link_limits import End
@@ -78,9 +78,9 @@ def house(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("SECRET_KEY", SECRET)
 
     async def found() -> None:
-        await setup.remember_fingerprint(Signer(SECRET).fingerprint())
+        await secret_key.remember_fingerprint(Signer(SECRET).fingerprint())
         await setup.found_by_operator("Fenwick Herbarium", someone("olga"))
-        await engine.write(lambda: members.insert(someone("ada"), Role.PENDING, came_by="signup"))
+        await engine.write(lambda: new_member.insert(someone("ada"), Role.PENDING, came_by="signup"))
 
     on(database_url, found)
     return database_url
@@ -181,7 +181,7 @@ def test_an_argument_in_other_bytes_than_utf_8_is_refused(
 @ON_SQLITE
 def test_names_that_the_terminal_cannot_show_stop_no_command(house: str) -> None:
     someone_else = replace(someone("zoe"), first_name="Łukasz")
-    on(house, lambda: engine.write(lambda: members.insert(someone_else, Role.PENDING, came_by="signup")))
+    on(house, lambda: engine.write(lambda: new_member.insert(someone_else, Role.PENDING, came_by="signup")))
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "DATABASE_URL": house, "SECRET_KEY": SECRET}
 
     done = subprocess.run(

@@ -20,9 +20,8 @@ from db.auth import links
 from db.common import clock
 from db.common.dates import DAY_MS
 from db.mail import delivery, outbox
-from db.mail.delivery import MINUTE_MS, Mail
+from db.mail.delivery import MINUTE_MS, Mail, ServerUnavailable
 from mailer import smtp, worker
-from mailer.worker import Trouble
 from tests.support import post
 from tests.support.engine_house import KILL_CONNECTIONS, from_outside, on_postgres
 from tests.support.post import (
@@ -961,7 +960,7 @@ async def test_a_test_mail_that_is_refused_says_so_in_the_words_of_the_server() 
     async with serving() as server:
         server.refuse["ada@example.org"] = "550 5.1.1 No such user"
 
-        with pytest.raises(Trouble) as refused:
+        with pytest.raises(ServerUnavailable) as refused:
             await mailer.send_test(
                 server.account(), "ada@example.org", host=post.HOST, templates=post.TEMPLATES
             )

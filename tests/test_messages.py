@@ -19,7 +19,7 @@ OPERATORS = {
     "db/engine/__init__.py",
     "db/common/disk.py",
     "db/engine/errors.py",
-    "db/organization/first_owner.py",
+    "db/organization/setup.py",
     "db/maintenance/health.py",
     "db/invitations/recipients/headings.py",
     "db/schema/migrate.py",

@@ -1,13 +1,14 @@
 """What an Administrator puts right for a member: their name, and sessions of theirs that should end."""
 
 from db import activity, engine, policy
-from db.accounts import accounts
+from db.accounts import profile
 from db.auth import sessions
 from db.common import clock
+from db.errors import Refused, Unknown
 from db.members import changes, directory
 from db.members.changes import Locked
 from db.members.directory import Row
-from db.policy import MANAGING, Actor, Grave, Refused, Unknown
+from db.policy import MANAGING, Actor, Grave
 from messages import refusals
 
 
@@ -20,7 +21,7 @@ async def set_name(actor: Actor, *, member_id: int, first_name: str, last_name: 
     async def write(locked: Locked) -> Row:
         if why := policy.why_not_named(actor.id, locked.acting, member_id, locked.roles[member_id]):
             raise Refused(why)
-        if await accounts.set_name(member_id, first_name, last_name):
+        if await profile.set_name(member_id, first_name, last_name):
             if actor.id == member_id:
                 await activity.record(actor, "name_changed", member_id)
             else:

@@ -7,10 +7,11 @@ from db.auth import links
 from db.auth.links import Link
 from db.common import clock
 from db.common.dates import DAY_MS
+from db.errors import DeadLink, Refused
 from db.mail import outbox
 from db.members import changes
 from db.members.changes import Locked
-from db.policy import SIGNED_IN, Actor, DeadLink, Refused
+from db.policy import SIGNED_IN, Actor
 from messages import refusals
 
 LIFE_MS: Final = 7 * DAY_MS

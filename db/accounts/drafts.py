@@ -15,9 +15,10 @@ from db import engine
 from db.auth import sessions
 from db.auth.rate_limits import Throttle, count
 from db.common import clock
+from db.errors import TooManyTries
 from db.members import changes
 from db.members.changes import Locked
-from db.policy import SIGNED_IN, Actor, TooManyTries
+from db.policy import SIGNED_IN, Actor
 
 KEPT_MS: Final = 3600 * 1000
 MAX_BYTES: Final = 64 * 1024

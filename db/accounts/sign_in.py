@@ -9,20 +9,10 @@ from db.auth.rate_limits import Limit, Throttle, count, count_within, forgive, g
 from db.auth.sessions import Ages
 from db.auth.turns import Turn
 from db.common import addresses, clock
-from db.members import changes, offboarding
+from db.errors import Busy, DomainError, TooManyTries
+from db.members import changes, locking
 from db.members.changes import Locked
-from db.policy import (
-    SIGNED_IN,
-    Actor,
-    Busy,
-    DomainError,
-    Role,
-    SessionKey,
-    TooManyTries,
-    is_active,
-    may_sign_in,
-    visitor,
-)
+from db.policy import SIGNED_IN, Actor, Role, SessionKey, is_active, may_sign_in, visitor
 
 
 class WrongPassword(DomainError):
@@ -97,7 +87,7 @@ async def _begin(
     browser: Browser,
 ) -> SignedIn | None:
     # The row is read again under its lock: a deactivation or a new password in between wins.
-    role = (await offboarding.lock_roles((member_id,))).get(member_id)
+    role = (await locking.lock_roles((member_id,))).get(member_id)
     found = await engine.rows("SELECT password_hash, password_generation FROM member WHERE id = ?", member_id)
     if role is None or found[0][0] != stored:
         raise WrongPassword

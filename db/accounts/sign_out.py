@@ -5,9 +5,10 @@ import contextlib
 from db import activity, engine
 from db.auth import sessions
 from db.common import clock
+from db.errors import SignInFirst, Unknown
 from db.members import changes
 from db.members.changes import Locked
-from db.policy import SIGNED_IN, Actor, SignInFirst, Unknown
+from db.policy import SIGNED_IN, Actor
 from messages import refusals
 
 

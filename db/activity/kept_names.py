@@ -4,16 +4,10 @@ They stand beside the log, which is append-only: the Owner can erase them, and t
 rows of the log that need them (db/activity/retention.py).
 """
 
-from collections.abc import Sequence
-from functools import partial
 from typing import Final, NamedTuple
 
-from db import activity, engine
+from db import engine
 from db.common import clock
-from db.members import changes
-from db.members.changes import Locked
-from db.policy import ERASING, Actor, Unknown
-from messages import refusals
 
 # So many others with the same address are offered at once; whoever has more presses once more.
 MOST_OTHERS: Final = 50
@@ -85,27 +79,6 @@ async def same_address(kept: Kept) -> list[Kept]:
         MOST_OTHERS,
     )
     return [Kept(*row) for row in found]
-
-
-async def erase(actor: Actor, *, member_ids: Sequence[int]) -> int:
-    """Erases what the log keeps of removed members. Returns of how many.
-
-    Those erased already are passed over. Raises SignInFirst, NotAllowed, and Unknown where nothing is kept of
-    any.
-    """
-    return await changes.write(actor, ERASING, partial(_erase, actor, sorted(set(member_ids))))
-
-
-async def _erase(actor: Actor, member_ids: Sequence[int], _: Locked) -> int:
-    marks = ", ".join("?" * len(member_ids))
-    erased = await engine.rows(
-        f"DELETE FROM activity_name WHERE member_id IN ({marks}) RETURNING member_id", *member_ids
-    )
-    numbers = sorted({member_id for (member_id,) in erased})
-    if not numbers:
-        raise Unknown(refusals.NO_NAME_KEPT)
-    await activity.record_many(actor, "name_erased", [(number, "", str(number)) for number in numbers])
-    return len(numbers)
 
 
 async def forget(before: int, limit: int) -> int:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from db import activity, engine
 from db.activity import Event, Place
 from db.common import dates, ids, visible
-from db.policy import Invalid
+from db.errors import Invalid
 from messages import by_field
 
 PAGE_SIZE: Final = 50

@@ -11,7 +11,8 @@ from typing import Any, Final
 from db import engine
 from db.common import clock
 from db.common.dates import DAY_MS
-from db.policy import Actor, DeadLink, Role
+from db.errors import DeadLink
+from db.policy import Actor, Role
 from db.schema.tables import Link as LinkRow
 
 SETUP, INVITE, INVITATION, RESET, ADDRESS = "setup", "invite", "invitation", "reset", "address"

@@ -14,6 +14,7 @@ from typing import Final
 import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from db import engine
 from db.auth import common_passwords, known_words
 from db.auth.turns import ALONE, Line, Turn
 from db.common import addresses
@@ -122,3 +123,9 @@ def _readable(password: str) -> str:
     if math.prod(len(kinds) or 1 for kinds in signs) <= MAX_READINGS:
         return password
     return password.translate({ord(sign): kinds[0] for kinds in signs for sign in kinds[1:]})
+
+
+async def password_hints(email: str, *names: str) -> list[str]:
+    """What a password of this person should not be made of: address, names, the organization's title."""
+    titles = await engine.read(engine.rows, "SELECT title FROM organization")
+    return [email, *names, *(title for (title,) in titles)]

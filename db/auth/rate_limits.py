@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from db import activity, engine
 from db.auth.turns import customer
 from db.common import addresses, clock
-from db.policy import Refused, TooManyTries, visitor
+from db.errors import Refused, TooManyTries
+from db.policy import visitor
 from messages import refusals
 
 WINDOW_MS = 15 * 60 * 1000

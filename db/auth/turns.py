@@ -15,7 +15,7 @@ from functools import partial
 from threading import Lock
 from typing import Final, ParamSpec, TypeAlias, TypeVar
 
-from db.policy import Busy
+from db.errors import Busy
 
 P = ParamSpec("P")
 T = TypeVar("T")

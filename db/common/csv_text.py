@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import Final
 
 from db.common import visible
-from db.policy import Invalid
+from db.errors import Invalid
 from messages import by_field
 
 WINDOWS: Final = "Windows-1252"

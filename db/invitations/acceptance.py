@@ -9,12 +9,13 @@ from db.auth.client import Browser, SignedIn
 from db.auth.sessions import Ages
 from db.common import clock, normalization
 from db.common.addresses import Address
+from db.errors import DeadLink, NotAllowed, Refused
 from db.mail import outbox
-from db.members import changes, link_viewers, members, offboarding
+from db.members import changes, link_viewers, locking, new_member
 from db.members.changes import Locked
-from db.members.members import Person
-from db.members.offboarding import ROLE_NOW
-from db.policy import SIGNED_IN, Actor, DeadLink, NotAllowed, Refused, Role, is_active
+from db.members.locking import ROLE_NOW
+from db.members.new_member import Person
+from db.policy import SIGNED_IN, Actor, Role, is_active
 from messages import refusals
 
 
@@ -135,7 +136,7 @@ async def accept_as(actor: Actor, invited: Invited) -> Role:
 async def _accept(link_id: int, person: Person, ages: Ages, browser: Browser) -> SignedIn:
     invited = await _take(link_id)
     found = await engine.rows("SELECT id FROM member WHERE email_key = ?", invited.email_key)
-    roles = await offboarding.lock_roles([member_id for (member_id,) in found]) if found else {}
+    roles = await locking.lock_roles([member_id for (member_id,) in found]) if found else {}
     if roles:
         (member_id,) = roles
         invited = await present(link_id) or invited
@@ -173,7 +174,9 @@ async def _take(link_id: int) -> Invited:
 async def _new(person: Person, invited: Invited) -> int:
     address = Address(invited.email, invited.email_key)
     own = replace(person, address=address)
-    member_id = await members.insert(own, invited.role, came_by="invitation", invited_by=invited.inviter_id)
+    member_id = await new_member.insert(
+        own, invited.role, came_by="invitation", invited_by=invited.inviter_id
+    )
     await _confirm(member_id, invited)
     return member_id
 

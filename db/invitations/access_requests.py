@@ -14,16 +14,22 @@ from db.auth.links import Link
 from db.auth.rate_limits import Throttle
 from db.common import clock, normalization
 from db.common.addresses import Address
+from db.common.dates import DAY_MS
+from db.errors import DeadLink, Refused, Unknown
 from db.invitations import creation
-from db.invitations.access_request_ends import CONFIRM_MS, REMEMBER_MS
 from db.invitations.recipients import address_list
 from db.invitations.recipients.address_list import AddressList
 from db.mail import notices, outbox
 from db.members import changes
 from db.members.changes import Locked
-from db.policy import INVITING, MANAGING, Actor, DeadLink, Refused, Role, Unknown
+from db.policy import INVITING, MANAGING, SYSTEM, Actor, Role
 from messages import refusals
 
+# The mailed link's life, and that of a request which nobody has confirmed.
+CONFIRM_MS: Final = DAY_MS
+OPEN_MS: Final = 90 * DAY_MS
+# So long an ended request is kept; who was dismissed isn't heard again before.
+REMEMBER_MS: Final = 30 * DAY_MS
 MAX_WORDS: Final = 200
 # So many open requests at most, unconfirmed ones included: nobody fills the database or the list.
 MOST_OPEN: Final = 1_000
@@ -148,32 +154,7 @@ async def _confirm(link: Link, address: str) -> None:
     ):
         raise DeadLink("void")
     await activity.record(policy.visitor(address), "request_confirmed", after=str(link.subject))
-    await _tell()
-
-
-# Who is told that somebody asks
-
-
-async def _tell() -> None:
-    """Queues "somebody asks", last in the change, whose lock keeps others from doing it at the same time.
-
-    How many ask is counted when the mail is written: one that nobody writes yet counts this request, too,
-    and is locked so that nobody begins to. One that is being written may not count it: another follows.
-    """
-    unwritten = await engine.rows(
-        "SELECT member_id FROM outbox WHERE kind = 'requested' AND state = 'queued' AND lease = ''"
-        f" ORDER BY id{engine.for_update()}"
-    )
-    told = {member_id for (member_id,) in unwritten}
-    for member_id, recipient in await notices.recipients("asked"):
-        if member_id in told:
-            continue
-        ((last,),) = await engine.rows(
-            "SELECT MAX(due_at) FROM outbox WHERE kind = 'requested' AND member_id = ? AND state <> 'void'",
-            member_id,
-        )
-        due_at = outbox.after_pause(last or 0)
-        await outbox.queue("requested", recipient=recipient, member_id=member_id, due_at=due_at)
+    await notices.access_requested()
 
 
 # What Owner and Administrators answer
@@ -273,3 +254,32 @@ async def _end(request_id: int, reason: str) -> int:
     ):
         raise Refused(refusals.REQUEST_ANSWERED)
     return now
+
+
+async def sweep() -> int:
+    """Chore: ends what is too old or has come true otherwise, and forgets what has ended long ago.
+
+    Returns how many ended.
+    """
+    now = clock.now()
+    # Perhaps a stranger typed the address: nothing is kept of what its owner didn't confirm.
+    await engine.execute(
+        "DELETE FROM request WHERE ended_at = 0 AND confirmed_at = 0 AND link_id > 0 AND made_at <= ?",
+        now - CONFIRM_MS,
+    )
+    await engine.execute("DELETE FROM request WHERE ended_at > 0 AND ended_at <= ?", now - REMEMBER_MS)
+    joined = await engine.execute(
+        "UPDATE request SET ended_at = ?, end_reason = 'joined' WHERE ended_at = 0"
+        " AND EXISTS (SELECT 1 FROM member AS m WHERE m.email_key = request.email_key)",
+        now,
+    )
+    expired = await engine.rows(
+        "UPDATE request SET ended_at = ?, end_reason = 'expired' WHERE ended_at = 0 AND made_at <= ?"
+        " RETURNING id",
+        now,
+        now - OPEN_MS,
+    )
+    await activity.record_many(
+        SYSTEM, "request_expired", [(0, "", str(request_id)) for (request_id,) in expired]
+    )
+    return joined + len(expired)

@@ -11,14 +11,14 @@ from db.auth import links
 from db.auth.rate_limits import Throttle, begin_resent, count_resent, resting, sent_lately
 from db.common import clock, normalization
 from db.common.dates import DAY_MS
-from db.invitations import access_request_ends
+from db.errors import Invalid, Refused
 from db.invitations.recipients import uploads
 from db.invitations.recipients.address_list import AddressList, Entry
 from db.mail import outbox
 from db.members import changes, link_viewers
 from db.members.changes import Locked
-from db.members.offboarding import ROLE_NOW
-from db.policy import INVITING, Actor, Invalid, Refused, Role
+from db.members.locking import ROLE_NOW
+from db.policy import INVITING, Actor, Role
 from messages import by_field, refusals
 
 MAX_TYPED: Final = 500
@@ -212,7 +212,7 @@ async def invite_within(
     await _insert(actor, new, batch_id, expires_at)
     await _renew(again, batch_id, expires_at, actor)
     await _mail(actor, batch_id)
-    await access_request_ends.answer(batch_id)
+    await answer(batch_id)
     await _approve(actor, approved)
     left_alone = plan.count(Fate.MEMBER, Fate.DEACTIVATED, Fate.RESTING)
     counts = (len(mailed), len(approved), left_alone)
@@ -367,3 +367,16 @@ async def _approve(actor: Actor, outcomes: Sequence[Outcome]) -> None:
     told = [(outcome.member_id, Role.PENDING.value, outcome.role.value) for outcome in outcomes]
     await activity.record_many(actor, "role_changed", told)
     await outbox.queue_approved([outcome.member_id for outcome in outcomes])
+
+
+async def answer(batch_id: int) -> None:
+    """Whoever is invited by this sending has the answer to their request, whichever way they were invited."""
+    of_batch = "FROM invitation AS i WHERE i.batch_id = ? AND i.email_key = request.email_key"
+    await engine.execute(
+        "UPDATE request SET ended_at = ?, end_reason = 'invited',"
+        f" invitation_id = (SELECT i.id {of_batch})"
+        f" WHERE ended_at = 0 AND EXISTS (SELECT 1 {of_batch})",
+        clock.now(),
+        batch_id,
+        batch_id,
+    )

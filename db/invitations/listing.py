@@ -10,9 +10,10 @@ from urllib.parse import urlencode
 
 from db import engine
 from db.common import clock, ids, normalization
+from db.errors import Invalid
 from db.invitations import access_request_listing
 from db.members.directory import search
-from db.policy import Invalid, Role
+from db.policy import Role
 from messages import by_field, logbook
 
 PAGE_SIZE: Final = 50

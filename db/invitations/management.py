@@ -8,6 +8,7 @@ from db.auth import links
 from db.auth.rate_limits import Throttle, count_resent
 from db.common import clock
 from db.common.dates import DAY_MS
+from db.errors import Refused, Unknown
 from db.invitations import acceptance
 from db.invitations import listing as invitation_listing
 from db.invitations.acceptance import Invited
@@ -15,7 +16,7 @@ from db.invitations.listing import Line
 from db.mail import outbox
 from db.members import changes, invitation_ends, link_viewers
 from db.members.changes import Locked
-from db.policy import MANAGING, Actor, Grave, Refused, Role, Unknown
+from db.policy import MANAGING, Actor, Grave, Role
 from messages import refusals
 
 REMIND_BEFORE_MS: Final = 2 * DAY_MS

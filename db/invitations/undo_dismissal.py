@@ -4,9 +4,10 @@ from functools import partial
 
 from db import activity, engine
 from db.common import undo
+from db.errors import Refused, Unknown
 from db.members import changes
 from db.members.changes import Locked
-from db.policy import INVITING, Actor, Refused, Unknown
+from db.policy import INVITING, Actor
 from messages import refusals
 
 

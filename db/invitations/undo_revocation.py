@@ -5,11 +5,12 @@ from functools import partial
 
 from db import activity, engine, policy
 from db.common import clock, undo
+from db.errors import Refused, Unknown
 from db.invitations.management import Revoked
 from db.mail import outbox
 from db.members import changes, invitation_ends, link_viewers
 from db.members.changes import Locked
-from db.policy import INVITING, Actor, Refused, Role, Unknown
+from db.policy import INVITING, Actor, Role
 from messages import refusals
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from db import engine
 from db.common import clock
 from db.common.dates import DAY_MS
-from db.mail import outbox
+from db.mail import notices, outbox
 from messages import refusals
 
 MINUTE_MS: Final = 60 * 1000
@@ -39,6 +39,12 @@ _AFTER_A_LOST_LEASE: Final = " ".join(
     + [f"WHEN {tries} THEN {wait}" for tries, wait in enumerate(BACK_OFF_MS, 1)]
     + [f"ELSE {BACK_OFF_MS[-1]} END"]
 )
+
+
+class ServerUnavailable(Exception):
+    """The mail server can't be used. The message is a sentence for the people who run it, without secrets."""
+
+    heard: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +198,7 @@ async def _settle(mail: Mail, state: str, said: str, condition: str) -> None:
         mail.id,
     )
     # Some mail goes to people who were removed meanwhile; nothing of them stays
-    # (db/members/invitation_ends.py).
+    # (db/members/removal.py).
     await engine.execute(
         "UPDATE outbox SET recipient = '', said = '' WHERE id = ?"
         " AND member_id IN (SELECT id FROM member WHERE id = ? AND removed_at > 0)",
@@ -206,7 +212,7 @@ async def _who_came_meanwhile(mail: Mail, newest: int) -> None:
     if mail.kind == "waiting" and await engine.rows(
         "SELECT 1 FROM member WHERE role = 'NO' AND removed_at = 0 AND id > ? LIMIT 1", newest
     ):
-        await outbox.tell_who_waits(only=mail.member_id)
+        await notices.queue_waiting(only=mail.member_id)
 
 
 async def again(mail: Mail, said: str) -> None:

@@ -1,8 +1,10 @@
-"""Who gets a notice by mail: as the Owner has settled it, and only those who want notices at all."""
+"""Notices by mail: who gets which, as the Owner has set it and only if they want any, and queueing them."""
 
+from collections.abc import Collection
 from typing import Final, Literal
 
 from db import engine
+from db.mail import outbox
 
 # waiting: somebody waits for a role; asked: somebody asks for access; ending: a membership is about to end.
 Notice = Literal["waiting", "asked", "ending"]
@@ -25,3 +27,54 @@ async def recipients(notice: Notice) -> list[tuple[int, str]]:
 async def gets(member_id: int, notice: Notice) -> bool:
     """Inside a read or write: whether this member gets it; asked again when a mail is written."""
     return bool(await engine.rows(f"SELECT 1 FROM member AS m WHERE m.id = ? AND {GETS[notice]}", member_id))
+
+
+async def somebody_waits() -> None:
+    """Inside the write of a registration: queues the notice for those who get it.
+
+    One mail for each of them is queued at a time, and 15 minutes lie between two; how many wait is counted
+    when it is written. Call it last in the change: on PostgreSQL it locks what is queued until COMMIT, so
+    that a mail that is being sent at this moment either counts this registration or is followed by another.
+    """
+    if not outbox.set_up():
+        return
+    queued = await engine.rows(
+        "SELECT member_id FROM outbox WHERE kind = 'waiting' AND state = 'queued'"
+        f" ORDER BY member_id{engine.for_share()}"
+    )
+    await queue_waiting(but={member_id for (member_id,) in queued})
+
+
+async def queue_waiting(*, only: int = 0, but: Collection[int] = ()) -> None:
+    """Inside a write: queues "somebody waits" for all who get this notice, or for one of them."""
+    found = await engine.rows(
+        "SELECT m.id, m.email, (SELECT MAX(o.due_at) FROM outbox AS o"
+        " WHERE o.kind = 'waiting' AND o.member_id = m.id AND o.state <> 'void')"
+        f" FROM member AS m WHERE {GETS['waiting']} ORDER BY m.id"
+    )
+    for member_id, recipient, last in found:
+        if member_id not in but and only in (0, member_id):
+            await outbox.queue_waiting(member_id, recipient, due_at=outbox.after_pause(last or 0))
+
+
+async def access_requested() -> None:
+    """Inside the write that confirms an access request: queues the notice for those who get it.
+
+    Call it last in the change, whose lock keeps others from doing it at the same time. How many requests are
+    open is counted when the mail is written: one that nobody writes yet counts this request, too, and is
+    locked so that nobody begins to. One that is being written may not count it: another follows.
+    """
+    unwritten = await engine.rows(
+        "SELECT member_id FROM outbox WHERE kind = 'requested' AND state = 'queued' AND lease = ''"
+        f" ORDER BY id{engine.for_update()}"
+    )
+    notified = {member_id for (member_id,) in unwritten}
+    for member_id, recipient in await recipients("asked"):
+        if member_id in notified:
+            continue
+        ((last,),) = await engine.rows(
+            "SELECT MAX(due_at) FROM outbox WHERE kind = 'requested' AND member_id = ? AND state <> 'void'",
+            member_id,
+        )
+        due_at = outbox.after_pause(last or 0)
+        await outbox.queue("requested", recipient=recipient, member_id=member_id, due_at=due_at)

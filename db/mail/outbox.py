@@ -15,7 +15,6 @@ from typing import Any, Final
 from db import engine
 from db.common import clock
 from db.common.dates import DAY_MS
-from db.mail import notices
 
 # Of one kind of notice each gets at most one mail in this time, however many people register or ask.
 PAUSE_MS: Final = 15 * 60 * 1000
@@ -171,40 +170,15 @@ async def _to_member(
     return 0
 
 
-async def somebody_waits() -> None:
-    """Inside the write of a registration: tells those who get this notice (db/mail/notices.py).
-
-    One mail for each of them is queued at a time, and 15 minutes lie between two; how many wait is counted
-    when it is written. Call it last in the change: on PostgreSQL it locks what is queued until COMMIT, so
-    that a mail that is being sent at this moment either counts this registration or is followed by another.
-    """
-    if not set_up():
-        return
-    told = await engine.rows(
-        "SELECT member_id FROM outbox WHERE kind = 'waiting' AND state = 'queued'"
-        f" ORDER BY member_id{engine.for_share()}"
+async def queue_waiting(member_id: int, recipient: str, *, due_at: int) -> None:
+    """Inside a write: "somebody waits" for this member; one that is queued already is locked instead."""
+    await _insert(
+        [("waiting", recipient, member_id, 0, 0, 0, 0, _message_id())],
+        due_at,
+        # Somebody was faster: their row is locked, so that a mail being sent waits for this change.
+        " ON CONFLICT (member_id) WHERE kind = 'waiting' AND state = 'queued'"
+        " DO UPDATE SET due_at = outbox.due_at",
     )
-    await tell_who_waits(but={member_id for (member_id,) in told})
-
-
-async def tell_who_waits(*, only: int = 0, but: Iterable[int] = ()) -> None:
-    """Inside a write: queues "somebody waits" for all who get this notice, or for one of them."""
-    found = await engine.rows(
-        "SELECT m.id, m.email, (SELECT MAX(o.due_at) FROM outbox AS o"
-        " WHERE o.kind = 'waiting' AND o.member_id = m.id AND o.state <> 'void')"
-        f" FROM member AS m WHERE {notices.GETS['waiting']} ORDER BY m.id"
-    )
-    known = set(but)
-    for member_id, email, last in found:
-        if member_id in known or (only and member_id != only):
-            continue
-        await _insert(
-            [("waiting", email, member_id, 0, 0, 0, 0, _message_id())],
-            after_pause(last or 0),
-            # Somebody was faster: their row is locked, for the reason above.
-            " ON CONFLICT (member_id) WHERE kind = 'waiting' AND state = 'queued'"
-            " DO UPDATE SET due_at = outbox.due_at",
-        )
 
 
 def after_pause(last: int) -> int:

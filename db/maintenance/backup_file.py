@@ -20,8 +20,8 @@ from typing import IO, Any, Final, NoReturn
 
 from piccolo.columns import Text
 
+from db.errors import DomainError
 from db.maintenance.backup import FORMAT, KEPT, UNCOUNTED, Header, closing_line
-from db.policy import DomainError
 from db.schema import migrate
 from db.schema.piccolo_app import APP_CONFIG
 

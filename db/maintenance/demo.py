@@ -15,9 +15,9 @@ from db.common import addresses, clock
 from db.common.dates import DAY_MS
 from db.invitations import creation
 from db.invitations.recipients import address_list
-from db.members import last_day, members
-from db.members.members import Person
-from db.organization import invite_link, setup
+from db.members import last_day, new_member, roles
+from db.members.new_member import Person
+from db.organization import invite_link, setup, signup
 from db.policy import Actor, Role
 
 TITLE: Final = "Fenwick Herbarium"
@@ -123,8 +123,8 @@ async def fill() -> list[tuple[str, str]]:
     finally:
         clock.go_on()
     await engine.write(_note_last_activity, now)
-    chidi = await members.id_of("chidi@fenwick.example")
-    await members.set_last_day(administrator, member_id=chidi, day=last_day.iso(now + LAST_DAY_IN_MS))
+    chidi = await new_member.id_of("chidi@fenwick.example")
+    await last_day.set_last_day(administrator, member_id=chidi, day=last_day.iso(now + LAST_DAY_IN_MS))
     return [
         (Role(somebody.role).label, somebody.email) for somebody in PEOPLE if somebody.first_name in SIGN_IN
     ]
@@ -135,7 +135,7 @@ async def _begin(now: int, password_hash: str) -> Actor:
     owner, second = PEOPLE[:2]
     clock.stop_at(now - int(owner.joined * DAY_MS))
     await setup.found_by_operator(TITLE, _person(owner, password_hash))
-    owner_id = await members.id_of(owner.email)
+    owner_id = await new_member.id_of(owner.email)
     actor = Actor(owner_id, Role.OWNER, address=BROWSERS[0].address)
     second_id = await _join(second, now, password_hash, actor, BROWSERS[1])
     return Actor(second_id, Role.ADMINISTRATOR, address=BROWSERS[1].address)
@@ -146,7 +146,7 @@ async def _join(somebody: Somebody, now: int, password_hash: str, actor: Actor, 
     joined_at = now - int(somebody.joined * DAY_MS)
     clock.stop_at(joined_at)
     link = await invite_link.present()
-    signed_in = await members.register(
+    signed_in = await signup.register(
         _person(somebody, password_hash),
         link_id=link.id if somebody.by_link else None,
         ages=AGES,
@@ -158,17 +158,17 @@ async def _join(somebody: Somebody, now: int, password_hash: str, actor: Actor, 
         first = Role.ANNOTATOR if role is Role.DEACTIVATED else role
         # Whoever makes an Administrator has just given their password.
         actor = replace(actor, password_at=clock.now())
-        await members.change_role(actor, member_id=signed_in.member_id, role=first)
+        await roles.change_role(actor, member_id=signed_in.member_id, role=first)
     if role is Role.DEACTIVATED:
         clock.stop_at(now - int((somebody.seen - 1) * DAY_MS))
-        await members.change_role(actor, member_id=signed_in.member_id, role=role)
+        await roles.change_role(actor, member_id=signed_in.member_id, role=role)
     return signed_in.member_id
 
 
 async def _come_back(somebody: Somebody, now: int, number: int) -> None:
     """The sign-ins of the last weeks, by day, until they were last seen; few work on a weekend."""
     browser = BROWSERS[number % len(BROWSERS)]
-    member_id = await members.id_of(somebody.email)
+    member_id = await new_member.id_of(somebody.email)
     actor = Actor(member_id, Role(somebody.role), address=browser.address)
     since, until = (now - int(days * DAY_MS) for days in (somebody.joined, max(somebody.seen, 0)))
     for day in range(now // DAY_MS - SIGN_INS_FOR, now // DAY_MS + 1, SIGN_INS_EVERY[number % 5]):

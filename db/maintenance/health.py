@@ -10,8 +10,8 @@ from typing import Final
 
 from db import engine
 from db.common import disk
+from db.maintenance import secret_key
 from db.maintenance.snapshot import Snapshot, snapshot
-from db.organization import setup
 from db.schema import migrate
 
 LEAST_FREE_BYTES: Final = 100_000_000
@@ -81,7 +81,7 @@ async def _of_postgres(source: Snapshot) -> tuple[bool, str]:
 
 
 async def _key(fingerprint: str | None) -> Finding:
-    known = await setup.known_fingerprint()
+    known = await secret_key.known_fingerprint()
     if known is None:
         return Finding("key", True, "the database belongs to none yet; the first start takes or makes one")
     if fingerprint is None:

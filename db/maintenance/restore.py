@@ -13,12 +13,13 @@ from typing import Any, Final
 from db import activity, engine
 from db.common import clock, ids
 from db.engine.sqlite import SqliteEngine
+from db.errors import Refused
 from db.mail import outbox
 from db.maintenance import backup
 from db.maintenance.backup import KEPT, LEFT_OUT, UNCOUNTED, Header
 from db.maintenance.backup_file import Backup, BadBackup, Value
 from db.members.directory import role_counts
-from db.policy import COMMAND_LINE, Refused
+from db.policy import COMMAND_LINE
 from db.schema import migrate
 
 GUARDED: Final = ("activity", "activity_mark")

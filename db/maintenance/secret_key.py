@@ -12,9 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from db import engine
-from db.common import disk
-from db.organization import setup
+from db import activity, engine
+from db.auth import links
+from db.common import clock, disk
+from db.organization import invite_link_limits
+from db.policy import COMMAND_LINE
+from db.schema.tables import Installation
 
 PRIVATE: Final = 0o600
 KEY_BYTES: Final = 48
@@ -32,7 +35,7 @@ async def agreed(path: Path, given: str, fingerprint: Callable[[str], str]) -> s
     given: SECRET_KEY, "" when it isn't set; then the key is in the file at `path`. fingerprint: of a key.
     Any number of servers that start at once agree on one key. Raises WrongKey and OSError.
     """
-    known = await setup.known_fingerprint()
+    known = await known_fingerprint()
     # Read after the database was asked: who made the key wrote the file first.
     key = given or read(path)
     if not key and known is not None:
@@ -42,7 +45,7 @@ async def agreed(path: Path, given: str, fingerprint: Callable[[str], str]) -> s
         )
     key = key or make(path)
     if known is None:
-        known = await setup.remember_fingerprint(fingerprint(key))
+        known = await remember_fingerprint(fingerprint(key))
     if known != fingerprint(key):
         raise WrongKey(
             f"{'SECRET_KEY' if given else path} isn't the secret key that the database belongs to: "
@@ -132,3 +135,48 @@ def _open(path: Path, flags: int) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+async def known_fingerprint() -> str | None:
+    """The fingerprint of the secret key this database was made with, None for an empty database."""
+    found = await engine.read(engine.rows, "SELECT key_fingerprint FROM installation")
+    return found[0][0] if found else None
+
+
+async def remember_fingerprint(fingerprint: str) -> str:
+    """Notes the key's fingerprint unless one is known; returns the one that is known afterwards."""
+
+    async def write() -> str:
+        try_first = await engine.rows("SELECT key_fingerprint FROM installation")
+        if not try_first:
+            await Installation.insert(Installation(id=1, key_fingerprint=fingerprint, made_at=clock.now()))
+        ((known,),) = await engine.rows("SELECT key_fingerprint FROM installation")
+        return str(known)
+
+    try:
+        return await engine.write(write)
+    except engine.UniqueViolation:
+        return await engine.write(write)
+
+
+async def rotate_key(fingerprint: str) -> int:
+    """Takes another key: every open link ends, the invite link is made anew. Returns how many ended."""
+
+    async def write() -> int:
+        await engine.execute("UPDATE installation SET key_fingerprint = ?", fingerprint)
+        ended = 0
+        for purpose in (
+            links.SETUP,
+            links.INVITE,
+            links.INVITATION,
+            links.RESET,
+            links.ADDRESS,
+            links.REQUEST,
+        ):
+            ended += await links.end(purpose, "key rotated")
+        if await engine.rows("SELECT 1 FROM organization"):
+            await invite_link_limits.make()
+        await activity.record(COMMAND_LINE, "key_rotated")
+        return ended
+
+    return await engine.write(write)

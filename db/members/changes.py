@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 from db import engine
 from db.auth import sessions
 from db.common import clock
-from db.members import offboarding
-from db.policy import Actor, NotAllowed, Right, Role, SignInFirst, Unknown
+from db.errors import NotAllowed, SignInFirst, Unknown
+from db.members import locking
+from db.policy import Actor, Right, Role
 from messages import refusals
 
 T = TypeVar("T")
@@ -78,7 +79,7 @@ async def check(actor: Actor, right: Right) -> None:
 
 async def _lock(actor: Actor, member_ids: Sequence[int]) -> Locked:
     # Ids begin with 1: the 0 of an actor who is no member finds nobody.
-    roles = await offboarding.lock_roles((*member_ids, actor.id), actor.session)
+    roles = await locking.lock_roles((*member_ids, actor.id), actor.session)
     acting = roles.get(actor.id, Role.DEACTIVATED) if actor.kind == "member" else actor.role
     # After the locks, for which it may have waited.
     if actor.session and (acting is Role.DEACTIVATED or actor.session.ends_at <= clock.now()):

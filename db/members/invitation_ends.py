@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from db import activity, engine, policy
 from db.common import clock, undo
-from db.invitations import access_request_ends
 from db.mail import outbox
 from db.members import link_viewers
 from db.policy import Actor, Role
@@ -126,22 +125,3 @@ async def reopen(invitation_ids: Sequence[int], link_ids: Sequence[int], *, ende
     await engine.execute(f"UPDATE links {open_again} ({of_links})", ended_at, *link_ids)
     await engine.execute(f"UPDATE invitation {open_again} ({of_them})", ended_at, *invitation_ids)
     await outbox.bring_back(f"invitation_id IN ({of_them})", *invitation_ids, voided_at=ended_at)
-
-
-async def forget(member_id: int, email_key: str) -> None:
-    """Takes name and address of a removed member out of their invitations and requests, and of the mails."""
-    if not email_key:
-        return
-    await access_request_ends.forget(email_key)
-    await engine.execute(
-        "UPDATE outbox SET recipient = '', said = '' WHERE state <> 'queued' AND (member_id = ?"
-        " OR invitation_id IN (SELECT i.id FROM invitation AS i WHERE i.email_key = ?))",
-        member_id,
-        email_key,
-    )
-    await engine.execute(
-        "UPDATE invitation SET email = '', email_key = '', first_name = '', last_name = '', search_key = ''"
-        " WHERE (member_id = ? OR email_key = ?) AND ended_at > 0",
-        member_id,
-        email_key,
-    )

@@ -4,19 +4,25 @@ Stored is the end, in ms since 1970: the first instant of the day after. What ha
 db/members/offboarding.py.
 """
 
+from functools import partial
 from typing import Final
 
-from db import activity, engine
+from db import activity, engine, policy
 from db.common import clock, dates
 from db.common.dates import DAY_MS
+from db.errors import Invalid, Refused
 from db.mail import notices, outbox
-from db.policy import Actor, Invalid, has_ended
+from db.members import changes, demotion, directory, locking
+from db.members.changes import Locked
+from db.members.directory import Row
+from db.policy import MANAGING, Actor, has_ended
 from messages import by_field
 
 # How long before the end it is told by mail, and from when on the person's own pages show it.
 TOLD_BEFORE_MS: Final = 3 * DAY_MS
 SHOWN_BEFORE_MS: Final = 14 * DAY_MS
 MOST_YEARS: Final = 10
+# Memberships in one transaction: a whole course may end on the same day.
 BITE: Final = 200
 
 
@@ -113,3 +119,45 @@ async def _tell(member_id: int) -> None:
         others = [other for other in await notices.recipients("ending") if other[0] != member_id]
         for told_id, recipient in ((member_id, email), *others):
             await outbox.queue("ending", recipient=recipient, member_id=told_id, subject_id=member_id)
+
+
+async def set_last_day(actor: Actor, *, member_id: int, day: str) -> Row:
+    """Gives a membership its last day, or takes it away; afterwards it is deactivated by itself.
+
+    day: YYYY-MM-DD by UTC, "" for no end. Raises SignInFirst, NotAllowed, Invalid, Unknown and Refused.
+    """
+    set_it = partial(_set_last_day, actor, member_id, day)
+    row = await changes.write(actor, MANAGING, set_it, members=(member_id,))
+    outbox.wake()
+    return row
+
+
+async def _set_last_day(actor: Actor, member_id: int, day: str, locked: Locked) -> Row:
+    reason = policy.why_no_last_day(actor.id, locked.acting, member_id, locked.roles[member_id])
+    if reason is not None:
+        raise Refused(reason)
+    ends_at = ends_at_of(day)
+    if await change(actor, member_id, ends_at) and ends_at:
+        lowered = await demotion.lately({member_id: locked.roles[member_id]})
+        # Nothing undoes it but another change.
+        await demotion.tell(actor, lowered, now=clock.now(), wait_ms=0)
+    row = await directory.one(member_id)
+    assert row is not None, "its row is locked"
+    return row
+
+
+async def end_due() -> None:
+    """Chore, also at start: deactivates everybody whose last day is over; once each, whoever else does it."""
+    while await engine.write(_end_some) == BITE:
+        pass
+
+
+async def _end_some() -> int:
+    due = await engine.rows(
+        "SELECT id FROM member WHERE ends_at > 0 AND ends_at <= ? AND role <> 'DI' ORDER BY id LIMIT ?",
+        clock.now(),
+        BITE,
+    )
+    if due:
+        await locking.lock_roles([member_id for (member_id,) in due])
+    return len(due)

@@ -6,11 +6,12 @@ from db import activity, engine
 from db.auth import links
 from db.auth.links import Link
 from db.common import clock, dates
+from db.errors import Refused
 from db.members import changes
 from db.members.changes import Locked
 from db.organization import invite_link_limits
 from db.organization.invite_link_limits import Limits
-from db.policy import MANAGING, Actor, Refused
+from db.policy import MANAGING, Actor
 from messages import refusals
 
 

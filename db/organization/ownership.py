@@ -7,11 +7,12 @@ from db.accounts import sign_in
 from db.auth import sessions
 from db.auth.client import Browser
 from db.auth.rate_limits import Throttle
+from db.errors import NotAllowed, Refused
 from db.mail import outbox
 from db.members import changes, directory, last_day
 from db.members.changes import Locked
 from db.members.directory import Row
-from db.policy import HANDING_OVER, Actor, NotAllowed, Refused, Role
+from db.policy import HANDING_OVER, Actor, Role
 from messages import refusals
 
 

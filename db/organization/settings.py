@@ -12,11 +12,12 @@ from db import activity, engine
 from db.auth.links import Link
 from db.common import clock, dates
 from db.common.dates import DAY_MS
+from db.errors import Invalid
 from db.members import changes
 from db.members.changes import Locked
 from db.organization import invite_link, invite_link_limits
 from db.organization.invite_link_limits import End
-from db.policy import SETTLING, Actor, Invalid, Role
+from db.policy import SETTLING, Actor, Role
 from messages import by_field, logbook
 
 MAX_NOTE_CHARACTERS: Final = 200

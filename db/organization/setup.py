@@ -1,19 +1,25 @@
-"""The first run: which key this database belongs to, the set-up link, and the organization with its Owner."""
+"""The first run: the set-up link, and the organization with its first Owner."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from db import activity, engine
-from db.auth import links, sessions
+from db.auth import links, passwords, sessions
 from db.auth.client import Browser, SignedIn
 from db.auth.links import Link
 from db.auth.sessions import Ages
-from db.common import clock
-from db.members import members
-from db.members.members import Person
+from db.common import addresses, clock, visible
+from db.errors import DeadLink, Invalid, Unknown
+from db.members import new_member
+from db.members.new_member import Person
 from db.organization import invite_link_limits
-from db.policy import COMMAND_LINE, Actor, DeadLink, Role, Unknown
-from db.schema.tables import Installation, Organization
+from db.policy import COMMAND_LINE, Actor, Role
+from db.schema.tables import Organization
 from messages import refusals
+
+TITLE: Final = "Organization"
+MAX_CHARACTERS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,51 +39,6 @@ async def site() -> Site:
     if not found:
         return Site(title="", exists=False)
     return Site(title=found[0][0], exists=True, may_ask=found[0][1] == 1)
-
-
-async def known_fingerprint() -> str | None:
-    """The fingerprint of the secret key this database was made with, None for an empty database."""
-    found = await engine.read(engine.rows, "SELECT key_fingerprint FROM installation")
-    return found[0][0] if found else None
-
-
-async def remember_fingerprint(fingerprint: str) -> str:
-    """Notes the key's fingerprint unless one is known; returns the one that is known afterwards."""
-
-    async def write() -> str:
-        try_first = await engine.rows("SELECT key_fingerprint FROM installation")
-        if not try_first:
-            await Installation.insert(Installation(id=1, key_fingerprint=fingerprint, made_at=clock.now()))
-        ((known,),) = await engine.rows("SELECT key_fingerprint FROM installation")
-        return str(known)
-
-    try:
-        return await engine.write(write)
-    except engine.UniqueViolation:
-        return await engine.write(write)
-
-
-async def rotate_key(fingerprint: str) -> int:
-    """Takes another key: every open link ends, the invite link is made anew. Returns how many ended."""
-
-    async def write() -> int:
-        await engine.execute("UPDATE installation SET key_fingerprint = ?", fingerprint)
-        ended = 0
-        for purpose in (
-            links.SETUP,
-            links.INVITE,
-            links.INVITATION,
-            links.RESET,
-            links.ADDRESS,
-            links.REQUEST,
-        ):
-            ended += await links.end(purpose, "key rotated")
-        if await engine.rows("SELECT 1 FROM organization"):
-            await invite_link_limits.make()
-        await activity.record(COMMAND_LINE, "key_rotated")
-        return ended
-
-    return await engine.write(write)
 
 
 async def open_link() -> Link | None:
@@ -135,9 +96,47 @@ async def found_by_operator(title: str, owner: Person) -> bool:
 
 
 async def _found(title: str, owner: Person) -> int:
-    owner_id = await members.insert(owner, Role.OWNER, came_by="setup")
+    owner_id = await new_member.insert(owner, Role.OWNER, came_by="setup")
     await Organization.insert(
         Organization(id=1, title=title, made_at=clock.now(), owner_id=owner_id, owner_role=Role.OWNER.value)
     )
     await invite_link_limits.make(owner_id)
     return owner_id
+
+
+async def make_owner(
+    email: str,
+    password: str,
+    *,
+    names: Sequence[str],
+    title: str = "",
+    first_name: str = "",
+    last_name: str = "",
+) -> bool:
+    """Makes the organization and its Owner; False, and nothing, when somebody owns it already.
+
+    The rules are those of the set-up page. names: of the app and the server, which a password
+    should not be made of, either.
+    Raises Invalid with everything that is wrong.
+    """
+    if (await site()).exists:
+        return False
+    errors: dict[str, list[str]] = {}
+    title, first_name, last_name = (
+        visible.name(text) for text in (visible.name(title) or TITLE, first_name, last_name)
+    )
+    for field, text in (("title", title), ("first_name", first_name), ("last_name", last_name)):
+        if len(text) > MAX_CHARACTERS or any(ord(sign) < 32 or ord(sign) == 127 for sign in text):
+            errors[field] = [f"{text!r} is too long, or has characters that can't be typed."]
+    address = None
+    try:
+        address = addresses.parse(email)
+    except addresses.NotAnAddress as error:
+        errors["email"] = [f"{email!r} isn't accepted. {error}"]
+    about = (email, first_name, last_name, title, *names)
+    if refused := await passwords.why_refused(password, about):
+        errors["password"] = ["The password isn't accepted.", *refused]
+    if errors or address is None:
+        raise Invalid(errors)
+    person = Person(address, first_name, last_name, await passwords.hash_of(password))
+    return await found_by_operator(title, person)

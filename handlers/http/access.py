@@ -20,7 +20,8 @@ from db.auth.client import Browser, SignedIn
 from db.auth.sessions import Current
 from db.auth.turns import Turn
 from db.common import clock, visible
-from db.policy import Actor, NotAllowed, Role, SignInFirst
+from db.errors import NotAllowed, SignInFirst
+from db.policy import Actor, Role
 from handlers.http import proxies
 from handlers.http.bodies import body_of
 from handlers.http.house import AnyRequest, House, house_of

@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import Receive, Scope
 
 from db.auth.turns import customer
-from db.policy import Busy
+from db.errors import Busy
 from messages import refusals
 
 MAX_BODY_BYTES: Final = 1_000_000

@@ -14,8 +14,9 @@ from litestar.exceptions import HTTPException
 from db import engine
 from db.accounts import drafts
 from db.auth.sessions import Current
+from db.errors import Busy, Invalid, SignInFirst
 from db.organization.settings import NOTED
-from db.policy import Actor, Busy, Invalid, SignInFirst
+from db.policy import Actor
 from handlers.http.access import SESSION_COOKIE, cookie_in
 from handlers.http.forms import Form, read_fields
 from handlers.http.house import AnyRequest, house_of

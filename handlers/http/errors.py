@@ -13,7 +13,7 @@ from litestar.types import ASGIApp, ExceptionHandlersMap, Receive, Scope, Send
 
 from db import engine
 from db.common import disk
-from db.policy import (
+from db.errors import (
     Busy,
     DeadLink,
     Invalid,

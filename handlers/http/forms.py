@@ -11,7 +11,8 @@ from typing import Final
 from litestar.exceptions import HTTPException
 
 from db.common import addresses, visible
-from db.policy import Invalid, Role, TooManyTries
+from db.errors import Invalid, TooManyTries
+from db.policy import Role
 from handlers.http.bodies import BodyTooLarge, body_of
 from handlers.http.house import AnyRequest
 from messages import by_field, refusals

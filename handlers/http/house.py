@@ -13,8 +13,9 @@ from litestar import Litestar, Request
 from litestar.types import Scope
 
 from db.activity.daily_counts import Days
+from db.auth.presence import Presence
 from db.auth.rate_limits import Throttle
-from db.auth.sessions import Ages, Presence
+from db.auth.sessions import Ages
 from db.organization import setup
 from handlers.http.bodies import Room
 from handlers.http.mismatches import Pairs

@@ -13,7 +13,8 @@ from litestar.types import Message, Scope
 from db.accounts import sign_in
 from db.accounts.sign_in import WrongPassword
 from db.auth.sessions import Current
-from db.policy import Actor, PasswordWanted, TooManyTries
+from db.errors import PasswordWanted, TooManyTries
+from db.policy import Actor
 from handlers.http import access, rendering
 from handlers.http.forms import Form, read_fields
 from handlers.http.house import AnyRequest, house_of

@@ -4,7 +4,7 @@ from typing import Final
 from urllib.parse import quote
 
 from db.common import ids
-from db.policy import Unknown
+from db.errors import Unknown
 from messages import refusals
 
 # Of a path in the log: ours are shorter, and one of 30 KB would fill a disk by a thousandth of the requests.

@@ -14,7 +14,7 @@ from litestar import Response
 from litestar.datastructures import Cookie
 
 from db import engine, policy
-from db.accounts import accounts
+from db.accounts import password
 from db.auth import common_passwords
 from db.common import clock, dates, visible
 from db.invitations import access_request_listing
@@ -172,7 +172,7 @@ async def page(
     # What this very request has to say comes first, and then without a button that belongs to something else.
     about = {"site": site, "toast": notice, "undo": None if "toast" in context else undo, **context}
     if current and current.handed_at:
-        about["handed"] = await accounts.handed(current.member_id, current.handed_at)
+        about["handed"] = await password.handed(current.member_id, current.handed_at)
     if current and policy.administers(current.role):
         about["counts"] = await engine.read(_counts)
     response = fragment(request, template, status=status, headers=headers, **about)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from db.common import clock
-from db.policy import DeadLink
+from db.errors import DeadLink
 from handlers.http.house import AnyRequest, house_of
 from signing import token_in
 

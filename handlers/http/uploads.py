@@ -5,7 +5,7 @@ from typing import Final
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from db.policy import Invalid
+from db.errors import Invalid
 from handlers.http.bodies import SLOWEST_BYTES_A_SECOND, BodyTooLarge, body_of
 from handlers.http.forms import MAX_FIELDS, Form, WrongContentType, text_of
 from handlers.http.house import AnyRequest

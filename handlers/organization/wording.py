@@ -10,7 +10,7 @@ from db.activity import Event
 from db.common import dates
 from db.invitations.creation import Batch
 from db.members.directory import Filter, Page, Row
-from db.members.members import RoleChange
+from db.members.roles import RoleChange
 from db.policy import WORKING, Role
 from handlers.http import rendering
 from messages import logbook, phrases, toasts

@@ -11,10 +11,10 @@ from litestar.status_codes import HTTP_200_OK
 from db.auth import links, rate_limits
 from db.auth.links import Link
 from db.common import visible
+from db.errors import DeadLink, Invalid, Refused, TooManyTries, Unknown
 from db.invitations import access_requests
 from db.invitations.access_requests import MAX_WORDS, Wish
 from db.organization import setup
-from db.policy import DeadLink, Invalid, Refused, TooManyTries, Unknown
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of

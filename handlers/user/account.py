@@ -11,13 +11,13 @@ from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
 from db import engine
-from db.accounts import accounts, confirmation, sign_in, sign_out
+from db.accounts import confirmation, password, profile, sign_in, sign_out
 from db.accounts.sign_in import WrongPassword
 from db.auth import passwords, rate_limits, sessions
 from db.auth.sessions import Current
 from db.common import addresses, clock, ids
+from db.errors import Invalid, TooManyTries
 from db.members import last_day
-from db.policy import Invalid, TooManyTries
 from handlers.http import access, drafts, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -53,7 +53,7 @@ class AccountController(Controller):
         except TooManyTries as error:
             return await _page(request, current, form=form, status=429, headers=form.wait(error))
         actor = access.actor_of(current, request)
-        await accounts.change(
+        await profile.change(
             actor,
             first_name=first_name,
             last_name=last_name,
@@ -69,7 +69,7 @@ class AccountController(Controller):
         form = await Form.read(request, "wants_notices")
         form.check()
         await _count_change(request, current)
-        await accounts.change_notices(access.actor_of(current, request), wanted=bool(form["wants_notices"]))
+        await profile.change_notices(access.actor_of(current, request), wanted=bool(form["wants_notices"]))
         return rendering.redirect(request, "/user/account", notice=toasts.SAVED)
 
     @post("/confirmation", status_code=HTTP_200_OK)
@@ -89,12 +89,12 @@ class AccountController(Controller):
         form = await Form.read(request, "at")
         at = ids.read(form["at"])
         await _count_change(request, current)
-        await accounts.acknowledge(access.actor_of(current, request), at)
+        await password.acknowledge(access.actor_of(current, request), at)
         if not rendering.wants_fragment(request):
             return rendering.redirect(request, "/")
         if current.handed_at in (0, at):
             return Response(b"", status_code=HTTP_200_OK, media_type=rendering.HTML)
-        newer = await accounts.handed(current.member_id, current.handed_at)
+        newer = await password.handed(current.member_id, current.handed_at)
         return rendering.fragment(request, "_handed.html", handed=newer)
 
     @post("/password", status_code=HTTP_200_OK)
@@ -117,7 +117,7 @@ class AccountController(Controller):
                     actor, form["current_password"], throttle=house.throttle, browser=browser
                 )
             form.check()
-            signed_in = await accounts.change_password(
+            signed_in = await password.change_password(
                 actor,
                 session_id=current.session_id,
                 current_password=form["current_password"],
@@ -184,7 +184,7 @@ async def _page(
     return await rendering.page(
         request,
         "user/account.html",
-        own=await accounts.own(current.member_id),
+        own=await profile.own(current.member_id),
         ends_at=current.ends_at if last_day.near(current.ends_at) else 0,
         status=status,
         headers=headers,

@@ -7,10 +7,10 @@ address would need nothing but that colleague's kind "yes", and an invitation to
 from litestar import Controller, Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
-from db.accounts import accounts, confirmation
+from db.accounts import confirmation, password
 from db.auth import links
 from db.auth.links import Link
-from db.policy import DeadLink
+from db.errors import DeadLink
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest
@@ -46,7 +46,7 @@ class ConfirmationController(Controller):
 async def _page(request: AnyRequest, token: str, link: Link, *, status: int = 200) -> Response[bytes]:
     current = await access.identify(request)
     mine = current is not None and current.member_id == link.subject
-    email, _ = await accounts.whose(link)
+    email, _ = await password.whose(link)
     return await rendering.page(
         request, "user/confirmation.html", status=status, token=token, email=email, mine=mine
     )

@@ -9,11 +9,10 @@ from db.auth import links, passwords, rate_limits
 from db.auth.sessions import Current
 from db.common import clock
 from db.common.addresses import Address
+from db.errors import DeadLink, Invalid, Refused, TooManyTries
 from db.invitations import acceptance, management
 from db.invitations.acceptance import Invited
-from db.members import members
-from db.members.members import Person
-from db.policy import DeadLink, Invalid, Refused, TooManyTries
+from db.members.new_member import Person
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -101,7 +100,7 @@ async def _find(request: AnyRequest, token: str) -> Invited:
 
 async def _person(request: AnyRequest, form: Form, invited: Invited) -> Person:
     first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
-    hints = await members.password_hints(invited.email, first_name, last_name, *house_of(request).names)
+    hints = await passwords.password_hints(invited.email, first_name, last_name, *house_of(request).names)
     turn = access.turn_of(request)
     form.wrong("password", *await passwords.why_refused(form["password"], hints, turn=turn))
     form.check()

@@ -8,7 +8,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from db.accounts import sign_in, sign_out
 from db.accounts.sign_in import IsDeactivated, WrongPassword
-from db.policy import Busy, Invalid, TooManyTries
+from db.errors import Busy, Invalid, TooManyTries
 from handlers.http import access, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of

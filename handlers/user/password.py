@@ -6,12 +6,11 @@ from typing import Any, Final
 from litestar import Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
-from db.accounts import accounts, sign_out
+from db.accounts import password, sign_out
 from db.auth import links, passwords, rate_limits
 from db.auth.links import Link
 from db.common import addresses
-from db.members import members
-from db.policy import DeadLink, Invalid, TooManyTries
+from db.errors import DeadLink, Invalid, TooManyTries
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -37,7 +36,7 @@ async def ask(request: AnyRequest) -> Response[bytes]:
         )
     account = addresses.account_key(form["email"])
     await rate_limits.count(house.throttle.forgot(account, access.network_of(request)))
-    await accounts.ask_reset(form["email"], access.address_of(request))
+    await password.ask_reset(form["email"], access.address_of(request))
     return await rendering.page(request, "user/forgot.html", form=form, done=True)
 
 
@@ -46,7 +45,7 @@ async def show_reset(request: AnyRequest) -> Response[bytes]:
     """GET and HEAD consume nothing: mail scanners open every link."""
     token = tokens.in_address(request)
     try:
-        email, _ = await accounts.whose(await _link(request, token))
+        email, _ = await password.whose(await _link(request, token))
     except DeadLink as error:
         return await _dead(request, error)
     return await _page(request, Form(FIELDS, {"token": [token]}), email)
@@ -57,20 +56,20 @@ async def reset(request: AnyRequest) -> Response[bytes]:
     form, house = await Form.read(request, *FIELDS), house_of(request)
     try:
         link = await _link(request, form["token"])
-        email, name = await accounts.whose(link)
+        email, name = await password.whose(link)
     except DeadLink as error:
         return await _dead(request, error)
     try:
-        known = await accounts.has_role(link)
+        known = await password.has_role(link)
         # Accounts that anybody can make, as many as they like, don't use up the tries of others there.
         network = "" if known else access.network_of(request)
         await rate_limits.count(house.throttle.new_password(network, link_id=link.id))
-        about = await members.password_hints(email, name, *house.names)
+        about = await passwords.password_hints(email, name, *house.names)
         turn = replace(access.turn_of(request, link.subject), known=known)
         form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
         form.check()
         address = access.address_of(request)
-        generation = await accounts.reset_password(
+        generation = await password.reset_password(
             link, password=form["password"], address=address, turn=turn
         )
     except DeadLink as error:
@@ -93,7 +92,7 @@ async def reset(request: AnyRequest) -> Response[bytes]:
 
 
 async def _link(request: AnyRequest, token: str) -> Link:
-    return await tokens.living(request, links.RESET, token, accounts.find_reset_link)
+    return await tokens.living(request, links.RESET, token, password.find_reset_link)
 
 
 async def _page(

@@ -8,10 +8,10 @@ from litestar.status_codes import HTTP_200_OK
 
 from db.auth import links, passwords, rate_limits
 from db.auth.links import Link
-from db.members import members
-from db.members.members import Person
-from db.organization import invite_link
-from db.policy import DeadLink, Invalid, TooManyTries
+from db.errors import DeadLink, Invalid, TooManyTries
+from db.members import new_member
+from db.members.new_member import Person
+from db.organization import invite_link, signup
 from handlers.http import access, rendering, tokens
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -47,7 +47,7 @@ class SignupController(Controller):
             if link is None and house.closed:
                 return await _closed(request)
             await rate_limits.count(house.throttle.sign_up(access.network_of(request), link is not None))
-            signed_in = await members.register(
+            signed_in = await signup.register(
                 await _person(request, form),
                 link_id=link.id if link else None,
                 ages=house.ages,
@@ -75,9 +75,9 @@ async def _person(request: AnyRequest, form: Form) -> Person:
     address = form.email()
     if address is not None:
         # Whoever may not register here needn't know who has.
-        why = await members.why_not_let_in(address)
-        form.wrong("email", *(why or await members.why_taken(address)))
-    hints = await members.password_hints(form["email"], first_name, last_name, *house_of(request).names)
+        why = await signup.why_not_let_in(address)
+        form.wrong("email", *(why or await new_member.why_taken(address)))
+    hints = await passwords.password_hints(form["email"], first_name, last_name, *house_of(request).names)
     turn = access.turn_of(request)
     form.wrong("password", *await passwords.why_refused(form["password"], hints, turn=turn))
     form.check()

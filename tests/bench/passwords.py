@@ -22,8 +22,8 @@ import httpx
 from db import engine
 from db.auth import passwords
 from db.common import addresses
-from db.members import members
-from db.members.members import Person
+from db.members import new_member
+from db.members.new_member import Person
 from db.policy import Role
 from tests.bench import server
 from tests.bench.databases import say
@@ -74,7 +74,7 @@ async def _add_people(password_hash: str) -> None:
         ("eve", Role.PENDING),
     ]:
         person = Person(addresses.parse(f"{name}@example.org"), name, "", password_hash)
-        await members.insert(person, role, came_by="link")
+        await new_member.insert(person, role, came_by="link")
 
 
 @asynccontextmanager

@@ -11,9 +11,10 @@ from typing import Final
 
 from db import engine
 from db.auth import sessions
-from db.auth.sessions import Ages, Presence
+from db.auth.presence import Presence
+from db.auth.sessions import Ages
 from db.common.dates import DAY_MS
-from db.members import members
+from db.members import roles
 from db.policy import Actor, Role
 from tests.bench.databases import filled, say
 
@@ -65,5 +66,5 @@ async def _owner() -> Actor:
 async def _change(owner: Actor, member_id: int, role: Role) -> float:
     """Gives the role; how long that took, in ms."""
     began = time.perf_counter()
-    await members.change_role(owner, member_id=member_id, role=role)
+    await roles.change_role(owner, member_id=member_id, role=role)
     return (time.perf_counter() - began) * 1000

@@ -22,7 +22,8 @@ from urllib.parse import urlencode
 from db import engine
 from db.auth import passwords
 from db.common import addresses
-from db.members.members import Person
+from db.maintenance import secret_key
+from db.members.new_member import Person
 from db.organization import setup
 from db.schema import migrate
 from signing import Signer
@@ -52,7 +53,7 @@ async def fill(url: str, members: int) -> None:
     engine.use(url)
     await engine.start()
     await migrate.migrate()
-    await setup.remember_fingerprint(Signer(SECRET).fingerprint())
+    await secret_key.remember_fingerprint(Signer(SECRET).fingerprint())
     owner = Person(addresses.parse(EMAIL), "Olga", "", await passwords.hash_of(PASSWORD))
     await setup.found_by_operator("Fenwick Herbarium", owner)
     await seed.fill(members)

@@ -3,7 +3,7 @@
 from playwright.async_api import Locator, Page, expect
 
 from db import activity, engine
-from db.members import members
+from db.members import roles
 from db.policy import SYSTEM, Role
 from tests.browser.support.desk import Desk
 from tests.support.members_house import olga as as_olga
@@ -53,7 +53,7 @@ async def test_news_are_announced_without_moving_what_is_read_and_a_press_shows_
 async def test_a_filter_is_in_the_address_and_back_takes_it_back(site: Site, desk: Desk) -> None:
     for name in ("ada", "bob"):
         await site.person(name)
-        await members.change_role(as_olga(site), member_id=site.ids[name], role=Role.ANNOTATOR)
+        await roles.change_role(as_olga(site), member_id=site.ids[name], role=Role.ANNOTATOR)
     page = await desk.page("olga", ACTIVITY)
     await page.evaluate("window.mark = 1")
 
@@ -76,7 +76,7 @@ async def test_a_filter_is_in_the_address_and_back_takes_it_back(site: Site, des
 async def test_who_is_typed_is_found_without_a_press_and_back_leads_out_of_it(site: Site, desk: Desk) -> None:
     for name in ("ada", "bob"):
         await site.person(name)
-        await members.change_role(as_olga(site), member_id=site.ids[name], role=Role.ANNOTATOR)
+        await roles.change_role(as_olga(site), member_id=site.ids[name], role=Role.ANNOTATOR)
     page = await desk.page("olga", ACTIVITY)
     await page.evaluate("window.mark = 1")
     search, length = page.get_by_role("searchbox"), await page.evaluate("history.length")
@@ -101,7 +101,7 @@ async def test_who_is_typed_is_found_without_a_press_and_back_leads_out_of_it(si
 
 async def test_a_name_opens_the_person_and_closing_gives_the_focus_back(site: Site, desk: Desk) -> None:
     await site.person("ada")
-    await members.change_role(as_olga(site), member_id=site.ids["ada"], role=Role.ANNOTATOR)
+    await roles.change_role(as_olga(site), member_id=site.ids["ada"], role=Role.ANNOTATOR)
     page = await desk.page("olga", ACTIVITY)
 
     await rows(page).first.get_by_role("link", name="Ada").click()

@@ -2,7 +2,7 @@
 
 from playwright.async_api import expect
 
-from db.accounts import accounts
+from db.accounts import password
 from db.auth import links
 from db.policy import COMMAND_LINE, Role
 from tests.browser.support.desk import Desk, log_in
@@ -85,7 +85,7 @@ async def test_the_token_leaves_the_address_bar_and_the_page_still_reloads(site:
 
 async def test_the_token_of_a_password_link_leaves_the_address_bar_too(site: Site, desk: Desk) -> None:
     ada = await site.person("ada", Role.ANNOTATOR)
-    link = await accounts.make_reset_link(COMMAND_LINE, member_id=ada)
+    link = await password.make_reset_link(COMMAND_LINE, member_id=ada)
     token = site.house.signer.token(links.RESET, link.id, link.nonce)
 
     page = await desk.page(path=f"/user/password/reset?token={token}")

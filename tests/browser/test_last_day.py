@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from db import engine
-from db.accounts import accounts
+from db.accounts import password
 from db.policy import Role
 from tests.browser.support.desk import Desk
 from tests.support.members_house import olga
@@ -52,7 +52,7 @@ async def test_the_line_about_a_password_link_goes_without_loading_the_page(
     site: Site, desk: Desk, role: Role
 ) -> None:
     ada = await site.person("ada", role)
-    await accounts.make_reset_link(olga(site), member_id=ada)
+    await password.make_reset_link(olga(site), member_id=ada)
     page = await desk.page("ada")
     await expect(page.locator("#handed")).to_contain_text("the Owner made a link")
     await page.evaluate("window.mark = 1")

@@ -6,7 +6,8 @@ import pytest
 
 from db import policy
 from db.common import clock
-from db.policy import Actor, Grave, Role, TooManyTries
+from db.errors import TooManyTries
+from db.policy import Actor, Grave, Role
 from messages import refusals
 
 ROLES = "OW AD MA RE AN NO DI".split()

@@ -17,11 +17,11 @@ import pytest
 
 import app
 from db import engine
-from db.accounts import accounts, sign_out
+from db.accounts import password, sign_out
 from db.auth import rate_limits, sessions
-from db.auth.sessions import Presence
+from db.auth.presence import Presence
 from db.common import clock
-from db.members import changes, members
+from db.members import changes, removal, roles
 from db.policy import COMMAND_LINE, Actor, Role
 from handlers.http.access import SESSION_COOKIE
 from tests.support.changing import (
@@ -134,7 +134,7 @@ async def gets_a_new_password(site: Site, name: str, copied: Visitor) -> None:
     token = copied.cookies[SESSION_COOKIE]
     current = await sessions.current(token, site.house.ages, site.house.presence)
     assert current is not None
-    await accounts.change_password(
+    await password.change_password(
         Actor(current.member_id, current.role, session=current.key),
         session_id=current.session_id,
         current_password=PASSWORD,
@@ -161,11 +161,11 @@ async def ends_elsewhere(site: Site, name: str, _: Visitor) -> None:
 
 
 async def is_deactivated(site: Site, name: str, _: Visitor) -> None:
-    await members.change_role(COMMAND_LINE, member_id=site.ids[name], role=Role.DEACTIVATED)
+    await roles.change_role(COMMAND_LINE, member_id=site.ids[name], role=Role.DEACTIVATED)
 
 
 async def is_removed(site: Site, name: str, _: Visitor) -> None:
-    await members.remove(COMMAND_LINE, member_id=site.ids[name])
+    await removal.remove(COMMAND_LINE, member_id=site.ids[name])
 
 
 async def expires(site: Site, name: str, _: Visitor) -> None:

@@ -25,13 +25,15 @@ MAY_IMPORT = {
 }
 # The bottom of db, whose modules know less than the others: what they may import of db.
 INSIDE_DB: dict[str, set[str]] = {
-    "db.policy": set(),
+    "db.errors": set(),
+    "db.policy": {"db.errors"},
     "db.common.clock": set(),
     "db.engine.piccolo_conf": set(),
     "db.schema.tables": {"db.policy", "db.engine"},
 }
 # The packages of db by floors: each may import those of the floors before its own, and itself.
 FLOORS: tuple[tuple[str, ...], ...] = (
+    ("db.errors",),
     ("db.policy",),
     ("db.common",),
     ("db.engine",),
@@ -48,8 +50,8 @@ GO_UP: set[tuple[str, str]] = {
     ("db.members.directory.people", "db.members.directory"),
     ("db.members.invitation_ends", "db.invitations.access_request_ends"),
     ("db.members.invitation_ends", "db.members.link_viewers"),
-    ("db.members.members", "db.accounts.confirmation"),
-    ("db.members.members", "db.organization.invite_link_limits"),
+    ("db.members.roles", "db.accounts.confirmation"),
+    ("db.members.roles", "db.organization.invite_link_limits"),
     ("handlers.organization.settings.mail", "mailer.worker"),
 }
 # Packages of others that a part does without.

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from app import create_app
 from db import engine
-from db.accounts import accounts, confirmation
+from db.accounts import confirmation, password
 from db.auth import links
 from db.invitations import access_requests, management
 from db.mail import outbox
-from db.members import last_day, members
+from db.members import last_day, removal, roles
 from db.policy import COMMAND_LINE, Role
 from settings import Settings
 from tests.support import invitations_house, requests_house
@@ -123,7 +123,7 @@ async def _roles(site: Site, name: str) -> Sent:
 
 async def _undone_role(site: Site, name: str) -> Sent:
     member_id = await _person(site)
-    await members.change_role(COMMAND_LINE, member_id=member_id, role=Role.REVIEWER)
+    await roles.change_role(COMMAND_LINE, member_id=member_id, role=Role.REVIEWER)
     return Sent(fields={"before": f"{member_id}:AN", "role": "RE"})
 
 
@@ -178,7 +178,7 @@ async def _undone_dismissal(site: Site, name: str) -> Sent:
 
 async def _erasure(site: Site, name: str) -> Sent:
     member_id = await _person(site)
-    await members.remove(COMMAND_LINE, member_id=member_id)
+    await removal.remove(COMMAND_LINE, member_id=member_id)
     return Sent(fields={"member": str(member_id)})
 
 
@@ -199,7 +199,7 @@ async def _password(site: Site, name: str) -> Sent:
 
 
 async def _acknowledgement(site: Site, name: str) -> Sent:
-    link = await accounts.make_reset_link(COMMAND_LINE, member_id=site.ids[name])
+    link = await password.make_reset_link(COMMAND_LINE, member_id=site.ids[name])
     return Sent(fields={"at": str(link.made_at)})
 
 

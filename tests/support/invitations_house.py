@@ -10,7 +10,7 @@ from db.invitations import listing as invitation_listing
 from db.invitations.creation import Batch
 from db.invitations.listing import Filter, Line
 from db.invitations.recipients import address_list
-from db.members.members import Person
+from db.members.new_member import Person
 from db.policy import Actor, Role
 from tests.support.members_house import BROWSER, olga
 from tests.support.site import Site, password_hash, someone

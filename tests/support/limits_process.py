@@ -10,6 +10,7 @@ os.environ["PICCOLO_CONF"] = "db.engine.piccolo_conf"
 
 import app
 from db import engine
+from db.maintenance import secret_key
 from db.organization import setup
 from handlers.http.limits import Limits
 from settings import Settings
@@ -20,7 +21,7 @@ from tests.support.site import SECRET, someone
 async def prepare(url: str, port: int) -> Settings:
     engine.use(url)
     await engine.start()
-    await setup.remember_fingerprint(Signer(SECRET).fingerprint())
+    await secret_key.remember_fingerprint(Signer(SECRET).fingerprint())
     await setup.found_by_operator("Fenwick Herbarium", someone("olga"))
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()

@@ -6,8 +6,8 @@ from db import engine
 from db.auth import sessions
 from db.auth.client import Browser, SignedIn
 from db.common import clock
-from db.members import members
-from db.organization import ownership
+from db.members import new_member
+from db.organization import ownership, signup
 from db.policy import Actor, Role
 from tests.support.site import PASSWORD, Site, someone
 
@@ -52,13 +52,13 @@ async def hand_over(site: Site, to: str, password: str = PASSWORD, *, by: str = 
 
 
 async def register(site: Site, name: str, link_id: int | None = None) -> SignedIn:
-    return await members.register(someone(name), link_id=link_id, ages=site.house.ages, browser=BROWSER)
+    return await signup.register(someone(name), link_id=link_id, ages=site.house.ages, browser=BROWSER)
 
 
 async def add(names: list[str]) -> list[int]:
     """Registers many at once, Pending; returns their ids."""
 
     async def change() -> list[int]:
-        return [await members.insert(someone(name), Role.PENDING, came_by="link") for name in names]
+        return [await new_member.insert(someone(name), Role.PENDING, came_by="link") for name in names]
 
     return await engine.write(change)

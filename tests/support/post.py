@@ -12,8 +12,8 @@ from db.auth import links
 from db.auth.links import Link
 from db.common import clock
 from db.common.dates import DAY_MS
-from db.mail import outbox
-from db.members import members
+from db.mail import notices, outbox
+from db.members import new_member
 from db.organization import setup
 from db.policy import Role
 from db.schema.tables import Invitation
@@ -34,12 +34,12 @@ async def founded(title: str = TITLE) -> int:
     """An organization that olga owns, with mail set up; returns her id."""
     await setup.found_by_operator(title, someone("olga"))
     outbox.use(True, "members.fenwick.example")
-    return await members.id_of("olga@example.org")
+    return await new_member.id_of("olga@example.org")
 
 
 async def person(name: str, role: Role = Role.PENDING) -> int:
     async def change() -> int:
-        return await members.insert(someone(name), role, came_by="signup")
+        return await new_member.insert(someone(name), role, came_by="signup")
 
     return await engine.write(change)
 
@@ -48,8 +48,8 @@ async def registers(name: str) -> int:
     """Somebody registers by themself, as the sign-up page lets them."""
 
     async def change() -> int:
-        member_id = await members.insert(someone(name), Role.PENDING, came_by="signup")
-        await outbox.somebody_waits()
+        member_id = await new_member.insert(someone(name), Role.PENDING, came_by="signup")
+        await notices.somebody_waits()
         return member_id
 
     return await engine.write(change)

@@ -20,8 +20,9 @@ from app import furnished, routed
 from db import engine
 from db.auth import sessions
 from db.common import addresses
-from db.members import members
-from db.members.members import Person
+from db.maintenance import secret_key
+from db.members import new_member
+from db.members.new_member import Person
 from db.organization import setup
 from db.policy import COMMAND_LINE, Role, SessionKey
 from handlers.http.access import SESSION_COOKIE, cookie_name
@@ -80,10 +81,10 @@ class Site:
         app = furnished(copy(_routed(chosen.debug)), chosen)
         async with app.lifespan():
             site = cls(app)
-            await setup.remember_fingerprint(site.house.signer.fingerprint())
+            await secret_key.remember_fingerprint(site.house.signer.fingerprint())
             if founded:
                 await setup.found_by_operator("Fenwick Herbarium", someone("olga"))
-                site.ids["olga"] = await members.id_of("olga@example.org")
+                site.ids["olga"] = await new_member.id_of("olga@example.org")
             yield site
             for visitor in site._visitors:
                 await visitor.aclose()
@@ -99,7 +100,7 @@ class Site:
         """Registers somebody with this role; returns their id."""
 
         async def change() -> int:
-            return await members.insert(someone(name), role, came_by=came_by)
+            return await new_member.insert(someone(name), role, came_by=came_by)
 
         self.ids[name] = await engine.write(change)
         return self.ids[name]
@@ -153,10 +154,10 @@ class Site:
 
     async def reset_token(self, name: str) -> str:
         """The token of a new password link for this person, made on the command line."""
-        from db.accounts import accounts
+        from db.accounts import password
         from db.auth import links
 
-        link = await accounts.make_reset_link(COMMAND_LINE, member_id=self.ids[name])
+        link = await password.make_reset_link(COMMAND_LINE, member_id=self.ids[name])
         return self.house.signer.token(links.RESET, link.id, link.nonce)
 
 

@@ -10,10 +10,11 @@ from typing import Final
 from db.common import csv_text, visible
 from db.common.addresses import MAX_TYPED_CHARACTERS
 from db.common.csv_text import Record
+from db.errors import Invalid
 from db.invitations.recipients import address_list, headings, pasted
 from db.invitations.recipients.address_list import AddressList, Entry
 from db.invitations.recipients.headings import EMAIL, FIRST_NAME, LAST_NAME, NAME, ROLE
-from db.policy import WORKING, Invalid, Role
+from db.policy import WORKING, Role
 from messages import by_field
 
 MAX_ROWS: Final = 10_000

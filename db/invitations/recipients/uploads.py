@@ -6,11 +6,12 @@ from typing import Final
 from db import engine
 from db.auth.turns import LISTS, Turn
 from db.common import clock
+from db.errors import Unknown
 from db.invitations.recipients import address_list
 from db.invitations.recipients.address_list import AddressList, Entry, Repeat
 from db.members import changes
 from db.members.changes import Locked
-from db.policy import INVITING, Actor, Role, Unknown
+from db.policy import INVITING, Actor, Role
 from messages import refusals
 
 KEPT_MS: Final = 3600 * 1000

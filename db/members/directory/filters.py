@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 
 from db.common import ids
 from db.common.normalization import search_terms
-from db.policy import Invalid, Role
+from db.errors import Invalid
+from db.policy import Role
 from messages import by_field
 
 MAX_SEARCH_CHARACTERS: Final = 200

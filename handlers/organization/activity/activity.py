@@ -16,9 +16,10 @@ from db.activity import kept_names as activity_names
 from db.activity import listing as activity_listing
 from db.activity.listing import Filter
 from db.common import clock
+from db.errors import Invalid, Unknown
+from db.members import removal
 from db.members.directory import people as activity_people
 from db.members.directory.people import Found
-from db.policy import Invalid, Unknown
 from handlers.http import access, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
@@ -114,7 +115,7 @@ class ErasureController(Controller):
         form = await Form.read(request, "member")
         form.check()
         wanted = [row_id(number) for number in (form["member"], *form.several("also"))]
-        done = await activity_names.erase(access.actor_of(current, request), member_ids=wanted)
+        done = await removal.erase_names(access.actor_of(current, request), member_ids=wanted)
         return rendering.redirect(request, PATH, notice=toasts.NAMES_ERASED.format(done))
 
 

@@ -10,9 +10,10 @@ from db import policy
 from db.auth import rate_limits
 from db.auth.sessions import Current
 from db.auth.turns import LISTS
+from db.errors import Invalid, TooManyTries
 from db.invitations import creation
 from db.invitations.recipients import csv_import, uploads
-from db.policy import Invalid, Role, TooManyTries
+from db.policy import Role
 from handlers.http import access, password_anew, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of

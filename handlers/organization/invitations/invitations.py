@@ -12,6 +12,7 @@ from db import policy
 from db.auth.sessions import Current
 from db.auth.turns import LISTS
 from db.common import clock
+from db.errors import DomainError, Invalid, Refused, Unknown
 from db.invitations import creation, management, undo_revocation
 from db.invitations import listing as invitation_listing
 from db.invitations.listing import Filter
@@ -19,7 +20,7 @@ from db.invitations.management import Revoked
 from db.invitations.recipients import address_list
 from db.invitations.recipients.address_list import AddressList
 from db.mail import outbox
-from db.policy import DomainError, Invalid, Refused, Role, Unknown
+from db.policy import Role
 from handlers.http import access, drafts, password_anew, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of

@@ -6,12 +6,13 @@ from urllib.parse import parse_qs, urlsplit
 from db import policy
 from db.auth.sessions import Current
 from db.common import clock
+from db.errors import Invalid
 from db.invitations import access_request_listing
 from db.invitations import listing as invitation_listing
 from db.invitations.listing import ASKED, Filter
 from db.mail import outbox
 from db.members import link_viewers
-from db.policy import Invalid, Role
+from db.policy import Role
 from handlers.http import access
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of

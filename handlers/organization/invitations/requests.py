@@ -6,8 +6,8 @@ from litestar.status_codes import HTTP_200_OK
 
 from db import policy
 from db.auth.sessions import Current
+from db.errors import Invalid, Refused
 from db.invitations import access_requests, undo_dismissal
-from db.policy import Invalid, Refused
 from handlers.http import access, password_anew, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of

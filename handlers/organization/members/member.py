@@ -9,15 +9,16 @@ from litestar.status_codes import HTTP_200_OK
 from markupsafe import Markup
 
 from db import activity, engine, policy
-from db.accounts import accounts, administration
+from db.accounts import administration, password
 from db.activity import Event
 from db.auth import sessions
 from db.auth.sessions import Current
+from db.errors import Invalid, Refused, Unknown
 from db.invitations import listing as invitation_listing
 from db.invitations.listing import Meant
-from db.members import directory, last_day, members
+from db.members import directory, last_day, removal
 from db.members.directory import Row
-from db.policy import Invalid, Refused, Role, Unknown
+from db.policy import Role
 from handlers.http import access, password_anew, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest
@@ -56,7 +57,7 @@ class MemberController(Controller):
     ) -> Response[bytes]:
         row, form = await _row(member_id), await Form.read(request, *CARRIED)
         actor = await password_anew.actor_of(current, request)
-        link = await accounts.make_reset_link(actor, member_id=row.id)
+        link = await password.make_reset_link(actor, member_id=row.id)
         # The link is shown once, in the answer to this very POST: it stands in no address and in no list.
         return await _panel(request, current, row, carried=form, link=reset_address(request, link))
 
@@ -68,7 +69,7 @@ class MemberController(Controller):
         actor, wanted = access.actor_of(current, request), row_id(member_id)
         try:
             form.check()
-            row = await members.set_last_day(actor, member_id=wanted, day=form["last_day"])
+            row = await last_day.set_last_day(actor, member_id=wanted, day=form["last_day"])
         except Invalid as error:
             form.errors.update(error.errors)
             return await _panel(request, current, await _row(member_id), carried=form, form=form, status=422)
@@ -128,7 +129,7 @@ class MemberController(Controller):
         self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
         form = await Form.read(request, "filter")
-        name = await members.remove(access.actor_of(current, request), member_id=row_id(member_id))
+        name = await removal.remove(access.actor_of(current, request), member_id=row_id(member_id))
         said = toasts.REMOVED.format(name=plain(name))
         return rendering.redirect(request, path_of(filter_in(form["filter"])), notice=said)
 
@@ -212,7 +213,7 @@ async def _panel(
 async def _details(member_id: int) -> tuple[list[sessions.OpenSession], list[Event], Meant | None, bool]:
     lines, events = await sessions.of_member(member_id), await activity.of_member(member_id)
     meant = (await invitation_listing.meant_for((member_id,))).get(member_id)
-    return lines, events, meant, await accounts.was_administrator(member_id)
+    return lines, events, meant, await password.was_administrator(member_id)
 
 
 async def _either(request: AnyRequest, name: str, **context: Any) -> Response[bytes]:

@@ -3,8 +3,8 @@
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from db.errors import Invalid
 from db.members.directory import Filter
-from db.policy import Invalid
 from handlers.http import rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest

@@ -11,11 +11,12 @@ from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
 
 from db import engine, policy
 from db.common import clock
-from db.members import directory, members
+from db.errors import DomainError, Invalid, Refused, Unknown
+from db.members import directory, roles
 from db.members.directory import Filter, Page, Row
-from db.members.members import RoleChange
+from db.members.roles import RoleChange
 from db.organization import invite_link
-from db.policy import DomainError, Invalid, Refused, Role, Unknown
+from db.policy import Role
 from handlers.http import access, password_anew, rendering
 from handlers.http.access import Me
 from handlers.http.forms import Form
@@ -107,7 +108,7 @@ class MembersController(Controller):
         try:
             form.check()
             assert role is not None, "checked"
-            change = await members.change_role(actor, member_id=wanted, role=role)
+            change = await roles.change_role(actor, member_id=wanted, role=role)
         except (Invalid, Refused) as error:
             return await _refused(request, chosen, wanted, error)
         return await _changed(request, chosen, change)
@@ -123,7 +124,7 @@ class MembersController(Controller):
             if form["all"]:
                 return await _ask(request, await _parse(parameters_in(form["filter"])), role)
             actor = await password_anew.actor_of(current, request)
-            changes = await members.change_roles(actor, member_ids=ids, role=role, before=before)
+            changes = await roles.change_roles(actor, member_ids=ids, role=role, before=before)
         except (Invalid, Refused) as error:
             if rendering.wants_fragment(request):
                 raise
@@ -138,7 +139,7 @@ class MembersController(Controller):
         try:
             form.check()
             assert given is not None, "checked"
-            changes = await members.take_back(
+            changes = await roles.take_back(
                 await password_anew.actor_of(current, request), given=given, before=before
             )
         except (Invalid, Refused) as error:

@@ -7,11 +7,12 @@ from litestar import Response, post
 from litestar.status_codes import HTTP_200_OK
 
 from db.auth import rate_limits
+from db.errors import Refused
+from db.mail.delivery import ServerUnavailable
 from db.members import changes
-from db.policy import SETTLING, Refused
+from db.policy import SETTLING
 from handlers.http import access, rendering
 from handlers.http.house import AnyRequest, house_of
-from mailer.worker import Trouble
 from messages import refusals, toasts
 
 # The answer comes within this time, whatever the mail server does and EMAIL_TIMEOUT says.
@@ -30,7 +31,7 @@ async def send_test_mail(request: AnyRequest, current: access.Asking) -> Respons
     try:
         async with asyncio.timeout(MAX_SECONDS):
             *_, answer = await house.send_test_mail(current.email)
-    except Trouble as trouble:
+    except ServerUnavailable as trouble:
         failure = str(trouble)
     except TimeoutError:
         failure = refusals.TEST_MAIL_TOOK_TOO_LONG.format(seconds=f"{MAX_SECONDS:g}")

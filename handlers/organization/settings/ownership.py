@@ -6,10 +6,11 @@ from litestar import Controller, Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
 from db.accounts.sign_in import WrongPassword
+from db.errors import Refused, TooManyTries, Unknown
 from db.members import directory
 from db.members.directory import Filter
 from db.organization import ownership
-from db.policy import WORKING, Refused, Role, TooManyTries, Unknown
+from db.policy import WORKING, Role
 from handlers.http import access, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of

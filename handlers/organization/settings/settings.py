@@ -6,10 +6,10 @@ from litestar import Controller, Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
 from db.common import clock, dates
+from db.errors import Invalid
 from db.mail import outbox
 from db.organization import invite_link, invite_link_limits
 from db.organization import settings as house_rules
-from db.policy import Invalid
 from handlers.http import access, drafts, rendering
 from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of

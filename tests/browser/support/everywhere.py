@@ -7,11 +7,11 @@ from ipaddress import ip_network
 from playwright.async_api import Browser
 
 from db import engine
-from db.accounts import accounts
+from db.accounts import password
 from db.auth import links, rate_limits
 from db.common import clock
 from db.invitations.recipients import csv_import, uploads
-from db.members import directory, members
+from db.members import directory, removal
 from db.members.directory import Filter
 from db.organization import setup
 from db.policy import COMMAND_LINE, Role
@@ -333,10 +333,10 @@ async def _people(site: Site) -> None:
 
 async def _removed(site: Site, name: str) -> int:
     member_id = await site.person(name, Role.ANNOTATOR)
-    await members.remove(COMMAND_LINE, member_id=member_id)
+    await removal.remove(COMMAND_LINE, member_id=member_id)
     return member_id
 
 
 async def _reset_token(site: Site, member_id: int) -> str:
-    link = await accounts.make_reset_link(COMMAND_LINE, member_id=member_id)
+    link = await password.make_reset_link(COMMAND_LINE, member_id=member_id)
     return site.house.signer.token(links.RESET, link.id, link.nonce)

@@ -13,8 +13,8 @@ from db.common import addresses, clock
 from db.common.dates import DAY_MS
 from db.invitations import acceptance, creation, management
 from db.invitations.recipients import address_list
-from db.members import members
-from db.members.members import Person
+from db.members import roles
+from db.members.new_member import Person
 from db.policy import Actor, Role
 from settings import Settings
 from tests.browser.support.desk import Desk
@@ -99,7 +99,7 @@ async def every_state(site: Site, server: Server) -> None:
     server.refuse |= {"dr.feng@museum-of-natural-histroy.example": REFUSED, "busy@fenwick.example": BUSY}
     await invite(site, "tomas", "b.oyelaran@fenwick.example", role=Role.REVIEWER)
     await delivered()
-    await members.change_role(await actor(site, "olga"), member_id=site.ids["tomas"], role=Role.ANNOTATOR)
+    await roles.change_role(await actor(site, "olga"), member_id=site.ids["tomas"], role=Role.ANNOTATOR)
     await invite(
         site,
         "olga",
@@ -122,7 +122,7 @@ async def every_state(site: Site, server: Server) -> None:
     )
     joined = await site.person("joined", came_by="link")
     await invite(site, "olga", "joined@example.org")
-    await members.change_role(await actor(site, "olga"), member_id=joined, role=Role.ANNOTATOR)
+    await roles.change_role(await actor(site, "olga"), member_id=joined, role=Role.ANNOTATOR)
     for email in ("late@fenwick.example", "asks.again@fenwick.example"):
         await expire(email)
     ((link_id,),) = await engine.rows(

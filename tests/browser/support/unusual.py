@@ -4,8 +4,8 @@ from typing import Final
 
 from db import engine
 from db.common import addresses
-from db.members import members
-from db.members.members import Person
+from db.members import new_member
+from db.members.new_member import Person
 from db.policy import Role
 from tests.support.site import Site, password_hash
 
@@ -24,4 +24,4 @@ async def come(site: Site) -> None:
         ("nameless", "nameless@example.org", ("", "")),
     ):
         person = Person(addresses.parse(address), *name, password_hash())
-        site.ids[known_as] = await engine.write(members.insert, person, Role.PENDING, came_by="link")
+        site.ids[known_as] = await engine.write(new_member.insert, person, Role.PENDING, came_by="link")

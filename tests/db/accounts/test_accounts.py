@@ -3,12 +3,13 @@
 import pytest
 
 from db import engine
-from db.accounts import accounts
+from db.accounts import password, profile
 from db.auth import links
 from db.auth.links import Link
 from db.common import clock
-from db.members import members
-from db.policy import COMMAND_LINE, Actor, DeadLink, NotAllowed, Role, Unknown
+from db.errors import DeadLink, NotAllowed, Unknown
+from db.members import removal, roles
+from db.policy import COMMAND_LINE, Actor, Role
 from tests.support.members_house import acting, hand_over, olga
 from tests.support.site import Site
 
@@ -20,12 +21,12 @@ async def test_the_command_line_helps_everybody_back_in_but_the_deactivated(site
     await site.person("dora", Role.DEACTIVATED)
 
     for name in ("olga", "ada"):
-        link = await accounts.make_reset_link(COMMAND_LINE, member_id=site.ids[name])
+        link = await password.make_reset_link(COMMAND_LINE, member_id=site.ids[name])
         assert (link.subject, link.max_uses) == (site.ids[name], 1)
         assert 0 <= clock.now() + 24 * 3_600_000 - link.expires_at < 60_000
 
     with pytest.raises(NotAllowed):
-        await accounts.make_reset_link(COMMAND_LINE, member_id=site.ids["dora"])
+        await password.make_reset_link(COMMAND_LINE, member_id=site.ids["dora"])
 
 
 async def test_an_administrator_helps_those_below_administrators(site: Site) -> None:
@@ -34,12 +35,12 @@ async def test_an_administrator_helps_those_below_administrators(site: Site) -> 
     await site.person("mia", Role.MANAGER)
     alan = acting(site, "alan")
 
-    link = await accounts.make_reset_link(alan, member_id=site.ids["mia"])
+    link = await password.make_reset_link(alan, member_id=site.ids["mia"])
 
     assert link.made_by == site.ids["alan"]
     for name in ("olga", "bella", "alan"):
         with pytest.raises(NotAllowed):
-            await accounts.make_reset_link(alan, member_id=site.ids[name])
+            await password.make_reset_link(alan, member_id=site.ids[name])
 
 
 async def test_what_the_actor_was_a_moment_ago_does_not_count(site: Site) -> None:
@@ -47,7 +48,7 @@ async def test_what_the_actor_was_a_moment_ago_does_not_count(site: Site) -> Non
     await site.person("ada")
 
     with pytest.raises(NotAllowed):
-        await accounts.make_reset_link(acting(site, "alan"), member_id=site.ids["ada"])
+        await password.make_reset_link(acting(site, "alan"), member_id=site.ids["ada"])
 
 
 async def test_an_administrator_s_link_is_dead_once_its_member_is_above_their_reach(site: Site) -> None:
@@ -56,9 +57,9 @@ async def test_an_administrator_s_link_is_dead_once_its_member_is_above_their_re
     made = []
     for name in ("mia", "max"):
         await site.person(name, Role.MANAGER)
-        made.append(await accounts.make_reset_link(alan, member_id=site.ids[name]))
+        made.append(await password.make_reset_link(alan, member_id=site.ids[name]))
 
-    await members.change_role(olga(site), member_id=site.ids["mia"], role=Role.ADMINISTRATOR)
+    await roles.change_role(olga(site), member_id=site.ids["mia"], role=Role.ADMINISTRATOR)
     await hand_over(site, "max")
 
     for link in made:
@@ -70,9 +71,9 @@ async def test_a_password_link_is_dead_once_its_maker_administers_nobody(site: S
     await site.person("alan", Role.ADMINISTRATOR)
     await site.person("ada")
     alan = acting(site, "alan")
-    link = await accounts.make_reset_link(alan, member_id=site.ids["ada"])
+    link = await password.make_reset_link(alan, member_id=site.ids["ada"])
 
-    await members.change_role(olga(site), member_id=site.ids["alan"], role=role)
+    await roles.change_role(olga(site), member_id=site.ids["alan"], role=role)
 
     await is_dead(link)
 
@@ -81,10 +82,10 @@ async def test_a_link_by_whoever_may_make_it_sets_the_password(site: Site) -> No
     await site.person("alan", Role.ADMINISTRATOR)
     await site.person("ada")
     alan = acting(site, "alan")
-    link = await accounts.make_reset_link(alan, member_id=site.ids["ada"])
+    link = await password.make_reset_link(alan, member_id=site.ids["ada"])
 
-    assert await accounts.whose(link) == ("ada@example.org", "Ada")
-    await accounts.reset_password(link, password=NEW, address="192.0.2.1")
+    assert await password.whose(link) == ("ada@example.org", "Ada")
+    await password.reset_password(link, password=NEW, address="192.0.2.1")
 
     assert await engine.read(links.open_one, links.RESET, site.ids["ada"]) is None
 
@@ -92,29 +93,29 @@ async def test_a_link_by_whoever_may_make_it_sets_the_password(site: Site) -> No
 async def is_dead(link: Link) -> None:
     """Neither shown nor used; its row hasn't ended by itself."""
     with pytest.raises(DeadLink):
-        await accounts.whose(link)
+        await password.whose(link)
     with pytest.raises(DeadLink):
-        await accounts.reset_password(link, password=NEW, address="192.0.2.1")
+        await password.reset_password(link, password=NEW, address="192.0.2.1")
 
 
 async def test_a_link_is_dead_once_its_member_is_gone(site: Site) -> None:
     await site.person("ada")
-    link = await accounts.make_reset_link(COMMAND_LINE, member_id=site.ids["ada"])
-    await members.remove(COMMAND_LINE, member_id=site.ids["ada"])
+    link = await password.make_reset_link(COMMAND_LINE, member_id=site.ids["ada"])
+    await removal.remove(COMMAND_LINE, member_id=site.ids["ada"])
 
     await is_dead(link)
 
 
 async def test_for_nobody_there_is_no_link(site: Site) -> None:
     with pytest.raises(Unknown):
-        await accounts.make_reset_link(COMMAND_LINE, member_id=999)
+        await password.make_reset_link(COMMAND_LINE, member_id=999)
 
 
 async def test_a_newer_link_ends_the_older(site: Site) -> None:
-    older = await accounts.make_reset_link(COMMAND_LINE, member_id=site.ids["olga"])
-    newer = await accounts.make_reset_link(COMMAND_LINE, member_id=site.ids["olga"])
+    older = await password.make_reset_link(COMMAND_LINE, member_id=site.ids["olga"])
+    newer = await password.make_reset_link(COMMAND_LINE, member_id=site.ids["olga"])
 
-    found = [await accounts.find_reset_link(link.id) for link in (older, newer)]
+    found = [await password.find_reset_link(link.id) for link in (older, newer)]
 
     assert [link and link.dead_because(clock.now()) for link in found] == ["replaced", None]
 
@@ -123,9 +124,9 @@ async def test_a_change_that_changes_nothing_leaves_no_row(site: Site) -> None:
     olga = Actor(site.ids["olga"], Role.OWNER)
     before = await engine.rows("SELECT COUNT(*) FROM activity")
 
-    await accounts.change(olga, first_name="Olga", last_name="", time_zone="", theme="system")
+    await profile.change(olga, first_name="Olga", last_name="", time_zone="", theme="system")
     assert await engine.rows("SELECT COUNT(*) FROM activity") == before
-    await accounts.change(olga, first_name="Olga", last_name="Fenwick", time_zone="", theme="system")
+    await profile.change(olga, first_name="Olga", last_name="Fenwick", time_zone="", theme="system")
 
     assert await engine.rows("SELECT kind, before, after FROM activity ORDER BY id DESC LIMIT 1") == [
         # Without the names: removing somebody takes them out of the log as well.
@@ -134,8 +135,8 @@ async def test_a_change_that_changes_nothing_leaves_no_row(site: Site) -> None:
 
 
 async def test_no_open_link_is_left_after_a_new_password(site: Site) -> None:
-    link = await accounts.make_reset_link(COMMAND_LINE, member_id=site.ids["olga"])
+    link = await password.make_reset_link(COMMAND_LINE, member_id=site.ids["olga"])
 
-    await accounts.reset_password(link, password=NEW, address="192.0.2.1")
+    await password.reset_password(link, password=NEW, address="192.0.2.1")
 
     assert await engine.read(links.open_one, links.RESET, site.ids["olga"]) is None

@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 
 from db import activity, engine
-from db.accounts import accounts, confirmation
+from db.accounts import confirmation, password, profile
 from db.auth import links
 from db.auth.links import Link
 from db.common import clock
 from db.common.dates import DAY_MS
 from db.common.undo import NOT_BEFORE_MS, UNDO_MS
+from db.errors import DeadLink, NotAllowed, Refused
 from db.invitations import management
 from db.mail import delivery, outbox
-from db.members import members
-from db.policy import COMMAND_LINE, Actor, DeadLink, NotAllowed, Refused, Role
+from db.members import removal, roles
+from db.policy import COMMAND_LINE, Actor, Role
 from mailer import contents
 from tests.support.invitations_house import confirmed, invited, mails, one
 from tests.support.members_house import BROWSER, acting, hand_over, olga, register
@@ -118,9 +119,9 @@ async def test_it_is_dead_with_its_member(posting: Site, end: str) -> None:
     link = await link_of(ada)
 
     if end == "removed":
-        await members.remove(olga(posting), member_id=ada)
+        await removal.remove(olga(posting), member_id=ada)
     else:
-        await members.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
+        await roles.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
 
     with pytest.raises(NotAllowed):
         await confirmation.confirm(acting_as(ada), link)
@@ -130,9 +131,9 @@ async def test_it_is_dead_with_its_member(posting: Site, end: str) -> None:
 async def test_who_gets_a_role_is_told_once(posting: Site) -> None:
     ada, bob = await posting.person("ada"), await posting.person("bob", Role.REVIEWER)
 
-    await members.change_roles(olga(posting), member_ids=[ada, bob], role=Role.ANNOTATOR)
-    await members.change_role(olga(posting), member_id=ada, role=Role.MANAGER)
-    await members.change_role(COMMAND_LINE, member_id=bob, role=Role.PENDING)
+    await roles.change_roles(olga(posting), member_ids=[ada, bob], role=Role.ANNOTATOR)
+    await roles.change_role(olga(posting), member_id=ada, role=Role.MANAGER)
+    await roles.change_role(COMMAND_LINE, member_id=bob, role=Role.PENDING)
 
     assert await mails("approved") == ["ada@example.org"]
 
@@ -142,12 +143,12 @@ async def test_nobody_is_told_of_a_role_before_it_is_too_late_to_undo(
 ) -> None:
     people = {await posting.person(f"ada{number}"): Role.PENDING for number in range(18)}
     async with serving() as server, delivering(server.account()):
-        await members.change_roles(olga(posting), member_ids=list(people), role=Role.ANNOTATOR)
+        await roles.change_roles(olga(posting), member_ids=list(people), role=Role.ANNOTATOR)
         clock.move(UNDO_MS)
         await _settled()
         told_early = len(server.taken)
 
-        await members.take_back(olga(posting), given=Role.ANNOTATOR, before=people)
+        await roles.take_back(olga(posting), given=Role.ANNOTATOR, before=people)
         clock.move(NOT_BEFORE_MS)
         await _settled()
 
@@ -158,7 +159,7 @@ async def test_nobody_is_told_of_a_role_before_it_is_too_late_to_undo(
 async def test_who_keeps_a_role_is_told_when_it_is_too_late_to_undo(posting: Site, clock: ModuleType) -> None:
     ada = await posting.person("ada")
     async with serving() as server, delivering(server.account()):
-        await members.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
+        await roles.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
         clock.move(NOT_BEFORE_MS)
         outbox.wake()
 
@@ -168,20 +169,20 @@ async def test_who_keeps_a_role_is_told_when_it_is_too_late_to_undo(posting: Sit
 async def test_who_gets_a_role_again_after_an_undo_is_told_once(posting: Site) -> None:
     ada = await posting.person("ada")
 
-    await members.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
-    await members.take_back(olga(posting), given=Role.ANNOTATOR, before={ada: Role.PENDING})
-    await members.change_role(olga(posting), member_id=ada, role=Role.REVIEWER)
+    await roles.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
+    await roles.take_back(olga(posting), given=Role.ANNOTATOR, before={ada: Role.PENDING})
+    await roles.change_role(olga(posting), member_id=ada, role=Role.REVIEWER)
 
     assert await mails("approved") == ["ada@example.org"]
 
 
 async def test_who_is_deactivated_by_mistake_is_still_told_of_the_role(posting: Site) -> None:
     ada = await posting.person("ada")
-    await members.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
+    await roles.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
 
-    await members.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
+    await roles.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
     told_meanwhile = await mails("approved")
-    await members.take_back(olga(posting), given=Role.DEACTIVATED, before={ada: Role.ANNOTATOR})
+    await roles.take_back(olga(posting), given=Role.DEACTIVATED, before={ada: Role.ANNOTATOR})
 
     assert (told_meanwhile, await mails("approved")) == ([], ["ada@example.org"])
 
@@ -189,14 +190,14 @@ async def test_who_is_deactivated_by_mistake_is_still_told_of_the_role(posting: 
 async def test_who_comes_back_and_was_told_once_is_not_told_again(posting: Site, clock: ModuleType) -> None:
     ada = await posting.person("ada")
     async with serving() as server, delivering(server.account()):
-        await members.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
+        await roles.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
         clock.move(NOT_BEFORE_MS)
         outbox.wake()
         await soon(lambda: server.to("ada@example.org"))
         await soon(_is_marked)
 
-    await members.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
-    await members.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
+    await roles.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
+    await roles.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
 
     assert await mails("approved") == []
 
@@ -204,8 +205,8 @@ async def test_who_comes_back_and_was_told_once_is_not_told_again(posting: Site,
 async def test_who_waits_by_mistake_for_a_moment_hears_nothing(posting: Site) -> None:
     ada = await posting.person("ada", Role.ANNOTATOR)
 
-    await members.change_role(olga(posting), member_id=ada, role=Role.PENDING)
-    await members.take_back(olga(posting), given=Role.PENDING, before={ada: Role.ANNOTATOR})
+    await roles.change_role(olga(posting), member_id=ada, role=Role.PENDING)
+    await roles.take_back(olga(posting), given=Role.PENDING, before={ada: Role.ANNOTATOR})
 
     assert await mails("approved") == []
 
@@ -216,8 +217,8 @@ async def test_undoing_a_deactivation_brings_back_the_link_and_the_mail_about_th
     ada = (await register(posting, "ada")).member_id
     link = await link_of(ada)
 
-    await members.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
-    await members.take_back(olga(posting), given=Role.DEACTIVATED, before={ada: Role.PENDING})
+    await roles.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
+    await roles.take_back(olga(posting), given=Role.DEACTIVATED, before={ada: Role.PENDING})
 
     assert await mails("address") == ["ada@example.org"]
     await confirmation.confirm(acting_as(ada), link)
@@ -232,8 +233,8 @@ async def test_undoing_an_approval_leaves_the_invitation_open_and_tells_nobody_e
     # Both within one millisecond.
     clock.stop_at(clock.now())
 
-    await members.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
-    await members.take_back(olga(posting), given=Role.ANNOTATOR, before={ada: Role.PENDING})
+    await roles.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
+    await roles.take_back(olga(posting), given=Role.ANNOTATOR, before={ada: Role.PENDING})
 
     assert (await one("ada@example.org")).end_reason == ""
     assert await mails("approved") == []
@@ -248,10 +249,10 @@ async def test_undoing_the_loss_of_the_right_to_invite_brings_their_invitations_
         await invited(posting, name, by=Actor(eve, Role.ADMINISTRATOR))
     await management.revoke(olga(posting), invitation_ids=[(await one("cyd@example.org")).id])
 
-    await members.change_role(olga(posting), member_id=eve, role=role)
+    await roles.change_role(olga(posting), member_id=eve, role=role)
     ended = [(await one(f"{name}@example.org")).end_reason for name in ("ada", "bea", "cyd")]
     await invited(posting, "bea")
-    await members.take_back(olga(posting), given=role, before={eve: Role.ADMINISTRATOR})
+    await roles.take_back(olga(posting), given=role, before={eve: Role.ADMINISTRATOR})
 
     assert ended == ["void", "void", "revoked"]
     open_again = [(await one(f"{name}@example.org")).end_reason for name in ("ada", "bea", "cyd")]
@@ -271,12 +272,12 @@ async def _settled() -> None:
 
 
 async def test_notices_can_be_switched_off(posting: Site) -> None:
-    await accounts.change_notices(olga(posting), wanted=False)
+    await profile.change_notices(olga(posting), wanted=False)
     await register(posting, "ada")
     assert await mails("waiting") == []
-    assert not (await accounts.own(posting.ids["olga"])).wants_notices
+    assert not (await profile.own(posting.ids["olga"])).wants_notices
 
-    await accounts.change_notices(olga(posting), wanted=True)
+    await profile.change_notices(olga(posting), wanted=True)
     await register(posting, "bob")
     assert await mails("waiting") == ["olga@example.org"]
 
@@ -288,7 +289,7 @@ async def test_a_new_password_is_told_to_its_owner(posting: Site) -> None:
     await posting.sign_in("olga")
     ((session_id,),) = await engine.rows("SELECT id FROM session")
 
-    await accounts.change_password(
+    await password.change_password(
         olga(posting),
         session_id=session_id,
         current_password=PASSWORD,
@@ -304,34 +305,34 @@ async def test_a_forgotten_one_is_set_by_the_newest_link_once_within_an_hour(
     posting: Site, clock: ModuleType
 ) -> None:
     ada = await posting.person("ada")
-    await accounts.ask_reset("ADA@example.org", "192.0.2.1")
+    await password.ask_reset("ADA@example.org", "192.0.2.1")
     old = await engine.read(links.open_one, links.RESET, ada)
-    await accounts.ask_reset("ada@example.org", "192.0.2.1")
+    await password.ask_reset("ada@example.org", "192.0.2.1")
     new = await engine.read(links.open_one, links.RESET, ada)
     assert old is not None
     assert new is not None
     assert new.expires_at - new.made_at == 3600 * 1000
 
     with pytest.raises(DeadLink):
-        await accounts.reset_password(old, password="seven silver herons", address="192.0.2.1")
-    await accounts.reset_password(new, password="seven silver herons", address="192.0.2.1")
+        await password.reset_password(old, password="seven silver herons", address="192.0.2.1")
+    await password.reset_password(new, password="seven silver herons", address="192.0.2.1")
     with pytest.raises(DeadLink):
-        await accounts.reset_password(new, password="eight silver herons", address="192.0.2.1")
+        await password.reset_password(new, password="eight silver herons", address="192.0.2.1")
     assert await mails("password") == ["ada@example.org"]
 
-    await accounts.ask_reset("ada@example.org", "192.0.2.1")
+    await password.ask_reset("ada@example.org", "192.0.2.1")
     late = await engine.read(links.open_one, links.RESET, ada)
     assert late is not None
     clock.move(3600 * 1000)
     with pytest.raises(DeadLink):
-        await accounts.reset_password(late, password="nine silver herons", address="192.0.2.1")
+        await password.reset_password(late, password="nine silver herons", address="192.0.2.1")
 
 
 async def test_nobody_else_gets_a_mail(posting: Site) -> None:
     await posting.person("ada", Role.DEACTIVATED)
 
     for email in ("ada@example.org", "nobody@example.org", "no address"):
-        await accounts.ask_reset(email, "192.0.2.1")
+        await password.ask_reset(email, "192.0.2.1")
 
     # What is owed to nobody is seen to be void when it would be written.
     assert await mails("reset") == [""] * 3
@@ -363,7 +364,7 @@ async def test_asking_for_a_link_makes_the_same_statements_whoever_is_asked_for(
 
     for email in ("ada@example.org", "dora@example.org", "nobody@example.org", "no address"):
         seen.clear()
-        await accounts.ask_reset(email, "192.0.2.1")
+        await password.ask_reset(email, "192.0.2.1")
         made.append(list(seen))
 
     assert made == [made[0]] * 4
@@ -375,22 +376,22 @@ async def test_asking_for_a_link_by_mail_ends_older_mailed_ones_alone(posting: S
     await posting.person("alan", Role.ADMINISTRATOR)
     ada = await posting.person("ada")
     maker = acting(posting, "alan") if by_hand else COMMAND_LINE
-    handed = await accounts.make_reset_link(maker, member_id=ada)
+    handed = await password.make_reset_link(maker, member_id=ada)
     mailed = list[Link]()
     for _ in range(2):
-        await accounts.ask_reset("ada@example.org", "192.0.2.1")
+        await password.ask_reset("ada@example.org", "192.0.2.1")
         newest = await engine.read(links.open_one, links.RESET, ada)
         assert newest
         mailed.append(newest)
 
-    found = [await accounts.find_reset_link(link.id) for link in (handed, *mailed)]
+    found = [await password.find_reset_link(link.id) for link in (handed, *mailed)]
     assert [link and link.dead_because(clock.now()) for link in found] == [None, "replaced", None]
-    assert (await accounts.whose(handed))[0] == "ada@example.org"
+    assert (await password.whose(handed))[0] == "ada@example.org"
 
-    await accounts.reset_password(handed, password="seven silver herons", address="192.0.2.1")
+    await password.reset_password(handed, password="seven silver herons", address="192.0.2.1")
     for link in mailed:
         with pytest.raises(DeadLink):
-            await accounts.reset_password(link, password="eight silver herons", address="192.0.2.1")
+            await password.reset_password(link, password="eight silver herons", address="192.0.2.1")
 
 
 async def test_of_each_hand_over_both_are_told_whatever_comes_next(posting: Site, clock: ModuleType) -> None:
@@ -399,7 +400,7 @@ async def test_of_each_hand_over_both_are_told_whatever_comes_next(posting: Site
     for by, to in (("olga", "ada"), ("ada", "bob"), ("bob", "ada")):
         clock.move(1_000)
         await hand_over(posting, to, by=by)
-    await members.remove(acting(posting, "ada", Role.OWNER), member_id=posting.ids["bob"])
+    await removal.remove(acting(posting, "ada", Role.OWNER), member_id=posting.ids["bob"])
 
     told = []
     for mail in await delivery.claim("ours", 20, 1_000):
@@ -420,6 +421,6 @@ async def test_of_each_hand_over_both_are_told_whatever_comes_next(posting: Site
 async def test_whose_link_was_handed_over_is_told(posting: Site) -> None:
     ada = await posting.person("ada")
 
-    await accounts.make_reset_link(olga(posting), member_id=ada)
+    await password.make_reset_link(olga(posting), member_id=ada)
 
     assert await mails("handed") == ["ada@example.org"]

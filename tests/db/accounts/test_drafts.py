@@ -10,7 +10,7 @@ from db.accounts.drafts import KEPT_MS, MAX_BYTES, MAX_PER_MEMBER, MAX_TRIES, Fi
 from db.auth import sessions
 from db.auth.rate_limits import WINDOW_MS, Throttle
 from db.auth.sessions import Ages
-from db.members import members, offboarding
+from db.members import last_day, removal, roles
 from db.policy import COMMAND_LINE, Role
 from tests.support.members_house import acting, olga
 from tests.support.site import Site
@@ -91,8 +91,8 @@ async def test_somebody_shut_out_keeps_nothing(site: Site) -> None:
     for name in ("ada", "ben"):
         await site.person(name, Role.ANNOTATOR)
     tokens = [await opened(site, name) for name in ("ada", "ben")]
-    await members.change_role(COMMAND_LINE, member_id=site.ids["ada"], role=Role.DEACTIVATED)
-    await members.remove(COMMAND_LINE, member_id=site.ids["ben"])
+    await roles.change_role(COMMAND_LINE, member_id=site.ids["ada"], role=Role.DEACTIVATED)
+    await removal.remove(COMMAND_LINE, member_id=site.ids["ben"])
 
     assert [await keep(token) for token in tokens] == [None, None]
     assert await count() == 0
@@ -229,6 +229,6 @@ async def test_an_ended_membership_keeps_nothing(site: Site, clock: ModuleType) 
         engine.execute, "UPDATE member SET ends_at = ? WHERE id = ?", clock.now() + 1, site.ids["ada"]
     )
     clock.move(1_000)
-    await offboarding.end_due()
+    await last_day.end_due()
 
     assert await keep(token) is None

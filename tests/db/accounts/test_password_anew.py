@@ -6,15 +6,16 @@ from dataclasses import replace
 import pytest
 
 from db import engine
-from db.accounts import accounts, administration, sign_in
+from db.accounts import administration, password, sign_in
 from db.accounts.sign_in import WrongPassword
 from db.auth import sessions
 from db.common import clock
+from db.errors import PasswordWanted
 from db.invitations import access_requests, creation, management, undo_revocation
 from db.invitations.management import Revoked
 from db.invitations.recipients import address_list, csv_import, uploads
-from db.members import members
-from db.policy import COMMAND_LINE, PASSWORD_MS, Actor, PasswordWanted, Role
+from db.members import removal, roles
+from db.policy import COMMAND_LINE, PASSWORD_MS, Actor, Role
 from tests.support import requests_house
 from tests.support.invitations_house import invited
 from tests.support.members_house import BROWSER, acting, olga, signed_in
@@ -31,18 +32,18 @@ async def uploaded(actor: Actor) -> tuple[int, address_list.AddressList]:
 
 async def by_bulk(site: Site, actor: Actor) -> Change:
     ids = [await site.person(name) for name in ("ann", "bea")]
-    return lambda who: members.change_roles(who, member_ids=ids, role=Role.ADMINISTRATOR)
+    return lambda who: roles.change_roles(who, member_ids=ids, role=Role.ADMINISTRATOR)
 
 
 async def by_row(site: Site, actor: Actor) -> Change:
     ann = await site.person("ann")
-    return lambda who: members.change_role(who, member_id=ann, role=Role.ADMINISTRATOR)
+    return lambda who: roles.change_role(who, member_id=ann, role=Role.ADMINISTRATOR)
 
 
 async def by_undo(site: Site, actor: Actor) -> Change:
     ann = await site.person("ann", Role.ADMINISTRATOR)
-    await members.change_role(actor, member_id=ann, role=Role.MANAGER)
-    return lambda who: members.take_back(who, given=Role.MANAGER, before={ann: Role.ADMINISTRATOR})
+    await roles.change_role(actor, member_id=ann, role=Role.MANAGER)
+    return lambda who: roles.take_back(who, given=Role.MANAGER, before={ann: Role.ADMINISTRATOR})
 
 
 async def by_invitation(site: Site, actor: Actor) -> Change:
@@ -89,13 +90,13 @@ async def by_undo_of_who_is_invited(site: Site, actor: Actor) -> Change:
     """Ann waits, and her invitation comes back with that."""
     ann = await site.person("ann")
     await invited(site, "ann", Role.ADMINISTRATOR, by=actor)
-    await members.change_role(actor, member_id=ann, role=Role.DEACTIVATED)
-    return lambda who: members.take_back(who, given=Role.DEACTIVATED, before={ann: Role.PENDING})
+    await roles.change_role(actor, member_id=ann, role=Role.DEACTIVATED)
+    return lambda who: roles.take_back(who, given=Role.DEACTIVATED, before={ann: Role.PENDING})
 
 
 async def a_password_link(site: Site, actor: Actor) -> Change:
     ann = await site.person("ann", Role.MANAGER)
-    return lambda who: accounts.make_reset_link(who, member_id=ann)
+    return lambda who: password.make_reset_link(who, member_id=ann)
 
 
 async def one_session(site: Site, actor: Actor) -> Change:
@@ -156,9 +157,9 @@ async def test_other_changes_want_no_password(site: Site) -> None:
     long_ago = Actor(site.ids["olga"], Role.OWNER)
 
     # Who is one already isn't given it.
-    await members.change_roles(long_ago, member_ids=ids, role=Role.ADMINISTRATOR)
-    await members.change_role(long_ago, member_id=ids[0], role=Role.MANAGER)
-    await members.remove(long_ago, member_id=ids[1])
+    await roles.change_roles(long_ago, member_ids=ids, role=Role.ADMINISTRATOR)
+    await roles.change_role(long_ago, member_id=ids[0], role=Role.MANAGER)
+    await removal.remove(long_ago, member_id=ids[1])
     line = await invited(site, "cyd", by=long_ago)
     await management.mark_shown(long_ago, [line.id])
     await management.resend(long_ago, invitation_ids=[line.id], days=7, throttle=site.house.throttle)
@@ -174,8 +175,8 @@ async def test_other_changes_want_no_password(site: Site) -> None:
 async def test_whoever_runs_commands_has_shown_who_they_are(site: Site) -> None:
     ann = await site.person("ann", Role.MANAGER)
 
-    await accounts.make_reset_link(COMMAND_LINE, member_id=ann)
-    await members.change_role(COMMAND_LINE, member_id=ann, role=Role.ADMINISTRATOR)
+    await password.make_reset_link(COMMAND_LINE, member_id=ann)
+    await roles.change_role(COMMAND_LINE, member_id=ann, role=Role.ADMINISTRATOR)
 
     assert await site.role_of("ann") is Role.ADMINISTRATOR
 

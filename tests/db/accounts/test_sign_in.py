@@ -11,8 +11,9 @@ from db.accounts import sign_in
 from db.accounts.sign_in import IsDeactivated, WrongPassword
 from db.auth.client import Browser, SignedIn
 from db.common import addresses
-from db.members import members
-from db.policy import COMMAND_LINE, Actor, Role, TooManyTries
+from db.errors import TooManyTries
+from db.members import removal
+from db.policy import COMMAND_LINE, Actor, Role
 from signing import Device
 from tests.support.site import PASSWORD, Site
 
@@ -184,7 +185,7 @@ async def test_a_new_password_in_the_same_instant_wins(site: Site) -> None:
 
 async def test_nobody_who_was_removed_knows_their_password(site: Site) -> None:
     ada = Actor(await site.person("ada"), Role.PENDING)
-    await members.remove(COMMAND_LINE, member_id=ada.id)
+    await removal.remove(COMMAND_LINE, member_id=ada.id)
 
     with pytest.raises(WrongPassword):
         await sign_in.check_password(

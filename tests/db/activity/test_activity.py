@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from db import activity, engine
-from db.accounts import accounts
+from db.accounts import password
 from db.activity import Event
-from db.members import members
+from db.members import removal, roles
 from db.organization import invite_link
 from db.policy import COMMAND_LINE, Actor, Role
 from handlers.organization.activity.kinds import GROUPS
@@ -22,16 +22,16 @@ ROOT = Path(__file__).parent.parent.parent.parent
 
 
 async def deactivate(site: Site) -> None:
-    await members.change_role(olga(site), member_id=site.ids["ada"], role=Role.DEACTIVATED)
+    await roles.change_role(olga(site), member_id=site.ids["ada"], role=Role.DEACTIVATED)
 
 
 CHANGES: dict[str, Callable[[Site], Awaitable[object]]] = {
     "role_changed": deactivate,
-    "removed": lambda site: members.remove(olga(site), member_id=site.ids["ada"]),
+    "removed": lambda site: removal.remove(olga(site), member_id=site.ids["ada"]),
     "ownership_handed_over": lambda site: hand_over(site, "ada"),
     "registered": lambda site: register(site, "bob"),
     "invite_link_reset": lambda site: invite_link.reset(olga(site)),
-    "reset_link_made": lambda site: accounts.make_reset_link(olga(site), member_id=site.ids["ada"]),
+    "reset_link_made": lambda site: password.make_reset_link(olga(site), member_id=site.ids["ada"]),
 }
 # A log that takes no row: whatever wanted to write one must be undone with it.
 BROKEN = {
@@ -90,8 +90,8 @@ async def test_what_fails_later_in_the_transaction_takes_the_row_with_it(site: S
 async def test_a_member_s_log_holds_what_they_did_and_what_was_done_to_them_newest_first(site: Site) -> None:
     ada = await site.person("ada", Role.ADMINISTRATOR)
     bob = await site.person("bob")
-    await members.change_role(Actor(ada, Role.ADMINISTRATOR), member_id=bob, role=Role.REVIEWER)
-    await members.change_role(COMMAND_LINE, member_id=ada, role=Role.MANAGER)
+    await roles.change_role(Actor(ada, Role.ADMINISTRATOR), member_id=bob, role=Role.REVIEWER)
+    await roles.change_role(COMMAND_LINE, member_id=ada, role=Role.MANAGER)
     await invite_link.reset(olga(site))
 
     events = await activity.of_member(ada)

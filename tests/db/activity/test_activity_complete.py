@@ -3,13 +3,14 @@
 from types import ModuleType
 
 from db import activity, engine
-from db.accounts import accounts, confirmation, sign_in
+from db.accounts import confirmation, profile, sign_in
 from db.accounts.sign_in import WrongPassword
 from db.auth import rate_limits
 from db.auth.client import Browser
+from db.errors import TooManyTries
 from db.invitations import acceptance, management
-from db.members import members
-from db.policy import Actor, Role, TooManyTries
+from db.members import roles
+from db.policy import Actor, Role
 from tests.support.invitations_house import accept, invited, kinds, mailed
 from tests.support.members_house import BROWSER, acting, olga
 from tests.support.site import PASSWORD, Site
@@ -83,7 +84,7 @@ async def test_notices_and_the_mail_that_confirms_an_address(posting: Site) -> N
     actor = Actor(ada, Role.PENDING, address="192.0.2.5")
 
     for wanted in (False, False, True):
-        await accounts.change_notices(actor, wanted=wanted)
+        await profile.change_notices(actor, wanted=wanted)
     await confirmation.ask_again(actor)
 
     assert await told("own_notices_switched") == [
@@ -99,8 +100,8 @@ async def test_invitations_that_end_with_their_inviter_or_their_invited_are_told
     other = await invited(posting, "cyd")
     cyd = await posting.person("cyd", Role.ANNOTATOR)
 
-    await members.change_role(olga(posting), member_id=bob, role=Role.MANAGER)
-    await members.change_role(olga(posting), member_id=cyd, role=Role.DEACTIVATED)
+    await roles.change_role(olga(posting), member_id=bob, role=Role.MANAGER)
+    await roles.change_role(olga(posting), member_id=cyd, role=Role.DEACTIVATED)
 
     owner = posting.ids["olga"]
     assert await told("invitation_voided") == [("member", owner, line.id, "", "", "")]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from db import activity, engine
-from db.members import members
+from db.members import roles
 from db.policy import COMMAND_LINE, Actor, Role, visitor
 from settings import Settings
 from tests.support.site import SECRET, Site
@@ -38,7 +38,7 @@ async def test_each_event_is_one_line_with_who_did_what_to_whom(shipping: Site, 
     told()
 
     olga = Actor(shipping.ids["olga"], Role.OWNER, address="192.0.2.7")
-    await members.change_role(olga, member_id=ada_id, role=Role.REVIEWER)
+    await roles.change_role(olga, member_id=ada_id, role=Role.REVIEWER)
 
     (line,) = told()
     (event,) = await activity.of_member(ada_id, limit=1)

@@ -9,7 +9,8 @@ import pytest
 from db import activity, engine
 from db.activity import listing as activity_listing
 from db.activity.listing import Filter
-from db.policy import COMMAND_LINE, SYSTEM, Actor, Invalid, Role, visitor
+from db.errors import Invalid
+from db.policy import COMMAND_LINE, SYSTEM, Actor, Role, visitor
 from handlers.organization.activity.kinds import KINDS
 
 DAY = 24 * 3600 * 1000

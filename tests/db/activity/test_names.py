@@ -9,9 +9,10 @@ from db import activity, engine
 from db.activity import Event, retention
 from db.activity import kept_names as activity_names
 from db.common.dates import DAY_MS
+from db.errors import NotAllowed, Unknown
 from db.maintenance import backup, backup_file, restore
-from db.members import members
-from db.policy import Actor, NotAllowed, Role, Unknown
+from db.members import removal, roles
+from db.policy import Actor, Role
 from handlers.organization.wording import event_sentence
 from tests.support.invitations_house import accept, invited
 from tests.support.members_house import olga
@@ -20,7 +21,7 @@ from tests.support.site import Site
 
 async def remove(site: Site, name: str, role: Role = Role.ANNOTATOR) -> int:
     member_id = await site.person(name, role)
-    await members.remove(olga(site), member_id=member_id)
+    await removal.remove(olga(site), member_id=member_id)
     return member_id
 
 
@@ -45,8 +46,8 @@ async def test_a_removal_says_whom_it_concerned(site: Site) -> None:
 async def test_what_a_removed_member_did_is_still_told_of_them(site: Site) -> None:
     ada = await site.person("ada", Role.ADMINISTRATOR)
     bob = await site.person("bob")
-    await members.change_role(Actor(ada, Role.ADMINISTRATOR), member_id=bob, role=Role.ANNOTATOR)
-    await members.remove(olga(site), member_id=ada)
+    await roles.change_role(Actor(ada, Role.ADMINISTRATOR), member_id=bob, role=Role.ANNOTATOR)
+    await removal.remove(olga(site), member_id=ada)
 
     told = (await activity.of_member(bob))[0]
 
@@ -56,7 +57,7 @@ async def test_what_a_removed_member_did_is_still_told_of_them(site: Site) -> No
 async def test_the_invitation_of_a_removed_member_keeps_its_address_in_the_log(site: Site) -> None:
     line = await invited(site, "eve")
     signed_in = await accept(site, line, "Eve")
-    await members.remove(olga(site), member_id=signed_in.member_id)
+    await removal.remove(olga(site), member_id=signed_in.member_id)
 
     told = await newest("invitation_made")
 
@@ -67,7 +68,7 @@ async def test_the_invitation_of_a_removed_member_keeps_its_address_in_the_log(s
 async def test_an_address_that_is_invited_again_is_told_apart_from_the_one_removed(site: Site) -> None:
     first = await invited(site, "eve")
     removed = (await accept(site, first, "Eve")).member_id
-    await members.remove(olga(site), member_id=removed)
+    await removal.remove(olga(site), member_id=removed)
     again = (await accept(site, await invited(site, "eve"), "Eve")).member_id
 
     told = await activity.walk(kinds=["accepted_invitation"], limit=2)
@@ -82,9 +83,9 @@ async def test_an_address_that_is_invited_again_is_told_apart_from_the_one_remov
 
 async def test_the_owner_erases_a_name_and_the_log_says_so_without_it(site: Site) -> None:
     eve = (await accept(site, await invited(site, "eve"), "Eve")).member_id
-    await members.remove(olga(site), member_id=eve)
+    await removal.remove(olga(site), member_id=eve)
 
-    await activity_names.erase(olga(site), member_ids=[eve])
+    await removal.erase_names(olga(site), member_ids=[eve])
 
     assert await kept() == 0
     told = [event_sentence(event).striptags() for event in await activity.walk(limit=50)]
@@ -100,24 +101,24 @@ async def test_only_the_owner_erases(site: Site) -> None:
     bob = await site.person("bob", Role.ADMINISTRATOR)
 
     with pytest.raises(NotAllowed):
-        await activity_names.erase(Actor(bob, Role.ADMINISTRATOR), member_ids=[ada])
+        await removal.erase_names(Actor(bob, Role.ADMINISTRATOR), member_ids=[ada])
 
     assert await kept() == 1
 
 
 async def test_a_name_is_erased_once(site: Site) -> None:
     ada = await remove(site, "ada")
-    await activity_names.erase(olga(site), member_ids=[ada])
+    await removal.erase_names(olga(site), member_ids=[ada])
 
     with pytest.raises(Unknown):
-        await activity_names.erase(olga(site), member_ids=[ada])
+        await removal.erase_names(olga(site), member_ids=[ada])
 
     assert len(await activity.walk(kinds=["name_erased"], limit=5)) == 1
 
 
 async def come_and_go(site: Site, name: str) -> int:
     member_id = (await accept(site, await invited(site, name), name.capitalize())).member_id
-    await members.remove(olga(site), member_id=member_id)
+    await removal.remove(olga(site), member_id=member_id)
     return member_id
 
 
@@ -127,7 +128,7 @@ async def test_who_came_back_and_was_removed_again_is_erased_in_one_act(site: Si
     assert kept_of_second is not None
 
     others = await activity_names.same_address(kept_of_second)
-    done = await activity_names.erase(olga(site), member_ids=[second, *(one.member_id for one in others)])
+    done = await removal.erase_names(olga(site), member_ids=[second, *(one.member_id for one in others)])
 
     assert ([one.member_id for one in others], done) == ([first], 2)
     told = [event_sentence(event).striptags() for event in await activity.walk(limit=50)]
@@ -154,7 +155,7 @@ async def test_a_backup_carries_the_names(site: Site, tmp_path: Path) -> None:
     ada = await remove(site, "ada")
     file = tmp_path / "backup.gz"
     await backup.write(file)
-    await activity_names.erase(olga(site), member_ids=[ada])
+    await removal.erase_names(olga(site), member_ids=[ada])
 
     with backup_file.opened(file) as found:
         await restore.restore(found, fingerprint="f" * 16, wish=restore.Wish(replace=True))

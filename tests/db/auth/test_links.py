@@ -7,8 +7,9 @@ import pytest
 from db import engine
 from db.auth import links
 from db.common import clock
-from db.members import members
-from db.policy import COMMAND_LINE, Actor, DeadLink, Role
+from db.errors import DeadLink
+from db.members import removal
+from db.policy import COMMAND_LINE, Actor, Role
 from tests.support.site import Site
 
 DAY = 86_400_000
@@ -201,7 +202,7 @@ async def test_who_a_link_is_for_acts_by_it_with_the_role_they_have(site: Site) 
 
 async def test_nobody_who_is_gone_acts_by_a_link(site: Site) -> None:
     ada = await site.person("ada")
-    await members.remove(COMMAND_LINE, member_id=ada)
+    await removal.remove(COMMAND_LINE, member_id=ada)
     link = await made(subject=ada)
 
     with pytest.raises(DeadLink) as dead:

@@ -9,7 +9,7 @@ import pytest
 from db import engine
 from db.auth import rate_limits
 from db.auth.rate_limits import Limit, Throttle
-from db.policy import Refused, TooManyTries
+from db.errors import Refused, TooManyTries
 
 SECOND, MINUTE = 1_000, 60_000
 limits = Throttle(b"a key for tests")

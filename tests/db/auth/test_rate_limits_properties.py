@@ -11,7 +11,7 @@ from db import engine
 from db.auth import rate_limits
 from db.auth.rate_limits import APART_MS, Limit
 from db.common import clock
-from db.policy import TooManyTries
+from db.errors import TooManyTries
 from tests.support.examples import fewer
 from tests.support.site import ON_SQLITE
 

@@ -10,11 +10,13 @@ import pytest
 from db import engine
 from db.accounts import sign_out
 from db.auth import sessions
-from db.auth.sessions import Ages, Presence
-from db.members import members
+from db.auth.presence import Presence
+from db.auth.sessions import Ages
+from db.errors import Unknown
+from db.members import removal, roles
 from db.organization import settings as house_rules
 from db.organization.settings import Wish
-from db.policy import COMMAND_LINE, Actor, Role, Unknown
+from db.policy import COMMAND_LINE, Actor, Role
 from tests.support.site import Site
 from tests.support.together import at_once
 
@@ -229,9 +231,9 @@ async def test_the_ended_session_of_somebody_shut_out_is_nobodys(
     assert await engine.read(sessions.member_of_ended, idle) == ada
 
     if gone:
-        await members.remove(COMMAND_LINE, member_id=ada)
+        await removal.remove(COMMAND_LINE, member_id=ada)
     else:
-        await members.change_role(COMMAND_LINE, member_id=ada, role=Role.DEACTIVATED)
+        await roles.change_role(COMMAND_LINE, member_id=ada, role=Role.DEACTIVATED)
 
     assert await engine.read(sessions.member_of_ended, idle) == 0
 

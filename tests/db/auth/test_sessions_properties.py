@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from db import engine
 from db.auth import sessions
-from db.auth.sessions import Ages, Presence
+from db.auth.presence import Presence
+from db.auth.sessions import Ages
 from tests.support.examples import fewer
 from tests.support.site import ON_SQLITE, Site
 

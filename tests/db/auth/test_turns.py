@@ -10,7 +10,7 @@ import pytest
 
 from db.auth import turns
 from db.auth.turns import ALONE, Line, Turn
-from db.policy import Busy
+from db.errors import Busy
 
 
 class Watched:

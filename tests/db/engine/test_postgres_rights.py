@@ -14,7 +14,7 @@ from db import activity, engine
 from db.activity import retention
 from db.auth import links, rate_limits
 from db.common.dates import DAY_MS
-from db.members import offboarding
+from db.members import last_day
 from db.members.directory import role_counts
 from db.policy import SYSTEM, Role
 from db.schema import migrate
@@ -116,7 +116,7 @@ async def test_what_the_server_does_by_itself_needs_no_more_rights(site: Site, c
         engine.write(app._sweep, site.house),
         rate_limits.sweep(),
         links.forget(),
-        offboarding.end_due(),
+        last_day.end_due(),
         role_counts.fold(),
         site.house.presence.flush(),
     ):

@@ -14,13 +14,14 @@ from db.auth import links, sessions
 from db.auth.client import SignedIn
 from db.common import clock
 from db.common.dates import DAY_MS
+from db.errors import DeadLink, Invalid, NotAllowed, Refused
 from db.invitations import acceptance, management
 from db.invitations.acceptance import Invited
 from db.invitations.listing import Line
 from db.mail import outbox
-from db.members import members
-from db.members.members import Person
-from db.policy import STILL_ADMINISTRATOR_MS, Actor, DeadLink, Invalid, NotAllowed, Refused, Role
+from db.members import removal, roles
+from db.members.new_member import Person
+from db.policy import STILL_ADMINISTRATOR_MS, Actor, Role
 from messages import refusals
 from tests.support.invitations_house import (
     accept,
@@ -77,7 +78,7 @@ PROCESS = """
 import asyncio, json, sys
 from db.invitations import acceptance
 from db import engine
-from db.members.members import Person
+from db.members.roles import Person
 from db.policy import DeadLink
 from db.auth.sessions import Ages
 from tests.support.members_house import BROWSER
@@ -126,10 +127,10 @@ async def test_it_is_void_when_its_inviter_loses_the_right(posting: Site, loss: 
     line = await invited(posting, "ada", Role.ADMINISTRATOR, by=acting(posting, "alma"))
 
     if loss == "removed":
-        await members.remove(olga(posting), member_id=alma)
+        await removal.remove(olga(posting), member_id=alma)
     else:
         role = Role.MANAGER if loss == "demoted" else Role.DEACTIVATED
-        await members.change_role(olga(posting), member_id=alma, role=role)
+        await roles.change_role(olga(posting), member_id=alma, role=role)
 
     assert await state("ada@example.org") == "void"
     assert await mails("invitation") == []
@@ -160,7 +161,7 @@ async def test_at_the_same_instant_as_the_inviter_s_end_it_is_accepted_first_or_
         line = await invited(site, f"ada{number}", by=Actor(alma, Role.ADMINISTRATOR))
 
         accepted, demoted = await at_once(
-            accept(site, line), members.change_role(olga(site), member_id=alma, role=Role.ANNOTATOR)
+            accept(site, line), roles.change_role(olga(site), member_id=alma, role=Role.ANNOTATOR)
         )
 
         assert not isinstance(demoted, BaseException)
@@ -255,7 +256,7 @@ async def test_an_account_that_waits_is_taken_over_by_a_link_that_proves_the_add
     proven = link == "mailed"
     if account == "had a role":
         ada = await posting.person("ada", Role.MANAGER)
-        await members.change_role(olga(posting), member_id=ada, role=Role.PENDING)
+        await roles.change_role(olga(posting), member_id=ada, role=Role.PENDING)
         line = await invited(posting, "ada", Role.REVIEWER)
     else:
         line = await invited(posting, "ada", Role.REVIEWER)
@@ -284,7 +285,7 @@ async def test_who_was_an_administrator_lately_is_taken_over_by_no_invitation(
     posting: Site, clock: ModuleType
 ) -> None:
     ada = await posting.person("ada", Role.ADMINISTRATOR)
-    await members.change_role(olga(posting), member_id=ada, role=Role.PENDING)
+    await roles.change_role(olga(posting), member_id=ada, role=Role.PENDING)
     line = await invited(posting, "ada", Role.REVIEWER)
     await mailed(line)
     ((until,),) = await engine.rows("SELECT administrator_until FROM member WHERE id = ?", ada)
@@ -369,10 +370,10 @@ async def test_an_old_invitation_doesn_t_bring_back_who_was_shut_out(posting: Si
     ada = await posting.person("ada", Role.ANNOTATOR)
 
     if end == "removed":
-        await members.remove(olga(posting), member_id=ada)
+        await removal.remove(olga(posting), member_id=ada)
     else:
         role = Role.DEACTIVATED if end == "deactivated" else Role.PENDING
-        await members.change_role(olga(posting), member_id=ada, role=role)
+        await roles.change_role(olga(posting), member_id=ada, role=role)
 
     assert await mails("invitation") == []
     with pytest.raises(DeadLink):

@@ -7,9 +7,10 @@ import pytest
 
 from db import engine
 from db.common import undo
+from db.errors import NotAllowed, Refused, Unknown
 from db.invitations import access_requests, management, undo_dismissal
 from db.invitations.access_requests import Dismissed
-from db.policy import Actor, NotAllowed, Refused, Role, Unknown
+from db.policy import Actor, Role
 from messages import refusals
 from tests.support import invitations_house
 from tests.support.members_house import acting, olga, register

@@ -7,11 +7,13 @@ import pytest
 from db import activity, engine
 from db.auth import links
 from db.common.dates import DAY_MS
-from db.invitations import access_request_ends, access_request_listing, access_requests
+from db.errors import DeadLink, NotAllowed, Refused, Unknown
+from db.invitations import access_request_listing, access_requests
 from db.invitations import listing as invitation_listing
 from db.mail import delivery, outbox
-from db.members import members
-from db.policy import DeadLink, NotAllowed, Refused, Role, Unknown
+from db.maintenance import secret_key
+from db.members import new_member, removal
+from db.policy import Role
 from mailer import contents
 from mailer.contents import CauseEnded
 from tests.support import invitations_house
@@ -341,7 +343,7 @@ async def test_who_was_dismissed_is_heard_again_after_thirty_days(
     await access_requests.dismiss(olga(post_house), request_id=await id_of("ada"))
 
     clock.move(30 * DAY_MS - 1)
-    await engine.write(access_request_ends.sweep)
+    await engine.write(access_requests.sweep)
     await ask("ada")
     assert await listed() == []
     assert await end("ada") == "dismissed"
@@ -383,15 +385,15 @@ async def test_unconfirmed_ones_are_forgotten_after_a_day_and_open_ones_end_afte
     await asked("ada")
     await ask("ben")
     clock.move(DAY_MS)
-    await engine.write(access_request_ends.sweep)
+    await engine.write(access_requests.sweep)
     assert await engine.rows("SELECT name FROM request") == [("Ada",)]
 
     clock.move(89 * DAY_MS)
-    await engine.write(access_request_ends.sweep)
+    await engine.write(access_requests.sweep)
     assert await end("ada") == "expired"
     assert (await events())[-1] == "request_expired"
     clock.move(30 * DAY_MS)
-    await engine.write(access_request_ends.sweep)
+    await engine.write(access_requests.sweep)
 
     assert await engine.rows("SELECT 1 FROM request") == []
 
@@ -400,7 +402,7 @@ async def test_the_chore_ends_the_requests_of_those_who_joined(open_ear: Site) -
     await ask("ada")
     await register(open_ear, "ada")
 
-    assert await engine.write(access_request_ends.sweep) == 1
+    assert await engine.write(access_requests.sweep) == 1
 
     assert await end("ada") == "joined"
 
@@ -408,9 +410,9 @@ async def test_the_chore_ends_the_requests_of_those_who_joined(open_ear: Site) -
 async def test_the_requests_of_somebody_removed_go_with_them(post_house: Site) -> None:
     await asked("ada")
     await register(post_house, "ada")
-    await engine.write(access_request_ends.sweep)
+    await engine.write(access_requests.sweep)
 
-    await members.remove(olga(post_house), member_id=await members.id_of("ada@example.org"))
+    await removal.remove(olga(post_house), member_id=await new_member.id_of("ada@example.org"))
 
     assert await engine.rows("SELECT 1 FROM request") == []
     assert await engine.rows("SELECT kind FROM outbox WHERE recipient = 'ada@example.org'") == []
@@ -450,7 +452,7 @@ async def test_the_log_is_read_with_who_asks_while_the_request_is_kept_and_seen(
         f"request_dismissed {ada}": "ada@example.org",
     }
     clock.move(31 * DAY_MS)
-    await engine.write(access_request_ends.sweep)
+    await engine.write(access_requests.sweep)
 
     assert set((await told()).values()) == {""}
 
@@ -483,10 +485,9 @@ async def test_the_list_is_searched_and_turned_page_by_page(open_ear: Site) -> N
 
 @ON_SQLITE
 async def test_a_new_key_ends_the_links_that_confirm(post_house: Site) -> None:
-    from db.organization import setup
 
     await ask("ada")
-    await setup.rotate_key("another")
+    await secret_key.rotate_key("another")
 
     link = await engine.read(links.find, (await link_of("ada")).id, links.REQUEST)
 

@@ -5,15 +5,15 @@ from types import ModuleType
 import pytest
 
 from db import activity, engine
-from db.activity import kept_names as activity_names
 from db.auth import links
 from db.common.dates import DAY_MS
+from db.errors import DeadLink, NotAllowed, Refused, Unknown
 from db.invitations import acceptance, creation, management
 from db.invitations.acceptance import Invited
 from db.invitations.listing import Line
 from db.invitations.recipients import address_list
-from db.members import members
-from db.policy import COMMAND_LINE, Actor, DeadLink, NotAllowed, Refused, Role, Unknown
+from db.members import removal, roles
+from db.policy import COMMAND_LINE, Actor, Role
 from tests.support.invitations_house import (
     accept,
     invite,
@@ -169,7 +169,7 @@ async def test_who_is_demoted_at_that_instant_is_shown_no_link_afterwards(postin
 
         shown, _ = await at_once(
             management.mark_shown(Actor(alma, Role.ADMINISTRATOR), [line.id]),
-            members.change_role(olga(posting), member_id=alma, role=Role.ANNOTATOR),
+            roles.change_role(olga(posting), member_id=alma, role=Role.ANNOTATOR),
         )
 
         told = await engine.rows(
@@ -208,7 +208,7 @@ async def test_who_is_demoted_while_resending_vouches_for_nobody(site: Site) -> 
                 days=7,
                 throttle=site.house.throttle,
             ),
-            members.change_role(olga(site), member_id=alma, role=Role.ANNOTATOR),
+            roles.change_role(olga(site), member_id=alma, role=Role.ANNOTATOR),
         )
 
         assert resent == 1 or isinstance(resent, NotAllowed)
@@ -246,7 +246,7 @@ async def test_many_who_ask_at_the_same_instant_tell_the_inviter_once(posting: S
 async def test_the_owner_is_told_when_the_inviter_is_gone(posting: Site) -> None:
     alma = await posting.person("alma", Role.ADMINISTRATOR)
     line = await invited(posting, "ada", by=acting(posting, "alma"))
-    await members.remove(olga(posting), member_id=alma)
+    await removal.remove(olga(posting), member_id=alma)
 
     await management.ask_again(await found(line))
 
@@ -372,9 +372,9 @@ async def test_removal_and_erasure_forget_the_address_in_invitations_mails_and_l
     signed_in = await accept(posting, line, "Ada")
     await invited(posting, "bob")
 
-    await members.remove(COMMAND_LINE, member_id=signed_in.member_id)
+    await removal.remove(COMMAND_LINE, member_id=signed_in.member_id)
 
-    await activity_names.erase(olga(posting), member_ids=[signed_in.member_id])
+    await removal.erase_names(olga(posting), member_ids=[signed_in.member_id])
     told = await activity.of_member(posting.ids["olga"])
     assert "ada" not in str(told).lower()
     for table in ("member", "invitation", "outbox", "activity", "activity_name"):
@@ -390,7 +390,7 @@ async def test_removal_ends_and_forgets_an_invitation_that_was_never_accepted(si
     await invited(site, "ada")
     ada = await site.person("ada", Role.ANNOTATOR)
 
-    await members.remove(olga(site), member_id=ada)
+    await removal.remove(olga(site), member_id=ada)
 
     assert await engine.rows("SELECT email, email_key, search_key, end_reason FROM invitation") == [
         ("", "", "", "revoked")
@@ -472,7 +472,7 @@ async def test_removing_and_inviting_anew_is_sending_again(posting: Site, clock:
             throttle=posting.house.throttle,
         )
         joined = await accept(posting, await one("ada@example.org"))
-        await members.remove(olga(posting), member_id=joined.member_id)
+        await removal.remove(olga(posting), member_id=joined.member_id)
 
     for typed in ("ada@example.org", "Ada@example.org", "ADA@EXAMPLE.ORG", "ada@Example.org"):
         await invite_and_remove(typed)

@@ -9,12 +9,13 @@ import pytest
 from db import engine
 from db.auth.client import SignedIn
 from db.common import undo
+from db.errors import NotAllowed, Refused, Unknown
 from db.invitations import management, undo_revocation
 from db.invitations.acceptance import find
 from db.invitations.listing import Line
 from db.invitations.management import Revoked
-from db.members import members
-from db.policy import Actor, NotAllowed, Refused, Role, Unknown
+from db.members import removal, roles
+from db.policy import Actor, Role
 from db.schema import tables
 from messages import refusals
 from tests.support.invitations_house import accept, invite, invited, kinds, mailed, mails, one, state
@@ -113,16 +114,16 @@ async def _undo(site: Site, line: Line, revoked: Revoked) -> None:
 
 
 async def _shut_the_inviter_out(site: Site, line: Line, revoked: Revoked) -> None:
-    await members.change_role(olga(site), member_id=site.ids["alma"], role=Role.ANNOTATOR)
+    await roles.change_role(olga(site), member_id=site.ids["alma"], role=Role.ANNOTATOR)
 
 
 async def _shut_the_invited_out(site: Site, line: Line, revoked: Revoked) -> None:
     for role in (Role.DEACTIVATED, Role.PENDING):
-        await members.change_role(olga(site), member_id=site.ids["ada"], role=role)
+        await roles.change_role(olga(site), member_id=site.ids["ada"], role=role)
 
 
 async def _remove_the_invited(site: Site, line: Line, revoked: Revoked) -> None:
-    await members.remove(olga(site), member_id=site.ids["ada"])
+    await removal.remove(olga(site), member_id=site.ids["ada"])
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ async def test_losing_the_right_and_undo_at_the_same_instant_leave_nothing_open(
 
         await at_once(
             undo_revocation.bring_back(olga(site), revoked),
-            members.change_role(olga(site), member_id=alma, role=Role.ANNOTATOR),
+            roles.change_role(olga(site), member_id=alma, role=Role.ANNOTATOR),
         )
 
         assert (await one(line.email)).end_reason in ("revoked", "void")

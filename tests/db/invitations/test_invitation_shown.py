@@ -7,12 +7,13 @@ import pytest
 
 from db import engine
 from db.auth.client import SignedIn
+from db.errors import DeadLink, Refused
 from db.invitations import acceptance, management, undo_revocation
 from db.maintenance import backup, backup_file, restore
 from db.maintenance.restore import Wish
-from db.members import members
-from db.members.members import Person
-from db.policy import COMMAND_LINE, Actor, DeadLink, Refused, Role
+from db.members import removal, roles
+from db.members.new_member import Person
+from db.policy import COMMAND_LINE, Actor, Role
 from tests.support.invitations_house import accept, invite, invited, kinds, mailed, mails, one, state
 from tests.support.members_house import BROWSER, acting, hand_over, olga
 from tests.support.site import Site, password_hash, someone
@@ -25,9 +26,9 @@ LOSSES = {"lowered": Role.MANAGER, "waits": Role.PENDING, "deactivated": Role.DE
 async def lose(site: Site, name: str, role: Role | None) -> None:
     """Takes the right to invite from an Administrator; None removes them."""
     if role is None:
-        await members.remove(olga(site), member_id=site.ids[name])
+        await removal.remove(olga(site), member_id=site.ids[name])
     else:
-        await members.change_role(olga(site), member_id=site.ids[name], role=role)
+        await roles.change_role(olga(site), member_id=site.ids[name], role=role)
 
 
 async def seen_by() -> list[tuple[int, int]]:
@@ -110,7 +111,7 @@ async def test_what_an_owner_saw_lives_on_after_they_hand_over_and_ends_when_the
     bob = acting(site, "bob", Role.OWNER)
     await management.resend(bob, invitation_ids=[line.id], days=7, throttle=site.house.throttle)
 
-    await members.change_role(bob, member_id=site.ids["olga"], role=Role.MANAGER)
+    await roles.change_role(bob, member_id=site.ids["olga"], role=Role.MANAGER)
 
     assert await state("ada@example.org") == "void"
 
@@ -139,7 +140,7 @@ async def test_lowered_at_the_instant_of_showing_or_accepting_leaves_nothing_to_
 
         shown, lowered, accepted = await at_once(
             management.mark_shown(Actor(alma, Role.ADMINISTRATOR), [line.id]),
-            members.change_role(olga(site), member_id=alma, role=Role.ANNOTATOR),
+            roles.change_role(olga(site), member_id=alma, role=Role.ANNOTATOR),
             accept(site, line),
         )
 
@@ -161,7 +162,7 @@ async def test_undo_of_the_loss_brings_it_back(posting: Site) -> None:
     await management.mark_shown(acting(posting, "alma"), [line.id])
     await lose(posting, "alma", Role.MANAGER)
 
-    await members.take_back(olga(posting), given=Role.MANAGER, before={alma: Role.ADMINISTRATOR})
+    await roles.take_back(olga(posting), given=Role.MANAGER, before={alma: Role.ADMINISTRATOR})
 
     assert await state("ada@example.org") == "queued"
     await accept(posting, line)
@@ -174,7 +175,7 @@ async def test_undo_brings_nothing_back_that_somebody_else_has_seen_who_is_gone(
     await lose(posting, "alma", Role.MANAGER)
     await lose(posting, "bert", None)
 
-    await members.take_back(olga(posting), given=Role.MANAGER, before={ids[0]: Role.ADMINISTRATOR})
+    await roles.take_back(olga(posting), given=Role.MANAGER, before={ids[0]: Role.ADMINISTRATOR})
 
     assert await state("ada@example.org") == "void"
 
@@ -191,8 +192,8 @@ async def test_undo_at_the_instant_at_which_somebody_else_who_has_seen_it_goes_l
         await lose(posting, f"alma{number}", Role.MANAGER)
 
         undone, lowered = await at_once(
-            members.take_back(olga(posting), given=Role.MANAGER, before={alma: Role.ADMINISTRATOR}),
-            members.change_role(COMMAND_LINE, member_id=bert, role=Role.MANAGER),
+            roles.take_back(olga(posting), given=Role.MANAGER, before={alma: Role.ADMINISTRATOR}),
+            roles.change_role(COMMAND_LINE, member_id=bert, role=Role.MANAGER),
         )
 
         assert not isinstance(undone, BaseException)
@@ -204,10 +205,10 @@ async def test_undo_of_a_deactivation_leaves_an_invitation_dead_that_its_inviter
     await posting.person("alma", Role.ADMINISTRATOR)
     await invited(posting, "ada", by=acting(posting, "alma"))
     ada = await posting.person("ada")
-    await members.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
+    await roles.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
     await lose(posting, "alma", Role.MANAGER)
 
-    await members.take_back(olga(posting), given=Role.DEACTIVATED, before={ada: Role.PENDING})
+    await roles.take_back(olga(posting), given=Role.DEACTIVATED, before={ada: Role.PENDING})
 
     assert await state("ada@example.org") == "revoked"
 
@@ -241,7 +242,7 @@ async def test_undo_at_the_instant_of_the_loss_leaves_it_dead(posting: Site) -> 
 
         await at_once(
             undo_revocation.bring_back(olga(posting), revoked),
-            members.change_role(olga(posting), member_id=alma, role=Role.ANNOTATOR),
+            roles.change_role(olga(posting), member_id=alma, role=Role.ANNOTATOR),
         )
 
         assert await state(line.email) in ("void", "revoked")

@@ -12,14 +12,15 @@ import pytest
 from db import engine, policy
 from db.common import clock
 from db.common.dates import DAY_MS
+from db.errors import Invalid, NotAllowed, Refused
 from db.invitations import creation
 from db.invitations import listing as invitation_listing
 from db.invitations.creation import Fate
 from db.invitations.recipients import address_list
 from db.invitations.recipients.address_list import AddressList
-from db.members import members
-from db.organization import setup
-from db.policy import Actor, Invalid, NotAllowed, Refused, Role
+from db.maintenance import secret_key
+from db.members import removal, roles
+from db.policy import Actor, Role
 from tests.support.engine_house import from_outside, on_postgres
 from tests.support.invitations_house import (
     accept,
@@ -172,7 +173,7 @@ async def test_an_approved_pending_person_s_role_comes_once(posting: Site) -> No
 
     ended = await at_once(
         invite(posting, "ben@example.org", Role.MANAGER),
-        members.change_role(olga(posting), member_id=posting.ids["ben"], role=Role.REVIEWER),
+        roles.change_role(olga(posting), member_id=posting.ids["ben"], role=Role.REVIEWER),
     )
 
     assert not [one for one in ended if isinstance(one, BaseException)]
@@ -281,9 +282,9 @@ async def test_who_loses_the_right_at_the_same_instant_leaves_no_open_invitation
 
         ended = await at_once(
             invite(site, f"ada{number}@example.org", by=Actor(alma, Role.ADMINISTRATOR)),
-            members.remove(olga(site), member_id=alma)
+            removal.remove(olga(site), member_id=alma)
             if loss == "removed"
-            else members.change_role(olga(site), member_id=alma, role=role),
+            else roles.change_role(olga(site), member_id=alma, role=role),
         )
 
         assert [type(each) for each in ended if isinstance(each, BaseException)] in ([], [NotAllowed])
@@ -292,7 +293,7 @@ async def test_who_loses_the_right_at_the_same_instant_leaves_no_open_invitation
 
 async def test_after_the_secret_key_changed_an_invitation_can_be_sent_again(posting: Site) -> None:
     line = await invited(posting, "ada")
-    await setup.rotate_key("another")
+    await secret_key.rotate_key("another")
     assert await state("ada@example.org") == "expired"
 
     await invite(posting, "ada@example.org")

@@ -8,7 +8,7 @@ import pytest
 
 from db import engine
 from db.invitations import acceptance, creation, management
-from db.members import invitation_ends, members
+from db.members import invitation_ends, removal, roles
 from db.policy import Role
 from tests.support.engine_house import pause
 from tests.support.invitations_house import accept, invite, invited, kinds, state
@@ -56,7 +56,7 @@ async def test_what_is_accepted_while_its_inviter_goes_has_no_other_end(site: Si
     await both(
         accept(site, line),
         holding(acceptance, "_told"),
-        members.change_role(olga(site), member_id=bob, role=Role.DEACTIVATED),
+        roles.change_role(olga(site), member_id=bob, role=Role.DEACTIVATED),
     )
 
     assert await state("ada@example.org") == "accepted"
@@ -75,7 +75,7 @@ async def test_what_is_revoked_while_its_inviter_or_invited_goes_ends_once(
     await both(
         management.revoke(acting(site, "cyd"), invitation_ids=[line.id]),
         holding(invitation_ends, "end"),
-        members.change_role(olga(site), member_id=site.ids[shut_out], role=Role.DEACTIVATED),
+        roles.change_role(olga(site), member_id=site.ids[shut_out], role=Role.DEACTIVATED),
     )
 
     assert await kinds(line.id) == ["invitation_made", "invitation_revoked"]
@@ -103,7 +103,7 @@ async def test_whoever_is_shut_out_while_they_are_invited_has_no_open_invitation
     await both(
         invite(site, "ada@example.org", by=acting(site, "bob")),
         holding(creation, "_plan"),
-        members.change_role(olga(site), member_id=ada, role=Role.DEACTIVATED),
+        roles.change_role(olga(site), member_id=ada, role=Role.DEACTIVATED),
     )
 
     assert await state("ada@example.org") == "revoked"
@@ -119,7 +119,7 @@ async def test_whoever_is_removed_while_an_invitation_approves_them_was_approved
     batch, _ = await both(
         invite(site, "ada@example.org", by=acting(site, "bob")),
         holding(creation, "_plan"),
-        members.remove(olga(site), member_id=ada),
+        removal.remove(olga(site), member_id=ada),
     )
 
     assert batch.approved == 1

@@ -6,11 +6,12 @@ import pytest
 
 from db import engine
 from db.common.dates import DAY_MS
+from db.errors import Invalid, Refused
 from db.invitations import listing as invitation_listing
 from db.invitations import management
 from db.invitations.listing import PAGE_SIZE, Filter
-from db.members import members
-from db.policy import Invalid, Refused, Role
+from db.members import removal, roles
+from db.policy import Role
 from tests.support.invitations_house import accept, invite, invited, listed, mailed, one, state
 from tests.support.members_house import acting, olga
 from tests.support.site import ON_SQLITE, Site
@@ -31,7 +32,7 @@ async def test_each_state_is_told_filtered_and_counted(posting: Site, clock: Mod
     )
     await accept(posting, await one("accepted@example.org"))
     await management.revoke(olga(posting), invitation_ids=[(await one("revoked@example.org")).id])
-    await members.change_role(olga(posting), member_id=posting.ids["alma"], role=Role.MANAGER)
+    await roles.change_role(olga(posting), member_id=posting.ids["alma"], role=Role.MANAGER)
     await posting.person("joined", Role.REVIEWER, came_by="link")
 
     for name in ("expired", "queued", "sent", "refused", "accepted", "revoked", "void", "joined"):
@@ -64,7 +65,7 @@ async def test_an_invitation_of_somebody_who_got_a_role_without_it_is_open_no_mo
     ids = [await site.person(name, came_by="link") for name in ("ada", "bea")]
     waiting = [await state(each.email) for each in (line, late)]
 
-    await members.change_roles(olga(site), member_ids=ids, role=Role.ANNOTATOR)
+    await roles.change_roles(olga(site), member_ids=ids, role=Role.ANNOTATOR)
     joined = [await state(each.email) for each in (line, late)]
     assert await engine.read(invitation_listing.count_open) == 0
     assert not (await one(line.email)).is_open(clock.now())
@@ -76,7 +77,7 @@ async def test_an_invitation_of_somebody_who_got_a_role_without_it_is_open_no_mo
     ):
         with pytest.raises(Refused, match="joined another way"):
             await change
-    await members.take_back(olga(site), given=Role.ANNOTATOR, before=dict.fromkeys(ids, Role.PENDING))
+    await roles.take_back(olga(site), given=Role.ANNOTATOR, before=dict.fromkeys(ids, Role.PENDING))
 
     assert (waiting, joined) == (["unsent", "expired"], ["joined", "joined"])
     assert [await state(each.email) for each in (line, late)] == waiting
@@ -178,7 +179,7 @@ async def test_an_inviter_who_is_gone_is_no_empty_name(site: Site) -> None:
     alma = await site.person("alma", Role.ADMINISTRATOR)
     await invited(site, "ada", by=acting(site, "alma"))
 
-    await members.remove(olga(site), member_id=alma)
+    await removal.remove(olga(site), member_id=alma)
 
     assert (await one("ada@example.org")).inviter == "a removed member"
 

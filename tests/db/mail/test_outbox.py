@@ -9,9 +9,9 @@ from db import engine
 from db.auth import links
 from db.common import clock
 from db.common.dates import DAY_MS
-from db.mail import delivery, outbox
+from db.mail import delivery, notices, outbox
 from db.mail.delivery import BACK_OFF_MS, MINUTE_MS, Mail
-from db.members import members
+from db.members import new_member, removal
 from db.policy import Actor, Role
 from mailer import contents
 from messages import refusals
@@ -445,7 +445,7 @@ async def test_what_warns_somebody_is_owed_whatever_is_done_to_them_next(olga: i
         await owed(kind, "ada@example.org", member_id=ada, subject_id=olga) for kind in outbox.SECURITY
     ]
 
-    await members.remove(Actor(olga, Role.OWNER), member_id=ada)
+    await removal.remove(Actor(olga, Role.OWNER), member_id=ada)
 
     assert [(await row(mail_id))["state"] for mail_id in warnings] == ["queued"] * 4
     assert {(await row(mail_id))["recipient"] for mail_id in warnings} == {"ada@example.org"}
@@ -672,8 +672,8 @@ async def test_a_registration_that_is_not_committed_yet_makes_the_mail_wait_for_
     begun: list[bool] = []
 
     async def slowly() -> None:
-        await members.insert(someone("bea"), Role.PENDING, came_by="signup")
-        await outbox.somebody_waits()
+        await new_member.insert(someone("bea"), Role.PENDING, came_by="signup")
+        await notices.somebody_waits()
         begun.append(True)
         if engine.dialect() == "postgres":
             await engine.rows("SELECT pg_sleep(0.5)::text")

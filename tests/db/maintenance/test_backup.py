@@ -16,23 +16,24 @@ from uuid import uuid4
 import pytest
 
 from db import activity, engine
-from db.accounts import accounts
+from db.accounts import password
 from db.auth import links, sessions
 from db.auth.sessions import Ages
 from db.common import addresses, clock
+from db.errors import Refused
 from db.invitations import creation
 from db.invitations import listing as invitation_listing
 from db.invitations.recipients import address_list
 from db.mail import outbox
-from db.maintenance import backup, backup_file, restore
+from db.maintenance import backup, backup_file, restore, secret_key
 from db.maintenance.backup import Header
 from db.maintenance.backup_file import BadBackup
 from db.maintenance.restore import Wish
-from db.members import directory, members
+from db.members import directory, new_member, removal, roles
 from db.members.directory.filters import Filter
-from db.members.members import Person
+from db.members.new_member import Person
 from db.organization import invite_link, setup
-from db.policy import COMMAND_LINE, SYSTEM, Actor, Refused, Role
+from db.policy import COMMAND_LINE, SYSTEM, Actor, Role
 from db.schema import migrate
 from db.schema.piccolo_app import APP_CONFIG
 from tests.support import postgres
@@ -51,7 +52,7 @@ async def join(name: str, first_name: str = "") -> int:
     """Adds a member, with a session and a row of activity, in one change."""
 
     async def change() -> int:
-        member_id = await members.insert(person(name, first_name), Role.ANNOTATOR, came_by="command")
+        member_id = await new_member.insert(person(name, first_name), Role.ANNOTATOR, came_by="command")
         await sessions.begin(member_id, kept=True, ages=AGES, address="192.0.2.1", device="Firefox")
         await activity.record(SYSTEM, "registered", member_id, after="command")
         return member_id
@@ -62,12 +63,12 @@ async def join(name: str, first_name: str = "") -> int:
 @pytest.fixture
 async def house(database: str) -> str:
     """An organization with some people, one of them removed."""
-    await setup.remember_fingerprint(FINGERPRINT)
+    await secret_key.remember_fingerprint(FINGERPRINT)
     await setup.found_by_operator("Fenwick Herbarium", person("olga"))
     await join("ada")
     await join("nur", "نور")
     await join("bob")
-    await members.remove(COMMAND_LINE, member_id=await members.id_of("bob@example.org"))
+    await removal.remove(COMMAND_LINE, member_id=await new_member.id_of("bob@example.org"))
     return database
 
 
@@ -129,8 +130,8 @@ KEEP_ALL = Wish(replace=True, keep_sessions=True, keep_links=True)
 async def test_what_was_backed_up_comes_back(house: str, tmp_path: Path) -> None:
     before = await everything()
     await backup.write(tmp_path / "a.backup")
-    await members.change_role(
-        COMMAND_LINE, member_id=await members.id_of("ada@example.org"), role=Role.MANAGER
+    await roles.change_role(
+        COMMAND_LINE, member_id=await new_member.id_of("ada@example.org"), role=Role.MANAGER
     )
     await join("late")
 
@@ -164,7 +165,7 @@ async def test_a_backup_moves_to_the_other_database(house: str, other_database: 
 async def test_invitations_come_back_and_their_queued_mails_are_held(house: str, tmp_path: Path) -> None:
     outbox.use(True, "members.fenwick.example")
     try:
-        olga = Actor(await members.id_of("olga@example.org"), Role.OWNER)
+        olga = Actor(await new_member.id_of("olga@example.org"), Role.OWNER)
         listed = address_list.parse("eve@example.org, fay@example.org")
         await creation.invite(olga, listed, role=Role.REVIEWER, days=7)
         await engine.write(
@@ -220,8 +221,10 @@ async def test_no_device_that_was_known_after_the_backup_is_known_after_its_rest
     known, wish = await generations(), Wish(replace=True)
     for times in range(3):
         # A new password, and somebody new, whose id may come again.
-        link = await accounts.make_reset_link(COMMAND_LINE, member_id=await members.id_of("ada@example.org"))
-        await accounts.reset_password(link, password="five green kites over a hill", address="192.0.2.1")
+        link = await password.make_reset_link(
+            COMMAND_LINE, member_id=await new_member.id_of("ada@example.org")
+        )
+        await password.reset_password(link, password="five green kites over a hill", address="192.0.2.1")
         await join(f"new{times}")
         known |= await generations()
         await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=wish)
@@ -255,7 +258,7 @@ async def test_sessions_devices_and_links_from_before_are_dead(house: str, tmp_p
     assert again.id == link.id
     assert again.nonce != link.nonce
     assert len(again.nonce) == len(link.nonce)
-    assert await setup.known_fingerprint() == "another key"
+    assert await secret_key.known_fingerprint() == "another key"
 
 
 async def test_ids_are_not_used_again_even_if_the_highest_had_gone(house: str, tmp_path: Path) -> None:

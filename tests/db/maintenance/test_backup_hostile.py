@@ -14,11 +14,12 @@ import pytest
 from db import engine
 from db.auth import sessions
 from db.common import visible
-from db.maintenance import backup, backup_file, restore
+from db.errors import DomainError
+from db.maintenance import backup, backup_file, restore, secret_key
 from db.maintenance.backup_file import BadBackup
-from db.members import members
+from db.members import new_member
 from db.organization import setup
-from db.policy import DomainError, Role
+from db.policy import Role
 from db.schema import migrate
 from tests.db.maintenance.test_backup import AGES, FINGERPRINT, KEEP_ALL, everything, person
 
@@ -247,10 +248,10 @@ async def lines(database: str, tmp_path: Path) -> Lines:
 
     async def join() -> None:
         for name in ("ada", "bob"):
-            member_id = await members.insert(person(name), Role.ANNOTATOR, came_by="command")
+            member_id = await new_member.insert(person(name), Role.ANNOTATOR, came_by="command")
             await sessions.begin(member_id, kept=True, ages=AGES, address="192.0.2.1", device="Firefox")
 
-    await setup.remember_fingerprint(FINGERPRINT)
+    await secret_key.remember_fingerprint(FINGERPRINT)
     await setup.found_by_operator("Fenwick Herbarium", person("olga"))
     await engine.write(join)
     await backup.write(tmp_path / "good.backup")

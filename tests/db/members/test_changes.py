@@ -10,20 +10,11 @@ from typing import Any, Final
 import pytest
 
 from db import engine
-from db.accounts import accounts, administration, sign_out
+from db.accounts import administration, password, profile, sign_out
 from db.auth import sessions
-from db.members import changes, members
-from db.policy import (
-    COMMAND_LINE,
-    MANAGING,
-    SIGNED_IN,
-    Actor,
-    NotAllowed,
-    Role,
-    SessionKey,
-    SignInFirst,
-    Unknown,
-)
+from db.errors import NotAllowed, SignInFirst, Unknown
+from db.members import changes, removal, roles
+from db.policy import COMMAND_LINE, MANAGING, SIGNED_IN, Actor, Role, SessionKey
 from tests.support.arrows import ROOT, called, modules_of
 from tests.support.members_house import BROWSER, olga, signed_in
 from tests.support.site import PASSWORD, Site
@@ -35,7 +26,7 @@ NEW: Final = "nine green herons over the marsh"
 
 
 async def rename(actor: Actor, name: str = "Zed") -> None:
-    await accounts.change(actor, first_name=name, last_name="", time_zone="", theme="system")
+    await profile.change(actor, first_name=name, last_name="", time_zone="", theme="system")
 
 
 async def names(member_id: int) -> str:
@@ -81,10 +72,10 @@ async def test_a_session_whose_time_is_over_is_noted_as_ended_for_good(site: Sit
 async def test_who_lost_the_right_but_not_the_session_is_not_allowed(site: Site) -> None:
     ada = await site.person("ada", Role.ADMINISTRATOR)
     actor = await signed_in(site, "ada")
-    await members.change_role(olga(site), member_id=ada, role=Role.ANNOTATOR)
+    await roles.change_role(olga(site), member_id=ada, role=Role.ANNOTATOR)
 
     with pytest.raises(NotAllowed):
-        await members.change_role(actor, member_id=site.ids["olga"], role=Role.ANNOTATOR)
+        await roles.change_role(actor, member_id=site.ids["olga"], role=Role.ANNOTATOR)
     await rename(actor)
 
 
@@ -93,11 +84,11 @@ async def test_nobody_learns_whether_a_member_is_there_by_an_ended_session(site:
     actor = await signed_in(site, "ada")
 
     with pytest.raises(Unknown):
-        await members.remove(actor, member_id=999)
+        await removal.remove(actor, member_id=999)
     await sign_out.end_others(actor, 0)
 
     with pytest.raises(SignInFirst):
-        await members.remove(actor, member_id=999)
+        await removal.remove(actor, member_id=999)
 
 
 async def test_the_last_day_over_is_an_ended_session(site: Site, clock: ModuleType) -> None:
@@ -120,11 +111,11 @@ async def test_command_line_goes_through_it_without_a_session(site: Site) -> Non
 
 
 async def deactivate(site: Site, actor: Actor) -> object:
-    return await members.change_role(olga(site), member_id=actor.id, role=Role.DEACTIVATED)
+    return await roles.change_role(olga(site), member_id=actor.id, role=Role.DEACTIVATED)
 
 
 async def remove(site: Site, actor: Actor) -> object:
-    return await members.remove(olga(site), member_id=actor.id)
+    return await removal.remove(olga(site), member_id=actor.id)
 
 
 async def sign_out_elsewhere(site: Site, actor: Actor) -> None:
@@ -139,7 +130,7 @@ async def end_by_others(site: Site, actor: Actor) -> object:
 async def set_password(site: Site, actor: Actor) -> object:
     """In the very session the other change is made by."""
     assert actor.session
-    return await accounts.change_password(
+    return await password.change_password(
         actor,
         session_id=actor.session.id,
         current_password=PASSWORD,
@@ -204,8 +195,8 @@ async def test_two_administrators_who_shut_each_other_out_leave_one(site: Site) 
         ada, bob = await signed_in(site, f"ada{number}"), await signed_in(site, f"bob{number}")
 
         ended = await at_once(
-            members.change_role(ada, member_id=bob.id, role=Role.DEACTIVATED),
-            members.change_role(bob, member_id=ada.id, role=Role.DEACTIVATED),
+            roles.change_role(ada, member_id=bob.id, role=Role.DEACTIVATED),
+            roles.change_role(bob, member_id=ada.id, role=Role.DEACTIVATED),
         )
 
         assert sum(isinstance(one, SignInFirst) for one in ended) == 1

@@ -6,18 +6,19 @@ from types import ModuleType
 import pytest
 
 from db import engine, policy
-from db.accounts import accounts, sign_in
+from db.accounts import password, sign_in
 from db.accounts.sign_in import IsDeactivated
 from db.auth import sessions
 from db.auth.client import SignedIn
 from db.common import clock
 from db.common.dates import DAY_MS
+from db.errors import DeadLink, Invalid, NotAllowed, Refused
 from db.invitations import acceptance, creation
 from db.invitations.recipients.address_list import parse
 from db.mail import delivery, outbox
-from db.members import last_day, members, offboarding
-from db.members.members import Person
-from db.policy import Actor, DeadLink, Invalid, NotAllowed, Refused, Role
+from db.members import last_day, offboarding, removal, roles
+from db.members.new_member import Person
+from db.policy import Actor, Role
 from mailer import contents
 from mailer.contents import CauseEnded, Letter
 from tests.support.members_house import BROWSER, acting, hand_over, olga
@@ -41,7 +42,7 @@ async def mail(site: Site) -> AsyncIterator[None]:
 
 
 async def gives(site: Site, name: str, day: str, by: Actor | None = None) -> None:
-    await members.set_last_day(by or olga(site), member_id=site.ids[name], day=day)
+    await last_day.set_last_day(by or olga(site), member_id=site.ids[name], day=day)
 
 
 async def dates_of(site: Site, name: str) -> tuple[int, int]:
@@ -189,10 +190,10 @@ async def test_an_administrator_whose_last_day_is_over_decides_nothing_more(site
     ada, bob = acting(site, "ada"), site.ids["bob"]
 
     for change in (
-        members.change_role(ada, member_id=bob, role=Role.ADMINISTRATOR),
-        members.remove(ada, member_id=bob),
-        members.set_last_day(ada, member_id=bob, day=""),
-        accounts.make_reset_link(ada, member_id=bob),
+        roles.change_role(ada, member_id=bob, role=Role.ADMINISTRATOR),
+        removal.remove(ada, member_id=bob),
+        last_day.set_last_day(ada, member_id=bob, day=""),
+        password.make_reset_link(ada, member_id=bob),
         creation.invite(ada, parse("cyd@example.org"), role=Role.ANNOTATOR, days=7),
     ):
         with pytest.raises(NotAllowed):
@@ -221,14 +222,14 @@ def cyd() -> Person:
 async def test_a_password_link_for_them_is_dead_and_none_is_made(site: Site, mail: None) -> None:
     ada = await site.person("ada", Role.ANNOTATOR)
     await gives(site, "ada", TODAY)
-    link = await accounts.make_reset_link(olga(site), member_id=ada)
+    link = await password.make_reset_link(olga(site), member_id=ada)
     clock.move(DAY_MS - 1)
 
     with pytest.raises(DeadLink):
-        await accounts.reset_password(link, password="six green boats at noon", address="")
+        await password.reset_password(link, password="six green boats at noon", address="")
     with pytest.raises(NotAllowed):
-        await accounts.make_reset_link(olga(site), member_id=ada)
-    await accounts.ask_reset("ada@example.org", "192.0.2.1")
+        await password.make_reset_link(olga(site), member_id=ada)
+    await password.ask_reset("ada@example.org", "192.0.2.1")
 
     assert [to for kind, to, _ in await told() if kind == "reset"] == [""], "it is nobody's"
 
@@ -239,12 +240,12 @@ async def test_the_chore_does_all_that_deactivation_does_and_says_who_did_it(sit
     await gives(site, "ada", TODAY)
     await gives(site, "bob", "2026-12-05")
     await signs_in(site, "ada")
-    link = await accounts.make_reset_link(olga(site), member_id=ada)
+    link = await password.make_reset_link(olga(site), member_id=ada)
     await creation.invite(acting(site, "ada"), parse("cyd@example.org"), role=Role.ANNOTATOR, days=7)
     clock.stop_at(1_796_428_800_000)
 
-    await offboarding.end_due()
-    await offboarding.end_due()
+    await last_day.end_due()
+    await last_day.end_due()
 
     assert (await site.role_of("ada"), await site.role_of("bob")) == (Role.DEACTIVATED, Role.ANNOTATOR)
     assert await engine.rows("SELECT end_reason FROM session") == [("membership ended",)]
@@ -262,7 +263,7 @@ async def test_more_than_one_bite_is_ended_by_one_chore(site: Site, monkeypatch:
         await gives(site, f"ada{number}", TODAY)
     clock.move(DAY_MS)
 
-    await offboarding.end_due()
+    await last_day.end_due()
 
     assert await engine.rows("SELECT COUNT(*) FROM member WHERE role = 'DI'") == [(7,)]
 
@@ -288,9 +289,9 @@ async def test_coming_back_lifts_a_last_day_that_is_over_and_keeps_one_to_come(
     ada = await site.person("ada", Role.ANNOTATOR)
     await gives(site, "ada", TODAY if days > 0 else "2026-12-20")
     clock.move(days * DAY_MS if days > 0 else 0)
-    await members.change_role(olga(site), member_id=ada, role=Role.DEACTIVATED)
+    await roles.change_role(olga(site), member_id=ada, role=Role.DEACTIVATED)
 
-    change = await members.change_role(olga(site), member_id=ada, role=Role.REVIEWER)
+    change = await roles.change_role(olga(site), member_id=ada, role=Role.REVIEWER)
 
     assert change.before is Role.DEACTIVATED
     assert (change.row.ends_at > 0) is kept
@@ -302,8 +303,8 @@ async def test_somebody_put_back_to_waiting_keeps_it_and_somebody_removed_does_n
         await site.person(name, Role.ANNOTATOR)
         await gives(site, name, "2026-12-20")
 
-    await members.change_role(olga(site), member_id=site.ids["ada"], role=Role.PENDING)
-    await members.remove(olga(site), member_id=site.ids["bob"])
+    await roles.change_role(olga(site), member_id=site.ids["ada"], role=Role.PENDING)
+    await removal.remove(olga(site), member_id=site.ids["bob"])
 
     assert (await dates_of(site, "ada"))[0] > 0
     assert await dates_of(site, "bob") == (0, 0)
@@ -394,7 +395,7 @@ async def test_what_was_not_told_without_mail_is_told_when_there_is_mail(site: S
 async def test_somebody_who_is_out_already_is_not_told(site: Site, mail: None) -> None:
     await people(site)
     await gives(site, "bob", "2026-12-08")
-    await members.change_role(olga(site), member_id=site.ids["bob"], role=Role.DEACTIVATED)
+    await roles.change_role(olga(site), member_id=site.ids["bob"], role=Role.DEACTIVATED)
     clock.move(2 * DAY_MS)
 
     assert await engine.write(last_day.tell_due) == 0

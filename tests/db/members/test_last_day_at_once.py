@@ -6,9 +6,10 @@ import pytest
 
 from db import engine
 from db.common.dates import DAY_MS
+from db.errors import DomainError, Refused
 from db.mail import outbox
-from db.members import last_day, members, offboarding
-from db.policy import DomainError, Refused, Role
+from db.members import last_day, roles
+from db.policy import Role
 from tests.support.members_house import acting, add, hand_over, olga, owners
 from tests.support.site import Site
 from tests.support.together import at_once
@@ -17,9 +18,9 @@ from tests.support.together import at_once
 async def ending(site: Site, clock: ModuleType, count: int = 20) -> list[int]:
     """So many annotators whose last day is today."""
     ids = await add([f"ada{number}" for number in range(count)])
-    await members.change_roles(olga(site), member_ids=ids, role=Role.ANNOTATOR)
+    await roles.change_roles(olga(site), member_ids=ids, role=Role.ANNOTATOR)
     for member_id in ids:
-        await members.set_last_day(olga(site), member_id=member_id, day=last_day.earliest())
+        await last_day.set_last_day(olga(site), member_id=member_id, day=last_day.earliest())
     return ids
 
 
@@ -27,7 +28,7 @@ async def test_of_several_processes_each_membership_is_ended_by_one(site: Site, 
     ids = await ending(site, clock)
     clock.move(DAY_MS)
 
-    ended = await at_once(*(offboarding.end_due() for _ in range(6)))
+    ended = await at_once(*(last_day.end_due() for _ in range(6)))
 
     assert ended == [None] * 6
     told = await engine.rows("SELECT subject_id FROM activity WHERE actor_kind = 'system' ORDER BY 1")
@@ -53,10 +54,10 @@ async def test_a_role_at_the_instant_of_the_end_counts_after_it(
     clock.move(DAY_MS)
 
     ended = await at_once(
-        members.change_roles(olga(site), member_ids=ids, role=role),
-        offboarding.end_due(),
-        *(members.change_role(olga(site), member_id=member_id, role=role) for member_id in ids[:5]),
-        offboarding.end_due(),
+        roles.change_roles(olga(site), member_ids=ids, role=role),
+        last_day.end_due(),
+        *(roles.change_role(olga(site), member_id=member_id, role=role) for member_id in ids[:5]),
+        last_day.end_due(),
     )
 
     assert not [one for one in ended if isinstance(one, BaseException)]
@@ -74,7 +75,7 @@ async def test_a_hand_over_and_a_last_day_at_once_leave_an_owner_without_an_end(
 
     bob, day = acting(site, "bob"), last_day.earliest()
     ended = await at_once(
-        hand_over(site, "ada"), *(members.set_last_day(bob, member_id=ada, day=day) for _ in range(3))
+        hand_over(site, "ada"), *(last_day.set_last_day(bob, member_id=ada, day=day) for _ in range(3))
     )
 
     assert {type(one) for one in ended if isinstance(one, BaseException)} <= {Refused}
@@ -86,10 +87,10 @@ async def test_a_hand_over_to_somebody_whose_end_comes_at_that_instant_leaves_on
     site: Site, clock: ModuleType
 ) -> None:
     ada = await site.person("ada", Role.MANAGER)
-    await members.set_last_day(olga(site), member_id=ada, day=last_day.earliest())
+    await last_day.set_last_day(olga(site), member_id=ada, day=last_day.earliest())
     clock.move(DAY_MS)
 
-    ended = await at_once(offboarding.end_due(), hand_over(site, "ada"), offboarding.end_due())
+    ended = await at_once(last_day.end_due(), hand_over(site, "ada"), last_day.end_due())
 
     assert [type(one) for one in ended if isinstance(one, DomainError)] == [Refused]
     assert await owners() == [site.ids["olga"]] * 2

@@ -6,13 +6,13 @@ from contextlib import suppress
 import pytest
 
 from db import engine, policy
-from db.accounts import accounts
-from db.activity import kept_names as activity_names
+from db.accounts import password
 from db.common import clock, undo
+from db.errors import DeadLink, NotAllowed, Refused
 from db.invitations import acceptance
 from db.mail import delivery
-from db.members import last_day, members, offboarding
-from db.policy import COMMAND_LINE, Actor, DeadLink, NotAllowed, Refused, Role
+from db.members import last_day, removal, roles
+from db.policy import COMMAND_LINE, Actor, Role
 from mailer import contents
 from mailer.contents import CauseEnded, Letter
 from messages import phrases, refusals
@@ -26,7 +26,7 @@ NEW = "seven silver herons on the ice"
 
 
 async def lower(site: Site, name: str, role: Role, by: Actor | None = None) -> None:
-    await members.change_role(by or acting(site, "bo"), member_id=site.ids[name], role=role)
+    await roles.change_role(by or acting(site, "bo"), member_id=site.ids[name], role=role)
 
 
 async def by_row(site: Site) -> None:
@@ -35,14 +35,14 @@ async def by_row(site: Site) -> None:
 
 async def by_bulk(site: Site) -> None:
     cyd = await site.person("cyd", Role.REVIEWER)
-    await members.change_roles(acting(site, "bo"), member_ids=[site.ids["ada"], cyd], role=Role.ANNOTATOR)
+    await roles.change_roles(acting(site, "bo"), member_ids=[site.ids["ada"], cyd], role=Role.ANNOTATOR)
 
 
 async def by_undo(site: Site) -> None:
     await lower(site, "ada", Role.MANAGER)
     await lower(site, "ada", Role.ADMINISTRATOR)
     await engine.write(engine.execute, "UPDATE member SET administrator_until = 0")
-    await members.take_back(
+    await roles.take_back(
         acting(site, "bo"), given=Role.ADMINISTRATOR, before={site.ids["ada"]: Role.MANAGER}
     )
 
@@ -54,7 +54,7 @@ async def by_deactivation(site: Site) -> None:
 
 async def by_last_day(site: Site) -> None:
     await engine.write(engine.execute, "UPDATE member SET ends_at = 5 WHERE id = ?", site.ids["ada"])
-    await offboarding.end_due()
+    await last_day.end_due()
     await lower(site, "ada", Role.MANAGER)
 
 
@@ -89,19 +89,19 @@ async def test_whoever_loses_the_role_keeps_their_password_to_themself(
     # By the clock of the database, which may run on another machine.
     assert began - 5_000 <= until <= clock.now() + 5_000
     with pytest.raises(NotAllowed, match="last 30 days"):
-        await accounts.make_reset_link(acting(two, "bo"), member_id=two.ids["ada"])
+        await password.make_reset_link(acting(two, "bo"), member_id=two.ids["ada"])
 
     clock.move(policy.STILL_ADMINISTRATOR_MS + 5_000)
-    await accounts.make_reset_link(acting(two, "bo"), member_id=two.ids["ada"])
+    await password.make_reset_link(acting(two, "bo"), member_id=two.ids["ada"])
 
 
 async def test_the_owner_and_the_command_line_may_make_a_link(two: Site) -> None:
     await lower(two, "ada", Role.MANAGER)
 
-    await accounts.make_reset_link(olga(two), member_id=two.ids["ada"])
-    link = await accounts.make_reset_link(COMMAND_LINE, member_id=two.ids["ada"])
+    await password.make_reset_link(olga(two), member_id=two.ids["ada"])
+    link = await password.make_reset_link(COMMAND_LINE, member_id=two.ids["ada"])
 
-    await accounts.reset_password(link, password=NEW, address="192.0.2.1")
+    await password.reset_password(link, password=NEW, address="192.0.2.1")
 
 
 async def test_an_administrator_is_not_taken_over_by_lowering_a_link_and_raising(two: Site) -> None:
@@ -109,24 +109,24 @@ async def test_an_administrator_is_not_taken_over_by_lowering_a_link_and_raising
     before = await engine.rows("SELECT password_hash FROM member WHERE id = ?", ada)
 
     for role in (Role.MANAGER, Role.PENDING, Role.ANNOTATOR):
-        await members.change_role(bo, member_id=ada, role=role)
+        await roles.change_role(bo, member_id=ada, role=role)
         with pytest.raises(NotAllowed):
-            await accounts.make_reset_link(bo, member_id=ada)
-        await members.change_role(bo, member_id=ada, role=Role.ADMINISTRATOR)
+            await password.make_reset_link(bo, member_id=ada)
+        await roles.change_role(bo, member_id=ada, role=Role.ADMINISTRATOR)
 
     assert await engine.rows("SELECT password_hash FROM member WHERE id = ?", ada) == before
 
 
 async def test_a_link_from_before_they_rose_stays_dead_when_they_are_lowered(two: Site) -> None:
     mia = await two.person("mia", Role.MANAGER)
-    link = await accounts.make_reset_link(acting(two, "bo"), member_id=mia)
-    await members.change_role(olga(two), member_id=mia, role=Role.ADMINISTRATOR)
-    await members.change_role(acting(two, "bo"), member_id=mia, role=Role.MANAGER)
+    link = await password.make_reset_link(acting(two, "bo"), member_id=mia)
+    await roles.change_role(olga(two), member_id=mia, role=Role.ADMINISTRATOR)
+    await roles.change_role(acting(two, "bo"), member_id=mia, role=Role.MANAGER)
 
     with pytest.raises(DeadLink):
-        await accounts.whose(link)
+        await password.whose(link)
     with pytest.raises(DeadLink):
-        await accounts.reset_password(link, password=NEW, address="192.0.2.1")
+        await password.reset_password(link, password=NEW, address="192.0.2.1")
 
 
 async def test_nobody_is_taken_over_by_lowering_to_pending_and_an_invitation(two: Site) -> None:
@@ -149,12 +149,12 @@ async def test_lowering_and_a_link_at_the_same_instant(two: Site) -> None:
     for _ in range(5):
         bo, ada = acting(two, "bo"), two.ids["ada"]
         ended = await at_once(
-            members.change_role(bo, member_id=ada, role=Role.MANAGER),
-            accounts.make_reset_link(bo, member_id=ada),
+            roles.change_role(bo, member_id=ada, role=Role.MANAGER),
+            password.make_reset_link(bo, member_id=ada),
         )
 
         assert isinstance(ended[1], NotAllowed), ended
-        await members.change_role(bo, member_id=ada, role=Role.ADMINISTRATOR)
+        await roles.change_role(bo, member_id=ada, role=Role.ADMINISTRATOR)
 
 
 # Mails
@@ -220,7 +220,7 @@ async def test_the_command_line_is_named(posting: Site, two: Site) -> None:
 async def test_nobody_is_told_after_an_undo(posting: Site, two: Site) -> None:
     for role in (Role.MANAGER, Role.DEACTIVATED):
         await lower(two, "ada", role)
-        await members.take_back(acting(two, "bo"), given=role, before={two.ids["ada"]: Role.ADMINISTRATOR})
+        await roles.take_back(acting(two, "bo"), given=role, before={two.ids["ada"]: Role.ADMINISTRATOR})
 
         assert await owed() == []
 
@@ -228,14 +228,14 @@ async def test_nobody_is_told_after_an_undo(posting: Site, two: Site) -> None:
 async def test_an_undo_of_what_came_later_leaves_the_mails(posting: Site, two: Site) -> None:
     await lower(two, "ada", Role.MANAGER)
     await lower(two, "ada", Role.ANNOTATOR)
-    await members.take_back(acting(two, "bo"), given=Role.ANNOTATOR, before={two.ids["ada"]: Role.MANAGER})
+    await roles.take_back(acting(two, "bo"), given=Role.ANNOTATOR, before={two.ids["ada"]: Role.MANAGER})
 
     assert [name for name, _ in await owed()] == ["ada", "olga"]
 
 
 async def test_who_stays_an_administrator_is_told_nothing(posting: Site, two: Site) -> None:
     mia = await two.person("mia", Role.MANAGER)
-    await members.change_roles(acting(two, "bo"), member_ids=[two.ids["ada"], mia], role=Role.ADMINISTRATOR)
+    await roles.change_roles(acting(two, "bo"), member_ids=[two.ids["ada"], mia], role=Role.ADMINISTRATOR)
 
     assert await owed() == []
 
@@ -280,14 +280,14 @@ async def take(site: Site, step: Role | str, by: Actor | None = None) -> None:
     if isinstance(step, Role):
         await lower(site, "ada", step, by)
     elif step == REMOVED:
-        await members.remove(by, member_id=site.ids["ada"])
+        await removal.remove(by, member_id=site.ids["ada"])
     if step in (GIVEN_AN_END, ENDED):
-        await members.set_last_day(by, member_id=site.ids["ada"], day=last_day.earliest())
+        await last_day.set_last_day(by, member_id=site.ids["ada"], day=last_day.earliest())
     if step == ENDED:
         clock.move(10)
     if step in (OVER, ENDED):
         await engine.write(engine.execute, "UPDATE member SET ends_at = 5 WHERE id = ?", site.ids["ada"])
-        await offboarding.end_due()
+        await last_day.end_due()
 
 
 @pytest.mark.parametrize(("steps", "told"), STEPS)
@@ -312,8 +312,8 @@ async def test_who_was_lowered_is_told_of_a_last_day_at_once_and_so_is_the_owner
     await lower(two, "ada", Role.MANAGER)
     day = last_day.earliest()
     for _ in range(2):
-        await members.set_last_day(acting(two, "bo"), member_id=two.ids["ada"], day=day)
-    await members.set_last_day(acting(two, "bo"), member_id=two.ids["ada"], day="")
+        await last_day.set_last_day(acting(two, "bo"), member_id=two.ids["ada"], day=day)
+    await last_day.set_last_day(acting(two, "bo"), member_id=two.ids["ada"], day="")
 
     told = await delivery.claim("test", 20, 100_000)
 
@@ -329,12 +329,12 @@ async def test_an_undo_of_a_deactivation_takes_its_own_mail_away_and_no_other(
 ) -> None:
     ada, bo = two.ids["ada"], acting(two, "bo")
     await lower(two, "ada", Role.MANAGER)
-    await members.set_last_day(bo, member_id=ada, day=last_day.earliest())
+    await last_day.set_last_day(bo, member_id=ada, day=last_day.earliest())
     clock.move(10)
     await lower(two, "ada", Role.DEACTIVATED)
     assert len(await owed()) == 5
 
-    await members.take_back(bo, given=Role.DEACTIVATED, before={ada: Role.MANAGER})
+    await roles.take_back(bo, given=Role.DEACTIVATED, before={ada: Role.MANAGER})
 
     assert [name for name, _ in await owed()] == ["ada", "olga"] * 2
 
@@ -373,8 +373,8 @@ async def test_who_was_lowered_is_told_though_they_are_shut_out_or_gone_by_then(
     clock.move(10)
     await lower(two, "ada", Role.DEACTIVATED)
     if taken_back:
-        await members.take_back(acting(two, "bo"), given=Role.DEACTIVATED, before={ada: Role.ANNOTATOR})
-    await members.remove(acting(two, "bo"), member_id=ada)
+        await roles.take_back(acting(two, "bo"), given=Role.DEACTIVATED, before={ada: Role.ANNOTATOR})
+    await removal.remove(acting(two, "bo"), member_id=ada)
 
     letter = (await queued())["ada"]
 
@@ -384,14 +384,14 @@ async def test_who_was_lowered_is_told_though_they_are_shut_out_or_gone_by_then(
 
 async def test_who_did_it_is_named_though_they_were_removed_since(posting: Site, two: Site) -> None:
     await take(two, REMOVED)
-    await members.remove(olga(two), member_id=two.ids["bo"])
+    await removal.remove(olga(two), member_id=two.ids["bo"])
 
     assert (await queued())["olga"].by == "Bo"
 
 
 async def test_who_set_a_last_day_is_left_out_once_the_log_has_forgotten_it(posting: Site, two: Site) -> None:
     await engine.write(engine.execute, "UPDATE member SET ends_at = 5 WHERE id = ?", two.ids["ada"])
-    await offboarding.end_due()
+    await last_day.end_due()
 
     assert (await queued())["olga"].by == ""
 
@@ -406,7 +406,7 @@ async def test_who_was_the_owner_then_is_told_though_they_handed_over_since(post
 
 async def test_a_name_that_was_erased_is_told_to_nobody(posting: Site, two: Site) -> None:
     await take(two, REMOVED)
-    await activity_names.erase(olga(two), member_ids=[two.ids["ada"]])
+    await removal.erase_names(olga(two), member_ids=[two.ids["ada"]])
 
     letter = (await queued())["olga"]
     assert (letter.other, letter.other_email) == (phrases.SOMEBODY_REMOVED, "")
@@ -417,8 +417,8 @@ async def test_removal_and_lowering_at_the_same_instant_are_told_once_each(posti
     for number in range(5):
         ann = await two.person(f"ann{number}", Role.ADMINISTRATOR)
         ended = await at_once(
-            members.remove(acting(two, "cyd"), member_id=ann),
-            members.change_role(acting(two, "bo"), member_id=ann, role=Role.DEACTIVATED),
+            removal.remove(acting(two, "cyd"), member_id=ann),
+            roles.change_role(acting(two, "bo"), member_id=ann, role=Role.DEACTIVATED),
         )
         found = await engine.rows(
             "SELECT state FROM outbox WHERE kind = 'lowered' AND subject_id = ? AND member_id <> ?", ann, ann
@@ -434,27 +434,27 @@ async def test_an_undo_that_is_undone_is_told(posting: Site, two: Site, role: Ro
         if still:
             clock.stop_at(clock.now())
         await lower(two, "ada", role)
-        await members.take_back(bo, given=role, before={ada: Role.ADMINISTRATOR})
+        await roles.take_back(bo, given=role, before={ada: Role.ADMINISTRATOR})
         assert await owed() == []
-        await members.take_back(bo, given=Role.ADMINISTRATOR, before={ada: role})
+        await roles.take_back(bo, given=Role.ADMINISTRATOR, before={ada: role})
 
         assert [name for name, _ in await owed()].count("olga") == 1
-        await members.take_back(bo, given=role, before={ada: Role.ADMINISTRATOR})
+        await roles.take_back(bo, given=role, before={ada: Role.ADMINISTRATOR})
         assert await owed() == []
 
 
 async def test_who_takes_back_that_somebody_else_raised_them_is_told_of(posting: Site, two: Site) -> None:
     mia = await two.person("mia", Role.MANAGER)
-    await members.change_role(olga(two), member_id=mia, role=Role.ADMINISTRATOR)
-    await members.take_back(acting(two, "bo"), given=Role.ADMINISTRATOR, before={mia: Role.MANAGER})
+    await roles.change_role(olga(two), member_id=mia, role=Role.ADMINISTRATOR)
+    await roles.take_back(acting(two, "bo"), given=Role.ADMINISTRATOR, before={mia: Role.MANAGER})
 
     assert [name for name, _ in await owed()] == ["mia", "olga"]
 
 
 async def test_whoever_presses_the_wrong_role_and_undo_troubles_nobody(posting: Site, two: Site) -> None:
     mia, bo = await two.person("mia", Role.MANAGER), acting(two, "bo")
-    await members.change_role(bo, member_id=mia, role=Role.ADMINISTRATOR)
-    await members.take_back(bo, given=Role.ADMINISTRATOR, before={mia: Role.MANAGER})
+    await roles.change_role(bo, member_id=mia, role=Role.ADMINISTRATOR)
+    await roles.take_back(bo, given=Role.ADMINISTRATOR, before={mia: Role.MANAGER})
 
     assert await owed() == []
 

@@ -3,12 +3,13 @@
 import pytest
 
 from db import activity, engine
-from db.accounts import accounts
+from db.accounts import password, profile
 from db.accounts.sign_in import WrongPassword
 from db.auth import sessions
-from db.members import members
+from db.errors import Invalid, NotAllowed, Refused, Unknown
+from db.members import new_member, removal, roles
 from db.organization import invite_link
-from db.policy import COMMAND_LINE, Actor, Invalid, NotAllowed, Refused, Role, Unknown
+from db.policy import COMMAND_LINE, Actor, Role
 from tests.support.members_house import acting, hand_over, olga, owners, register
 from tests.support.site import Site
 
@@ -18,7 +19,7 @@ from tests.support.site import Site
 async def test_a_role_is_changed_and_the_change_is_told(site: Site) -> None:
     ada = await site.person("ada")
 
-    change = await members.change_role(olga(site), member_id=ada, role=Role.REVIEWER)
+    change = await roles.change_role(olga(site), member_id=ada, role=Role.REVIEWER)
 
     assert (change.before, change.row.role) == (Role.PENDING, "RE")
     assert [event.kind for event in await activity.of_member(ada)] == ["role_changed"]
@@ -27,7 +28,7 @@ async def test_a_role_is_changed_and_the_change_is_told(site: Site) -> None:
 async def test_the_same_role_again_changes_nothing(site: Site) -> None:
     ada = await site.person("ada", Role.REVIEWER)
 
-    change = await members.change_role(olga(site), member_id=ada, role=Role.REVIEWER)
+    change = await roles.change_role(olga(site), member_id=ada, role=Role.REVIEWER)
 
     assert change.before is Role.REVIEWER
     assert await activity.of_member(ada) == []
@@ -40,9 +41,9 @@ async def test_the_owner_cannot_be_demoted_or_removed(site: Site, kind: str) -> 
 
     for role in Role:
         with pytest.raises(Refused):
-            await members.change_role(actor, member_id=site.ids["olga"], role=role)
+            await roles.change_role(actor, member_id=site.ids["olga"], role=role)
     with pytest.raises(Refused):
-        await members.remove(actor, member_id=site.ids["olga"])
+        await removal.remove(actor, member_id=site.ids["olga"])
     assert await owners() == [site.ids["olga"]] * 2
 
 
@@ -50,7 +51,7 @@ async def test_nobody_becomes_owner_by_a_role(site: Site) -> None:
     ada = await site.person("ada", Role.ADMINISTRATOR)
 
     with pytest.raises(Refused, match="never assigned"):
-        await members.change_role(olga(site), member_id=ada, role=Role.OWNER)
+        await roles.change_role(olga(site), member_id=ada, role=Role.OWNER)
 
     assert await site.role_of("ada") is Role.ADMINISTRATOR
 
@@ -73,14 +74,14 @@ async def test_roles_for_several_are_all_or_nothing(site: Site) -> None:
     ada, bob = await site.person("ada"), await site.person("bob")
 
     with pytest.raises(Refused, match=r"because of Olga: .*exactly one Owner"):
-        await members.change_roles(COMMAND_LINE, member_ids=[ada, site.ids["olga"], bob], role=Role.ANNOTATOR)
+        await roles.change_roles(COMMAND_LINE, member_ids=[ada, site.ids["olga"], bob], role=Role.ANNOTATOR)
 
     assert {await site.role_of("ada"), await site.role_of("bob")} == {Role.PENDING}
 
 
 async def test_nobody_selected_is_an_error_of_the_field(site: Site) -> None:
     with pytest.raises(Invalid) as refusal:
-        await members.change_roles(olga(site), member_ids=[], role=Role.ANNOTATOR)
+        await roles.change_roles(olga(site), member_ids=[], role=Role.ANNOTATOR)
 
     assert list(refusal.value.errors) == ["member"]
 
@@ -92,8 +93,8 @@ async def test_only_the_owner_and_administrators_change_anything(site: Site) -> 
         # What the actor says of themself doesn't count.
         actor = Actor(await site.person(f"a-{role.value.lower()}", role), Role.OWNER)
         for change in (
-            members.change_role(actor, member_id=bob, role=Role.ANNOTATOR),
-            members.remove(actor, member_id=bob),
+            roles.change_role(actor, member_id=bob, role=Role.ANNOTATOR),
+            removal.remove(actor, member_id=bob),
             invite_link.reset(actor),
         ):
             with pytest.raises(NotAllowed):
@@ -108,14 +109,14 @@ async def test_only_the_owner_and_administrators_change_anything(site: Site) -> 
 async def test_sessions_and_links_end_with_the_account(site: Site, end: str) -> None:
     ada = await site.person("ada", Role.REVIEWER)
     await site.sign_in("ada")
-    link = await accounts.make_reset_link(olga(site), member_id=ada)
+    link = await password.make_reset_link(olga(site), member_id=ada)
 
     if end == "removed":
-        await members.remove(olga(site), member_id=ada)
+        await removal.remove(olga(site), member_id=ada)
     else:
-        await members.change_role(olga(site), member_id=ada, role=Role.DEACTIVATED)
+        await roles.change_role(olga(site), member_id=ada, role=Role.DEACTIVATED)
 
-    dead = await accounts.find_reset_link(link.id)
+    dead = await password.find_reset_link(link.id)
     assert dead is not None
     assert dead.end_reason == end
     assert await sessions.of_member(ada) == []
@@ -125,9 +126,9 @@ async def test_sessions_and_links_end_with_the_account(site: Site, end: str) -> 
 async def test_a_removed_member_leaves_an_empty_tombstone(site: Site) -> None:
     ada = await site.person("ada", Role.REVIEWER)
     themself = acting(site, "ada", Role.REVIEWER)
-    await accounts.change(themself, first_name="Ada", last_name="King", time_zone="", theme="dark")
+    await profile.change(themself, first_name="Ada", last_name="King", time_zone="", theme="dark")
 
-    assert await members.remove(olga(site), member_id=ada) == "Ada King"
+    assert await removal.remove(olga(site), member_id=ada) == "Ada King"
 
     kept = "email, first_name, last_name, name_key, search_key, password_hash"
     assert await engine.rows(f"SELECT {kept} FROM member WHERE id = ?", ada) == [("",) * 6]
@@ -135,24 +136,24 @@ async def test_a_removed_member_leaves_an_empty_tombstone(site: Site) -> None:
     words = await engine.rows("SELECT before, after FROM activity WHERE kind = 'name_changed'")
     assert words == [("", "")]
     with pytest.raises(Unknown):
-        await members.change_role(olga(site), member_id=ada, role=Role.ANNOTATOR)
+        await roles.change_role(olga(site), member_id=ada, role=Role.ANNOTATOR)
 
 
 async def test_a_removed_address_registers_again_as_somebody_new(site: Site) -> None:
     ada = await site.person("ada", Role.ADMINISTRATOR)
-    await members.remove(olga(site), member_id=ada)
+    await removal.remove(olga(site), member_id=ada)
 
     again = await register(site, "ada")
 
     assert again.member_id > ada
     assert again.role is Role.PENDING
-    assert await members.id_of("ada@example.org") == again.member_id
+    assert await new_member.id_of("ada@example.org") == again.member_id
 
 
 async def test_a_deactivated_member_comes_back_with_a_role(site: Site) -> None:
     ada = await site.person("ada", Role.DEACTIVATED)
 
-    await members.change_role(olga(site), member_id=ada, role=Role.MANAGER)
+    await roles.change_role(olga(site), member_id=ada, role=Role.MANAGER)
 
     assert await site.role_of("ada") is Role.MANAGER
 

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from db import engine
-from db.members import members
-from db.members.members import RoleChange
+from db.errors import DomainError, NotAllowed, Refused
+from db.members import removal, roles
+from db.members.roles import RoleChange
 from db.organization import invite_link
-from db.policy import COMMAND_LINE, Actor, DomainError, NotAllowed, Refused, Role
+from db.policy import COMMAND_LINE, Actor, Role
 from tests.support.members_house import acting, add, hand_over, olga, owners, register
 from tests.support.site import Site
 from tests.support.together import at_once
@@ -21,10 +22,10 @@ async def test_the_owner_stays_whatever_happens_at_the_same_instant(site: Site) 
     owner = site.ids["olga"]
 
     ended = await at_once(
-        members.change_role(acting(site, "ada"), member_id=owner, role=Role.DEACTIVATED),
-        members.change_role(acting(site, "bob"), member_id=owner, role=Role.ANNOTATOR),
-        *(members.remove(actor, member_id=owner) for actor in (acting(site, "ada"), acting(site, "bob"))),
-        members.change_roles(COMMAND_LINE, member_ids=[owner, site.ids["ada"]], role=Role.REVIEWER),
+        roles.change_role(acting(site, "ada"), member_id=owner, role=Role.DEACTIVATED),
+        roles.change_role(acting(site, "bob"), member_id=owner, role=Role.ANNOTATOR),
+        *(removal.remove(actor, member_id=owner) for actor in (acting(site, "ada"), acting(site, "bob"))),
+        roles.change_roles(COMMAND_LINE, member_ids=[owner, site.ids["ada"]], role=Role.REVIEWER),
     )
 
     assert {type(one) for one in ended} == {Refused}
@@ -37,7 +38,7 @@ async def test_two_administrators_who_deactivate_each_other_never_both_go(site: 
         pair = [(Actor(ada, Role.ADMINISTRATOR), bob), (Actor(bob, Role.ADMINISTRATOR), ada)]
 
         ended = await at_once(
-            *(members.change_role(actor, member_id=other, role=Role.DEACTIVATED) for actor, other in pair)
+            *(roles.change_role(actor, member_id=other, role=Role.DEACTIVATED) for actor, other in pair)
         )
 
         kinds = sorted(type(one).__name__ for one in ended)
@@ -57,13 +58,13 @@ async def test_who_loses_the_right_at_the_same_instant_changes_nothing_afterward
 
         async def lose(ada: int = ada) -> Any:
             if loss == "removed":
-                return await members.remove(olga(site), member_id=ada)
+                return await removal.remove(olga(site), member_id=ada)
             role = Role.ANNOTATOR if loss == "demoted" else Role.DEACTIVATED
-            return await members.change_role(olga(site), member_id=ada, role=role)
+            return await roles.change_role(olga(site), member_id=ada, role=role)
 
         changes = [
             lose(),
-            members.change_role(Actor(ada, Role.ADMINISTRATOR), member_id=bob, role=Role.MANAGER),
+            roles.change_role(Actor(ada, Role.ADMINISTRATOR), member_id=bob, role=Role.MANAGER),
         ]
         ended = await at_once(*(changes if first == "loss" else changes[::-1]))
 
@@ -87,7 +88,7 @@ async def test_resets_by_who_is_being_deactivated_come_first_or_not_at_all(site:
         ada = await site.person(f"ada{number}", Role.ADMINISTRATOR)
 
         ended = await at_once(
-            members.change_role(olga(site), member_id=ada, role=Role.DEACTIVATED),
+            roles.change_role(olga(site), member_id=ada, role=Role.DEACTIVATED),
             *(invite_link.reset(Actor(ada, Role.ADMINISTRATOR)) for _ in range(6)),
         )
 
@@ -101,7 +102,7 @@ async def test_fifty_roles_at_once_are_all_given(site: Site) -> None:
     ids = await add([f"ada{number}" for number in range(50)])
 
     for role in (Role.ANNOTATOR, Role.REVIEWER) * 5:
-        ended = await at_once(*(members.change_role(olga(site), member_id=id, role=role) for id in ids))
+        ended = await at_once(*(roles.change_role(olga(site), member_id=id, role=role) for id in ids))
         assert {type(one) for one in ended} == {RoleChange}
 
     assert await engine.rows("SELECT role, COUNT(*) FROM member GROUP BY role ORDER BY 2") == [
@@ -116,9 +117,9 @@ async def test_the_same_people_in_bulk_at_once_get_one_role_or_the_other(site: S
     ids = await add([f"ada{number}" for number in range(20)])
 
     ended = await at_once(
-        members.change_roles(olga(site), member_ids=ids, role=Role.ANNOTATOR),
-        members.change_roles(olga(site), member_ids=ids[::-1], role=Role.DEACTIVATED),
-        *(members.change_role(olga(site), member_id=id, role=Role.MANAGER) for id in ids[:3]),
+        roles.change_roles(olga(site), member_ids=ids, role=Role.ANNOTATOR),
+        roles.change_roles(olga(site), member_ids=ids[::-1], role=Role.DEACTIVATED),
+        *(roles.change_role(olga(site), member_id=id, role=Role.MANAGER) for id in ids[:3]),
     )
 
     assert not [one for one in ended if isinstance(one, BaseException)]
@@ -155,9 +156,9 @@ async def test_there_is_one_owner_whatever_happens_to_the_new_one_at_the_same_in
 
     ended: list[Any] = await at_once(
         hand_over(site, "ada"),
-        members.remove(acting(site, "bob"), member_id=ada)
+        removal.remove(acting(site, "bob"), member_id=ada)
         if loss == "removed"
-        else members.change_role(acting(site, "bob"), member_id=ada, role=role),
+        else roles.change_role(acting(site, "bob"), member_id=ada, role=role),
     )
 
     found = await owners()
@@ -173,7 +174,7 @@ async def test_who_hands_over_while_acting_as_owner_leaves_one_owner(site: Site)
     await asyncio.gather(
         at_once(
             hand_over(site, "ada"),
-            members.change_role(olga(site), member_id=site.ids["ada"], role=Role.PENDING),
+            roles.change_role(olga(site), member_id=site.ids["ada"], role=Role.PENDING),
         ),
         at_once(invite_link.reset(olga(site)), invite_link.reset(acting(site, "bob"))),
     )
@@ -186,11 +187,11 @@ async def test_who_hands_over_while_acting_as_owner_leaves_one_owner(site: Site)
 async def test_a_change_is_taken_back_or_changed_once_more_and_never_both(site: Site) -> None:
     for number in range(10):
         ada = await site.person(f"ada{number}")
-        await members.change_role(olga(site), member_id=ada, role=Role.ANNOTATOR)
+        await roles.change_role(olga(site), member_id=ada, role=Role.ANNOTATOR)
 
         back, changed = await at_once(
-            members.take_back(olga(site), given=Role.ANNOTATOR, before={ada: Role.PENDING}),
-            members.change_role(olga(site), member_id=ada, role=Role.MANAGER),
+            roles.take_back(olga(site), given=Role.ANNOTATOR, before={ada: Role.PENDING}),
+            roles.change_role(olga(site), member_id=ada, role=Role.MANAGER),
         )
 
         assert isinstance(changed, RoleChange)

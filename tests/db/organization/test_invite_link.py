@@ -3,9 +3,10 @@
 from db import activity, engine
 from db.auth import links
 from db.auth.client import SignedIn
-from db.members import members
+from db.errors import DeadLink
+from db.members import removal
 from db.organization import invite_link
-from db.policy import COMMAND_LINE, DeadLink, Role
+from db.policy import COMMAND_LINE, Role
 from tests.support.members_house import acting, olga, register
 from tests.support.site import SECRET, Site
 from tests.support.together import at_once
@@ -135,6 +136,6 @@ async def test_a_member_who_is_removed_leaves_the_link_open(site: Site) -> None:
     link = await invite_link.present()
     signed_in = await register(site, "ada", link.id)
 
-    await members.remove(olga(site), member_id=signed_in.member_id)
+    await removal.remove(olga(site), member_id=signed_in.member_id)
 
     assert await open_links() == [link.id]

@@ -9,12 +9,14 @@ from db.auth import links
 from db.auth.client import SignedIn
 from db.common import addresses
 from db.common.dates import DAY_MS
-from db.members import members
-from db.organization import invite_link, invite_link_limits, setup
+from db.errors import DeadLink, Invalid, Refused
+from db.maintenance import secret_key
+from db.members import new_member
+from db.organization import invite_link, invite_link_limits, signup
 from db.organization import settings as house_rules
 from db.organization.invite_link_limits import End, Limits, NotADomain
 from db.organization.settings import Wish
-from db.policy import COMMAND_LINE, DeadLink, Invalid, Refused
+from db.policy import COMMAND_LINE
 from tests.support.members_house import BROWSER, olga, register
 from tests.support.site import ON_SQLITE, Site, password_hash
 from tests.support.together import at_once
@@ -25,8 +27,8 @@ async def settle(site: Site, wish: Wish) -> None:
 
 
 async def comes(site: Site, email: str, link_id: int | None = None) -> SignedIn:
-    person = members.Person(addresses.parse(email), "", "", password_hash())
-    return await members.register(person, link_id=link_id, ages=site.house.ages, browser=BROWSER)
+    person = new_member.Person(addresses.parse(email), "", "", password_hash())
+    return await signup.register(person, link_id=link_id, ages=site.house.ages, browser=BROWSER)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ async def test_limits_hold_for_every_later_link_from_its_reset_on(site: Site, cl
 
     made = [await invite_link.reset(COMMAND_LINE)]
     clock.move(DAY_MS)
-    await setup.rotate_key("another")
+    await secret_key.rotate_key("another")
     made.append(await invite_link.present())
 
     assert [(link.expires_at - link.made_at, link.max_uses) for link in made] == [(14 * DAY_MS, 2)] * 2

@@ -7,11 +7,12 @@ import pytest
 
 from db import engine
 from db.common.dates import DAY_MS
+from db.errors import Invalid, NotAllowed
 from db.organization import invite_link
 from db.organization import settings as house_rules
 from db.organization.invite_link_limits import End
 from db.organization.settings import Wish
-from db.policy import COMMAND_LINE, Invalid, NotAllowed, Role
+from db.policy import COMMAND_LINE, Role
 from tests.support.members_house import acting, hand_over, olga, register
 from tests.support.site import Site
 from tests.support.together import at_once

@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from db import engine
-from db.members import members
-from db.policy import COMMAND_LINE, Busy, Role
+from db.errors import Busy
+from db.members import roles
+from db.policy import COMMAND_LINE, Role
 from handlers.http import bodies, uploads
 from handlers.http.bodies import (
     BLOCK_BYTES,
@@ -131,7 +132,7 @@ async def test_who_sends_a_file_is_asked_again_once_it_is_there(site: Site, role
     sending = asyncio.create_task(post(await site.sign_in("ada"), IMPORT, body, MULTIPART))
     await body.begun.wait()
 
-    await members.change_role(COMMAND_LINE, member_id=ada, role=role)
+    await roles.change_role(COMMAND_LINE, member_id=ada, role=role)
     body.goes_on.set()
 
     assert (await sending).status_code == status

@@ -14,7 +14,7 @@ from litestar.exceptions import InternalServerException
 
 from db import engine
 from db.auth import sessions, turns
-from db.policy import Busy, DeadLink, Invalid, NotAllowed, Refused, TooManyTries, Unknown
+from db.errors import Busy, DeadLink, Invalid, NotAllowed, Refused, TooManyTries, Unknown
 from messages import refusals
 from tests.support.engine_house import KILL_CONNECTIONS, from_outside, on_postgres
 from tests.support.reading import read

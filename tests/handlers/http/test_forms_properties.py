@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from litestar.exceptions import HTTPException
 
-from db.policy import Invalid
+from db.errors import Invalid
 from handlers.http import forms
 from handlers.http.forms import MAX_VALUE_CHARACTERS, MULTILINE_FIELDS, SECRET_FIELDS, TOKEN_FIELDS, Form
 from messages import by_field

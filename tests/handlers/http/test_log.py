@@ -7,7 +7,7 @@ import pytest
 
 from db import engine
 from db.auth import sessions
-from db.policy import Busy
+from db.errors import Busy
 from tests.support.site import ON_SQLITE, PASSWORD, Site
 
 pytestmark = ON_SQLITE

@@ -3,10 +3,10 @@
 import pytest
 
 from db import engine
-from db.accounts import accounts
+from db.accounts import profile
 from db.common import addresses
-from db.members import members
-from db.members.members import Person
+from db.members import new_member
+from db.members.new_member import Person
 from db.policy import Actor, Role
 from tests.support.markup import Element, tree
 from tests.support.site import ON_SQLITE, Site, password_hash
@@ -19,7 +19,7 @@ OVERRIDE = "\u202eadA"
 
 async def somebody(site: Site, first_name: str, email: str = "ada@example.org") -> int:
     person = Person(addresses.parse(email), first_name, "", password_hash())
-    site.ids["ada"] = await engine.write(members.insert, person, Role.ADMINISTRATOR, came_by="link")
+    site.ids["ada"] = await engine.write(new_member.insert, person, Role.ADMINISTRATOR, came_by="link")
     return site.ids["ada"]
 
 
@@ -48,7 +48,7 @@ def scripts(page: Element) -> list[Element]:
 )
 async def test_a_name_is_shown_as_it_is_on_every_page(site: Site, name: str, seen: str) -> None:
     ada = await somebody(site, name)
-    await accounts.change(
+    await profile.change(
         Actor(ada, Role.ADMINISTRATOR), first_name=name, last_name="<b>", time_zone="", theme="system"
     )
     olga = await site.sign_in("olga")

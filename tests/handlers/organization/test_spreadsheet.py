@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from db import engine
-from db.members import directory, members
-from db.members.members import Person
+from db.members import directory, new_member
+from db.members.new_member import Person
 from db.policy import Role
 from handlers.organization import spreadsheet
 from tests.bench import seed
@@ -79,7 +79,7 @@ async def test_no_cell_is_a_formula(site: Site, sign: str) -> None:
     ada = someone("ada")
     formula = f'{sign}HYPERLINK("https://evil.example")'
     person = Person(ada.address, formula, f'{sign}a,"b"', password_hash())
-    await engine.write(members.insert, person, Role.ANNOTATOR, came_by="link")
+    await engine.write(new_member.insert, person, Role.ANNOTATOR, came_by="link")
     olga = await site.sign_in("olga")
 
     row = rows(await olga.get(f"{PATH}?role=AN"))[0]

@@ -5,7 +5,7 @@ from types import ModuleType
 import pytest
 
 from db import engine
-from db.accounts import accounts
+from db.accounts import password
 from db.policy import COMMAND_LINE, Role
 from tests.support.markup import tree
 from tests.support.members_house import acting, olga
@@ -38,7 +38,7 @@ async def test_it_says_when_and_who_without_a_name(site: Site, who: str, by: str
     ada = await site.person("ada", Role.PENDING)
     await site.person("bob", Role.ADMINISTRATOR)
     actor = {"olga": olga(site), "bob": acting(site, "bob"), "command": COMMAND_LINE}[who]
-    await accounts.make_reset_link(actor, member_id=ada)
+    await password.make_reset_link(actor, member_id=ada)
     hers = await site.sign_in("ada")
 
     notes = [tree(await hers.get(path)).one(id="handed").one("p").text for path in ("/", "/user/account")]
@@ -48,7 +48,7 @@ async def test_it_says_when_and_who_without_a_name(site: Site, who: str, by: str
 
 async def test_it_waits_on_whatever_page_the_login_leads_to(site: Site) -> None:
     ada = await site.person("ada", Role.ADMINISTRATOR)
-    await accounts.make_reset_link(olga(site), member_id=ada)
+    await password.make_reset_link(olga(site), member_id=ada)
     visitor = site.visitor()
     wanted = "/organization/members.csv"
 
@@ -61,7 +61,7 @@ async def test_it_waits_on_whatever_page_the_login_leads_to(site: Site) -> None:
 
 async def test_it_goes_when_they_know_as_a_page(site: Site) -> None:
     ada = await site.person("ada", Role.ANNOTATOR)
-    await accounts.make_reset_link(olga(site), member_id=ada)
+    await password.make_reset_link(olga(site), member_id=ada)
     hers = await site.sign_in("ada")
 
     answer = await hers.submit(PATH, at=str(NOON))
@@ -73,7 +73,7 @@ async def test_it_goes_when_they_know_as_a_page(site: Site) -> None:
 
 async def test_it_goes_when_they_know_as_a_fragment(site: Site) -> None:
     ada = await site.person("ada", Role.ANNOTATOR)
-    await accounts.make_reset_link(olga(site), member_id=ada)
+    await password.make_reset_link(olga(site), member_id=ada)
     hers = await site.sign_in("ada")
 
     answer = await hers.press(PATH, at=str(NOON))
@@ -84,12 +84,12 @@ async def test_it_goes_when_they_know_as_a_fragment(site: Site) -> None:
 
 async def test_a_link_that_was_made_since_is_told_as_well(site: Site, clock: ModuleType) -> None:
     ada = await site.person("ada", Role.ANNOTATOR)
-    await accounts.make_reset_link(olga(site), member_id=ada)
+    await password.make_reset_link(olga(site), member_id=ada)
     hers = await site.sign_in("ada")
     (seen,) = tree(await hers.get("/")).one(id="handed").all("input")
 
     clock.stop_at(NOON + 60_000)
-    await accounts.make_reset_link(olga(site), member_id=ada)
+    await password.make_reset_link(olga(site), member_id=ada)
     page = await hers.submit(PATH, at=seen["value"])
     fragment = await hers.press(PATH, at=seen["value"])
 
@@ -114,7 +114,7 @@ async def test_using_the_link_leaves_it_and_a_new_password_of_ones_own_takes_it_
 
 async def test_nobody_else_sees_it_and_nobody_else_takes_it_away(site: Site) -> None:
     ada = await site.person("ada", Role.ANNOTATOR)
-    await accounts.make_reset_link(olga(site), member_id=ada)
+    await password.make_reset_link(olga(site), member_id=ada)
     other = await site.sign_in("olga")
 
     assert tree(await other.get("/")).all(id="handed") == []
@@ -126,6 +126,6 @@ async def test_nobody_else_sees_it_and_nobody_else_takes_it_away(site: Site) -> 
 async def test_a_link_that_somebody_asked_for_by_mail_is_no_news(site: Site) -> None:
     await site.person("ada", Role.ANNOTATOR)
 
-    await accounts.ask_reset("ada@example.org", "192.0.2.1")
+    await password.ask_reset("ada@example.org", "192.0.2.1")
 
     assert await handed(site, "ada") == 0

@@ -9,7 +9,7 @@ from db.common.dates import DAY_MS
 from db.invitations import management
 from db.invitations.listing import Line
 from db.mail import delivery, outbox
-from db.members import members
+from db.members import new_member, removal, roles
 from db.policy import Role
 from mailer import LetterWriter, contents
 from tests.support.invitations_house import accept, invited, mailed, mails, one, state, token
@@ -159,22 +159,22 @@ async def ended(site: Site, clock: ModuleType, end: str) -> Line:
     if end in ("used", "deactivated", "removed"):
         ada = (await accept(site, line)).member_id
         if end == "deactivated":
-            await members.change_role(olga(site), member_id=ada, role=Role.DEACTIVATED)
+            await roles.change_role(olga(site), member_id=ada, role=Role.DEACTIVATED)
         if end == "removed":
-            await members.remove(olga(site), member_id=ada)
+            await removal.remove(olga(site), member_id=ada)
     elif end == "expired":
         clock.move(8 * DAY_MS)
     elif end == "revoked":
         await management.revoke(olga(site), invitation_ids=[line.id])
     else:
-        await members.change_role(olga(site), member_id=site.ids["alma"], role=Role.MANAGER)
+        await roles.change_role(olga(site), member_id=site.ids["alma"], role=Role.MANAGER)
     return line
 
 
 async def test_who_is_in_already_needs_no_new_one(site: Site) -> None:
     line = await invited(site, "ada", Role.REVIEWER)
     await accept(site, line)
-    site.ids["ada"] = await members.id_of("ada@example.org")
+    site.ids["ada"] = await new_member.id_of("ada@example.org")
     await site.person("bob", Role.ANNOTATOR)
     ada, bob = await site.sign_in("ada"), await site.sign_in("bob")
 

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from db import engine
-from db.accounts import accounts
+from db.accounts import password, profile
 from db.auth import passwords, rate_limits
-from db.members import members
+from db.members import removal
 from db.policy import COMMAND_LINE, Actor, Role
 from settings import Settings
 from tests.support.invitations_house import invited, token
@@ -228,7 +228,7 @@ def test_whoever_asks_for_it_says_whose_turn_it_is() -> None:
     without = {path for path, call in asked_for() if "turn" not in {keyword.arg for keyword in call.keywords}}
 
     # The command line and the demo wait for nobody.
-    assert without == {"db/organization/first_owner.py", "db/maintenance/demo.py"}
+    assert without == {"db/organization/setup.py", "db/maintenance/demo.py"}
 
 
 async def test_changes_of_oneself_are_a_hundred_and_what_was_typed_stays(
@@ -376,7 +376,7 @@ async def test_who_is_removed_and_registers_anew_has_no_more_mails_that_confirm(
         ada_id = await site.person("ada")
         ada = await site.sign_in("ada")
         assert [(await ada.submit("/user/account/confirmation")).status_code for _ in statuses] == statuses
-        await members.remove(COMMAND_LINE, member_id=ada_id)
+        await removal.remove(COMMAND_LINE, member_id=ada_id)
 
 
 async def test_a_hundred_roles_in_a_row_meet_no_limit(site: Site) -> None:
@@ -447,7 +447,7 @@ async def test_changes_of_one_member_go_on_one_by_one_and_those_of_others_beside
     await site.person("ada")
     ada, elsewhere, olga = [await site.sign_in(name) for name in ("ada", "ada", "olga")]
     going_on, at_most = Counter[int](), Counter[int]()
-    change = accounts.change
+    change = profile.change
 
     async def watched(actor: Actor, **wanted: str) -> None:
         going_on[actor.id] += 1
@@ -457,7 +457,7 @@ async def test_changes_of_one_member_go_on_one_by_one_and_those_of_others_beside
         await change(actor, **wanted)
         going_on[actor.id] -= 1
 
-    monkeypatch.setattr(accounts, "change", watched)
+    monkeypatch.setattr(password, "change", watched)
 
     statuses = await flood(
         lambda number: (ada, elsewhere, olga)[number % 3].submit("/user/account", ACCOUNT), 30

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from db import engine
-from db.accounts import accounts
+from db.accounts import password
 from db.auth import sessions
 from db.common import clock
 from db.common.dates import DAY_MS
@@ -125,7 +125,7 @@ async def _ahead_and_back(library: str) -> list[str]:
         # The post can't leave: what was put off ahead isn't put off for days.
         site.post.most_connections = 0
         await engine.write(engine.execute, "DELETE FROM outbox")
-        await accounts.make_reset_link(COMMAND_LINE, member_id=site.ids["ada"])
+        await password.make_reset_link(COMMAND_LINE, member_id=site.ids["ada"])
         await soon(_put_off)
 
         moved.set(0)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from app import create_app
 from db import engine
 from db.maintenance.backup import columns_of
-from db.members import members
+from db.members import new_member
 from db.organization import setup
 from settings import Settings
 from tests.support import smtp
@@ -79,7 +79,7 @@ async def served(url: str = "", *, founded: bool = True, **environment: str) -> 
                 try:
                     if founded:
                         await setup.found_by_operator("Fenwick Herbarium", someone("olga"))
-                        site.ids["olga"] = await members.id_of("olga@example.org")
+                        site.ids["olga"] = await new_member.id_of("olga@example.org")
                     yield site
                 finally:
                     await site.leave()

@@ -21,9 +21,10 @@ from db import engine
 from db.auth import links, sessions
 from db.auth.links import Link
 from db.common import clock
+from db.errors import DomainError
 from db.mail import outbox
-from db.members import offboarding
-from db.policy import Actor, DomainError, Role
+from db.members import last_day
+from db.policy import Actor, Role
 from db.schema import migrate
 from handlers.http.access import SESSION_COOKIE
 from settings import Settings
@@ -151,7 +152,7 @@ class Arena:
     async def after_the_end(self) -> None:
         """Such a membership is over, and the chore has been."""
         await asyncio.sleep(APART_SECONDS)
-        await offboarding.end_due()
+        await last_day.end_due()
 
     def actor(self, member: Member, role: Role = Role.ADMINISTRATOR) -> Actor:
         return Actor(member.id, role, password_at=clock.now())

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from db import engine
-from db.accounts import accounts, confirmation
+from db.accounts import confirmation, password
 from db.auth import links
 from db.policy import COMMAND_LINE, Role
 from tests.support import invitations_house, requests_house
@@ -61,7 +61,7 @@ async def invitation_accepted_by_its_member(arena: Arena) -> Race:
 async def password_link_used_by_many(arena: Arena) -> Race:
     """One new password."""
     ada = await arena.person()
-    link = await accounts.make_reset_link(COMMAND_LINE, member_id=ada.id)
+    link = await password.make_reset_link(COMMAND_LINE, member_id=ada.id)
     contestants = []
     for number in range(3):
         fields = {"token": arena.token(link), "password": f"{NEW_PASSWORD} {number}"}
@@ -74,7 +74,7 @@ async def password_link_used_by_many(arena: Arena) -> Race:
 async def password_link_used_and_made_anew(arena: Arena) -> Race:
     """The old link sets a password before the new one is made, or never; one link is open at most."""
     ada = await arena.person()
-    link = await accounts.make_reset_link(COMMAND_LINE, member_id=ada.id)
+    link = await password.make_reset_link(COMMAND_LINE, member_id=ada.id)
     fields = {"token": arena.token(link), "password": NEW_PASSWORD}
     contestants = [
         Contestant("reset", await arena.form("/user/password/reset", fields), ada.id, ("password_reset",)),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from db import engine
-from db.members import last_day, offboarding
+from db.members import last_day
 from db.policy import Role
 from tests.support.changing import OWNERS, SENT
 from tests.support.site import PASSWORD
@@ -146,8 +146,8 @@ async def hand_over_to_whose_membership_ends(arena: Arena) -> Race:
     ada = await arena.person(Role.MANAGER)
     handed = await hand_over(arena, arena.olga, ada)
     await arena.ends_soon(ada)
-    chore = Contestant("chore", arena.here(offboarding.end_due))
-    contestants = [handed, chore, Contestant("chore", arena.here(offboarding.end_due))]
+    chore = Contestant("chore", arena.here(last_day.end_due))
+    contestants = [handed, chore, Contestant("chore", arena.here(last_day.end_due))]
     return Race(contestants, partial(_out_or_owner, ada.id), frozenset({"end_lifted"}))
 
 

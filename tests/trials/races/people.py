@@ -5,7 +5,7 @@ from typing import Any
 
 from db import engine
 from db.invitations import access_requests, management
-from db.members import members
+from db.members import roles
 from db.policy import COMMAND_LINE, Role
 from tests.support import invitations_house, requests_house
 from tests.support.changing import NEW_PASSWORD
@@ -91,7 +91,7 @@ async def undo_and_another_change(arena: Arena) -> Race:
     """A change is taken back first, or what somebody else decided stands."""
     ada, (bob, cyd) = await arena.person(), await administrators(arena)
     given = arena.rng.choice((Role.REVIEWER, Role.DEACTIVATED))
-    await members.change_role(arena.actor(arena.olga), member_id=ada.id, role=given)
+    await roles.change_role(arena.actor(arena.olga), member_id=ada.id, role=given)
     undo = {"before": f"{ada.id}:AN", "role": given.value}
     contestants = [
         await managed(arena, bob, "undo", "members/reversal", undo, "role_changed"),
@@ -110,7 +110,7 @@ async def undo_and_another_change(arena: Arena) -> Race:
 async def undo_twice_and_a_removal(arena: Arena) -> Race:
     """It is taken back once; whoever is removed stays removed."""
     ada, (bob, cyd) = await arena.person(), await administrators(arena)
-    await members.change_role(arena.actor(arena.olga), member_id=ada.id, role=Role.DEACTIVATED)
+    await roles.change_role(arena.actor(arena.olga), member_id=ada.id, role=Role.DEACTIVATED)
     undo = {"before": f"{ada.id}:AN", "role": "DI"}
     contestants = [
         await managed(arena, one, "undo", "members/reversal", undo, "role_changed") for one in (bob, cyd)

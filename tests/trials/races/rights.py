@@ -6,9 +6,9 @@ from functools import cache
 from typing import Final
 
 from db import engine
-from db.accounts import accounts
+from db.accounts import password
 from db.auth.sessions import token_hash
-from db.members import offboarding
+from db.members import last_day
 from db.policy import COMMAND_LINE, Role
 from tests.support.changing import NEW_PASSWORD, NOTHING_CHANGED, OWNERS, SENT
 from tests.support.site import PASSWORD
@@ -111,7 +111,7 @@ async def sign_in_against_deactivation(arena: Arena) -> Race:
 async def links_against_deactivation(arena: Arena) -> Race:
     """A password link of somebody who is shut out sets none afterwards."""
     ada = await arena.person()
-    link = await accounts.make_reset_link(COMMAND_LINE, member_id=ada.id)
+    link = await password.make_reset_link(COMMAND_LINE, member_id=ada.id)
     go = await arena.form("/user/password/reset", {"token": arena.token(link), "password": NEW_PASSWORD})
     lost = await loss(arena, arena.olga, ada, "deactivated", "removed")
 
@@ -152,7 +152,7 @@ async def membership_ends_against_everything(arena: Arena) -> Race:
         late = [event.kind for event in ended.told(by=ada.id) if event.id > told[0][0]]
         return [f"{late} came after the end"] if late else []
 
-    return Race([*doing, Contestant("chore", arena.here(offboarding.end_due))], rule)
+    return Race([*doing, Contestant("chore", arena.here(last_day.end_due))], rule)
 
 
 @kinds.add(80)
@@ -162,7 +162,7 @@ async def role_at_the_end_of_a_membership(arena: Arena) -> Race:
     session = await arena.session(arena.olga.id)
     go = await arena.form(f"/organization/members/{ada.id}/role", {"role": "RE"}, session=session)
     await arena.ends_soon(ada)
-    chore = Contestant("chore", arena.here(offboarding.end_due))
+    chore = Contestant("chore", arena.here(last_day.end_due))
 
     async def rule(ended: Ended) -> Iterable[str]:
         await arena.after_the_end()
@@ -203,7 +203,7 @@ async def _new_password_elsewhere(arena: Arena, ada: Member, session: str) -> Co
 
 
 async def _reset_by_link(arena: Arena, ada: Member, session: str) -> Contestant:
-    link = await accounts.make_reset_link(COMMAND_LINE, member_id=ada.id)
+    link = await password.make_reset_link(COMMAND_LINE, member_id=ada.id)
     go = await arena.form("/user/password/reset", {"token": arena.token(link), "password": NEW_PASSWORD})
     return Contestant("reset", go, ada.id, ("password_reset",))
 

@@ -13,14 +13,14 @@ from typing import Final
 import httpx
 
 from db import engine
-from db.accounts import accounts
+from db.accounts import password
 from db.auth import links
 from db.common import addresses
 from db.invitations import access_requests
 from db.invitations.access_requests import Wish
-from db.maintenance import demo
-from db.members import members
-from db.organization import invite_link, setup
+from db.maintenance import demo, secret_key
+from db.members import new_member, removal
+from db.organization import invite_link
 from db.policy import COMMAND_LINE
 from db.schema import migrate
 from signing import Signer
@@ -169,7 +169,7 @@ async def _fill(url: str) -> dict[str, str]:
     await engine.start()
     try:
         await migrate.migrate()
-        await setup.remember_fingerprint(Signer(SECRET).fingerprint())
+        await secret_key.remember_fingerprint(Signer(SECRET).fingerprint())
         await demo.fill()
         await seed.fill(SEEDED)
         return await _more()
@@ -183,7 +183,7 @@ async def _more() -> dict[str, str]:
         await engine.write(engine.execute, "UPDATE organization SET may_ask = 1")
         wish = Wish(addresses.parse(f"asking-{number}@example.org"), f"Asking {number}", "some words")
         await access_requests.ask(wish, "192.0.2.7")
-    await members.remove(COMMAND_LINE, member_id=(removed := await members.id_of(DEACTIVATED)))
+    await removal.remove(COMMAND_LINE, member_id=(removed := await new_member.id_of(DEACTIVATED)))
     found = await engine.rows(
         "SELECT id, email FROM member WHERE role = 'AN' AND password_hash = '' ORDER BY id LIMIT ?", ANYONE_OF
     )
@@ -199,12 +199,12 @@ async def _more() -> dict[str, str]:
         "pending_id": WAITING,
         "removable_id": LEAVING,
     }
-    ids = {name: await members.id_of(email) for name, email in people.items()}
+    ids = {name: await new_member.id_of(email) for name, email in people.items()}
     ((invitation_id, batch_id, link_id),) = await engine.rows(
         "SELECT id, batch_id, link_id FROM invitation ORDER BY id DESC LIMIT 1"
     )
     invitation = await engine.read(links.find, link_id, links.INVITATION)
-    reset = await accounts.make_reset_link(COMMAND_LINE, member_id=found[-1][0])
+    reset = await password.make_reset_link(COMMAND_LINE, member_id=found[-1][0])
     assert invitation is not None, "the demo has just made it"
     ((request_id,),) = await engine.rows("SELECT MAX(id) FROM request")
     return {name: str(id) for name, id in ids.items()} | {

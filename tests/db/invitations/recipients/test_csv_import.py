@@ -6,9 +6,10 @@ import time
 
 import pytest
 
+from db.errors import Invalid
 from db.invitations.recipients import csv_import, headings
 from db.invitations.recipients.address_list import AddressList
-from db.policy import Invalid, Role
+from db.policy import Role
 from tests.support.arrows import ROOT
 
 

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.common import csv_text
+from db.errors import Invalid
 from db.invitations.recipients import csv_import
 from db.invitations.recipients.address_list import AddressList
 from db.members.directory import Row
-from db.policy import WORKING, Invalid, Role
+from db.policy import WORKING, Role
 from handlers.organization import spreadsheet
 from tests.support.examples import fewer
 

@@ -6,11 +6,12 @@ from types import ModuleType
 import pytest
 
 from db import engine
+from db.errors import Invalid, Unknown
 from db.invitations import creation
 from db.invitations.creation import Batch
 from db.invitations.recipients import csv_import, uploads
 from db.invitations.recipients.address_list import AddressList
-from db.policy import Actor, Invalid, Role, Unknown
+from db.policy import Actor, Role
 from tests.support.members_house import acting, olga
 from tests.support.site import Site
 from tests.support.together import at_once

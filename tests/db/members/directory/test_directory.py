@@ -13,10 +13,11 @@ from markupsafe import Markup
 
 from db import engine
 from db.common import normalization
+from db.errors import Invalid
 from db.members import directory
 from db.members.directory import PAGE_SIZE, Filter, Page, Row, keyset, search
 from db.members.directory.filters import DEFAULT_ROLES, DEFAULT_SORT, ROLE_ORDER, SORT_COLUMNS, SORTS, Place
-from db.policy import Invalid, Role
+from db.policy import Role
 from tests.bench import seed
 from tests.support.site import ON_SQLITE
 

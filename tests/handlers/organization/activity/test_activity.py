@@ -9,12 +9,11 @@ import httpx
 import pytest
 
 from db import activity, engine
-from db.accounts import accounts
-from db.activity import kept_names as activity_names
+from db.accounts import profile
 from db.activity import listing as activity_listing
 from db.activity import retention
 from db.invitations import management
-from db.members import members
+from db.members import removal, roles
 from db.policy import COMMAND_LINE, SYSTEM, Actor, Role
 from settings import Settings
 from tests.support.invitations_house import invite, one
@@ -41,13 +40,13 @@ async def happen(kind: str, number: int = 1, subject: int = 0) -> None:
 
 
 async def let_in(site: Site, name: str) -> None:
-    await members.change_role(as_olga(site), member_id=site.ids[name], role=Role.ANNOTATOR)
+    await roles.change_role(as_olga(site), member_id=site.ids[name], role=Role.ANNOTATOR)
 
 
 async def test_it_tells_what_happened_newest_first_as_a_page(site: Site) -> None:
     await site.person("ada")
     await let_in(site, "ada")
-    await members.change_role(COMMAND_LINE, member_id=site.ids["ada"], role=Role.MANAGER)
+    await roles.change_role(COMMAND_LINE, member_id=site.ids["ada"], role=Role.MANAGER)
     olga = await site.sign_in("olga")
 
     answer = await olga.get(PATH)
@@ -95,7 +94,7 @@ async def test_names_lead_to_the_people_who_still_exist(site: Site) -> None:
     await site.person("ada")
     await site.person("bob")
     await let_in(site, "ada")
-    await members.remove(as_olga(site), member_id=site.ids["bob"])
+    await removal.remove(as_olga(site), member_id=site.ids["bob"])
     olga = await site.sign_in("olga")
 
     rows = tree(await olga.get(PATH)).one(id="events").all("th", scope="row")
@@ -155,7 +154,7 @@ async def test_another_name_in_the_field_looks_for_somebody_else_and_none_for_ev
 
 async def test_a_removed_person_is_still_filtered_by(site: Site) -> None:
     ada = await site.person("ada")
-    await members.remove(as_olga(site), member_id=ada)
+    await removal.remove(as_olga(site), member_id=ada)
     olga = await site.sign_in("olga")
 
     page = tree(await olga.get(f"{PATH}?person={ada}"))
@@ -169,11 +168,11 @@ async def test_a_removed_person_is_still_filtered_by(site: Site) -> None:
 
 async def test_a_removed_person_is_found_by_name_until_the_owner_erases_it(site: Site) -> None:
     ada = await site.person("ada")
-    await members.remove(as_olga(site), member_id=ada)
+    await removal.remove(as_olga(site), member_id=ada)
     olga = await site.sign_in("olga")
 
     found = [await olga.get(f"{PATH}?who={text}") for text in ("ada", "ADA@example.org", "Ád")]
-    await activity_names.erase(as_olga(site), member_ids=[ada])
+    await removal.erase_names(as_olga(site), member_ids=[ada])
     erased = await olga.get(f"{PATH}?who=ada")
 
     for page in found:
@@ -437,7 +436,7 @@ async def test_the_present_filter_comes_as_csv(site: Site, monkeypatch: pytest.M
 async def test_no_cell_of_the_csv_is_a_formula(site: Site, sign: str) -> None:
     ada = await site.person("ada")
     await engine.write(engine.execute, "UPDATE member SET first_name = ? WHERE id = ?", f"{sign}1+1", ada)
-    await members.change_role(as_olga(site), member_id=ada, role=Role.MANAGER)
+    await roles.change_role(as_olga(site), member_id=ada, role=Role.MANAGER)
     await happen("invitation_made")
     await happen("password_reset", subject=ada)
     olga = await site.sign_in("olga")
@@ -469,7 +468,7 @@ async def test_two_people_of_one_name_are_told_apart_by_their_addresses(site: Si
     for name in ("ada", "eve"):
         await site.person(name)
         actor = Actor(site.ids[name], Role.PENDING)
-        await accounts.change(actor, first_name="Ada", last_name="King", time_zone="", theme="system")
+        await profile.change(actor, first_name="Ada", last_name="King", time_zone="", theme="system")
     olga = await site.sign_in("olga")
 
     assert with_addresses(await olga.get(f"{PATH}?kind=name_changed")) == [
@@ -480,7 +479,7 @@ async def test_two_people_of_one_name_are_told_apart_by_their_addresses(site: Si
 
 async def test_the_owner_erases_a_removed_members_name_after_a_question(site: Site) -> None:
     ada = await site.person("ada")
-    await members.remove(as_olga(site), member_id=ada)
+    await removal.remove(as_olga(site), member_id=ada)
     olga = await site.sign_in("olga")
 
     question = tree(await olga.get(f"{PATH}/erasure?member={ada}"))
@@ -499,7 +498,7 @@ async def test_the_question_offers_what_is_kept_of_the_same_address(site: Site) 
     gone = []
     for name in ("ada", "eve", "ada", "ada"):
         gone.append(await site.person(name))
-        await members.remove(as_olga(site), member_id=gone[-1])
+        await removal.remove(as_olga(site), member_id=gone[-1])
     olga = await site.sign_in("olga")
 
     question = tree(await olga.get(f"{PATH}/erasure?member={gone[0]}")).one(id="erasure")
@@ -521,7 +520,7 @@ async def test_the_question_offers_what_is_kept_of_the_same_address(site: Site) 
 async def test_administrators_are_not_offered_to_erase_names(site: Site) -> None:
     ada = await site.person("ada")
     await site.person("ben", Role.ADMINISTRATOR)
-    await members.remove(as_olga(site), member_id=ada)
+    await removal.remove(as_olga(site), member_id=ada)
     ben = await site.sign_in("ben")
 
     assert "erasure" not in (await ben.get(PATH)).text

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from db import engine
-from db.invitations import access_request_ends
+from db.members import removal
 from db.policy import Role
 from settings import Mail, Settings
 from tests.support import requests_house
@@ -266,7 +266,7 @@ async def test_the_log_tells_whose_request_it_was_while_that_is_kept(ears: Site)
 
     page = await olga.get(f"/organization/members/{ears.ids['olga']}")
     log = tree(await olga.get("/organization/activity?kind=requests")).text
-    await engine.write(access_request_ends.forget, "ada@example.org")
+    await engine.write(removal.forget_access_requests, "ada@example.org")
     later = tree(await olga.get("/organization/activity?kind=requests")).text
 
     assert "Olga dismissed the request of Ada to be let in (request 1)" in tree(page).text

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from db import engine
-from db.members import members
+from db.members import roles
 from db.policy import Role
 from tests.bench import seed
 from tests.support.asking import PATH, out_of_band, select, toast
@@ -236,7 +236,7 @@ async def test_what_was_decided_after_the_question_stands(site: Site, htmx: bool
     olga = await site.sign_in("olga")
     asked = await ask_for_all(olga, "AN", "role=NO", htmx=htmx)
     fields = sent_by(asked)
-    await members.change_role(the_owner(site), member_id=first, role=Role.DEACTIVATED)
+    await roles.change_role(the_owner(site), member_id=first, role=Role.DEACTIVATED)
 
     answer = await (olga.press if htmx else olga.submit)(f"{PATH}/roles", fields)
 
@@ -399,5 +399,5 @@ async def test_counts_are_right_after_every_kind_of_change(site: Site) -> None:
     boxes = tree(await olga.get(PATH)).one(id="role-counts").all("label")
 
     assert " ".join(box.one("data").text for box in boxes) == "1 1 0 0 0 2 1"
-    await members.change_role(the_owner(site), member_id=ids[0], role=Role.PENDING)
+    await roles.change_role(the_owner(site), member_id=ids[0], role=Role.PENDING)
     assert tree(await olga.get(PATH)).one(id="waiting-note").text.startswith("2 people")

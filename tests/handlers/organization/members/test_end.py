@@ -6,7 +6,7 @@ import pytest
 
 from db import engine
 from db.common.dates import DAY_MS
-from db.members import last_day, members
+from db.members import last_day
 from db.policy import Role
 from tests.support.markup import tree
 from tests.support.members_house import olga as the_owner
@@ -20,7 +20,7 @@ def in_days(clock: ModuleType, days: int) -> str:
 
 
 async def ends(site: Site, name: str, day: str) -> None:
-    await members.set_last_day(the_owner(site), member_id=site.ids[name], day=day)
+    await last_day.set_last_day(the_owner(site), member_id=site.ids[name], day=day)
 
 
 async def test_a_last_day_is_set_as_a_page(site: Site) -> None:

@@ -3,9 +3,8 @@
 import pytest
 
 from db import engine
-from db.accounts import accounts
-from db.activity import kept_names as activity_names
-from db.members import members
+from db.accounts import profile
+from db.members import new_member, removal, roles
 from db.policy import Actor, Role
 from tests.support.markup import tree
 from tests.support.members_house import olga as the_owner
@@ -237,7 +236,7 @@ async def test_a_removed_address_registers_again_by_the_link(site: Site) -> None
 
     form = {"email": "Ada@Example.org", "password": PASSWORD, "token": await site.invite_token()}
     answer = await site.visitor().submit("/user/signup", form)
-    again = await members.id_of("ada@example.org")
+    again = await new_member.id_of("ada@example.org")
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     assert again > ada
@@ -248,13 +247,13 @@ async def test_who_was_removed_is_named_until_the_name_is_erased(site: Site) -> 
     ada = await site.person("ada", Role.ADMINISTRATOR)
     bob = await site.person("bob")
     actor = Actor(ada, Role.ADMINISTRATOR)
-    await members.change_role(actor, member_id=bob, role=Role.ANNOTATOR)
-    await accounts.change(actor, first_name="Augusta", last_name="King", time_zone="", theme="system")
-    await members.remove(the_owner(site), member_id=ada)
+    await roles.change_role(actor, member_id=bob, role=Role.ANNOTATOR)
+    await profile.change(actor, first_name="Augusta", last_name="King", time_zone="", theme="system")
+    await removal.remove(the_owner(site), member_id=ada)
 
     olga = await site.sign_in("olga")
     before = tree(await olga.get(f"{PATH}/{bob}")).one("section", aria_labelledby="activity-title")
-    await activity_names.erase(the_owner(site), member_ids=[ada])
+    await removal.erase_names(the_owner(site), member_ids=[ada])
     after = tree(await olga.get(f"{PATH}/{bob}")).one("section", aria_labelledby="activity-title")
 
     assert before.one("p").text == "Augusta King gave Bob the role Annotator"

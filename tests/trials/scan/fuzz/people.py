@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from db import engine
 from db.auth import links, sessions
-from db.members import members
-from db.policy import COMMAND_LINE, Refused, Role
+from db.errors import Refused
+from db.members import roles
+from db.policy import COMMAND_LINE, Role
 from db.schema import migrate
 from settings import Settings
 from tests.support import invitations_house, requests_house
@@ -54,7 +55,7 @@ async def fill(settings: Settings) -> Seeded:
         forms |= await _forms_of_visitors(site)
         assert forms.keys() == SENT.keys() | FOR_VISITORS
         given = await _others(site)
-        await members.change_role(COMMAND_LINE, member_id=site.ids["dora"], role=Role.DEACTIVATED)
+        await roles.change_role(COMMAND_LINE, member_id=site.ids["dora"], role=Role.DEACTIVATED)
         # Nothing is owed, and nothing was tried yet.
         await _execute("UPDATE outbox SET state = 'sent', done_at = made_at")
         await _execute("DELETE FROM throttle")

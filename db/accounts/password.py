@@ -11,89 +11,18 @@ from db.auth.client import Browser, SignedIn
 from db.auth.links import Link
 from db.auth.rate_limits import Throttle
 from db.auth.turns import ALONE, Turn
-from db.common import addresses, clock, ids, normalization
+from db.common import addresses, clock, ids
+from db.errors import DeadLink, NotAllowed
 from db.mail import outbox
-from db.members import changes, offboarding
+from db.members import changes, locking
 from db.members.changes import Locked
-from db.members.offboarding import ROLE_NOW
-from db.policy import MANAGING, SIGNED_IN, Actor, DeadLink, Grave, NotAllowed, Role
+from db.members.locking import ROLE_NOW
+from db.policy import MANAGING, SIGNED_IN, Actor, Grave, Role
 
 HOUR_MS: Final = 60 * 60 * 1000
 # A link that a person asked for by mail, and one that somebody hands over.
 ASKED_FOR_MS: Final = HOUR_MS
 HANDED_OVER_MS: Final = 24 * HOUR_MS
-
-
-async def change(actor: Actor, *, first_name: str, last_name: str, time_zone: str, theme: str) -> None:
-    """Sets the actor's own names, zone and theme, already checked by the form. Raises SignInFirst."""
-
-    async def write(_: Locked) -> None:
-        if await set_name(actor.id, first_name, last_name):
-            await activity.record(actor, "name_changed", actor.id)
-        await engine.execute(
-            "UPDATE member SET time_zone = ?, theme = ? WHERE id = ? AND (time_zone <> ? OR theme <> ?)",
-            time_zone,
-            theme,
-            actor.id,
-            time_zone,
-            theme,
-        )
-
-    await changes.write(actor, SIGNED_IN, write)
-
-
-async def set_name(member_id: int, first_name: str, last_name: str) -> bool:
-    """Inside a write: a member's name, and what is sorted and searched by. Returns whether that was new."""
-    ((email, email_key, *before),) = await engine.rows(
-        f"SELECT email, email_key, first_name, last_name FROM member WHERE id = ?{engine.for_update()}",
-        member_id,
-    )
-    if before == [first_name, last_name]:
-        return False
-    await engine.execute(
-        "UPDATE member SET first_name = ?, last_name = ?, name_key = ?, search_key = ? WHERE id = ?",
-        first_name,
-        last_name,
-        normalization.name_key(first_name, last_name, email_key),
-        normalization.search_key(first_name, last_name, email, email_key),
-        member_id,
-    )
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """What only its owner sees of an account: is the address confirmed, are notices wanted."""
-
-    confirmed: bool
-    wants_notices: bool
-
-
-async def own(member_id: int) -> Own:
-    ((confirmed_at, wants_notices),) = await engine.read(
-        engine.rows, "SELECT confirmed_at, wants_notices FROM member WHERE id = ?", member_id
-    )
-    return Own(confirmed=confirmed_at > 0, wants_notices=wants_notices == 1)
-
-
-async def change_notices(actor: Actor, *, wanted: bool) -> None:
-    """Whether Owner or Administrator want any of the notices (db/mail/notices.py) by mail.
-
-    Raises SignInFirst.
-    """
-
-    async def write(_: Locked) -> None:
-        changed = await engine.execute(
-            "UPDATE member SET wants_notices = ? WHERE id = ? AND wants_notices <> ?",
-            int(wanted),
-            actor.id,
-            int(wanted),
-        )
-        if changed:
-            before, after = ("off", "on") if wanted else ("on", "off")
-            await activity.record(actor, "own_notices_switched", actor.id, before=before, after=after)
-
-    await changes.write(actor, SIGNED_IN, write)
 
 
 async def change_password(
@@ -213,7 +142,7 @@ async def ask_reset(email: str, address: str) -> None:
             "SELECT id, email FROM member WHERE email_key = ?", addresses.account_key(email)
         )
         member_id, recipient = found[0] if found else (0, "")
-        role = (await offboarding.lock_roles((member_id,))).get(member_id, Role.DEACTIVATED)
+        role = (await locking.lock_roles((member_id,))).get(member_id, Role.DEACTIVATED)
         await activity.record(policy.visitor(address), "reset_asked_for", member_id)
         if not policy.may_sign_in(role):
             member_id, recipient = 0, ""
@@ -292,7 +221,7 @@ async def reset_password(link: Link, *, password: str, address: str, turn: Turn 
 
     async def write() -> int:
         # Whoever's last day is over has no living link any more.
-        roles = await offboarding.lock_roles((link.subject, link.made_by))
+        roles = await locking.lock_roles((link.subject, link.made_by))
         _check_maker(link, roles, was_administrator=await was_administrator(link.subject))
         actor = await links.consume_as_member(link, address)
         generation = await _set_password(link.subject, new_hash)
