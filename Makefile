@@ -6,7 +6,7 @@
 #   make test [ARGS=…]     every test, on SQLite, on PostgreSQL and in a browser; ARGS go to pytest
 #   make test-tools        what the tests need beside Python packages; as root it is installed by apt
 #   make coverage          ends with 1 where no test has run a line or branch of the code that keeps people out
-#   make check             lint, format and types
+#   make check             lint, format, types, and who imports whom
 #   make bench             the figures of docs/performance.md
 #   make trial ARGS=NAME   one of the long trials (tests/trials), a sample of half an hour; FULL=1 for everything
 #   make lighthouse        Lighthouse's scores of login, sign-up and members; needs Node and npm
@@ -43,7 +43,7 @@ test-tools: .venv/dev
 # Which files are measured says [tool.coverage.run] in pyproject.toml.
 COVERING = tests/test_signing.py tests/journeys/test_drafts.py tests/handlers/http tests/test_server.py \
 	tests/handlers/user \
-	$(patsubst %,tests/db/%.py,accounts/test_accounts members/test_changes invitations/test_invitation_care \
+	$(patsubst %,tests/db/%.py,accounts/test_password accounts/test_profile members/test_changes invitations/test_management \
 		accounts/test_password_anew accounts/test_sign_in test_policy \
 		$(patsubst %,auth/test_%,links passwords rate_limits sessions turns)) \
 	$(patsubst %,tests/handlers/%.py,test_home test_setup) \
@@ -59,6 +59,7 @@ check: .venv/dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache >.venv/imports || { cat .venv/imports; exit 1; }
 
 pictures: .venv/dev
 	@$(BIN)/python -m tests.pictures

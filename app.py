@@ -11,7 +11,7 @@ from functools import partial
 from socket import socket
 from typing import Any, Final
 
-os.environ.setdefault("PICCOLO_CONF", "db.engine.piccolo_conf")
+os.environ.setdefault("PICCOLO_CONF", "db.engine.piccolo_conf")  # noqa: TID251 - Piccolo finds its configuration by it alone
 
 import uvloop
 from litestar import Litestar

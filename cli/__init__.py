@@ -9,7 +9,7 @@ import os
 import sys
 from typing import NoReturn
 
-os.environ.setdefault("PICCOLO_CONF", "db.engine.piccolo_conf")
+os.environ.setdefault("PICCOLO_CONF", "db.engine.piccolo_conf")  # noqa: TID251 - Piccolo finds its configuration by it alone
 
 from cli.arguments import parser
 from cli.operation import Stop, note

@@ -9,7 +9,7 @@ from string import Formatter
 import pytest
 
 from messages import Plural, logbook
-from tests.support.arrows import ROOT
+from tests.support.modules import ROOT
 
 # Modules whose words are for whoever runs the server, are samples, or are what other programs write.
 OPERATORS = {

@@ -7,8 +7,8 @@ import pytest
 
 from db.maintenance import demo
 from tests.support import packages
-from tests.support.arrows import modules_of
 from tests.support.command import ROOT, Checkout
+from tests.support.modules import modules_of
 
 MOST_PACKAGES = 40
 MOST_BYTES = 80_000_000

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.arrows import modules_of
 from tests.support.command import ROOT
+from tests.support.modules import modules_of
 from tests.test_addresses import DOCUMENT, served
 from tests.trials.scan import bandit
 from tests.trials.scan.places import NEVER_IN_SQL, NOTHING_TO_TRY, PLACES, Place

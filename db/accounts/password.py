@@ -1,4 +1,4 @@
-"""A member's own account: names, time zone, theme, password, and links that set a new password."""
+"""A new password: by the old one, or by a link that its member asked for or somebody made for them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""TODO."""
+"""A member's own names, time zone, theme and notices."""
 
 from dataclasses import dataclass
 

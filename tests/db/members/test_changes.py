@@ -15,8 +15,8 @@ from db.auth import sessions
 from db.errors import NotAllowed, SignInFirst, Unknown
 from db.members import changes, removal, roles
 from db.policy import COMMAND_LINE, MANAGING, SIGNED_IN, Actor, Role, SessionKey
-from tests.support.arrows import ROOT, called, modules_of
 from tests.support.members_house import BROWSER, olga, signed_in
+from tests.support.modules import ROOT, called, modules_of
 from tests.support.site import PASSWORD, Site
 from tests.support.together import at_once
 

@@ -10,7 +10,7 @@ from db.errors import Invalid
 from db.invitations.recipients import csv_import, headings
 from db.invitations.recipients.address_list import AddressList
 from db.policy import Role
-from tests.support.arrows import ROOT
+from tests.support.modules import ROOT
 
 
 def test_columns_may_stand_in_any_order_and_be_left_out() -> None:

@@ -1,16 +1,13 @@
-"""Registration, roles, deactivation, removal and hand-over, one at a time."""
+"""Roles, one change at a time."""
 
 import pytest
 
 from db import activity, engine
-from db.accounts import password, profile
-from db.accounts.sign_in import WrongPassword
-from db.auth import sessions
-from db.errors import Invalid, NotAllowed, Refused, Unknown
-from db.members import new_member, removal, roles
+from db.errors import Invalid, NotAllowed, Refused
+from db.members import removal, roles
 from db.organization import invite_link
 from db.policy import COMMAND_LINE, Actor, Role
-from tests.support.members_house import acting, hand_over, olga, owners, register
+from tests.support.members_house import acting, olga, owners
 from tests.support.site import Site
 
 # Roles
@@ -105,51 +102,6 @@ async def test_only_the_owner_and_administrators_change_anything(site: Site) -> 
 # Deactivation and removal
 
 
-@pytest.mark.parametrize("end", ["deactivated", "removed"])
-async def test_sessions_and_links_end_with_the_account(site: Site, end: str) -> None:
-    ada = await site.person("ada", Role.REVIEWER)
-    await site.sign_in("ada")
-    link = await password.make_reset_link(olga(site), member_id=ada)
-
-    if end == "removed":
-        await removal.remove(olga(site), member_id=ada)
-    else:
-        await roles.change_role(olga(site), member_id=ada, role=Role.DEACTIVATED)
-
-    dead = await password.find_reset_link(link.id)
-    assert dead is not None
-    assert dead.end_reason == end
-    assert await sessions.of_member(ada) == []
-    assert await engine.rows("SELECT end_reason FROM session") == [(end,)]
-
-
-async def test_a_removed_member_leaves_an_empty_tombstone(site: Site) -> None:
-    ada = await site.person("ada", Role.REVIEWER)
-    themself = acting(site, "ada", Role.REVIEWER)
-    await profile.change(themself, first_name="Ada", last_name="King", time_zone="", theme="dark")
-
-    assert await removal.remove(olga(site), member_id=ada) == "Ada King"
-
-    kept = "email, first_name, last_name, name_key, search_key, password_hash"
-    assert await engine.rows(f"SELECT {kept} FROM member WHERE id = ?", ada) == [("",) * 6]
-    assert await engine.rows("SELECT email_key, role FROM member WHERE id = ?", ada) == [(None, "DI")]
-    words = await engine.rows("SELECT before, after FROM activity WHERE kind = 'name_changed'")
-    assert words == [("", "")]
-    with pytest.raises(Unknown):
-        await roles.change_role(olga(site), member_id=ada, role=Role.ANNOTATOR)
-
-
-async def test_a_removed_address_registers_again_as_somebody_new(site: Site) -> None:
-    ada = await site.person("ada", Role.ADMINISTRATOR)
-    await removal.remove(olga(site), member_id=ada)
-
-    again = await register(site, "ada")
-
-    assert again.member_id > ada
-    assert again.role is Role.PENDING
-    assert await new_member.id_of("ada@example.org") == again.member_id
-
-
 async def test_a_deactivated_member_comes_back_with_a_role(site: Site) -> None:
     ada = await site.person("ada", Role.DEACTIVATED)
 
@@ -159,33 +111,3 @@ async def test_a_deactivated_member_comes_back_with_a_role(site: Site) -> None:
 
 
 # Ownership
-
-
-async def test_ownership_is_handed_over_with_the_password(site: Site) -> None:
-    ada = await site.person("ada", Role.ANNOTATOR)
-
-    row, _ = await hand_over(site, "ada")
-
-    assert (row.id, row.role) == (ada, "OW")
-    assert await owners() == [ada] * 2
-    assert await site.role_of("olga") is Role.ADMINISTRATOR
-
-
-async def test_a_wrong_password_hands_nothing_over(site: Site) -> None:
-    await site.person("ada", Role.ANNOTATOR)
-
-    with pytest.raises(WrongPassword):
-        await hand_over(site, "ada", "not this one")
-
-    assert await owners() == [site.ids["olga"]] * 2
-
-
-@pytest.mark.parametrize("role", [Role.PENDING, Role.DEACTIVATED])
-async def test_ownership_goes_only_to_an_active_member(site: Site, role: Role) -> None:
-    await site.person("ada", role)
-
-    for name, refusal in (("ada", "active member"), ("olga", "already")):
-        with pytest.raises(Refused, match=refusal):
-            await hand_over(site, name)
-
-    assert await owners() == [site.ids["olga"]] * 2

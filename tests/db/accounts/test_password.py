@@ -3,13 +3,13 @@
 import pytest
 
 from db import engine
-from db.accounts import password, profile
+from db.accounts import password
 from db.auth import links
 from db.auth.links import Link
 from db.common import clock
 from db.errors import DeadLink, NotAllowed, Unknown
 from db.members import removal, roles
-from db.policy import COMMAND_LINE, Actor, Role
+from db.policy import COMMAND_LINE, Role
 from tests.support.members_house import acting, hand_over, olga
 from tests.support.site import Site
 
@@ -118,20 +118,6 @@ async def test_a_newer_link_ends_the_older(site: Site) -> None:
     found = [await password.find_reset_link(link.id) for link in (older, newer)]
 
     assert [link and link.dead_because(clock.now()) for link in found] == ["replaced", None]
-
-
-async def test_a_change_that_changes_nothing_leaves_no_row(site: Site) -> None:
-    olga = Actor(site.ids["olga"], Role.OWNER)
-    before = await engine.rows("SELECT COUNT(*) FROM activity")
-
-    await profile.change(olga, first_name="Olga", last_name="", time_zone="", theme="system")
-    assert await engine.rows("SELECT COUNT(*) FROM activity") == before
-    await profile.change(olga, first_name="Olga", last_name="Fenwick", time_zone="", theme="system")
-
-    assert await engine.rows("SELECT kind, before, after FROM activity ORDER BY id DESC LIMIT 1") == [
-        # Without the names: removing somebody takes them out of the log as well.
-        ("name_changed", "", "")
-    ]
 
 
 async def test_no_open_link_is_left_after_a_new_password(site: Site) -> None:
