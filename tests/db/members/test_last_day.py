@@ -16,7 +16,7 @@ from db.errors import DeadLink, Invalid, NotAllowed, Refused
 from db.invitations import acceptance, creation
 from db.invitations.recipients.address_list import parse
 from db.mail import delivery, outbox
-from db.members import last_day, offboarding, removal, roles
+from db.members import last_day, removal, roles
 from db.members.new_member import Person
 from db.policy import Actor, Role
 from mailer import contents
@@ -257,7 +257,7 @@ async def test_the_chore_does_all_that_deactivation_does_and_says_who_did_it(sit
 
 
 async def test_more_than_one_bite_is_ended_by_one_chore(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offboarding, "BITE", 3)
+    monkeypatch.setattr(last_day, "BITE", 3)
     for number in range(7):
         await site.person(f"ada{number}", Role.ANNOTATOR)
         await gives(site, f"ada{number}", TODAY)

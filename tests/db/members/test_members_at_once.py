@@ -42,9 +42,9 @@ async def test_two_administrators_who_deactivate_each_other_never_both_go(site: 
         )
 
         kinds = sorted(type(one).__name__ for one in ended)
-        roles = await engine.rows("SELECT role FROM member WHERE id IN (?, ?)", ada, bob)
+        left = await engine.rows("SELECT role FROM member WHERE id IN (?, ?)", ada, bob)
         assert kinds == ["NotAllowed", "RoleChange"]
-        assert sorted(roles) == [("AD",), ("DI",)]
+        assert sorted(left) == [("AD",), ("DI",)]
 
 
 @pytest.mark.parametrize("loss", ["demoted", "deactivated", "removed"])

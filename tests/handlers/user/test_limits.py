@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from db import engine
-from db.accounts import password, profile
+from db.accounts import profile
 from db.auth import passwords, rate_limits
 from db.members import removal
 from db.policy import COMMAND_LINE, Actor, Role
@@ -457,7 +457,7 @@ async def test_changes_of_one_member_go_on_one_by_one_and_those_of_others_beside
         await change(actor, **wanted)
         going_on[actor.id] -= 1
 
-    monkeypatch.setattr(password, "change", watched)
+    monkeypatch.setattr(profile, "change", watched)
 
     statuses = await flood(
         lambda number: (ada, elsewhere, olga)[number % 3].submit("/user/account", ACCOUNT), 30
