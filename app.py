@@ -35,10 +35,12 @@ from db.maintenance import secret_key
 from db.members import last_day
 from db.members.directory import role_counts
 from handlers import ROUTES, styleguide
-from handlers.http import access, caches, errors, password_anew, rendering
-from handlers.http.defences import Defences
+from handlers.http.auth import access
 from handlers.http.house import House
-from handlers.http.limits import LIMITS, Limits
+from handlers.http.response import errors, password_anew, rendering
+from handlers.http.server import caches
+from handlers.http.server.defences import Defences
+from handlers.http.server.limits import LIMITS, Limits
 from handlers.http.static import StaticFiles
 from settings import CHECKOUT, Settings
 from signing import Signer

@@ -29,8 +29,8 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.supervisors.multiprocess import Multiprocess
 
-from handlers.http.connections import Connection
-from handlers.http.limits import Limits
+from handlers.http.server.connections import Connection
+from handlers.http.server.limits import Limits
 
 # What is under way when the server is told to stop may go on for so long.
 GRACE_SECONDS: Final = 10

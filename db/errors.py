@@ -6,7 +6,7 @@ from messages import refusals
 
 
 class DomainError(Exception):
-    """A refusal of the domain; handlers/http/errors.py maps each kind to a status."""
+    """A refusal of the domain; handlers/http/response/errors.py maps each kind to a status."""
 
 
 class SignInFirst(DomainError):

@@ -5,9 +5,9 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from db import engine
-from handlers.http.access import nobody_yet
-from handlers.http.compression import takes_gzip
+from handlers.http.auth.access import nobody_yet
 from handlers.http.house import AnyRequest, house_of
+from handlers.http.response.compression import takes_gzip
 
 
 @get("/health", guards=[nobody_yet])

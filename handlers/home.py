@@ -9,9 +9,9 @@ from db.errors import SignInFirst
 from db.members import last_day
 from db.members.directory import role_counts
 from db.policy import Role
-from handlers.http import rendering
-from handlers.http.access import anybody, identify
+from handlers.http.auth.access import anybody, identify
 from handlers.http.house import AnyRequest
+from handlers.http.response import rendering
 
 
 @get("/", guards=[anybody])

@@ -11,9 +11,10 @@ from db.auth.links import Link
 from db.errors import DeadLink, Invalid, NotAllowed, TooManyTries
 from db.members.new_member import Person
 from db.organization import setup
-from handlers.http import access, rendering, tokens
-from handlers.http.forms import Form
+from handlers.http.auth import access, tokens
 from handlers.http.house import AnyRequest, house_of
+from handlers.http.request.forms import Form
+from handlers.http.response import rendering
 from messages import refusals
 
 FIELDS: Final = ("title", "first_name", "last_name", "email", "password", "code")

@@ -7,10 +7,11 @@ from litestar import Response, get
 from db.common import clock
 from db.members.directory import Row
 from db.policy import Role
-from handlers.http import access, rendering
-from handlers.http.forms import Form
+from handlers.http.auth import access
 from handlers.http.house import AnyRequest
-from handlers.http.rendering import Undo
+from handlers.http.request.forms import Form
+from handlers.http.response import rendering
+from handlers.http.response.rendering import Undo
 
 HOUR_MS: Final = 3600_000
 LONG: Final = f"a-very-long-local-part-without-any-end{'x' * 25}@{'herbarium-of-the-north.' * 7}example.org"

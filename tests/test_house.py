@@ -160,13 +160,15 @@ def test_each_file_whose_coverage_is_measured_is_there_and_leaves_nothing_out() 
         assert "pragma: no" not in path.read_text(encoding="utf-8"), path
 
 
-def test_the_map_for_newcomers_names_every_module_of_the_domain_once() -> None:
-    rows = re.findall(r"^\| [^|]+ \| (`.+) \|$", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE)
+@pytest.mark.parametrize("part", ["handlers/http", "db"])
+def test_the_map_for_newcomers_names_every_module_once(part: str) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition(f"In `{part}/`")[2].partition("\n\n|")[2]
+    rows = re.findall(r"^\| [^|]+ \| (`.+) \|$", text.partition("\n\n")[0], re.MULTILINE)
 
     named = re.findall(r"`([\w/]+)`", " ".join(rows))
 
     # The code of a package whose modules are its parts stands in its __init__.py.
-    files = [path.relative_to(ROOT / "db") for path in (ROOT / "db").rglob("*.py") if path.stat().st_size]
+    files = [path.relative_to(ROOT / part) for path in (ROOT / part).rglob("*.py") if path.stat().st_size]
     assert sorted(named) == sorted(
         path.with_suffix("").as_posix().removesuffix("/__init__")
         for path in files

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 import server
-from handlers.http.limits import LIMITS
+from handlers.http.server.limits import LIMITS
 from server import (
     CannotListen,
     bounded,

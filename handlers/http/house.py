@@ -17,8 +17,8 @@ from db.auth.presence import Presence
 from db.auth.rate_limits import Throttle
 from db.auth.sessions import Ages
 from db.organization import setup
-from handlers.http.bodies import Room
-from handlers.http.mismatches import Pairs
+from handlers.http.request.bodies import Room
+from handlers.http.request.mismatches import Pairs
 from handlers.http.static import StaticFiles
 from signing import Signer
 

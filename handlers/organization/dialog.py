@@ -12,8 +12,8 @@ from db.invitations.creation import Plan
 from db.organization import invite_link
 from db.organization import settings as house_rules
 from db.policy import Role
-from handlers.http.forms import Form
 from handlers.http.house import AnyRequest, house_of
+from handlers.http.request.forms import Form
 from handlers.organization.sharing import invite_address
 from messages import phrases
 

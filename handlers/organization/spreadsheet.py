@@ -8,7 +8,7 @@ from db.common import csv_text
 from db.members import last_day
 from db.members.directory import Row
 from db.policy import Role
-from handlers.http import rendering
+from handlers.http.response import rendering
 from handlers.organization.wording import event_sentence
 
 COLUMNS: Final = (

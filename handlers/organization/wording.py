@@ -12,7 +12,7 @@ from db.invitations.creation import Batch
 from db.members.directory import Filter, Page, Row
 from db.members.roles import RoleChange
 from db.policy import WORKING, Role
-from handlers.http import rendering
+from handlers.http.response import rendering
 from messages import logbook, phrases, toasts
 
 # Kinds whose before and after are days (ISO).

@@ -15,9 +15,10 @@ from db.errors import DeadLink, Invalid, Refused, TooManyTries, Unknown
 from db.invitations import access_requests
 from db.invitations.access_requests import MAX_WORDS, Wish
 from db.organization import setup
-from handlers.http import access, rendering, tokens
-from handlers.http.forms import Form
+from handlers.http.auth import access, tokens
 from handlers.http.house import AnyRequest, house_of
+from handlers.http.request.forms import Form
+from handlers.http.response import rendering
 from messages import by_field, refusals
 
 FIELDS: Final = ("name", "email", "words")

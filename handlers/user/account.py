@@ -18,10 +18,11 @@ from db.auth.sessions import Current
 from db.common import addresses, clock, ids
 from db.errors import Invalid, TooManyTries
 from db.members import last_day
-from handlers.http import access, drafts, rendering
-from handlers.http.forms import Form
+from handlers.http.auth import access, drafts
 from handlers.http.house import AnyRequest, house_of
-from handlers.http.paths import row_id
+from handlers.http.request.forms import Form
+from handlers.http.request.paths import row_id
+from handlers.http.response import rendering
 from messages import by_field, toasts
 
 NAME_FIELDS: Final = ("first_name", "last_name", "time_zone", "theme")

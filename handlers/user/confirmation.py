@@ -11,9 +11,10 @@ from db.accounts import confirmation, password
 from db.auth import links
 from db.auth.links import Link
 from db.errors import DeadLink
-from handlers.http import access, rendering, tokens
-from handlers.http.forms import Form
+from handlers.http.auth import access, tokens
 from handlers.http.house import AnyRequest
+from handlers.http.request.forms import Form
+from handlers.http.response import rendering
 from messages import toasts
 
 

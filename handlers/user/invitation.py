@@ -13,9 +13,10 @@ from db.errors import DeadLink, Invalid, Refused, TooManyTries
 from db.invitations import acceptance, management
 from db.invitations.acceptance import Invited
 from db.members.new_member import Person
-from handlers.http import access, rendering, tokens
-from handlers.http.forms import Form
+from handlers.http.auth import access, tokens
 from handlers.http.house import AnyRequest, house_of
+from handlers.http.request.forms import Form
+from handlers.http.response import rendering
 from messages import toasts
 
 FIELDS: Final = ("token", "password", "first_name", "last_name")

@@ -9,9 +9,10 @@ from litestar.status_codes import HTTP_200_OK
 from db.accounts import sign_in, sign_out
 from db.accounts.sign_in import IsDeactivated, WrongPassword
 from db.errors import Busy, Invalid, TooManyTries
-from handlers.http import access, rendering
-from handlers.http.forms import Form
+from handlers.http.auth import access
 from handlers.http.house import AnyRequest, house_of
+from handlers.http.request.forms import Form
+from handlers.http.response import rendering
 from messages import by_field
 
 FIELDS: Final = ("email", "password", "persist_session", "next")

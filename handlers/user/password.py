@@ -11,9 +11,10 @@ from db.auth import links, passwords, rate_limits
 from db.auth.links import Link
 from db.common import addresses
 from db.errors import DeadLink, Invalid, TooManyTries
-from handlers.http import access, rendering, tokens
-from handlers.http.forms import Form
+from handlers.http.auth import access, tokens
 from handlers.http.house import AnyRequest, house_of
+from handlers.http.request.forms import Form
+from handlers.http.response import rendering
 from messages import toasts
 
 FIELDS: Final = ("token", "password")

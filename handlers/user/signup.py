@@ -12,9 +12,10 @@ from db.errors import DeadLink, Invalid, TooManyTries
 from db.members import new_member
 from db.members.new_member import Person
 from db.organization import invite_link, signup
-from handlers.http import access, rendering, tokens
-from handlers.http.forms import Form
+from handlers.http.auth import access, tokens
 from handlers.http.house import AnyRequest, house_of
+from handlers.http.request.forms import Form
+from handlers.http.response import rendering
 
 FIELDS: Final = ("email", "password", "first_name", "last_name", "token")
 

@@ -4,7 +4,7 @@ import pytest
 
 from db import engine
 from db.policy import Role
-from handlers.http import drafts
+from handlers.http.auth import drafts
 from handlers.organization import dialog
 from handlers.organization.settings import settings_form
 from handlers.user import account

@@ -12,7 +12,7 @@ import app
 from db import engine
 from db.maintenance import secret_key
 from db.organization import setup
-from handlers.http.limits import Limits
+from handlers.http.server.limits import Limits
 from settings import Settings
 from signing import Signer
 from tests.support.site import SECRET, someone

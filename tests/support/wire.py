@@ -9,7 +9,7 @@ from typing import Any
 
 import uvicorn
 
-from handlers.http.limits import LIMITS, Limits
+from handlers.http.server.limits import LIMITS, Limits
 from server import configured, listen
 
 

@@ -8,7 +8,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import server
-from handlers.http.limits import LIMITS
+from handlers.http.server.limits import LIMITS
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:

@@ -20,10 +20,11 @@ from db.errors import Invalid, Unknown
 from db.members import removal
 from db.members.directory import people as activity_people
 from db.members.directory.people import Found
-from handlers.http import access, rendering
-from handlers.http.forms import Form
+from handlers.http.auth import access
 from handlers.http.house import AnyRequest, house_of
-from handlers.http.paths import row_id
+from handlers.http.request.forms import Form
+from handlers.http.request.paths import row_id
+from handlers.http.response import rendering
 from handlers.organization import spreadsheet
 from handlers.organization.activity.kinds import GROUPS, KINDS
 from handlers.organization.wording import event_sentence

@@ -14,11 +14,12 @@ from db.errors import Invalid, TooManyTries
 from db.invitations import creation
 from db.invitations.recipients import csv_import, uploads
 from db.policy import Role
-from handlers.http import access, password_anew, rendering
-from handlers.http.forms import Form
+from handlers.http.auth import access
 from handlers.http.house import AnyRequest, house_of
-from handlers.http.paths import row_id
-from handlers.http.uploads import read_upload
+from handlers.http.request.forms import Form
+from handlers.http.request.paths import row_id
+from handlers.http.request.uploads import read_upload
+from handlers.http.response import password_anew, rendering
 from handlers.organization.wording import batch_sentence
 from messages import by_field
 

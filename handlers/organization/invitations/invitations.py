@@ -21,11 +21,12 @@ from db.invitations.recipients import address_list
 from db.invitations.recipients.address_list import AddressList
 from db.mail import outbox
 from db.policy import Role
-from handlers.http import access, drafts, password_anew, rendering
-from handlers.http.forms import Form
+from handlers.http.auth import access, drafts
 from handlers.http.house import AnyRequest, house_of
-from handlers.http.paths import row_id
-from handlers.http.rendering import Undo
+from handlers.http.request.forms import Form
+from handlers.http.request.paths import row_id
+from handlers.http.response import password_anew, rendering
+from handlers.http.response.rendering import Undo
 from handlers.organization.dialog import FIELDS, invite_context
 from handlers.organization.invitations.listing import list_context, path_of, shown_in
 from handlers.organization.sharing import invitation_address, invitation_mailto

@@ -13,9 +13,9 @@ from db.invitations.listing import ASKED, Filter
 from db.mail import outbox
 from db.members import link_viewers
 from db.policy import Role
-from handlers.http import access
-from handlers.http.forms import Form
+from handlers.http.auth import access
 from handlers.http.house import AnyRequest, house_of
+from handlers.http.request.forms import Form
 from handlers.organization.sharing import invitation_address, invitation_mailto
 
 

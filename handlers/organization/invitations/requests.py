@@ -8,11 +8,12 @@ from db import policy
 from db.auth.sessions import Current
 from db.errors import Invalid, Refused
 from db.invitations import access_requests, undo_dismissal
-from handlers.http import access, password_anew, rendering
-from handlers.http.forms import Form
+from handlers.http.auth import access
 from handlers.http.house import AnyRequest, house_of
-from handlers.http.paths import row_id
-from handlers.http.rendering import Undo
+from handlers.http.request.forms import Form
+from handlers.http.request.paths import row_id
+from handlers.http.response import password_anew, rendering
+from handlers.http.response.rendering import Undo
 from handlers.organization.invitations.listing import list_context, path_of, shown_in
 from handlers.organization.wording import plain
 from messages import toasts

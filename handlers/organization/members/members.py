@@ -17,12 +17,13 @@ from db.members.directory import Filter, Page, Row
 from db.members.roles import RoleChange
 from db.organization import invite_link
 from db.policy import Role
-from handlers.http import access, password_anew, rendering
-from handlers.http.access import Me
-from handlers.http.forms import Form
+from handlers.http.auth import access
+from handlers.http.auth.access import Me
 from handlers.http.house import AnyRequest, house_of
-from handlers.http.paths import row_id
-from handlers.http.rendering import Undo
+from handlers.http.request.forms import Form
+from handlers.http.request.paths import row_id
+from handlers.http.response import password_anew, rendering
+from handlers.http.response.rendering import Undo
 from handlers.organization import spreadsheet
 from handlers.organization.members import rows as member_rows
 from handlers.organization.members.member_listing import (

@@ -12,7 +12,7 @@ from db.invitations import listing as invitation_listing
 from db.invitations.listing import Meant
 from db.members.directory import Row
 from db.policy import Role
-from handlers.http.access import Me
+from handlers.http.auth.access import Me
 from handlers.http.house import AnyRequest, house_of
 
 REMEMBERED: Final = 4096

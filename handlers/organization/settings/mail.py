@@ -11,8 +11,9 @@ from db.errors import Refused
 from db.mail.delivery import ServerUnavailable
 from db.members import changes
 from db.policy import SETTLING
-from handlers.http import access, rendering
+from handlers.http.auth import access
 from handlers.http.house import AnyRequest, house_of
+from handlers.http.response import rendering
 from messages import refusals, toasts
 
 # The answer comes within this time, whatever the mail server does and EMAIL_TIMEOUT says.

@@ -10,9 +10,10 @@ from db.errors import Invalid
 from db.mail import outbox
 from db.organization import invite_link, invite_link_limits
 from db.organization import settings as house_rules
-from handlers.http import access, drafts, rendering
-from handlers.http.forms import Form
+from handlers.http.auth import access, drafts
 from handlers.http.house import AnyRequest, house_of
+from handlers.http.request.forms import Form
+from handlers.http.response import rendering
 from handlers.organization.dialog import role_lines
 from handlers.organization.settings import settings_form
 from messages import toasts

@@ -16,7 +16,7 @@ from db.organization import invite_link_limits
 from db.organization.invite_link_limits import BELOW, MAX_DOMAINS, End, NotADomain
 from db.organization.settings import MAX_NOTE_CHARACTERS, NOTED, Rules, Wish
 from db.policy import Role
-from handlers.http.forms import Form
+from handlers.http.request.forms import Form
 from messages import by_field
 
 NOTICES: Final = ("notice_waiting", "notice_asked", "notice_ending")

@@ -8,7 +8,7 @@ from playwright.async_api import Page, Route
 from db import engine
 from db.accounts import drafts
 from db.auth import sessions
-from handlers.http.mismatches import Mismatch, Reason
+from handlers.http.request.mismatches import Mismatch, Reason
 from tests.browser.support import inviting, unusual
 from tests.browser.support.acts import Act, Stop
 from tests.browser.support.inviting import INVITATIONS

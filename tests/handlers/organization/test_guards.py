@@ -6,7 +6,7 @@ from litestar.routes import HTTPRoute
 from app import create_app
 from db import engine
 from db.policy import Role
-from handlers.http.uploads import UPLOAD_PATH
+from handlers.http.request.uploads import UPLOAD_PATH
 from settings import Settings
 from tests.support.site import ON_SQLITE, SECRET, Site
 

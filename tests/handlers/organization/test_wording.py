@@ -7,7 +7,7 @@ from db.common.dates import DAY_MS
 from db.invitations.creation import Batch
 from db.members.directory import Filter, Page
 from db.policy import Role
-from handlers.http.forms import Form
+from handlers.http.request.forms import Form
 from handlers.organization.settings import settings_form
 from handlers.organization.wording import batch_sentence, count_sentence
 

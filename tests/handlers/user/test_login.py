@@ -8,7 +8,7 @@ import pytest
 from db import engine
 from db.auth import passwords
 from db.policy import Role
-from handlers.http.forms import FORM_TYPE
+from handlers.http.request.forms import FORM_TYPE
 from messages.by_field import NOT_TOGETHER
 from settings import Settings
 from tests.support.reading import read, wrong_fields

@@ -49,8 +49,11 @@ TESTS: Final = (
 # What servers do that tests have started can't be seen from here. So a module is judged by all tests of the
 # file that bears its name, whatever lines they reach, and of these.
 BESIDE: Final = {
-    "handlers/http/caches.py": ("tests/handlers/http/test_connections.py",),
-    "handlers/http/connections.py": ("tests/handlers/http/test_held.py", "tests/handlers/http/test_wire.py"),
+    "handlers/http/server/caches.py": ("tests/handlers/http/server/test_connections.py",),
+    "handlers/http/server/connections.py": (
+        "tests/handlers/http/server/test_held.py",
+        "tests/handlers/http/server/test_wire.py",
+    ),
 }
 EQUIVALENT: Final = Path(__file__).parent / "equivalent.txt"
 SURVIVORS: Final = ROOT / "build" / "mutation-survivors.diff"

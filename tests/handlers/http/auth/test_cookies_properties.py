@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.http import access
-from handlers.http.access import DEVICE_COOKIE, SESSION_COOKIE
+from handlers.http.auth import access
+from handlers.http.auth.access import DEVICE_COOKIE, SESSION_COOKIE
 from tests.support.asked import asked
 from tests.support.examples import TEXT, fewer
 from tests.support.site import ON_SQLITE, Site

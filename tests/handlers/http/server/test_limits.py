@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from handlers.http.limits import LIMITS, SENTENCES, Lines, answer
+from handlers.http.server.limits import LIMITS, SENTENCES, Lines, answer
 
 
 def test_an_answer_of_the_servers_own_is_whole_and_ends_the_connection() -> None:

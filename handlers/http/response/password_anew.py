@@ -15,9 +15,10 @@ from db.accounts.sign_in import WrongPassword
 from db.auth.sessions import Current
 from db.errors import PasswordWanted, TooManyTries
 from db.policy import Actor
-from handlers.http import access, rendering
-from handlers.http.forms import Form, read_fields
+from handlers.http.auth import access
 from handlers.http.house import AnyRequest, house_of
+from handlers.http.request.forms import Form, read_fields
+from handlers.http.response import rendering
 from messages import by_field
 
 FIELD: Final = "current_password"

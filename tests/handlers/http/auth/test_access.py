@@ -3,7 +3,7 @@
 import pytest
 
 from db import engine
-from handlers.http.access import describe
+from handlers.http.auth.access import describe
 from tests.support.site import ON_SQLITE, PASSWORD, Site
 
 

@@ -11,13 +11,15 @@ from litestar import Request
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from handlers.http import access, compression, errors, origins, paths, proxies
-from handlers.http.bodies import MAX_BODY_BYTES, Body
-from handlers.http.forms import FORM_TYPE
+from handlers.http.auth import access, origins
 from handlers.http.house import House
-from handlers.http.mismatches import Mismatch, Reason
-from handlers.http.proxies import Headers, Proxies
-from handlers.http.uploads import MAX_UPLOAD_BYTES, UPLOAD_PATH, UPLOAD_TYPE
+from handlers.http.request import paths, proxies
+from handlers.http.request.bodies import MAX_BODY_BYTES, Body
+from handlers.http.request.forms import FORM_TYPE
+from handlers.http.request.mismatches import Mismatch, Reason
+from handlers.http.request.proxies import Headers, Proxies
+from handlers.http.request.uploads import MAX_UPLOAD_BYTES, UPLOAD_PATH, UPLOAD_TYPE
+from handlers.http.response import compression, errors
 from messages import refusals
 
 METHODS: Final = ("GET", "HEAD", "POST")

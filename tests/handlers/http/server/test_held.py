@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from handlers.http.limits import LIMITS
+from handlers.http.server.limits import LIMITS
 from tests.support.command import PATIENCE_SECONDS
 from tests.support.wire import served
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from handlers.http import bodies, connections
-from handlers.http.limits import LIMITS, Lines
+from handlers.http.request import bodies
+from handlers.http.server import connections
+from handlers.http.server.limits import LIMITS, Lines
 from messages import refusals
 from tests.support.site import ON_SQLITE, Site
 from tests.support.wire import served

@@ -3,7 +3,14 @@
 import pytest
 
 from db.common import clock
-from handlers.http.mismatches import HOUR_MS, MAX_LOG_LINES_AN_HOUR, MAX_PAIRS, Mismatch, Pairs, Reason
+from handlers.http.request.mismatches import (
+    HOUR_MS,
+    MAX_LOG_LINES_AN_HOUR,
+    MAX_PAIRS,
+    Mismatch,
+    Pairs,
+    Reason,
+)
 
 
 def pair(number: int) -> Mismatch:

@@ -24,10 +24,12 @@ from db.errors import (
     TooManyTries,
     Unknown,
 )
-from handlers.http import drafts, password_anew, paths, rendering
-from handlers.http.access import NotSetUp
+from handlers.http.auth import drafts
+from handlers.http.auth.access import NotSetUp
 from handlers.http.house import AnyRequest, house_of
-from handlers.http.mismatches import CONTINUED, Mismatch, Reason
+from handlers.http.request import paths
+from handlers.http.request.mismatches import CONTINUED, Mismatch, Reason
+from handlers.http.response import password_anew, rendering
 from messages import refusals
 
 log = logging.getLogger("gatehouse")

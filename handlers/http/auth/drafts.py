@@ -17,9 +17,9 @@ from db.auth.sessions import Current
 from db.errors import Busy, Invalid, SignInFirst
 from db.organization.settings import NOTED
 from db.policy import Actor
-from handlers.http.access import SESSION_COOKIE, cookie_in
-from handlers.http.forms import Form, read_fields
+from handlers.http.auth.access import SESSION_COOKIE, cookie_in
 from handlers.http.house import AnyRequest, house_of
+from handlers.http.request.forms import Form, read_fields
 
 INVITE_BY_MAIL: Final = ("/organization/invite?way=email", frozenset({"emails", "role", "others"}))
 SETTINGS: Final = frozenset(

@@ -21,12 +21,12 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from db.auth.turns import customer
-from handlers.http import proxies
-from handlers.http.access import network_of_address
-from handlers.http.chunks import Chunks, NotChunks
-from handlers.http.defences import MAX_QUERY_BYTES
+from handlers.http.auth.access import network_of_address
 from handlers.http.house import House
-from handlers.http.limits import LINES, Limits, answer
+from handlers.http.request import proxies
+from handlers.http.server.chunks import Chunks, NotChunks
+from handlers.http.server.defences import MAX_QUERY_BYTES
+from handlers.http.server.limits import LINES, Limits, answer
 
 _END_OF_HEADER: Final = re.compile(rb"\r?\n\r?\n")
 # A piece of a body for the parser: after each it is asked whether chunks are worth their frames.

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from litestar.types import Scope
 
-from handlers.http import access, origins, proxies
-from handlers.http.mismatches import Reason
-from handlers.http.proxies import Proxies
+from handlers.http.auth import access, origins
+from handlers.http.request import proxies
+from handlers.http.request.mismatches import Reason
+from handlers.http.request.proxies import Proxies
 from tests.support.examples import fewer
 from tests.support.site import ON_SQLITE, Site
 

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from handlers.http.mismatches import Mismatch, Reason
-from handlers.http.origins import mismatch_of_form, mismatch_of_page
+from handlers.http.auth.origins import mismatch_of_form, mismatch_of_page
+from handlers.http.request.mismatches import Mismatch, Reason
 from settings import Settings
 from tests.support.site import ON_SQLITE, SECRET, Site
 

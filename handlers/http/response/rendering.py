@@ -21,7 +21,7 @@ from db.invitations import access_request_listing
 from db.invitations import listing as invitation_listing
 from db.members.directory import role_counts
 from db.organization import setup
-from handlers.http import access
+from handlers.http.auth import access
 from handlers.http.house import AnyRequest, house_of
 from handlers.http.static import StaticFiles
 

@@ -11,8 +11,8 @@ from db import engine
 from db.errors import Busy
 from db.members import roles
 from db.policy import COMMAND_LINE, Role
-from handlers.http import bodies, uploads
-from handlers.http.bodies import (
+from handlers.http.request import bodies, uploads
+from handlers.http.request.bodies import (
     BLOCK_BYTES,
     BLOCK_FOR_LARGE_BYTES,
     ROOM_BYTES,

@@ -22,9 +22,9 @@ from db.auth.turns import Turn
 from db.common import clock, visible
 from db.errors import NotAllowed, SignInFirst
 from db.policy import Actor, Role
-from handlers.http import proxies
-from handlers.http.bodies import body_of
 from handlers.http.house import AnyRequest, House, house_of
+from handlers.http.request import proxies
+from handlers.http.request.bodies import body_of
 from messages import phrases, refusals
 from signing import DEVICE_SECONDS, Device
 

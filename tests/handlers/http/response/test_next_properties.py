@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.async_api import Browser
 
-from handlers.http import rendering
+from handlers.http.response import rendering
 
 BASES = ("http://127.0.0.1:8080/user/login?next=x", "https://members.example.org/gate/user/login")
 # Of these, everything is put together that may lead elsewhere.

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from handlers.http.compression import Compressing, takes_gzip
+from handlers.http.response.compression import Compressing, takes_gzip
 from tests.support.site import ON_SQLITE, Site, Visitor
 
 

@@ -1,6 +1,6 @@
 """What is sent is read before anybody asks who sends it: whole, within limits of size, time and memory.
 
-The defences read forms. The one file (handlers/http/uploads.py) is read later, for those who may send it.
+The defences read forms. The one file (uploads.py) is read later, for those who may send it.
 What went wrong with a body waits until a guard or a form asks for it: any body will do for signing out.
 """
 

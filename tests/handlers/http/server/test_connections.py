@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from handlers.http.limits import Limits
+from handlers.http.server.limits import Limits
 from tests.bench.server import memory
 from tests.support import hostile, wire
 from tests.support.command import PATIENCE_SECONDS, ROOT

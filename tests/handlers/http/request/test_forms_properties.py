@@ -8,8 +8,14 @@ from hypothesis import strategies as st
 from litestar.exceptions import HTTPException
 
 from db.errors import Invalid
-from handlers.http import forms
-from handlers.http.forms import MAX_VALUE_CHARACTERS, MULTILINE_FIELDS, SECRET_FIELDS, TOKEN_FIELDS, Form
+from handlers.http.request import forms
+from handlers.http.request.forms import (
+    MAX_VALUE_CHARACTERS,
+    MULTILINE_FIELDS,
+    SECRET_FIELDS,
+    TOKEN_FIELDS,
+    Form,
+)
 from messages import by_field
 from signing import token_in
 from tests.support.asked import asked, body_of

@@ -7,7 +7,7 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from handlers.http.defences import headers_of_every_answer
+from handlers.http.server.defences import headers_of_every_answer
 from messages import refusals
 
 # Floods must not fill the log: of each kind of refusal it gets one line in so many seconds.
