@@ -10,7 +10,7 @@ from db.members import last_day
 from db.members.directory import role_counts
 from db.policy import Role
 from handlers.http.auth.access import anybody, identify
-from handlers.http.house import AnyRequest
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 
 

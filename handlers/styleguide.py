@@ -8,8 +8,8 @@ from db.common import clock
 from db.members.directory import Row
 from db.policy import Role
 from handlers.http.auth import access
-from handlers.http.house import AnyRequest
 from handlers.http.request.forms import Form
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from handlers.http.response.rendering import Undo
 

@@ -4,12 +4,12 @@ import asyncio
 import ipaddress
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 from jinja2 import Environment
-from litestar import Litestar, Request
+from litestar import Litestar
 from litestar.types import Scope
 
 from db.activity.daily_counts import Days
@@ -19,10 +19,9 @@ from db.auth.sessions import Ages
 from db.organization import setup
 from handlers.http.request.bodies import Room
 from handlers.http.request.mismatches import Pairs
+from handlers.http.request.types import AnyRequest, Network
 from handlers.http.static import StaticFiles
 from signing import Signer
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass
@@ -68,7 +67,7 @@ class House:
             self.exists = (await setup.site()).exists
         return self.exists
 
-    def base_of(self, request: "AnyRequest") -> str:
+    def base_of(self, request: AnyRequest) -> str:
         """The base of links to copy: HOST, else the address in this very request."""
         if self.host:
             return self.host
@@ -78,11 +77,11 @@ class House:
         """Whether people are on https: by HOST, else by this request, as a trusted proxy has vouched."""
         return self.https if self.host else scope["scheme"] == "https"
 
-    def is_trustworthy(self, request: "AnyRequest") -> bool:
+    def is_trustworthy(self, request: AnyRequest) -> bool:
         """Whether browsers count the address as secure: over https, or on this very computer."""
         return self.is_secure(request.scope) or self.is_only_here(request)
 
-    def is_only_here(self, request: "AnyRequest") -> bool:
+    def is_only_here(self, request: AnyRequest) -> bool:
         """Whether links to copy lead to this very computer, which nobody else can open."""
         if self.host:
             return False
@@ -91,9 +90,6 @@ class House:
             return name.split(".")[-1] == "localhost" or ipaddress.ip_address(name).is_loopback
         except ValueError:
             return False
-
-
-AnyRequest: TypeAlias = Request[Any, Any, Any]
 
 
 def house_of(request: AnyRequest) -> House:

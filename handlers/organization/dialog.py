@@ -12,8 +12,9 @@ from db.invitations.creation import Plan
 from db.organization import invite_link
 from db.organization import settings as house_rules
 from db.policy import Role
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request.forms import Form
+from handlers.http.request.types import AnyRequest
 from handlers.organization.sharing import invite_address
 from messages import phrases
 

@@ -5,7 +5,8 @@ from urllib.parse import quote
 from db.auth import links
 from db.auth.links import Link
 from db.invitations.listing import Line
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
+from handlers.http.request.types import AnyRequest
 from messages import phrases
 
 

@@ -16,8 +16,9 @@ from db.invitations import access_requests
 from db.invitations.access_requests import MAX_WORDS, Wish
 from db.organization import setup
 from handlers.http.auth import access, tokens
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request.forms import Form
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from messages import by_field, refusals
 

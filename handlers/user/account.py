@@ -19,9 +19,10 @@ from db.common import addresses, clock, ids
 from db.errors import Invalid, TooManyTries
 from db.members import last_day
 from handlers.http.auth import access, drafts
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from messages import by_field, toasts
 

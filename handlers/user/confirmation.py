@@ -12,8 +12,8 @@ from db.auth import links
 from db.auth.links import Link
 from db.errors import DeadLink
 from handlers.http.auth import access, tokens
-from handlers.http.house import AnyRequest
 from handlers.http.request.forms import Form
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from messages import toasts
 

@@ -14,8 +14,9 @@ from db.invitations import acceptance, management
 from db.invitations.acceptance import Invited
 from db.members.new_member import Person
 from handlers.http.auth import access, tokens
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request.forms import Form
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from messages import toasts
 

@@ -10,8 +10,9 @@ from db.accounts import sign_in, sign_out
 from db.accounts.sign_in import IsDeactivated, WrongPassword
 from db.errors import Busy, Invalid, TooManyTries
 from handlers.http.auth import access
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request.forms import Form
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from messages import by_field
 

@@ -12,8 +12,9 @@ from db.auth.links import Link
 from db.common import addresses
 from db.errors import DeadLink, Invalid, TooManyTries
 from handlers.http.auth import access, tokens
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request.forms import Form
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from messages import toasts
 

@@ -13,8 +13,9 @@ from db.members import new_member
 from db.members.new_member import Person
 from db.organization import invite_link, signup
 from handlers.http.auth import access, tokens
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request.forms import Form
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 
 FIELDS: Final = ("email", "password", "first_name", "last_name", "token")

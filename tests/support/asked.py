@@ -6,8 +6,8 @@ from typing import Any
 from litestar import Request
 from litestar.types import Receive
 
-from handlers.http.house import AnyRequest
 from handlers.http.request.bodies import Body
+from handlers.http.request.types import AnyRequest
 from tests.support.site import Site
 
 

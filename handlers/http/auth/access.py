@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
-from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
@@ -22,9 +21,10 @@ from db.auth.turns import Turn
 from db.common import clock, visible
 from db.errors import NotAllowed, SignInFirst
 from db.policy import Actor, Role
-from handlers.http.house import AnyRequest, House, house_of
+from handlers.http.house import House, house_of
 from handlers.http.request import proxies
 from handlers.http.request.bodies import body_of
+from handlers.http.request.types import AnyConnection, AnyRequest
 from messages import phrases, refusals
 from signing import DEVICE_SECONDS, Device
 
@@ -32,7 +32,6 @@ SESSION_COOKIE: Final = "gatehouse_session"
 DEVICE_COOKIE: Final = "gatehouse_device"
 P = ParamSpec("P")
 R = TypeVar("R")
-AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 
 
 class NotSetUp(Exception):

@@ -18,8 +18,9 @@ from db.errors import Busy, Invalid, SignInFirst
 from db.organization.settings import NOTED
 from db.policy import Actor
 from handlers.http.auth.access import SESSION_COOKIE, cookie_in
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request.forms import Form, read_fields
+from handlers.http.request.types import AnyRequest
 
 INVITE_BY_MAIL: Final = ("/organization/invite?way=email", frozenset({"emails", "role", "others"}))
 SETTINGS: Final = frozenset(

@@ -9,7 +9,8 @@ from litestar.types import HTTPScope
 from handlers.http.auth.access import SESSION_COOKIE, cookie_name
 from handlers.http.house import House
 from handlers.http.request.mismatches import CONTINUED, Mismatch, Reason
-from handlers.http.request.proxies import Headers, is_host
+from handlers.http.request.proxies import is_host
+from handlers.http.request.types import Headers
 
 MAX_SHOWN: Final = 100
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")

@@ -6,7 +6,8 @@ from typing import Protocol, TypeVar
 
 from db.common import clock
 from db.errors import DeadLink
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
+from handlers.http.request.types import AnyRequest
 from signing import token_in
 
 

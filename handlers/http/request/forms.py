@@ -13,8 +13,8 @@ from litestar.exceptions import HTTPException
 from db.common import addresses, visible
 from db.errors import Invalid, TooManyTries
 from db.policy import Role
-from handlers.http.house import AnyRequest
 from handlers.http.request.bodies import BodyTooLarge, body_of
+from handlers.http.request.types import AnyRequest
 from messages import by_field, refusals
 from signing import token_in
 

@@ -7,10 +7,8 @@ from typing import Final
 
 from litestar.types import HTTPScope
 
-from handlers.http.house import Network
+from handlers.http.request.types import Address, Headers, Network
 
-Headers = dict[str, str]
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 # So many strangers that send forwarded headers are named, in the log each once.
 MAX_STRANGERS: Final = 100
 _HAS_PORT: Final = re.compile(r"(^[^:]*|\]):\d*$")

@@ -6,9 +6,9 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from db.errors import Invalid
-from handlers.http.house import AnyRequest
 from handlers.http.request.bodies import SLOWEST_BYTES_A_SECOND, BodyTooLarge, body_of
 from handlers.http.request.forms import MAX_FIELDS, Form, WrongContentType, text_of
+from handlers.http.request.types import AnyRequest
 from messages import by_field
 
 MAX_UPLOAD_BYTES: Final = 10_000_000

@@ -26,9 +26,10 @@ from db.errors import (
 )
 from handlers.http.auth import drafts
 from handlers.http.auth.access import NotSetUp
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request import paths
 from handlers.http.request.mismatches import CONTINUED, Mismatch, Reason
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import password_anew, rendering
 from messages import refusals
 

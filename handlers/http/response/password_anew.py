@@ -16,8 +16,9 @@ from db.auth.sessions import Current
 from db.errors import PasswordWanted, TooManyTries
 from db.policy import Actor
 from handlers.http.auth import access
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request.forms import Form, read_fields
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from messages import by_field
 

@@ -22,7 +22,8 @@ from db.invitations import listing as invitation_listing
 from db.members.directory import role_counts
 from db.organization import setup
 from handlers.http.auth import access
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
+from handlers.http.request.types import AnyRequest
 from handlers.http.static import StaticFiles
 
 HTML: Final = "text/html"

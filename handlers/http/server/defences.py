@@ -17,7 +17,8 @@ from handlers.http.request import paths, proxies
 from handlers.http.request.bodies import MAX_BODY_BYTES, Body
 from handlers.http.request.forms import FORM_TYPE
 from handlers.http.request.mismatches import Mismatch, Reason
-from handlers.http.request.proxies import Headers, Proxies
+from handlers.http.request.proxies import Proxies
+from handlers.http.request.types import Headers
 from handlers.http.request.uploads import MAX_UPLOAD_BYTES, UPLOAD_PATH, UPLOAD_TYPE
 from handlers.http.response import compression, errors
 from messages import refusals

@@ -21,9 +21,10 @@ from db.members import removal
 from db.members.directory import people as activity_people
 from db.members.directory.people import Found
 from handlers.http.auth import access
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from handlers.organization import spreadsheet
 from handlers.organization.activity.kinds import GROUPS, KINDS

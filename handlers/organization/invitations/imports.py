@@ -15,9 +15,10 @@ from db.invitations import creation
 from db.invitations.recipients import csv_import, uploads
 from db.policy import Role
 from handlers.http.auth import access
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
+from handlers.http.request.types import AnyRequest
 from handlers.http.request.uploads import read_upload
 from handlers.http.response import password_anew, rendering
 from handlers.organization.wording import batch_sentence

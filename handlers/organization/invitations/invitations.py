@@ -22,9 +22,10 @@ from db.invitations.recipients.address_list import AddressList
 from db.mail import outbox
 from db.policy import Role
 from handlers.http.auth import access, drafts
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import password_anew, rendering
 from handlers.http.response.rendering import Undo
 from handlers.organization.dialog import FIELDS, invite_context

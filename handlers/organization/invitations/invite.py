@@ -5,8 +5,8 @@ from litestar.status_codes import HTTP_200_OK
 
 from db.organization import invite_link
 from handlers.http.auth import access, drafts
-from handlers.http.house import AnyRequest
 from handlers.http.request.forms import Form
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from handlers.organization.dialog import FIELDS, invite_context, link_context
 from messages import toasts

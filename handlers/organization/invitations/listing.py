@@ -14,8 +14,9 @@ from db.mail import outbox
 from db.members import link_viewers
 from db.policy import Role
 from handlers.http.auth import access
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request.forms import Form
+from handlers.http.request.types import AnyRequest
 from handlers.organization.sharing import invitation_address, invitation_mailto
 
 

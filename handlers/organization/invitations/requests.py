@@ -9,9 +9,10 @@ from db.auth.sessions import Current
 from db.errors import Invalid, Refused
 from db.invitations import access_requests, undo_dismissal
 from handlers.http.auth import access
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import password_anew, rendering
 from handlers.http.response.rendering import Undo
 from handlers.organization.invitations.listing import list_context, path_of, shown_in

@@ -20,9 +20,9 @@ from db.members import directory, last_day, removal
 from db.members.directory import Row
 from db.policy import Role
 from handlers.http.auth import access
-from handlers.http.house import AnyRequest
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import password_anew, rendering
 from handlers.organization.members import rows as member_rows
 from handlers.organization.members.member_listing import filter_in, is_over_list, path_of, present_filter

@@ -5,8 +5,8 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from db.errors import Invalid
 from db.members.directory import Filter
-from handlers.http.house import AnyRequest
 from handlers.http.request.forms import Form
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from messages import by_field
 

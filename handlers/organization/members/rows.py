@@ -13,7 +13,8 @@ from db.invitations.listing import Meant
 from db.members.directory import Row
 from db.policy import Role
 from handlers.http.auth.access import Me
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
+from handlers.http.request.types import AnyRequest
 
 REMEMBERED: Final = 4096
 # A test switches this off and finds the same bytes.

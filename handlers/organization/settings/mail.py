@@ -12,7 +12,8 @@ from db.mail.delivery import ServerUnavailable
 from db.members import changes
 from db.policy import SETTLING
 from handlers.http.auth import access
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from messages import refusals, toasts
 

@@ -12,9 +12,10 @@ from db.members.directory import Filter
 from db.organization import ownership
 from db.policy import WORKING, Role
 from handlers.http.auth import access
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from handlers.organization.wording import plain
 from messages import by_field, toasts

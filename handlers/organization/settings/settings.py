@@ -11,8 +11,9 @@ from db.mail import outbox
 from db.organization import invite_link, invite_link_limits
 from db.organization import settings as house_rules
 from handlers.http.auth import access, drafts
-from handlers.http.house import AnyRequest, house_of
+from handlers.http.house import house_of
 from handlers.http.request.forms import Form
+from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from handlers.organization.dialog import role_lines
 from handlers.organization.settings import settings_form
