@@ -35,7 +35,7 @@ from db.maintenance import secret_key
 from db.members import last_day
 from db.members.directory import role_counts
 from handlers import ROUTES, styleguide
-from handlers.http.auth import access
+from handlers.http.auth import identity
 from handlers.http.house import House
 from handlers.http.response import errors, password_anew, rendering
 from handlers.http.server import caches
@@ -68,7 +68,7 @@ def routed(*, debug: bool = False) -> Litestar:
     """The part of the application that is the same for all settings; debug: with the styleguide."""
     return _App(
         route_handlers=[*ROUTES, styleguide.show_styleguide] if debug else ROUTES,
-        dependencies={"current": Provide(access.current_session)},
+        dependencies={"current": Provide(identity.current_session)},
         exception_handlers=errors.HANDLERS,
         before_send=[password_anew.take_along],
         lifespan=[_lifespan],

@@ -5,7 +5,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from db import engine
-from handlers.http.auth.access import nobody_yet
+from handlers.http.auth.guards import nobody_yet
 from handlers.http.house import house_of
 from handlers.http.request.types import AnyRequest
 from handlers.http.response.compression import takes_gzip

@@ -9,7 +9,8 @@ from db.errors import SignInFirst
 from db.members import last_day
 from db.members.directory import role_counts
 from db.policy import Role
-from handlers.http.auth.access import anybody, identify
+from handlers.http.auth.guards import anybody
+from handlers.http.auth.identity import identify
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 

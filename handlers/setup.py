@@ -11,8 +11,11 @@ from db.auth.links import Link
 from db.errors import DeadLink, Invalid, NotAllowed, TooManyTries
 from db.members.new_member import Person
 from db.organization import setup
-from handlers.http.auth import access, tokens
+from handlers.http.auth import identity, tokens
+from handlers.http.auth.cookies import sign_in_cookies
+from handlers.http.auth.guards import nobody_yet
 from handlers.http.house import house_of
+from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
@@ -23,7 +26,7 @@ FIELDS: Final = ("title", "first_name", "last_name", "email", "password", "code"
 
 class SetupController(Controller):
     path = "/setup"
-    guards = [access.nobody_yet]
+    guards = [nobody_yet]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
@@ -41,16 +44,16 @@ class SetupController(Controller):
         link = await _link(request, form["code"])
         house = house_of(request)
         try:
-            await rate_limits.count(house.throttle.new_password(access.network_of(request)))
+            await rate_limits.count(house.throttle.new_password(client.network_of(request)))
             title, owner = await _parse(request, form)
         except Invalid:
             return await _page(request, form, status=422)
         except TooManyTries as error:
             return await _page(request, form, status=429, headers=form.wait(error))
         signed_in = await setup.found(
-            title, owner, link_id=link.id, ages=house.ages, browser=access.browser_of(request)
+            title, owner, link_id=link.id, ages=house.ages, browser=identity.browser_of(request)
         )
-        cookies = access.sign_in_cookies(house, request, signed_in, kept=False)
+        cookies = sign_in_cookies(house, request, signed_in, kept=False)
         return rendering.redirect(request, "/organization/members", cookies=cookies)
 
 
@@ -66,7 +69,7 @@ async def _link(request: AnyRequest, code: str) -> Link:
         return await tokens.living(request, links.SETUP, code, setup.find_link)
     except DeadLink:
         await _not_yet(request)  # Somebody else's set-up may have used the link just now.
-        await rate_limits.count(house_of(request).throttle.set_up(access.network_of(request)))
+        await rate_limits.count(house_of(request).throttle.set_up(client.network_of(request)))
         raise NotAllowed(refusals.NOT_THE_SETUP_CODE) from None
 
 
@@ -75,7 +78,7 @@ async def _parse(request: AnyRequest, form: Form) -> tuple[str, Person]:
     first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
     address = form.email()
     about = (form["email"], first_name, last_name, title, *house_of(request).names)
-    turn = access.turn_of(request)
+    turn = identity.turn_of(request)
     form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
     form.check()
     assert address is not None, "checked"

@@ -17,7 +17,7 @@ from db.auth import sessions
 from db.maintenance import demo, secret_key
 from db.members import new_member
 from db.schema import migrate
-from handlers.http.auth.access import SESSION_COOKIE
+from handlers.http.auth.cookies import SESSION_COOKIE
 from settings import Settings
 from tests import provide
 from tests.browser.support.serving import served

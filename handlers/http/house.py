@@ -31,7 +31,7 @@ class House:
     names: of the app and the server, which no password should be made of.
     environment: settings as the Owner may see them, by name. strangers: who sent this process forwarded
     headers without being a trusted proxy. pairs: addresses for which it refused forms. room: for bodies.
-    one_by_one: by member, what their changes of themselves wait for (`access.one_by_one`).
+    one_by_one: by member, what their changes of themselves wait for (`guards.one_by_one`).
     """
 
     signer: Signer

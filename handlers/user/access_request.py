@@ -15,8 +15,10 @@ from db.errors import DeadLink, Invalid, Refused, TooManyTries, Unknown
 from db.invitations import access_requests
 from db.invitations.access_requests import MAX_WORDS, Wish
 from db.organization import setup
-from handlers.http.auth import access, tokens
+from handlers.http.auth import identity, tokens
+from handlers.http.auth.guards import anybody
 from handlers.http.house import house_of
+from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
@@ -28,25 +30,25 @@ PATH: Final = "/user/access-request"
 
 class AccessRequestController(Controller):
     path = PATH
-    guards = [access.anybody]
+    guards = [anybody]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
         await _check_offered(request)
-        if await access.identify(request):
+        if await identity.identify(request):
             return await rendering.page(request, "user/already_signed_in.html", again=PATH)
         return await _page(request, Form(FIELDS))
 
     @post(status_code=HTTP_200_OK)
     async def ask(self, request: AnyRequest) -> Response[bytes]:
         await _check_offered(request)
-        if await access.identify(request):
+        if await identity.identify(request):
             return await rendering.page(request, "user/already_signed_in.html", status=409, again=PATH)
         form, house = await Form.read(request, *FIELDS), house_of(request)
         try:
             wish = _wish(form)
-            await rate_limits.count(house.throttle.request(wish.address.key, access.network_of(request)))
-            await access_requests.ask(wish, access.address_of(request))
+            await rate_limits.count(house.throttle.request(wish.address.key, client.network_of(request)))
+            await access_requests.ask(wish, client.address_of(request))
         except Invalid:
             return await _page(request, form, status=422)
         except Refused as error:
@@ -74,7 +76,7 @@ class AccessRequestController(Controller):
         try:
             link = await _link(request, form["token"])
             wish = await access_requests.of_link(link)
-            await access_requests.confirm(link, access.address_of(request))
+            await access_requests.confirm(link, client.address_of(request))
         except DeadLink as error:
             return await _dead(request, error)
         return await rendering.page(

@@ -18,8 +18,11 @@ from db.auth.sessions import Current
 from db.common import addresses, clock, ids
 from db.errors import Invalid, TooManyTries
 from db.members import last_day
-from handlers.http.auth import access, drafts
+from handlers.http.auth import drafts, identity
+from handlers.http.auth.cookies import sign_in_cookies
+from handlers.http.auth.guards import one_by_one, signed_in
 from handlers.http.house import house_of
+from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
 from handlers.http.request.types import AnyRequest
@@ -33,15 +36,15 @@ PASSWORD_FIELDS: Final = ("current_password", "password")
 
 class AccountController(Controller):
     path = "/user/account"
-    guards = [access.signed_in]
+    guards = [signed_in]
 
     @get()
-    async def show(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    async def show(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         return await _page(request, current, form=await drafts.form_of(request, current, NAME_FIELDS))
 
     @post(status_code=HTTP_200_OK)
-    @access.one_by_one
-    async def change(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    @one_by_one
+    async def change(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         form = await Form.read(request, *NAME_FIELDS)
         first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
         if form["time_zone"] and not _is_zone(form["time_zone"]):
@@ -54,7 +57,7 @@ class AccountController(Controller):
             await _count_change(request, current)
         except TooManyTries as error:
             return await _page(request, current, form=form, status=429, headers=form.wait(error))
-        actor = access.actor_of(current, request)
+        actor = identity.actor_of(current, request)
         await profile.change(
             actor,
             first_name=first_name,
@@ -66,32 +69,32 @@ class AccountController(Controller):
         return rendering.redirect(request, "/user/account", notice=toasts.SAVED)
 
     @post("/notices", status_code=HTTP_200_OK)
-    @access.one_by_one
-    async def change_notices(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    @one_by_one
+    async def change_notices(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         form = await Form.read(request, "wants_notices")
         form.check()
         await _count_change(request, current)
-        await profile.change_notices(access.actor_of(current, request), wanted=bool(form["wants_notices"]))
+        await profile.change_notices(identity.actor_of(current, request), wanted=bool(form["wants_notices"]))
         return rendering.redirect(request, "/user/account", notice=toasts.SAVED)
 
     @post("/confirmation", status_code=HTTP_200_OK)
-    @access.one_by_one
-    async def confirm_again(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    @one_by_one
+    async def confirm_again(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         # By the address, so that whoever is removed and registers anew can't have more mailed to it.
         account = addresses.account_key(current.email)
-        limits = house_of(request).throttle.confirmation(account, access.network_of(request))
+        limits = house_of(request).throttle.confirmation(account, client.network_of(request))
         await rate_limits.count(limits)
-        await confirmation.ask_again(access.actor_of(current, request))
+        await confirmation.ask_again(identity.actor_of(current, request))
         return rendering.redirect(request, "/user/account", notice=toasts.MAIL_ON_ITS_WAY)
 
     @post("/acknowledgement", status_code=HTTP_200_OK)
-    @access.one_by_one
-    async def acknowledge(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    @one_by_one
+    async def acknowledge(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         """They have read that a password link was made for them. By htmx a newer one's line comes back."""
         form = await Form.read(request, "at")
         at = ids.read(form["at"])
         await _count_change(request, current)
-        await password.acknowledge(access.actor_of(current, request), at)
+        await password.acknowledge(identity.actor_of(current, request), at)
         if not rendering.wants_fragment(request):
             return rendering.redirect(request, "/")
         if current.handed_at in (0, at):
@@ -100,14 +103,14 @@ class AccountController(Controller):
         return rendering.fragment(request, "_handed.html", handed=newer)
 
     @post("/password", status_code=HTTP_200_OK)
-    @access.one_by_one
-    async def change_password(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    @one_by_one
+    async def change_password(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         form = await Form.read(request, *PASSWORD_FIELDS)
         house = house_of(request)
         about = (current.email, current.first_name, current.last_name, current.title, *house.names)
         if not form["current_password"]:
             form.wrong("current_password", by_field.ENTER_PRESENT_PASSWORD)
-        actor, browser = access.actor_of(current, request), access.browser_of(request)
+        actor, browser = identity.actor_of(current, request), identity.browser_of(request)
         try:
             network = sign_in.network_counted(actor.role, browser)
             await rate_limits.count(house.throttle.new_password(network, session_id=current.session_id))
@@ -137,27 +140,27 @@ class AccountController(Controller):
             return await _page(request, current, password_form=form, status=429, headers=headers)
         # The session goes on under its new token, and ends when it would have.
         signed_in = replace(signed_in, age=current.expires_at - clock.now())
-        cookies = access.sign_in_cookies(house, request, signed_in, kept=current.kept)
+        cookies = sign_in_cookies(house, request, signed_in, kept=current.kept)
         return rendering.redirect(request, "/user/account", notice=toasts.PASSWORD_CHANGED, cookies=cookies)
 
     # Ending sessions waits for nothing and counts as nothing: a thief's requests must not hold it up.
 
     @post("/sessions/{session_id:str}/end", status_code=HTTP_200_OK)
     async def end_session(
-        self, request: AnyRequest, current: access.Asking, session_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, session_id: FromPath[str]
     ) -> Response[bytes]:
-        await sign_out.end_own(access.actor_of(current, request), row_id(session_id))
+        await sign_out.end_own(identity.actor_of(current, request), row_id(session_id))
         return rendering.redirect(request, "/user/account", notice=toasts.SESSION_ENDED)
 
     @post("/sessions/end-others", status_code=HTTP_200_OK)
-    async def end_others(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
-        await sign_out.end_others(access.actor_of(current, request), current.session_id)
+    async def end_others(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+        await sign_out.end_others(identity.actor_of(current, request), current.session_id)
         return rendering.redirect(request, "/user/account", notice=toasts.OTHER_SESSIONS_ENDED)
 
 
 async def _count_change(request: AnyRequest, current: Current) -> None:
     """Each change of oneself counts, so that nobody fills the log. Raises TooManyTries."""
-    network = sign_in.network_counted(current.role, access.browser_of(request))
+    network = sign_in.network_counted(current.role, identity.browser_of(request))
     await rate_limits.count(house_of(request).throttle.own_changes(current.member_id, network))
 
 

@@ -11,7 +11,8 @@ from db.accounts import confirmation, password
 from db.auth import links
 from db.auth.links import Link
 from db.errors import DeadLink
-from handlers.http.auth import access, tokens
+from handlers.http.auth import identity, tokens
+from handlers.http.auth.guards import anybody
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
@@ -20,7 +21,7 @@ from messages import toasts
 
 class ConfirmationController(Controller):
     path = "/user/confirmation"
-    guards = [access.anybody]
+    guards = [anybody]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
@@ -33,19 +34,19 @@ class ConfirmationController(Controller):
     @post(status_code=HTTP_200_OK)
     async def confirm(self, request: AnyRequest) -> Response[bytes]:
         form = await Form.read(request, "token")
-        current = await access.identify(request)
+        current = await identity.identify(request)
         try:
             link = await _link(request, form["token"])
             if current is None or current.member_id != link.subject:
                 return await _page(request, form["token"], link, status=403)
-            await confirmation.confirm(access.actor_of(current, request), link)
+            await confirmation.confirm(identity.actor_of(current, request), link)
         except DeadLink as error:
             return await _dead(request, error)
         return rendering.redirect(request, "/", notice=toasts.ADDRESS_CONFIRMED)
 
 
 async def _page(request: AnyRequest, token: str, link: Link, *, status: int = 200) -> Response[bytes]:
-    current = await access.identify(request)
+    current = await identity.identify(request)
     mine = current is not None and current.member_id == link.subject
     email, _ = await password.whose(link)
     return await rendering.page(

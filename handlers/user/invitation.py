@@ -13,8 +13,11 @@ from db.errors import DeadLink, Invalid, Refused, TooManyTries
 from db.invitations import acceptance, management
 from db.invitations.acceptance import Invited
 from db.members.new_member import Person
-from handlers.http.auth import access, tokens
+from handlers.http.auth import identity, tokens
+from handlers.http.auth.cookies import sign_in_cookies
+from handlers.http.auth.guards import anybody
 from handlers.http.house import house_of
+from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
@@ -25,7 +28,7 @@ FIELDS: Final = ("token", "password", "first_name", "last_name")
 
 class InvitationController(Controller):
     path = "/user/invitation"
-    guards = [access.anybody]
+    guards = [anybody]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
@@ -41,24 +44,24 @@ class InvitationController(Controller):
     @post(status_code=HTTP_200_OK)
     async def accept(self, request: AnyRequest) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
-        current = await access.identify(request)
+        current = await identity.identify(request)
         house = house_of(request)
         try:
             invited = await _find(request, form["token"])
         except DeadLink:
             return await _dead(request, form["token"], None)
         try:
-            await rate_limits.count(house.throttle.sign_up(access.network_of(request), with_link=True))
+            await rate_limits.count(house.throttle.sign_up(client.network_of(request), with_link=True))
             if current is not None:
                 if not _is_for(current, invited):
                     return await _page(request, form, invited, status=409)
-                await acceptance.accept_as(access.actor_of(current, request), invited)
+                await acceptance.accept_as(identity.actor_of(current, request), invited)
                 return rendering.redirect(request, "/")
             signed_in = await acceptance.accept(
                 invited,
                 await _person(request, form, invited),
                 ages=house.ages,
-                browser=access.browser_of(request),
+                browser=identity.browser_of(request),
             )
         except Invalid:
             return await _page(request, form, invited, status=422)
@@ -69,7 +72,7 @@ class InvitationController(Controller):
             return await _page(request, form, invited, status=429, headers=form.wait(error))
         except DeadLink:
             return await _dead(request, form["token"], None)
-        cookies = access.sign_in_cookies(house, request, signed_in, kept=False)
+        cookies = sign_in_cookies(house, request, signed_in, kept=False)
         return rendering.redirect(request, "/", cookies=cookies)
 
     @post("/renewal", status_code=HTTP_200_OK)
@@ -77,13 +80,13 @@ class InvitationController(Controller):
         """Asks for a new invitation; the same answer whatever the token."""
         form = await Form.read(request, "token")
         house = house_of(request)
-        await rate_limits.count(house.throttle.sign_up(access.network_of(request), with_link=False))
+        await rate_limits.count(house.throttle.sign_up(client.network_of(request), with_link=False))
         invited = await _genuine(request, form["token"])
         if invited is not None and invited.dead_because(clock.now()) is None:
             # It came to life again meanwhile.
             return rendering.redirect(request, f"/user/invitation?token={form['token']}")
         if invited is not None:
-            await management.ask_again(invited, address=access.address_of(request))
+            await management.ask_again(invited, address=client.address_of(request))
         return await _dead(request, form["token"], toasts.ASKED_FOR_ANOTHER, status=200)
 
 
@@ -103,7 +106,7 @@ async def _find(request: AnyRequest, token: str) -> Invited:
 async def _person(request: AnyRequest, form: Form, invited: Invited) -> Person:
     first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
     hints = await passwords.password_hints(invited.email, first_name, last_name, *house_of(request).names)
-    turn = access.turn_of(request)
+    turn = identity.turn_of(request)
     form.wrong("password", *await passwords.why_refused(form["password"], hints, turn=turn))
     form.check()
     address = Address(invited.email, invited.email_key)
@@ -118,7 +121,7 @@ async def _page(
     status: int = 200,
     headers: dict[str, str] | None = None,
 ) -> Response[bytes]:
-    current = await access.identify(request)
+    current = await identity.identify(request)
     context: dict[str, Any] = {"form": form, "invited": invited, "token": form.values["token"]}
     if current is None:
         name = "user/invitation.html"
@@ -131,7 +134,7 @@ async def _page(
 
 async def _dead(request: AnyRequest, token: str, done: str | None, *, status: int = 410) -> Response[bytes]:
     """Used, revoked or expired: what happened, and a button that asks for a new one."""
-    invited, current = await _genuine(request, token), await access.identify(request)
+    invited, current = await _genuine(request, token), await identity.identify(request)
     reason = invited.dead_because(clock.now()) or "used" if invited else "unknown"
     return await rendering.page(
         request,

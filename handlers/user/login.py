@@ -9,7 +9,9 @@ from litestar.status_codes import HTTP_200_OK
 from db.accounts import sign_in, sign_out
 from db.accounts.sign_in import IsDeactivated, WrongPassword
 from db.errors import Busy, Invalid, TooManyTries
-from handlers.http.auth import access
+from handlers.http.auth import identity
+from handlers.http.auth.cookies import no_plain_cookie, no_session_cookie, sign_in_cookies
+from handlers.http.auth.guards import anybody, whoever_leaves
 from handlers.http.house import house_of
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
@@ -19,15 +21,15 @@ from messages import by_field
 FIELDS: Final = ("email", "password", "persist_session", "next")
 
 
-@get("/user/login", guards=[access.anybody])
+@get("/user/login", guards=[anybody])
 async def show_login(request: AnyRequest) -> Response[bytes]:
     wanted = rendering.local_path(request.query_params.get("next", ""))
-    if await access.identify(request):
+    if await identity.identify(request):
         return rendering.redirect(request, wanted)
     return await _page(request, Form(FIELDS, {"next": [wanted]}))
 
 
-@post("/user/login", guards=[access.anybody], status_code=HTTP_200_OK)
+@post("/user/login", guards=[anybody], status_code=HTTP_200_OK)
 async def log_in(request: AnyRequest) -> Response[bytes]:
     form = await Form.read(request, *FIELDS)
     house = house_of(request)
@@ -41,7 +43,7 @@ async def log_in(request: AnyRequest) -> Response[bytes]:
             kept=kept,
             throttle=house.throttle,
             ages=house.ages,
-            browser=access.browser_of(request),
+            browser=identity.browser_of(request),
         )
     except WrongPassword:
         form.wrong("", by_field.NOT_TOGETHER)
@@ -54,13 +56,13 @@ async def log_in(request: AnyRequest) -> Response[bytes]:
     # Whoever signs in over an old session ends that one: its cookie is about to be replaced.
     await _end_present(request)
     cookies = [
-        *access.sign_in_cookies(house, request, signed_in, kept=kept),
-        *access.no_plain_cookie(request),
+        *sign_in_cookies(house, request, signed_in, kept=kept),
+        *no_plain_cookie(request),
     ]
     return rendering.redirect(request, rendering.local_path(form["next"]), cookies=cookies)
 
 
-@post("/user/logout", guards=[access.whoever_leaves], status_code=HTTP_200_OK)
+@post("/user/logout", guards=[whoever_leaves], status_code=HTTP_200_OK)
 async def log_out(request: AnyRequest) -> Response[bytes]:
     """Ends the session, and leads to `next`: to a link that somebody else is to open, say.
 
@@ -69,8 +71,8 @@ async def log_out(request: AnyRequest) -> Response[bytes]:
     """
     await _end_present(request)
     cookies = [
-        access.no_session_cookie(request),
-        *access.no_plain_cookie(request),
+        no_session_cookie(request),
+        *no_plain_cookie(request),
         rendering.no_notice_cookie(request),
     ]
     try:
@@ -85,9 +87,9 @@ async def log_out(request: AnyRequest) -> Response[bytes]:
 
 
 async def _end_present(request: AnyRequest) -> None:
-    current = await access.identify(request)
+    current = await identity.identify(request)
     if current is not None:
-        await sign_out.sign_out(access.actor_of(current, request), current.session_id)
+        await sign_out.sign_out(identity.actor_of(current, request), current.session_id)
 
 
 async def _page(

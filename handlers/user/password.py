@@ -11,8 +11,11 @@ from db.auth import links, passwords, rate_limits
 from db.auth.links import Link
 from db.common import addresses
 from db.errors import DeadLink, Invalid, TooManyTries
-from handlers.http.auth import access, tokens
+from handlers.http.auth import identity, tokens
+from handlers.http.auth.cookies import device_cookie, device_of, no_session_cookie
+from handlers.http.auth.guards import anybody
 from handlers.http.house import house_of
+from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
@@ -21,12 +24,12 @@ from messages import toasts
 FIELDS: Final = ("token", "password")
 
 
-@get("/user/password/forgot", guards=[access.anybody])
+@get("/user/password/forgot", guards=[anybody])
 async def show_forgot(request: AnyRequest) -> Response[bytes]:
     return await rendering.page(request, "user/forgot.html", form=Form(("email",)), done=False)
 
 
-@post("/user/password/forgot", guards=[access.anybody], status_code=HTTP_200_OK)
+@post("/user/password/forgot", guards=[anybody], status_code=HTTP_200_OK)
 async def ask(request: AnyRequest) -> Response[bytes]:
     """Always the same answer, whether the address is known or not."""
     form = await Form.read(request, "email")
@@ -37,12 +40,12 @@ async def ask(request: AnyRequest) -> Response[bytes]:
             request, "user/forgot.html", status=422 if form.errors else 200, form=form, done=False
         )
     account = addresses.account_key(form["email"])
-    await rate_limits.count(house.throttle.forgot(account, access.network_of(request)))
-    await password.ask_reset(form["email"], access.address_of(request))
+    await rate_limits.count(house.throttle.forgot(account, client.network_of(request)))
+    await password.ask_reset(form["email"], client.address_of(request))
     return await rendering.page(request, "user/forgot.html", form=form, done=True)
 
 
-@get("/user/password/reset", guards=[access.anybody])
+@get("/user/password/reset", guards=[anybody])
 async def show_reset(request: AnyRequest) -> Response[bytes]:
     """GET and HEAD consume nothing: mail scanners open every link."""
     token = tokens.in_address(request)
@@ -53,7 +56,7 @@ async def show_reset(request: AnyRequest) -> Response[bytes]:
     return await _page(request, Form(FIELDS, {"token": [token]}), email)
 
 
-@post("/user/password/reset", guards=[access.anybody], status_code=HTTP_200_OK)
+@post("/user/password/reset", guards=[anybody], status_code=HTTP_200_OK)
 async def reset(request: AnyRequest) -> Response[bytes]:
     form, house = await Form.read(request, *FIELDS), house_of(request)
     try:
@@ -64,13 +67,13 @@ async def reset(request: AnyRequest) -> Response[bytes]:
     try:
         known = await password.has_role(link)
         # Accounts that anybody can make, as many as they like, don't use up the tries of others there.
-        network = "" if known else access.network_of(request)
+        network = "" if known else client.network_of(request)
         await rate_limits.count(house.throttle.new_password(network, link_id=link.id))
         about = await passwords.password_hints(email, name, *house.names)
-        turn = replace(access.turn_of(request, link.subject), known=known)
+        turn = replace(identity.turn_of(request, link.subject), known=known)
         form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
         form.check()
-        address = access.address_of(request)
+        address = client.address_of(request)
         generation = await password.reset_password(
             link, password=form["password"], address=address, turn=turn
         )
@@ -81,15 +84,15 @@ async def reset(request: AnyRequest) -> Response[bytes]:
     except TooManyTries as error:
         return await _page(request, form, email, status=429, headers=form.wait(error))
     # Nobody is signed in by a reset, and whoever was is no longer.
-    current = await access.identify(request)
+    current = await identity.identify(request)
     if current is not None:
-        await sign_out.sign_out(access.actor_of(current, request), current.session_id)
+        await sign_out.sign_out(identity.actor_of(current, request), current.session_id)
         request.scope["state"]["signed_in"] = 0
-    cookies = [access.no_session_cookie(request)]
-    device = access.device_of(request, house)
+    cookies = [no_session_cookie(request)]
+    device = device_of(request, house)
     if device is None or device.member_id == link.subject:
         # Whoever set the password knows it: others' guesses keep them out no more, as after signing in.
-        cookies.append(access.device_cookie(request, link.subject, generation, device))
+        cookies.append(device_cookie(request, link.subject, generation, device))
     return rendering.redirect(request, "/user/login", notice=toasts.PASSWORD_RESET, cookies=cookies)
 
 

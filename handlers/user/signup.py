@@ -12,8 +12,11 @@ from db.errors import DeadLink, Invalid, TooManyTries
 from db.members import new_member
 from db.members.new_member import Person
 from db.organization import invite_link, signup
-from handlers.http.auth import access, tokens
+from handlers.http.auth import identity, tokens
+from handlers.http.auth.cookies import sign_in_cookies
+from handlers.http.auth.guards import anybody
 from handlers.http.house import house_of
+from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
@@ -23,12 +26,12 @@ FIELDS: Final = ("email", "password", "first_name", "last_name", "token")
 
 class SignupController(Controller):
     path = "/user/signup"
-    guards = [access.anybody]
+    guards = [anybody]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
         form = Form(FIELDS, {"token": [tokens.in_address(request)]})
-        if await access.identify(request):
+        if await identity.identify(request):
             return await _already_in(request, form)
         try:
             link = await _link(request, form["token"])
@@ -41,19 +44,19 @@ class SignupController(Controller):
     @post(status_code=HTTP_200_OK)
     async def register(self, request: AnyRequest) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
-        if await access.identify(request):
+        if await identity.identify(request):
             return await _already_in(request, form, status=409)
         house = house_of(request)
         try:
             link = await _link(request, form["token"])
             if link is None and house.closed:
                 return await _closed(request)
-            await rate_limits.count(house.throttle.sign_up(access.network_of(request), link is not None))
+            await rate_limits.count(house.throttle.sign_up(client.network_of(request), link is not None))
             signed_in = await signup.register(
                 await _person(request, form),
                 link_id=link.id if link else None,
                 ages=house.ages,
-                browser=access.browser_of(request),
+                browser=identity.browser_of(request),
             )
         except Invalid as error:
             form.errors.update(error.errors)
@@ -62,7 +65,7 @@ class SignupController(Controller):
             return await _page(request, form, status=429, headers=form.wait(error))
         except DeadLink as error:
             return await _dead(request, error, form)
-        cookies = access.sign_in_cookies(house, request, signed_in, kept=False)
+        cookies = sign_in_cookies(house, request, signed_in, kept=False)
         return rendering.redirect(request, "/", cookies=cookies)
 
 
@@ -80,7 +83,7 @@ async def _person(request: AnyRequest, form: Form) -> Person:
         why = await signup.why_not_let_in(address)
         form.wrong("email", *(why or await new_member.why_taken(address)))
     hints = await passwords.password_hints(form["email"], first_name, last_name, *house_of(request).names)
-    turn = access.turn_of(request)
+    turn = identity.turn_of(request)
     form.wrong("password", *await passwords.why_refused(form["password"], hints, turn=turn))
     form.check()
     assert address is not None, "checked"

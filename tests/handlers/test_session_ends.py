@@ -23,7 +23,7 @@ from db.auth.presence import Presence
 from db.common import clock
 from db.members import changes, removal, roles
 from db.policy import COMMAND_LINE, Actor, Role
-from handlers.http.auth.access import SESSION_COOKIE
+from handlers.http.auth.cookies import SESSION_COOKIE
 from tests.support.changing import (
     FOR_BOTH,
     FOR_VISITORS,

@@ -25,7 +25,7 @@ from db.members import new_member
 from db.members.new_member import Person
 from db.organization import setup
 from db.policy import COMMAND_LINE, Role, SessionKey
-from handlers.http.auth.access import SESSION_COOKIE, cookie_name
+from handlers.http.auth.cookies import SESSION_COOKIE, cookie_name
 from handlers.http.house import House
 from settings import Settings
 

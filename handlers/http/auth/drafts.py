@@ -17,7 +17,7 @@ from db.auth.sessions import Current
 from db.errors import Busy, Invalid, SignInFirst
 from db.organization.settings import NOTED
 from db.policy import Actor
-from handlers.http.auth.access import SESSION_COOKIE, cookie_in
+from handlers.http.auth.cookies import SESSION_COOKIE, cookie_in
 from handlers.http.house import house_of
 from handlers.http.request.forms import Form, read_fields
 from handlers.http.request.types import AnyRequest

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from litestar.types import HTTPScope
 
-from handlers.http.auth.access import SESSION_COOKIE, cookie_name
+from handlers.http.auth.cookies import SESSION_COOKIE, cookie_name
 from handlers.http.house import House
 from handlers.http.request.mismatches import CONTINUED, Mismatch, Reason
 from handlers.http.request.proxies import is_host

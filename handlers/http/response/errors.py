@@ -25,7 +25,7 @@ from db.errors import (
     Unknown,
 )
 from handlers.http.auth import drafts
-from handlers.http.auth.access import NotSetUp
+from handlers.http.auth.identity import NotSetUp
 from handlers.http.house import house_of
 from handlers.http.request import paths
 from handlers.http.request.mismatches import CONTINUED, Mismatch, Reason

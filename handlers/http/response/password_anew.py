@@ -15,7 +15,8 @@ from db.accounts.sign_in import WrongPassword
 from db.auth.sessions import Current
 from db.errors import PasswordWanted, TooManyTries
 from db.policy import Actor
-from handlers.http.auth import access
+from handlers.http.auth import identity
+from handlers.http.auth.cookies import renewed_cookie
 from handlers.http.house import house_of
 from handlers.http.request.forms import Form, read_fields
 from handlers.http.request.types import AnyRequest
@@ -42,7 +43,7 @@ async def actor_of(current: Current, request: AnyRequest) -> Actor:
 
     The session then goes on under a new token. Raises NotGiven, and what `read_fields` raises.
     """
-    actor, sent = access.actor_of(current, request), read_fields(request)
+    actor, sent = identity.actor_of(current, request), read_fields(request)
     if FIELD not in sent:
         return actor
     form, house = Form((FIELD,), sent), house_of(request)
@@ -56,7 +57,7 @@ async def actor_of(current: Current, request: AnyRequest) -> Actor:
             form[FIELD],
             session=current.key,
             throttle=house.throttle,
-            browser=access.browser_of(request),
+            browser=identity.browser_of(request),
         )
     except WrongPassword:
         form.wrong(FIELD, by_field.NOT_YOUR_PASSWORD)
@@ -65,7 +66,7 @@ async def actor_of(current: Current, request: AnyRequest) -> Actor:
         form.wrong(FIELD, error.sentence)
         headers = {"Retry-After": str(error.retry_after)}
         raise NotGiven(form, status=429, headers=headers) from None
-    request.scope["state"][_RENEWED] = access.renewed_cookie(request, current, token)
+    request.scope["state"][_RENEWED] = renewed_cookie(request, current, token)
     return actor
 
 

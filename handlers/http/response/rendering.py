@@ -21,7 +21,8 @@ from db.invitations import access_request_listing
 from db.invitations import listing as invitation_listing
 from db.members.directory import role_counts
 from db.organization import setup
-from handlers.http.auth import access
+from handlers.http.auth import identity
+from handlers.http.auth.cookies import cookie, cookie_in
 from handlers.http.house import house_of
 from handlers.http.request.types import AnyRequest
 from handlers.http.static import StaticFiles
@@ -149,7 +150,7 @@ def fragment(
 ) -> Response[bytes]:
     """One template as it is, with who is asking as `me`."""
     house = house_of(request)
-    me = access.me_of(request.scope["state"].get("current"))
+    me = identity.me_of(request.scope["state"].get("current"))
     about = {"me": me, "status": status, "only_here": house.is_only_here(request)}
     text = house.templates.get_template(template).render({**about, **context})
     return Response(text.encode(), status_code=status, media_type=HTML, headers=dict(headers or {}))
@@ -258,17 +259,17 @@ def _notice_cookie(request: AnyRequest, sentence: str, undo: Undo | None) -> Coo
     if len(text) > MOST_NOTICE_BYTES:
         text = json.dumps([clock.now(), sentence, None])
     value = house_of(request).signer.seal(_for_reader(request), text)
-    return access.cookie(request, NOTICE_COOKIE, value, NOTICE_SECONDS)
+    return cookie(request, NOTICE_COOKIE, value, NOTICE_SECONDS)
 
 
 def no_notice_cookie(request: AnyRequest) -> Cookie:
     """Takes a notice away that was shown, or whose reader leaves."""
-    return access.cookie(request, NOTICE_COOKIE, "", 0)
+    return cookie(request, NOTICE_COOKIE, "", 0)
 
 
 def _notice(request: AnyRequest) -> tuple[str | None, Undo | None]:
     house = house_of(request)
-    value = access.cookie_in(request, house, NOTICE_COOKIE)
+    value = cookie_in(request, house, NOTICE_COOKIE)
     text = house.signer.unseal(_for_reader(request), value) if value else None
     at, sentence, undo = json.loads(text) if text else (0, None, None)
     if not 0 <= clock.now() - at <= NOTICE_SECONDS * 1000:
@@ -278,4 +279,4 @@ def _notice(request: AnyRequest) -> tuple[str | None, Undo | None]:
 
 def _for_reader(request: AnyRequest) -> str:
     """The purpose that a notice is sealed for, another for each member."""
-    return f"notice/{access.member_of(request.scope)}"
+    return f"notice/{identity.member_of(request.scope)}"

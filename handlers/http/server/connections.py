@@ -21,9 +21,9 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from db.auth.turns import customer
-from handlers.http.auth.access import network_of_address
 from handlers.http.house import House
 from handlers.http.request import proxies
+from handlers.http.request.client import network_of_address
 from handlers.http.server.chunks import Chunks, NotChunks
 from handlers.http.server.defences import MAX_QUERY_BYTES
 from handlers.http.server.limits import LINES, Limits, answer

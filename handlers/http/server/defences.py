@@ -11,9 +11,9 @@ from litestar import Request
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from handlers.http.auth import access, origins
+from handlers.http.auth import identity, origins
 from handlers.http.house import House
-from handlers.http.request import paths, proxies
+from handlers.http.request import client, paths, proxies
 from handlers.http.request.bodies import MAX_BODY_BYTES, Body
 from handlers.http.request.forms import FORM_TYPE
 from handlers.http.request.mismatches import Mismatch, Reason
@@ -93,7 +93,7 @@ class Defences:
 
     async def _with_body(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Reads the form before who sends it is decided: a session may end while it comes."""
-        body = scope["state"]["body"] = Body(self._house.room, access.network_in(scope))
+        body = scope["state"]["body"] = Body(self._house.room, client.network_in(scope))
         try:
             if scope["path"] != UPLOAD_PATH:
                 await body.read(receive)
@@ -203,7 +203,7 @@ def _note(scope: HTTPScope, status: int) -> None:
         scope["method"],
         paths.logged(scope["path"]),
         status,
-        access.member_of(scope),
+        identity.member_of(scope),
         client,
     )
 

@@ -20,7 +20,8 @@ from db.errors import Invalid, Unknown
 from db.members import removal
 from db.members.directory import people as activity_people
 from db.members.directory.people import Found
-from handlers.http.auth import access
+from handlers.http.auth import identity
+from handlers.http.auth.guards import administrators, owners
 from handlers.http.house import house_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
@@ -69,7 +70,7 @@ class Asked:
 
 class ActivityController(Controller):
     path = PATH
-    guards = [access.administrators]
+    guards = [administrators]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
@@ -101,7 +102,7 @@ class ErasureController(Controller):
     """Takes the name of a removed member out of the log; it asks first."""
 
     path = f"{PATH}/erasure"
-    guards = [access.owners]
+    guards = [owners]
 
     @get()
     async def ask(self, request: AnyRequest) -> Response[bytes]:
@@ -113,15 +114,15 @@ class ErasureController(Controller):
         return await rendering.page(request, "organization/activity/erasure.html", kept=kept, others=others)
 
     @post(status_code=HTTP_200_OK)
-    async def erase(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    async def erase(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         form = await Form.read(request, "member")
         form.check()
         wanted = [row_id(number) for number in (form["member"], *form.several("also"))]
-        done = await removal.erase_names(access.actor_of(current, request), member_ids=wanted)
+        done = await removal.erase_names(identity.actor_of(current, request), member_ids=wanted)
         return rendering.redirect(request, PATH, notice=toasts.NAMES_ERASED.format(done))
 
 
-@get(f"{PATH}.csv", guards=[access.administrators])
+@get(f"{PATH}.csv", guards=[administrators])
 async def export(request: AnyRequest) -> Stream:
     """Everything the filter shows."""
     batches = activity_listing.export(Filter.parse(_query(request), KINDS))

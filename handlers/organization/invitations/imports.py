@@ -14,7 +14,8 @@ from db.errors import Invalid, TooManyTries
 from db.invitations import creation
 from db.invitations.recipients import csv_import, uploads
 from db.policy import Role
-from handlers.http.auth import access
+from handlers.http.auth import identity
+from handlers.http.auth.guards import administrators, decided_again
 from handlers.http.house import house_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
@@ -29,23 +30,23 @@ FIELDS: Final = ("role", "others")
 
 class ImportController(Controller):
     path = "/organization/invitations/import"
-    guards = [access.administrators]
+    guards = [administrators]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
         return await _page(request, Form(FIELDS, {"role": ["AN"]}))
 
     @post(status_code=HTTP_200_OK)
-    async def upload(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    async def upload(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         form, content = await read_upload(request, "file", "role")
-        current = await access.decided_again(request)
+        current = await decided_again(request)
         role = form.role(among=policy.WORKING)
         try:
             if not content:
                 raise Invalid({"file": [by_field.CHOOSE_A_FILE]})
             # Ten thousand rows take a second: other people's pages don't wait for it.
             await rate_limits.count(house_of(request).throttle.files(current.member_id))
-            turn = access.turn_of(request, current.member_id)
+            turn = identity.turn_of(request, current.member_id)
             listed = await LISTS.do(turn, csv_import.parse, content)
             if not listed.entries:
                 raise Invalid({"file": [by_field.FILE_EMPTY]})
@@ -56,18 +57,18 @@ class ImportController(Controller):
         except TooManyTries as error:
             return await _page(request, form, status=429, headers=form.wait(error, "file"))
         assert role is not None, "checked"
-        upload_id = await uploads.keep(access.actor_of(current, request), listed, role)
+        upload_id = await uploads.keep(identity.actor_of(current, request), listed, role)
         return rendering.redirect(request, f"/organization/invitations/import/{upload_id}")
 
     @get("/{upload_id:str}")
     async def preview(
-        self, request: AnyRequest, current: access.Asking, upload_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, upload_id: FromPath[str]
     ) -> Response[bytes]:
         return await _preview(request, current, row_id(upload_id))
 
     @post("/{upload_id:str}", status_code=HTTP_200_OK)
     async def send(
-        self, request: AnyRequest, current: access.Asking, upload_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, upload_id: FromPath[str]
     ) -> Response[bytes]:
         form = await Form.read(request, "others")
         actor, house, wanted = (
@@ -95,7 +96,7 @@ class ImportController(Controller):
 async def _preview(
     request: AnyRequest, current: Current, upload_id: int, *, status: int = 200
 ) -> Response[bytes]:
-    listed, role = await uploads.find(access.actor_of(current, request), upload_id)
+    listed, role = await uploads.find(identity.actor_of(current, request), upload_id)
     plan = await creation.preview(listed, role, house_of(request).throttle)
     form = Form(FIELDS, {"role": [role.value]})
     if listed.wrong:

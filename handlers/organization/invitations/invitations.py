@@ -21,7 +21,8 @@ from db.invitations.recipients import address_list
 from db.invitations.recipients.address_list import AddressList
 from db.mail import outbox
 from db.policy import Role
-from handlers.http.auth import access, drafts
+from handlers.http.auth import drafts, identity
+from handlers.http.auth.guards import administrators
 from handlers.http.house import house_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
@@ -38,10 +39,10 @@ from messages import by_field, refusals, toasts
 
 class InvitationsController(Controller):
     path = "/organization/invitations"
-    guards = [access.administrators]
+    guards = [administrators]
 
     @get()
-    async def show(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    async def show(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         query = request.query_params.dict()
         try:
             shown = Filter.parse(query)
@@ -52,7 +53,7 @@ class InvitationsController(Controller):
         return await _page(request, current, shown)
 
     @post("/preview", status_code=HTTP_200_OK)
-    async def preview(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    async def preview(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
         listed, role = await _parse(request, current, form)
         house, is_plain = house_of(request), listed.entries and not form.errors
@@ -69,7 +70,7 @@ class InvitationsController(Controller):
         return await _dialog(request, form, plan, status=422 if form.errors else 200)
 
     @post(status_code=HTTP_200_OK)
-    async def invite(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    async def invite(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
         listed, role = await _parse(request, current, form)
         actor, house = await password_anew.actor_of(current, request), house_of(request)
@@ -108,7 +109,7 @@ class InvitationsController(Controller):
 
     @post("/links/{batch_id:str}", status_code=HTTP_200_OK)
     async def export(
-        self, request: AnyRequest, current: access.Asking, batch_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, batch_id: FromPath[str]
     ) -> Response[bytes]:
         """The open links of one sending as CSV, to hand over by another way; that is noted."""
         now, found = clock.now(), await invitation_listing.of_batch(row_id(batch_id))
@@ -134,7 +135,7 @@ class InvitationsController(Controller):
 
     @post("/{invitation_id:str}/role", status_code=HTTP_200_OK)
     async def change_role(
-        self, request: AnyRequest, current: access.Asking, invitation_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, invitation_id: FromPath[str]
     ) -> Response[bytes]:
         form = await Form.read(request, "role")
         role, wanted = form.role(), row_id(invitation_id)
@@ -151,7 +152,7 @@ class InvitationsController(Controller):
 
     @post("/{invitation_id:str}/resend", status_code=HTTP_200_OK)
     async def resend(
-        self, request: AnyRequest, current: access.Asking, invitation_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, invitation_id: FromPath[str]
     ) -> Response[bytes]:
         wanted, house = row_id(invitation_id), house_of(request)
         actor = await password_anew.actor_of(current, request)
@@ -166,17 +167,17 @@ class InvitationsController(Controller):
 
     @post("/{invitation_id:str}/revocation", status_code=HTTP_200_OK)
     async def revoke(
-        self, request: AnyRequest, current: access.Asking, invitation_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, invitation_id: FromPath[str]
     ) -> Response[bytes]:
         wanted = row_id(invitation_id)
         try:
-            revoked = await management.revoke(access.actor_of(current, request), invitation_ids=[wanted])
+            revoked = await management.revoke(identity.actor_of(current, request), invitation_ids=[wanted])
         except Refused as error:
             return await _row(request, wanted, str(error), status=409)
         return await _row(request, wanted, toasts.INVITATION_DEAD, undo=_undo(revoked))
 
     @post("/reversal", status_code=HTTP_200_OK)
-    async def bring_back(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    async def bring_back(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         """Undo for revoking: brings back what one press has revoked."""
         form = await Form.read(request, "revoked_at", "filter")
         wanted = [row_id(value) for value in form.several("invitation")]
@@ -196,7 +197,7 @@ class InvitationsController(Controller):
 
     @post("/{invitation_id:str}/link", status_code=HTTP_200_OK)
     async def show_link(
-        self, request: AnyRequest, current: access.Asking, invitation_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, invitation_id: FromPath[str]
     ) -> Response[bytes]:
         """Shows the link to copy; from then on accepting it proves nothing about the address."""
         line = await invitation_listing.one(row_id(invitation_id))
@@ -217,7 +218,7 @@ class InvitationsController(Controller):
         return await rendering.page(request, "organization/invitations/invitation_link.html", **context)
 
     @post("/several", status_code=HTTP_200_OK)
-    async def several(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    async def several(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         """Resend or revoke several: all or nothing."""
         form = await Form.read(request, "action", "filter")
         wanted, actor = (
@@ -267,7 +268,7 @@ async def _parse(request: AnyRequest, current: Current, form: Form) -> tuple[Add
     """The addresses and the role; errors are noted in the form."""
     role = form.role(among=policy.WORKING) or Role.ANNOTATOR
     # A long text takes a while: other people's pages don't wait for it.
-    turn = access.turn_of(request, current.member_id)
+    turn = identity.turn_of(request, current.member_id)
     listed = await LISTS.do(turn, address_list.parse, form["emails"], most=creation.MAX_TYPED)
     if not listed.entries:
         form.wrong("emails", by_field.ENTER_ADDRESSES)

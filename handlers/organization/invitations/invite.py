@@ -4,7 +4,8 @@ from litestar import Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
 from db.organization import invite_link
-from handlers.http.auth import access, drafts
+from handlers.http.auth import drafts, identity
+from handlers.http.auth.guards import administrators
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
@@ -12,8 +13,8 @@ from handlers.organization.dialog import FIELDS, invite_context, link_context
 from messages import toasts
 
 
-@get("/organization/invite", guards=[access.administrators])
-async def show_invite(request: AnyRequest, current: access.Asking) -> Response[bytes]:
+@get("/organization/invite", guards=[administrators])
+async def show_invite(request: AnyRequest, current: identity.Asking) -> Response[bytes]:
     """Looking changes nothing: only Reset makes a new link."""
     chosen = "email" if request.query_params.get("way") == "email" else "link"
     form = await drafts.form_of(request, current, FIELDS)
@@ -23,11 +24,11 @@ async def show_invite(request: AnyRequest, current: access.Asking) -> Response[b
     return await rendering.page(request, "organization/invitations/invite.html", **context)
 
 
-@post("/organization/invite-link/reset", guards=[access.administrators], status_code=HTTP_200_OK)
-async def reset_link(request: AnyRequest, current: access.Asking) -> Response[bytes]:
+@post("/organization/invite-link/reset", guards=[administrators], status_code=HTTP_200_OK)
+async def reset_link(request: AnyRequest, current: identity.Asking) -> Response[bytes]:
     # `first` comes with the form when the page behind the dialog shows the link too: that goes out of date.
     form = await Form.read(request, "first")
-    link = await invite_link.reset(access.actor_of(current, request))
+    link = await invite_link.reset(identity.actor_of(current, request))
     if rendering.wants_fragment(request):
         context = await link_context(request, link) | {"first": bool(form["first"])}
         return rendering.fragment(

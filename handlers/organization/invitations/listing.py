@@ -13,7 +13,7 @@ from db.invitations.listing import ASKED, Filter
 from db.mail import outbox
 from db.members import link_viewers
 from db.policy import Role
-from handlers.http.auth import access
+from handlers.http.auth import identity
 from handlers.http.house import house_of
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
@@ -37,7 +37,7 @@ async def list_context(request: AnyRequest, current: Current, shown: Filter) -> 
         # Without mail the links are what was asked for: they were made to be shown, and stand there to copy
         # for whoever asked. All others press Copy link, which notes that they have seen it.
         # To see the link of an Administrator's is to be able to be one: it wants the password like inviting.
-        actor = access.actor_of(current, request)
+        actor = identity.actor_of(current, request)
         seen = await link_viewers.seen_by(actor.id, [line.id for line in page.lines])
         unsent = [
             line

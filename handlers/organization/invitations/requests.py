@@ -8,7 +8,8 @@ from db import policy
 from db.auth.sessions import Current
 from db.errors import Invalid, Refused
 from db.invitations import access_requests, undo_dismissal
-from handlers.http.auth import access
+from handlers.http.auth import identity
+from handlers.http.auth.guards import administrators
 from handlers.http.house import house_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
@@ -22,11 +23,11 @@ from messages import toasts
 
 class RequestsController(Controller):
     path = "/organization/requests"
-    guards = [access.administrators]
+    guards = [administrators]
 
     @post("/{request_id:str}/invitation", status_code=HTTP_200_OK)
     async def invite(
-        self, request: AnyRequest, current: access.Asking, request_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, request_id: FromPath[str]
     ) -> Response[bytes]:
         form, house = await Form.read(request, "role", "filter"), house_of(request)
         role, wanted = form.role(among=policy.WORKING), row_id(request_id)
@@ -52,11 +53,11 @@ class RequestsController(Controller):
 
     @post("/{request_id:str}/dismissal", status_code=HTTP_200_OK)
     async def dismiss(
-        self, request: AnyRequest, current: access.Asking, request_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, request_id: FromPath[str]
     ) -> Response[bytes]:
         form, wanted = await Form.read(request, "filter"), row_id(request_id)
         try:
-            dismissed = await access_requests.dismiss(access.actor_of(current, request), request_id=wanted)
+            dismissed = await access_requests.dismiss(identity.actor_of(current, request), request_id=wanted)
         except Refused as error:
             return await _refused(request, current, form, error)
         fields = [("dismissed_at", str(dismissed.at))]
@@ -66,14 +67,14 @@ class RequestsController(Controller):
 
     @post("/{request_id:str}/reversal", status_code=HTTP_200_OK)
     async def bring_back(
-        self, request: AnyRequest, current: access.Asking, request_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, request_id: FromPath[str]
     ) -> Response[bytes]:
         """Undo for dismissing."""
         form, wanted = await Form.read(request, "dismissed_at", "filter"), row_id(request_id)
         try:
             form.check()
             name = await undo_dismissal.bring_back(
-                access.actor_of(current, request),
+                identity.actor_of(current, request),
                 request_id=wanted,
                 dismissed_at=row_id(form["dismissed_at"]),
             )

@@ -19,7 +19,8 @@ from db.invitations.listing import Meant
 from db.members import directory, last_day, removal
 from db.members.directory import Row
 from db.policy import Role
-from handlers.http.auth import access
+from handlers.http.auth import identity
+from handlers.http.auth.guards import administrators
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
 from handlers.http.request.types import AnyRequest
@@ -44,17 +45,17 @@ class Told:
 
 class MemberController(Controller):
     path = "/organization/members/{member_id:str}"
-    guards = [access.administrators]
+    guards = [administrators]
 
     @get()
     async def show(
-        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
         return await _panel(request, current, await _row(member_id))
 
     @post("/password-link", status_code=HTTP_200_OK)
     async def make_link(
-        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
         row, form = await _row(member_id), await Form.read(request, *CARRIED)
         actor = await password_anew.actor_of(current, request)
@@ -64,10 +65,10 @@ class MemberController(Controller):
 
     @post("/end", status_code=HTTP_200_OK)
     async def set_end(
-        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
         form = await Form.read(request, "last_day", *CARRIED)
-        actor, wanted = access.actor_of(current, request), row_id(member_id)
+        actor, wanted = identity.actor_of(current, request), row_id(member_id)
         try:
             form.check()
             row = await last_day.set_last_day(actor, member_id=wanted, day=form["last_day"])
@@ -81,10 +82,10 @@ class MemberController(Controller):
 
     @post("/name", status_code=HTTP_200_OK)
     async def set_name(
-        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
         form = await Form.read(request, "first_name", "last_name", *CARRIED)
-        actor, wanted = access.actor_of(current, request), row_id(member_id)
+        actor, wanted = identity.actor_of(current, request), row_id(member_id)
         first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
         if form.errors:
             return await _panel(
@@ -97,7 +98,11 @@ class MemberController(Controller):
 
     @post("/sessions/{session_id:str}/end", status_code=HTTP_200_OK)
     async def end_session(
-        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str], session_id: FromPath[str]
+        self,
+        request: AnyRequest,
+        current: identity.Asking,
+        member_id: FromPath[str],
+        session_id: FromPath[str],
     ) -> Response[bytes]:
         form, actor = await Form.read(request, *CARRIED), await password_anew.actor_of(current, request)
         row = await administration.end_session(
@@ -107,7 +112,7 @@ class MemberController(Controller):
 
     @post("/sessions/end-all", status_code=HTTP_200_OK)
     async def end_sessions(
-        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
         form, actor = await Form.read(request, *CARRIED), await password_anew.actor_of(current, request)
         row = await administration.end_sessions(actor, member_id=row_id(member_id))
@@ -115,7 +120,7 @@ class MemberController(Controller):
 
     @get("/removal")
     async def ask(
-        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
         row = await _row(member_id)
         role = Role(row.role)
@@ -127,10 +132,10 @@ class MemberController(Controller):
 
     @post("/removal", status_code=HTTP_200_OK)
     async def remove(
-        self, request: AnyRequest, current: access.Asking, member_id: FromPath[str]
+        self, request: AnyRequest, current: identity.Asking, member_id: FromPath[str]
     ) -> Response[bytes]:
         form = await Form.read(request, "filter")
-        name = await removal.remove(access.actor_of(current, request), member_id=row_id(member_id))
+        name = await removal.remove(identity.actor_of(current, request), member_id=row_id(member_id))
         said = toasts.REMOVED.format(name=plain(name))
         return rendering.redirect(request, path_of(filter_in(form["filter"])), notice=said)
 
@@ -155,7 +160,7 @@ async def _cared_for(
 
 async def _changed(request: AnyRequest, current: Current, form: Form, row: Row, said: str) -> Response[bytes]:
     """The panel as it is now, and the row in the list behind it, if there is one."""
-    me, in_list = access.me_of(current), is_over_list(request, form)
+    me, in_list = identity.me_of(current), is_over_list(request, form)
     new = await member_rows.out_of_band(request, row, me) if in_list and me else None
     return await _panel(
         request, current, row, name="changed_member.html", carried=form, new_row=new, toast=said

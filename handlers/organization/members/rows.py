@@ -12,7 +12,7 @@ from db.invitations import listing as invitation_listing
 from db.invitations.listing import Meant
 from db.members.directory import Row
 from db.policy import Role
-from handlers.http.auth.access import Me
+from handlers.http.auth.identity import Me
 from handlers.http.house import house_of
 from handlers.http.request.types import AnyRequest
 

@@ -11,7 +11,8 @@ from db.errors import Refused
 from db.mail.delivery import ServerUnavailable
 from db.members import changes
 from db.policy import SETTLING
-from handlers.http.auth import access
+from handlers.http.auth import identity
+from handlers.http.auth.guards import owners
 from handlers.http.house import house_of
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
@@ -21,14 +22,14 @@ from messages import refusals, toasts
 MAX_SECONDS: Final = 15.0
 
 
-@post("/organization/settings/test-mail", guards=[access.owners], status_code=HTTP_200_OK)
-async def send_test_mail(request: AnyRequest, current: access.Asking) -> Response[bytes]:
+@post("/organization/settings/test-mail", guards=[owners], status_code=HTTP_200_OK)
+async def send_test_mail(request: AnyRequest, current: identity.Asking) -> Response[bytes]:
     """Sends a test mail to the Owner's own address, past the queue, and says what the mail server said."""
     house = house_of(request)
     if house.send_test_mail is None:
         raise Refused(refusals.NO_MAIL)
     await rate_limits.count([house.throttle.test_mail(current.member_id)])
-    await changes.check(access.actor_of(current, request), SETTLING)
+    await changes.check(identity.actor_of(current, request), SETTLING)
     failure, answer = "", ""
     try:
         async with asyncio.timeout(MAX_SECONDS):

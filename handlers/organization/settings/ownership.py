@@ -11,7 +11,9 @@ from db.members import directory
 from db.members.directory import Filter
 from db.organization import ownership
 from db.policy import WORKING, Role
-from handlers.http.auth import access
+from handlers.http.auth import identity
+from handlers.http.auth.cookies import renewed_cookie
+from handlers.http.auth.guards import owners
 from handlers.http.house import house_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
@@ -25,7 +27,7 @@ FIELDS: Final = ("member", "password")
 
 class OwnershipController(Controller):
     path = "/organization/ownership"
-    guards = [access.owners]
+    guards = [owners]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
@@ -33,7 +35,7 @@ class OwnershipController(Controller):
         return await _page(request, form)
 
     @post(status_code=HTTP_200_OK)
-    async def hand_over(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    async def hand_over(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
         if not form["member"]:
             form.wrong("member", by_field.CHOOSE_THE_OWNER)
@@ -43,12 +45,12 @@ class OwnershipController(Controller):
             return await _page(request, form, status=422)
         try:
             row, token = await ownership.hand_over(
-                access.actor_of(current, request),
+                identity.actor_of(current, request),
                 session_id=current.session_id,
                 member_id=row_id(form["member"]),
                 password=form["password"],
                 throttle=house_of(request).throttle,
-                browser=access.browser_of(request),
+                browser=identity.browser_of(request),
             )
         except Refused as error:
             form.wrong("member", str(error))
@@ -59,7 +61,7 @@ class OwnershipController(Controller):
         except TooManyTries as error:
             return await _page(request, form, status=429, headers=form.wait(error, "password"))
         notice = toasts.OWNER_NOW.format(name=plain(row.label))
-        cookie = access.renewed_cookie(request, current, token)
+        cookie = renewed_cookie(request, current, token)
         return rendering.redirect(request, "/organization/members", notice=notice, cookies=[cookie])
 
 

@@ -10,7 +10,8 @@ from db.errors import Invalid
 from db.mail import outbox
 from db.organization import invite_link, invite_link_limits
 from db.organization import settings as house_rules
-from handlers.http.auth import access, drafts
+from handlers.http.auth import drafts, identity
+from handlers.http.auth.guards import administrators, owners
 from handlers.http.house import house_of
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
@@ -24,16 +25,16 @@ PATH = "/organization/settings"
 
 class SettingsController(Controller):
     path = PATH
-    guards = [access.owners]
+    guards = [owners]
 
     @get()
-    async def show(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    async def show(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         return await _answer(request, form=await drafts.form_of(request, current, settings_form.FIELDS))
 
     @post(status_code=HTTP_200_OK)
-    async def change(self, request: AnyRequest, current: access.Asking) -> Response[bytes]:
+    async def change(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         form = await Form.read(request, *settings_form.FIELDS)
-        wish, actor = settings_form.wish(form, house_of(request).ages), access.actor_of(current, request)
+        wish, actor = settings_form.wish(form, house_of(request).ages), identity.actor_of(current, request)
         if form.errors:
             form.errors.update(await house_rules.why_not(wish))
             return await _answer(request, form=form, status=422)
@@ -49,7 +50,7 @@ class SettingsController(Controller):
         return rendering.redirect(request, PATH, notice=toasts.SAVED)
 
 
-@get("/organization/roles", guards=[access.administrators])
+@get("/organization/roles", guards=[administrators])
 async def show_roles(request: AnyRequest) -> Response[bytes]:
     context: dict[str, Any] = {"roles": await role_lines(request)}
     if rendering.wants_fragment(request):

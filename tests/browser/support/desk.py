@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from playwright.async_api import Browser, ConsoleMessage, Error, Page, Request
 
-from handlers.http.auth.access import SESSION_COOKIE
+from handlers.http.auth.cookies import SESSION_COOKIE
 from tests.browser.support.serving import served
 from tests.support.site import PASSWORD, Site
 

@@ -246,7 +246,7 @@ def test_a_request_acts_by_its_session_alone() -> None:
         if module.startswith("handlers") and isinstance(node, ast.Call) and called(node) == "Actor"
     }
 
-    assert made == {str(Path("handlers/http/auth/access.py"))}
+    assert made == {str(Path("handlers/http/auth/identity.py"))}
 
 
 def test_no_handler_writes_by_itself() -> None:

@@ -6,7 +6,7 @@ import pytest
 from db import engine
 from db.auth import rate_limits
 from db.policy import PASSWORD_MS, Role
-from handlers.http.auth.access import SESSION_COOKIE
+from handlers.http.auth.cookies import SESSION_COOKIE
 from tests.handlers.organization.invitations.test_imports import upload
 from tests.support import requests_house
 from tests.support.asking import select, toast

@@ -26,7 +26,7 @@ from db.mail import outbox
 from db.members import last_day
 from db.policy import Actor, Role
 from db.schema import migrate
-from handlers.http.auth.access import SESSION_COOKIE
+from handlers.http.auth.cookies import SESSION_COOKIE
 from settings import Settings
 from tests.support import smtp
 from tests.support.command import PATIENCE_SECONDS, Checkout, Server

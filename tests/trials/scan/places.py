@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from handlers.http.auth.access import DEVICE_COOKIE
+from handlers.http.auth.cookies import DEVICE_COOKIE
 from tests.trials.scan.front import ANYONE, SESSION
 from tests.trials.scan.house import ADMINISTRATOR, OWNER
 

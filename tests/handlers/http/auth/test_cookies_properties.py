@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.http.auth import access
-from handlers.http.auth.access import DEVICE_COOKIE, SESSION_COOKIE
+from handlers.http.auth import cookies
+from handlers.http.auth.cookies import DEVICE_COOKIE, SESSION_COOKIE
 from tests.support.asked import asked
 from tests.support.examples import TEXT, fewer
 from tests.support.site import ON_SQLITE, Site
@@ -35,7 +35,7 @@ SCHEMES = st.sampled_from(("http", "https"))
 
 def read(site: Site, lines: list[bytes], name: str, scheme: str) -> str:
     request = asked(site, [(b"cookie", line) for line in lines], scheme=scheme)
-    return access.cookie_in(request, site.house, name)
+    return cookies.cookie_in(request, site.house, name)
 
 
 @given(PAIRS, st.sampled_from(OURS), SCHEMES)
@@ -79,17 +79,17 @@ async def test_no_cookie_of_another_name_is_ours(site: Site, names: list[str], j
 @fewer(1)
 async def test_what_is_set_is_what_comes_back(site: Site, scheme: str, member_id: int, token: str) -> None:
     request = asked(site, scheme=scheme)
-    cookies = [
-        access.session_cookie(request, token, kept=True),
-        access.device_cookie(request, member_id, 7),
+    given = [
+        cookies.session_cookie(request, token, kept=True),
+        cookies.device_cookie(request, member_id, 7),
     ]
 
     # As a browser does it: name and value up to the first semicolon, sent back as they are.
-    sent = [cookie.to_header(header="").partition(";")[0].strip().encode() for cookie in cookies]
+    sent = [cookie.to_header(header="").partition(";")[0].strip().encode() for cookie in given]
     back = asked(site, [(b"cookie", b"; ".join(sent))], scheme=scheme)
 
-    assert access.cookie_in(back, site.house, SESSION_COOKIE) == token
-    known = access.device_of(back, site.house)
+    assert cookies.cookie_in(back, site.house, SESSION_COOKIE) == token
+    known = cookies.device_of(back, site.house)
     assert known
     assert (known.member_id, known.generation) == (member_id, 7)
 
@@ -99,11 +99,12 @@ async def test_what_is_set_is_what_comes_back(site: Site, scheme: str, member_id
 async def test_a_sealed_notice_comes_back_in_one_piece(site: Site, notice: str) -> None:
     request = asked(site)
     sealed = site.house.signer.seal("notice/1", notice)
-    cookie = access.cookie(request, "gatehouse_notice", sealed, 60).to_header(header="")
+    cookie = cookies.cookie(request, "gatehouse_notice", sealed, 60).to_header(header="")
     back = asked(site, [(b"cookie", cookie.partition(";")[0].strip().encode())])
 
     assert (
-        site.house.signer.unseal("notice/1", access.cookie_in(back, site.house, "gatehouse_notice")) == notice
+        site.house.signer.unseal("notice/1", cookies.cookie_in(back, site.house, "gatehouse_notice"))
+        == notice
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from litestar.types import Scope
 
-from handlers.http.auth import access, origins
+from handlers.http.auth import origins
 from handlers.http.request import proxies
 from handlers.http.request.mismatches import Reason
 from handlers.http.request.proxies import Proxies
@@ -97,7 +97,7 @@ def test_whatever_is_forwarded_the_client_is_an_address(
     )
 
     assert proxies.parse(scope["client"][0])
-    assert access.network_in(cast(Scope, scope))
+    assert client.network_in(cast(Scope, scope))
     assert scope["scheme"] in ("http", "https")
     assert [name for name, _ in scope["headers"]].count(b"host") == 1
     if named or not is_trusted(proxies.parse(str(peer)) or peer):

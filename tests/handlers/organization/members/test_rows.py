@@ -5,7 +5,7 @@ from markupsafe import Markup
 
 from db.members.directory import Row
 from db.policy import Role
-from handlers.http.auth.access import Me
+from handlers.http.auth.identity import Me
 from handlers.organization.members import rows
 from tests.support.site import ON_SQLITE, Site
 

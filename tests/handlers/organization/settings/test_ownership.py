@@ -5,7 +5,7 @@ import pytest
 
 from db import engine
 from db.policy import Role
-from handlers.http.auth.access import SESSION_COOKIE
+from handlers.http.auth.cookies import SESSION_COOKIE
 from tests.support.markup import tree
 from tests.support.members_house import add, owners
 from tests.support.site import ON_SQLITE, PASSWORD, Site

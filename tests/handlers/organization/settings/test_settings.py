@@ -14,7 +14,7 @@ from db.organization import settings as house_rules
 from db.organization.invite_link_limits import End
 from db.organization.settings import Wish
 from db.policy import Role
-from handlers.http.auth.access import SESSION_COOKIE
+from handlers.http.auth.cookies import SESSION_COOKIE
 from settings import Mail, Settings
 from tests.support.markup import tree
 from tests.support.members_house import olga as owner

@@ -1,9 +1,8 @@
-"""Who is asking, and from where."""
+"""Browsers, as they are named to people."""
 
 import pytest
 
-from db import engine
-from handlers.http.auth.access import describe
+from handlers.http.request.user_agents import describe
 from tests.support.site import ON_SQLITE, PASSWORD, Site
 
 
@@ -43,26 +42,3 @@ async def test_what_a_browser_says_of_itself_is_shown_as_text(site: Site) -> Non
     await visitor.submit("/user/login", email="olga@example.org", password=PASSWORD)
 
     assert "<script>alert" not in (await visitor.get("/user/account")).text
-
-
-@ON_SQLITE
-async def test_a_session_of_somebody_deactivated_is_nobodys_even_if_one_were_left(site: Site) -> None:
-    await site.person("ada")
-    ada = await site.sign_in("ada")
-
-    await engine.write(engine.execute, "UPDATE member SET role = 'DI' WHERE id = ?", site.ids["ada"])
-
-    assert (await ada.get("/user/account")).status_code == 303
-
-
-async def test_last_activity_is_written_when_the_application_stops(database: str) -> None:
-    async with Site.opened() as site:
-        olga = await site.sign_in("olga")
-        await olga.get("/user/account")
-        await engine.write(engine.execute, "UPDATE session SET used_at = 1")
-        await engine.write(engine.execute, "UPDATE member SET last_activity_at = 1")
-
-    await engine.start()
-
-    ((used_at, active_at),) = await engine.rows("SELECT used_at, last_activity_at FROM session, member")
-    assert min(used_at, active_at) > 1

@@ -1,0 +1,87 @@
+"""The guards of the routes: who may use an address."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from litestar.handlers import BaseRouteHandler
+
+from db import policy
+from db.auth.sessions import Current
+from db.errors import NotAllowed
+from handlers.http.auth import identity
+from handlers.http.house import house_of
+from handlers.http.request.bodies import body_of
+from handlers.http.request.types import AnyConnection, AnyRequest
+from messages import refusals
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+async def whoever_leaves(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Guard: everyone, whatever is wrong with what they sent; for signing out."""
+    await identity.identify(connection)
+
+
+async def anybody(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Guard: everyone, signed in or not."""
+    await identity.identify(connection)
+    body_of(connection.scope).check()
+
+
+async def signed_in(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Guard: whoever has a session, Pending people too."""
+    await identity.require_session(connection)
+    body_of(connection.scope).check()
+
+
+async def administrators(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Guard: Owner and Administrators."""
+    _check_administers(await identity.require_session(connection))
+    body_of(connection.scope).check()
+
+
+async def owners(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Guard: the Owner."""
+    if not policy.owns((await identity.require_session(connection)).role):
+        raise NotAllowed(refusals.OWNER_ALONE)
+    body_of(connection.scope).check()
+
+
+def nobody_yet(_: AnyConnection, __: BaseRouteHandler) -> None:
+    """Guard: everyone, without asking who; for set-up, health and files."""
+
+
+async def decided_again(request: AnyRequest) -> Current:
+    """Who is asking, after what they sent took its time: still an Owner or Administrator with a session.
+
+    Raises SignInFirst and NotAllowed.
+    """
+    del request.scope["state"]["current"]
+    current = await identity.require_session(request)
+    _check_administers(current)
+    return current
+
+
+def _check_administers(current: Current) -> None:
+    if not policy.administers(current.role):
+        raise NotAllowed(refusals.OWNER_AND_ADMINISTRATORS)
+
+
+def one_by_one(handle: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Of one member's requests to such handlers one goes on at a time; the others wait at no cost.
+
+    Whoever sends over a hundred connections thus has no more of the server than by one.
+    """
+
+    @wraps(handle)
+    async def handle_alone(*args: P.args, **kwargs: P.kwargs) -> R:
+        # The framework passes both by name.
+        request: Any = kwargs["request"]
+        current: Any = kwargs["current"]
+        async with house_of(request).one_by_one.setdefault(current.member_id, asyncio.Lock()):
+            return await handle(*args, **kwargs)
+
+    return handle_alone

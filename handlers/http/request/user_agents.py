@@ -1,0 +1,33 @@
+"""Browsers and systems, by what they say of themselves in User-Agent."""
+
+import re
+from typing import Final
+
+from messages import phrases
+
+_BROWSERS: Final = (
+    ("Edge", r"\bEdgA?/"),
+    ("Opera", r"\bOPR/"),
+    ("Firefox", r"\b(Firefox|FxiOS)/"),
+    ("Chrome", r"\b(Chrome|CriOS|Chromium)/"),
+    ("Safari", r"\bSafari/"),
+)
+_SYSTEMS: Final = (
+    ("iPhone", r"\biPhone\b"),
+    ("iPad", r"\biPad\b"),
+    ("Android", r"\bAndroid\b"),
+    ("Windows", r"\bWindows\b"),
+    ("Mac", r"\bMacintosh\b"),
+    ("ChromeOS", r"\bCrOS\b"),
+    ("Linux", r"\bLinux\b"),
+)
+
+
+def describe(user_agent: str) -> str:
+    """A browser in words, like "Firefox on Linux"; what isn't known is shown by its first word."""
+    browser = next((name for name, sign in _BROWSERS if re.search(sign, user_agent)), "")
+    system = next((name for name, sign in _SYSTEMS if re.search(sign, user_agent)), "")
+    if browser and system:
+        return phrases.BROWSER_ON_SYSTEM.format(browser=browser, system=system)
+    first = "".join(sign for sign in user_agent.split(" ")[0] if sign.isprintable())
+    return browser or first[:40] or phrases.UNNAMED_PROGRAM
