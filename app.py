@@ -36,7 +36,7 @@ from db.members import last_day
 from db.members.directory import role_counts
 from handlers import ROUTES, styleguide
 from handlers.http.auth import identity
-from handlers.http.house import House
+from handlers.http.context import AppContext
 from handlers.http.response import errors, password_anew, rendering
 from handlers.http.server import caches
 from handlers.http.server.defences import Defences
@@ -81,12 +81,12 @@ def routed(*, debug: bool = False) -> Litestar:
 
 def furnished(app: Litestar, settings: Settings) -> Litestar:
     """The same application, with what these settings give it."""
-    house = _house(settings)
-    outbox.use(house.mail, mailer.hello(house.host))
+    app_context = _app_context(settings)
+    outbox.use(app_context.mail, mailer.hello(app_context.host))
     activity_lines.use(settings.activity_to_stderr)
-    app.state = State({"house": house, "mailer": _mailer(settings, house)})
+    app.state = State({"context": app_context, "mailer": _mailer(settings, app_context)})
     # Outside the framework, so that 404 and 405 are covered too.
-    app.asgi_handler = caches.kept_empty(app, Defences(app.asgi_handler, house))
+    app.asgi_handler = caches.kept_empty(app, Defences(app.asgi_handler, app_context))
     return app
 
 
@@ -131,10 +131,10 @@ def worker_app() -> Litestar:
     return create_app(replace(settings, secret_key=key))
 
 
-def _house(settings: Settings) -> House:
+def _app_context(settings: Settings) -> AppContext:
     signer = Signer(settings.secret_key)
     static = StaticFiles(CHECKOUT / "static", settings.root)
-    return House(
+    return AppContext(
         signer=signer,
         throttle=Throttle(signer.key("throttle")),
         ages=Ages(kept=settings.max_session_age * 1000, idle=settings.max_time_between_activity * 1000),
@@ -163,12 +163,12 @@ def _house(settings: Settings) -> House:
     )
 
 
-def _mailer(settings: Settings, house: House) -> mailer.Mailer | None:
+def _mailer(settings: Settings, app_context: AppContext) -> mailer.Mailer | None:
     if settings.mail is None:
         return None
     return mailer.Mailer(
         settings.mail,
-        signer=house.signer,
+        signer=app_context.signer,
         host=settings.host,
         app_name=settings.app_name,
         app_url=settings.app_url,
@@ -185,14 +185,14 @@ def _test_mail(settings: Settings) -> Callable[[str], Coroutine[Any, Any, list[s
 @contextlib.asynccontextmanager
 async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     """Opens the database and does the chores; at the end activity is written, then all is closed."""
-    house: House = app.state.house
+    app_context: AppContext = app.state.context
     await engine.start()
     try:
         # As long as it is held, nobody replaces the database.
         async with engine.serving():
             # Whose last day was over while nobody served is out before the first request.
             await _do(last_day.end_due)
-            tasks = [asyncio.create_task(_chores(house))]
+            tasks = [asyncio.create_task(_chores(app_context))]
             if app.state.mailer is not None:
                 tasks.append(asyncio.create_task(app.state.mailer.run()))
             try:
@@ -202,27 +202,27 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 with contextlib.suppress(engine.Unavailable):
-                    await house.presence.flush()
+                    await app_context.presence.flush()
     finally:
         await engine.stop()
 
 
-async def _chores(house: House) -> None:
+async def _chores(app_context: AppContext) -> None:
     """Each minute: memberships that end, last activity, whatever else ended, reminders, the ledger's fold.
 
     A minute after the start and then each hour the activity log forgets what is too old, as do the links that
     anybody may ask for.
     """
-    sweep = partial(engine.write, _sweep, house)
+    sweep = partial(engine.write, _sweep, app_context)
     each_minute = (
         last_day.end_due,
-        house.presence.flush,
+        app_context.presence.flush,
         sweep,
         rate_limits.sweep,
         _remind,
         role_counts.fold,
     )
-    each_hour = (partial(retention.forget, house.activity_days), links.forget)
+    each_hour = (partial(retention.forget, app_context.activity_days), links.forget)
     for finished in itertools.count():
         await asyncio.sleep(CHORE_SECONDS)
         for chore in (*each_minute, *(() if finished % ROUNDS_IN_AN_HOUR else each_hour)):
@@ -246,8 +246,8 @@ async def _remind() -> None:
         outbox.wake()
 
 
-async def _sweep(house: House) -> None:
-    await sessions.sweep(house.ages)
+async def _sweep(app_context: AppContext) -> None:
+    await sessions.sweep(app_context.ages)
     await links.stamp_expired()
     await uploads.sweep()
     await drafts.sweep()

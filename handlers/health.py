@@ -6,7 +6,7 @@ from litestar.params import FromPath
 
 from db import engine
 from handlers.http.auth.guards import nobody_yet
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.types import AnyRequest
 from handlers.http.response.compression import takes_gzip
 
@@ -24,7 +24,7 @@ async def health() -> Response[dict[str, str]]:
 @get("/static/{name:path}", guards=[nobody_yet])
 async def static_file(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """A file by its hashed name; compressed where the browser takes it."""
-    found = house_of(request).static.find(name.lstrip("/"))
+    found = context_of(request).static.find(name.lstrip("/"))
     if found is None:
         raise NotFoundException
     file, exact = found

@@ -14,7 +14,7 @@ from db.organization import setup
 from handlers.http.auth import identity, tokens
 from handlers.http.auth.cookies import sign_in_cookies
 from handlers.http.auth.guards import nobody_yet
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
@@ -42,24 +42,24 @@ class SetupController(Controller):
         # The code may also stand in the address that the form was sent to.
         form.values["code"] = form["code"] or tokens.in_address(request, "code")
         link = await _link(request, form["code"])
-        house = house_of(request)
+        app_context = context_of(request)
         try:
-            await rate_limits.count(house.throttle.new_password(client.network_of(request)))
+            await rate_limits.count(app_context.throttle.new_password(client.network_of(request)))
             title, owner = await _parse(request, form)
         except Invalid:
             return await _page(request, form, status=422)
         except TooManyTries as error:
             return await _page(request, form, status=429, headers=form.wait(error))
         signed_in = await setup.found(
-            title, owner, link_id=link.id, ages=house.ages, browser=identity.browser_of(request)
+            title, owner, link_id=link.id, ages=app_context.ages, browser=identity.browser_of(request)
         )
-        cookies = sign_in_cookies(house, request, signed_in, kept=False)
+        cookies = sign_in_cookies(app_context, request, signed_in, kept=False)
         return rendering.redirect(request, "/organization/members", cookies=cookies)
 
 
 async def _not_yet(request: AnyRequest) -> None:
     """After set-up 404 for ever."""
-    if await house_of(request).is_set_up():
+    if await context_of(request).is_set_up():
         raise NotFoundException
 
 
@@ -69,7 +69,7 @@ async def _link(request: AnyRequest, code: str) -> Link:
         return await tokens.living(request, links.SETUP, code, setup.find_link)
     except DeadLink:
         await _not_yet(request)  # Somebody else's set-up may have used the link just now.
-        await rate_limits.count(house_of(request).throttle.set_up(client.network_of(request)))
+        await rate_limits.count(context_of(request).throttle.set_up(client.network_of(request)))
         raise NotAllowed(refusals.NOT_THE_SETUP_CODE) from None
 
 
@@ -77,7 +77,7 @@ async def _parse(request: AnyRequest, form: Form) -> tuple[str, Person]:
     title = form.title()
     first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
     address = form.email()
-    about = (form["email"], first_name, last_name, title, *house_of(request).names)
+    about = (form["email"], first_name, last_name, title, *context_of(request).names)
     turn = identity.turn_of(request)
     form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
     form.check()

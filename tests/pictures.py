@@ -58,7 +58,7 @@ async def opened() -> AsyncIterator[Site]:
         await migrate.migrate()
         settings = Settings(secret_key=secrets.token_urlsafe(48), host=HOST, app_url="http://127.0.0.1/")
         app = create_app(settings)
-        await secret_key.remember_fingerprint(app.state.house.signer.fingerprint())
+        await secret_key.remember_fingerprint(app.state.context.signer.fingerprint())
         await demo.fill()
         administrator = await new_member.id_of("hana.vodickova@fenwick.example")
         token = await engine.write(

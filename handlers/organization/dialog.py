@@ -12,7 +12,7 @@ from db.invitations.creation import Plan
 from db.organization import invite_link
 from db.organization import settings as house_rules
 from db.policy import Role
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
 from handlers.organization.sharing import invite_address
@@ -31,7 +31,7 @@ async def invite_context(
         "form": form or Form(FIELDS, {"role": ["AN"]}),
         "plan": plan,
         "chosen": chosen,
-        "days": house_of(request).invitation_days,
+        "days": context_of(request).invitation_days,
     }
 
 
@@ -60,7 +60,7 @@ class RoleLine:
 
 async def role_lines(request: AnyRequest) -> list[RoleLine]:
     """For organization/settings/_roles.html: every role, in the order of rank."""
-    notes, app_name = await house_rules.notes(), house_of(request).app_name
+    notes, app_name = await house_rules.notes(), context_of(request).app_name
     return [
         RoleLine(
             role,

@@ -5,7 +5,7 @@ from urllib.parse import quote
 from db.auth import links
 from db.auth.links import Link
 from db.invitations.listing import Line
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.types import AnyRequest
 from messages import phrases
 
@@ -34,5 +34,5 @@ def invitation_mailto(request: AnyRequest, title: str, line: Line) -> str:
 
 
 def _address(request: AnyRequest, path: str, purpose: str, link_id: int, nonce: str) -> str:
-    house = house_of(request)
-    return f"{house.base_of(request)}{path}?token={house.signer.token(purpose, link_id, nonce)}"
+    app_context = context_of(request)
+    return f"{app_context.base_of(request)}{path}?token={app_context.signer.token(purpose, link_id, nonce)}"

@@ -17,7 +17,7 @@ from db.invitations.access_requests import MAX_WORDS, Wish
 from db.organization import setup
 from handlers.http.auth import identity, tokens
 from handlers.http.auth.guards import anybody
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
@@ -44,10 +44,12 @@ class AccessRequestController(Controller):
         await _check_offered(request)
         if await identity.identify(request):
             return await rendering.page(request, "user/already_signed_in.html", status=409, again=PATH)
-        form, house = await Form.read(request, *FIELDS), house_of(request)
+        form, app_context = await Form.read(request, *FIELDS), context_of(request)
         try:
             wish = _wish(form)
-            await rate_limits.count(house.throttle.request(wish.address.key, client.network_of(request)))
+            await rate_limits.count(
+                app_context.throttle.request(wish.address.key, client.network_of(request))
+            )
             await access_requests.ask(wish, client.address_of(request))
         except Invalid:
             return await _page(request, form, status=422)
@@ -86,7 +88,7 @@ class AccessRequestController(Controller):
 
 async def _check_offered(request: AnyRequest) -> None:
     """Raises Unknown (404) where registration is open, or the Owner takes no requests."""
-    if not house_of(request).closed or not (await setup.site()).may_ask:
+    if not context_of(request).closed or not (await setup.site()).may_ask:
         raise Unknown(refusals.NO_SUCH_PAGE)
 
 

@@ -21,7 +21,7 @@ from db.members import last_day
 from handlers.http.auth import drafts, identity
 from handlers.http.auth.cookies import sign_in_cookies
 from handlers.http.auth.guards import one_by_one, signed_in
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
@@ -82,7 +82,7 @@ class AccountController(Controller):
     async def confirm_again(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         # By the address, so that whoever is removed and registers anew can't have more mailed to it.
         account = addresses.account_key(current.email)
-        limits = house_of(request).throttle.confirmation(account, client.network_of(request))
+        limits = context_of(request).throttle.confirmation(account, client.network_of(request))
         await rate_limits.count(limits)
         await confirmation.ask_again(identity.actor_of(current, request))
         return rendering.redirect(request, "/user/account", notice=toasts.MAIL_ON_ITS_WAY)
@@ -106,20 +106,20 @@ class AccountController(Controller):
     @one_by_one
     async def change_password(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         form = await Form.read(request, *PASSWORD_FIELDS)
-        house = house_of(request)
-        about = (current.email, current.first_name, current.last_name, current.title, *house.names)
+        app_context = context_of(request)
+        about = (current.email, current.first_name, current.last_name, current.title, *app_context.names)
         if not form["current_password"]:
             form.wrong("current_password", by_field.ENTER_PRESENT_PASSWORD)
         actor, browser = identity.actor_of(current, request), identity.browser_of(request)
         try:
             network = sign_in.network_counted(actor.role, browser)
-            await rate_limits.count(house.throttle.new_password(network, session_id=current.session_id))
+            await rate_limits.count(app_context.throttle.new_password(network, session_id=current.session_id))
             turn = sign_in.turn_of(actor, browser)
             form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
             # The present password is checked even when the new one is refused: every error at once.
             if form.errors and form["current_password"]:
                 await sign_in.check_password(
-                    actor, form["current_password"], throttle=house.throttle, browser=browser
+                    actor, form["current_password"], throttle=app_context.throttle, browser=browser
                 )
             form.check()
             signed_in = await password.change_password(
@@ -127,7 +127,7 @@ class AccountController(Controller):
                 session_id=current.session_id,
                 current_password=form["current_password"],
                 password=form["password"],
-                throttle=house.throttle,
+                throttle=app_context.throttle,
                 browser=browser,
             )
         except WrongPassword:
@@ -140,7 +140,7 @@ class AccountController(Controller):
             return await _page(request, current, password_form=form, status=429, headers=headers)
         # The session goes on under its new token, and ends when it would have.
         signed_in = replace(signed_in, age=current.expires_at - clock.now())
-        cookies = sign_in_cookies(house, request, signed_in, kept=current.kept)
+        cookies = sign_in_cookies(app_context, request, signed_in, kept=current.kept)
         return rendering.redirect(request, "/user/account", notice=toasts.PASSWORD_CHANGED, cookies=cookies)
 
     # Ending sessions waits for nothing and counts as nothing: a thief's requests must not hold it up.
@@ -161,7 +161,7 @@ class AccountController(Controller):
 async def _count_change(request: AnyRequest, current: Current) -> None:
     """Each change of oneself counts, so that nobody fills the log. Raises TooManyTries."""
     network = sign_in.network_counted(current.role, identity.browser_of(request))
-    await rate_limits.count(house_of(request).throttle.own_changes(current.member_id, network))
+    await rate_limits.count(context_of(request).throttle.own_changes(current.member_id, network))
 
 
 @cache

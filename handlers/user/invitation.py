@@ -16,7 +16,7 @@ from db.members.new_member import Person
 from handlers.http.auth import identity, tokens
 from handlers.http.auth.cookies import sign_in_cookies
 from handlers.http.auth.guards import anybody
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
@@ -45,13 +45,13 @@ class InvitationController(Controller):
     async def accept(self, request: AnyRequest) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
         current = await identity.identify(request)
-        house = house_of(request)
+        app_context = context_of(request)
         try:
             invited = await _find(request, form["token"])
         except DeadLink:
             return await _dead(request, form["token"], None)
         try:
-            await rate_limits.count(house.throttle.sign_up(client.network_of(request), with_link=True))
+            await rate_limits.count(app_context.throttle.sign_up(client.network_of(request), with_link=True))
             if current is not None:
                 if not _is_for(current, invited):
                     return await _page(request, form, invited, status=409)
@@ -60,7 +60,7 @@ class InvitationController(Controller):
             signed_in = await acceptance.accept(
                 invited,
                 await _person(request, form, invited),
-                ages=house.ages,
+                ages=app_context.ages,
                 browser=identity.browser_of(request),
             )
         except Invalid:
@@ -72,15 +72,15 @@ class InvitationController(Controller):
             return await _page(request, form, invited, status=429, headers=form.wait(error))
         except DeadLink:
             return await _dead(request, form["token"], None)
-        cookies = sign_in_cookies(house, request, signed_in, kept=False)
+        cookies = sign_in_cookies(app_context, request, signed_in, kept=False)
         return rendering.redirect(request, "/", cookies=cookies)
 
     @post("/renewal", status_code=HTTP_200_OK)
     async def ask_again(self, request: AnyRequest) -> Response[bytes]:
         """Asks for a new invitation; the same answer whatever the token."""
         form = await Form.read(request, "token")
-        house = house_of(request)
-        await rate_limits.count(house.throttle.sign_up(client.network_of(request), with_link=False))
+        app_context = context_of(request)
+        await rate_limits.count(app_context.throttle.sign_up(client.network_of(request), with_link=False))
         invited = await _genuine(request, form["token"])
         if invited is not None and invited.dead_because(clock.now()) is None:
             # It came to life again meanwhile.
@@ -105,7 +105,7 @@ async def _find(request: AnyRequest, token: str) -> Invited:
 
 async def _person(request: AnyRequest, form: Form, invited: Invited) -> Person:
     first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
-    hints = await passwords.password_hints(invited.email, first_name, last_name, *house_of(request).names)
+    hints = await passwords.password_hints(invited.email, first_name, last_name, *context_of(request).names)
     turn = identity.turn_of(request)
     form.wrong("password", *await passwords.why_refused(form["password"], hints, turn=turn))
     form.check()

@@ -12,7 +12,7 @@ from db.errors import Busy, Invalid, TooManyTries
 from handlers.http.auth import identity
 from handlers.http.auth.cookies import no_plain_cookie, no_session_cookie, sign_in_cookies
 from handlers.http.auth.guards import anybody, whoever_leaves
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
@@ -32,7 +32,7 @@ async def show_login(request: AnyRequest) -> Response[bytes]:
 @post("/user/login", guards=[anybody], status_code=HTTP_200_OK)
 async def log_in(request: AnyRequest) -> Response[bytes]:
     form = await Form.read(request, *FIELDS)
-    house = house_of(request)
+    app_context = context_of(request)
     kept = form["persist_session"].lower() in ("true", "on", "1", "yes")
     if form.errors:
         return await _page(request, form, status=422)
@@ -41,8 +41,8 @@ async def log_in(request: AnyRequest) -> Response[bytes]:
             form["email"],
             form["password"],
             kept=kept,
-            throttle=house.throttle,
-            ages=house.ages,
+            throttle=app_context.throttle,
+            ages=app_context.ages,
             browser=identity.browser_of(request),
         )
     except WrongPassword:
@@ -56,7 +56,7 @@ async def log_in(request: AnyRequest) -> Response[bytes]:
     # Whoever signs in over an old session ends that one: its cookie is about to be replaced.
     await _end_present(request)
     cookies = [
-        *sign_in_cookies(house, request, signed_in, kept=kept),
+        *sign_in_cookies(app_context, request, signed_in, kept=kept),
         *no_plain_cookie(request),
     ]
     return rendering.redirect(request, rendering.local_path(form["next"]), cookies=cookies)
@@ -80,7 +80,7 @@ async def log_out(request: AnyRequest) -> Response[bytes]:
     except (HTTPException, Busy, Invalid):
         wanted = "/"
     response = rendering.redirect(request, wanted, cookies=cookies)
-    if house_of(request).is_trustworthy(request):
+    if context_of(request).is_trustworthy(request):
         # Never cookies or storage: the device cookie stays, and what the app keeps is its own.
         response.headers["Clear-Site-Data"] = '"cache"'
     return response

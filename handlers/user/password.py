@@ -14,7 +14,7 @@ from db.errors import DeadLink, Invalid, TooManyTries
 from handlers.http.auth import identity, tokens
 from handlers.http.auth.cookies import device_cookie, device_of, no_session_cookie
 from handlers.http.auth.guards import anybody
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
@@ -34,13 +34,13 @@ async def ask(request: AnyRequest) -> Response[bytes]:
     """Always the same answer, whether the address is known or not."""
     form = await Form.read(request, "email")
     form.email()
-    house = house_of(request)
-    if form.errors or not house.mail:
+    app_context = context_of(request)
+    if form.errors or not app_context.mail:
         return await rendering.page(
             request, "user/forgot.html", status=422 if form.errors else 200, form=form, done=False
         )
     account = addresses.account_key(form["email"])
-    await rate_limits.count(house.throttle.forgot(account, client.network_of(request)))
+    await rate_limits.count(app_context.throttle.forgot(account, client.network_of(request)))
     await password.ask_reset(form["email"], client.address_of(request))
     return await rendering.page(request, "user/forgot.html", form=form, done=True)
 
@@ -58,7 +58,7 @@ async def show_reset(request: AnyRequest) -> Response[bytes]:
 
 @post("/user/password/reset", guards=[anybody], status_code=HTTP_200_OK)
 async def reset(request: AnyRequest) -> Response[bytes]:
-    form, house = await Form.read(request, *FIELDS), house_of(request)
+    form, app_context = await Form.read(request, *FIELDS), context_of(request)
     try:
         link = await _link(request, form["token"])
         email, name = await password.whose(link)
@@ -68,8 +68,8 @@ async def reset(request: AnyRequest) -> Response[bytes]:
         known = await password.has_role(link)
         # Accounts that anybody can make, as many as they like, don't use up the tries of others there.
         network = "" if known else client.network_of(request)
-        await rate_limits.count(house.throttle.new_password(network, link_id=link.id))
-        about = await passwords.password_hints(email, name, *house.names)
+        await rate_limits.count(app_context.throttle.new_password(network, link_id=link.id))
+        about = await passwords.password_hints(email, name, *app_context.names)
         turn = replace(identity.turn_of(request, link.subject), known=known)
         form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
         form.check()
@@ -89,7 +89,7 @@ async def reset(request: AnyRequest) -> Response[bytes]:
         await sign_out.sign_out(identity.actor_of(current, request), current.session_id)
         request.scope["state"]["signed_in"] = 0
     cookies = [no_session_cookie(request)]
-    device = device_of(request, house)
+    device = device_of(request, app_context)
     if device is None or device.member_id == link.subject:
         # Whoever set the password knows it: others' guesses keep them out no more, as after signing in.
         cookies.append(device_cookie(request, link.subject, generation, device))

@@ -15,7 +15,7 @@ from db.organization import invite_link, signup
 from handlers.http.auth import identity, tokens
 from handlers.http.auth.cookies import sign_in_cookies
 from handlers.http.auth.guards import anybody
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
@@ -37,7 +37,7 @@ class SignupController(Controller):
             link = await _link(request, form["token"])
         except DeadLink as error:
             return await _dead(request, error)
-        if link is None and house_of(request).closed:
+        if link is None and context_of(request).closed:
             return await _closed(request)
         return await _page(request, form)
 
@@ -46,16 +46,18 @@ class SignupController(Controller):
         form = await Form.read(request, *FIELDS)
         if await identity.identify(request):
             return await _already_in(request, form, status=409)
-        house = house_of(request)
+        app_context = context_of(request)
         try:
             link = await _link(request, form["token"])
-            if link is None and house.closed:
+            if link is None and app_context.closed:
                 return await _closed(request)
-            await rate_limits.count(house.throttle.sign_up(client.network_of(request), link is not None))
+            await rate_limits.count(
+                app_context.throttle.sign_up(client.network_of(request), link is not None)
+            )
             signed_in = await signup.register(
                 await _person(request, form),
                 link_id=link.id if link else None,
-                ages=house.ages,
+                ages=app_context.ages,
                 browser=identity.browser_of(request),
             )
         except Invalid as error:
@@ -65,7 +67,7 @@ class SignupController(Controller):
             return await _page(request, form, status=429, headers=form.wait(error))
         except DeadLink as error:
             return await _dead(request, error, form)
-        cookies = sign_in_cookies(house, request, signed_in, kept=False)
+        cookies = sign_in_cookies(app_context, request, signed_in, kept=False)
         return rendering.redirect(request, "/", cookies=cookies)
 
 
@@ -82,7 +84,7 @@ async def _person(request: AnyRequest, form: Form) -> Person:
         # Whoever may not register here needn't know who has.
         why = await signup.why_not_let_in(address)
         form.wrong("email", *(why or await new_member.why_taken(address)))
-    hints = await passwords.password_hints(form["email"], first_name, last_name, *house_of(request).names)
+    hints = await passwords.password_hints(form["email"], first_name, last_name, *context_of(request).names)
     turn = identity.turn_of(request)
     form.wrong("password", *await passwords.why_refused(form["password"], hints, turn=turn))
     form.check()

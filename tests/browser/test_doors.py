@@ -86,7 +86,7 @@ async def test_the_token_leaves_the_address_bar_and_the_page_still_reloads(site:
 async def test_the_token_of_a_password_link_leaves_the_address_bar_too(site: Site, desk: Desk) -> None:
     ada = await site.person("ada", Role.ANNOTATOR)
     link = await password.make_reset_link(COMMAND_LINE, member_id=ada)
-    token = site.house.signer.token(links.RESET, link.id, link.nonce)
+    token = site.context.signer.token(links.RESET, link.id, link.nonce)
 
     page = await desk.page(path=f"/user/password/reset?token={token}")
     assert page.url == f"{desk.address}/user/password/reset"

@@ -36,7 +36,7 @@ async def test_an_owner_sets_up_and_lets_a_second_person_in(database: str, brows
 async def code_of(site: Site) -> str:
     link = await setup.open_link()
     assert link is not None
-    return site.house.signer.token(links.SETUP, link.id, link.nonce)
+    return site.context.signer.token(links.SETUP, link.id, link.nonce)
 
 
 async def set_up(page: Page) -> None:

@@ -140,7 +140,7 @@ async def confirmation_path(desk: Desk) -> str:
     ((link_id, nonce),) = await engine.rows(
         "SELECT id, nonce FROM links WHERE purpose = ? ORDER BY id DESC LIMIT 1", links.ADDRESS
     )
-    return f"/user/confirmation?token={desk.site.house.signer.token(links.ADDRESS, link_id, nonce)}"
+    return f"/user/confirmation?token={desk.site.context.signer.token(links.ADDRESS, link_id, nonce)}"
 
 
 async def plain(desk: Desk, path: str, name: str = "") -> Page:

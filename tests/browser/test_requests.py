@@ -39,7 +39,7 @@ async def test_from_the_closed_page_to_an_invitation(desk: Desk) -> None:
     await expect(page.get_by_role("heading", name="Thank you, Ada Lund")).to_be_visible()
 
     link = await link_of("ada")
-    token = desk.site.house.signer.token("request", link.id, link.nonce)
+    token = desk.site.context.signer.token("request", link.id, link.nonce)
     await page.goto(f"/user/access-request/confirmation?token={token}")
     await page.wait_for_url(f"{desk.address}/user/access-request/confirmation")
     await page.get_by_role("button", name="Yes, send my request").click()

@@ -61,8 +61,8 @@ async def test_the_waiting_page_goes_in_once_there_is_a_role(site: Site) -> None
 
 async def test_the_waiting_page_keeps_no_session_alive(site: Site, clock: ModuleType) -> None:
     await site.person("ada")
-    ada, ages = await site.sign_in("ada"), site.house.ages
-    site.house.ages = type(ages)(kept=ages.kept, idle=10_000)
+    ada, ages = await site.sign_in("ada"), site.context.ages
+    site.context.ages = type(ages)(kept=ages.kept, idle=10_000)
 
     polled = []
     for _ in range(2):
@@ -70,14 +70,14 @@ async def test_the_waiting_page_keeps_no_session_alive(site: Site, clock: Module
         polled.append((await ada.fragment("/")).status_code)
 
     assert polled == [200, 401]
-    await site.house.presence.flush()
+    await site.context.presence.flush()
     assert await engine.rows("SELECT 1 FROM member WHERE role = 'NO' AND last_activity_at > joined_at") == []
 
 
 async def test_a_look_by_hand_is_activity(site: Site, clock: ModuleType) -> None:
     await site.person("ada")
-    ada, ages = await site.sign_in("ada"), site.house.ages
-    site.house.ages = type(ages)(kept=ages.kept, idle=10_000)
+    ada, ages = await site.sign_in("ada"), site.context.ages
+    site.context.ages = type(ages)(kept=ages.kept, idle=10_000)
 
     looked = []
     for _ in range(4):

@@ -66,7 +66,7 @@ def mails(posting: Site) -> list[str]:
         sent.append(address)
         return ["250 ok"]
 
-    posting.house.send_test_mail = send
+    posting.context.send_test_mail = send
     return sent
 
 
@@ -132,14 +132,14 @@ async def gets_a_new_password(site: Site, name: str, copied: Visitor) -> None:
     Not by its form, which would wait for one of the same member that is under way.
     """
     token = copied.cookies[SESSION_COOKIE]
-    current = await sessions.current(token, site.house.ages, site.house.presence)
+    current = await sessions.current(token, site.context.ages, site.context.presence)
     assert current is not None
     await password.change_password(
         Actor(current.member_id, current.role, session=current.key),
         session_id=current.session_id,
         current_password=PASSWORD,
         password=NEW_PASSWORD,
-        throttle=site.house.throttle,
+        throttle=site.context.throttle,
         browser=BROWSER,
     )
     # As it was, for whatever comes next.

@@ -159,7 +159,7 @@ async def test_before_it_health_and_files_answer(empty: Site) -> None:
     visitor = empty.visitor()
 
     assert (await visitor.get("/health")).status_code == 200
-    assert (await visitor.get(empty.house.static.address("css/app.css"))).status_code == 200
+    assert (await visitor.get(empty.context.static.address("css/app.css"))).status_code == 200
 
 
 async def test_after_it_the_address_is_gone_for_ever(empty: Site) -> None:

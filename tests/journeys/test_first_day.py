@@ -85,7 +85,7 @@ async def test_who_registers_without_a_link_waits_too(site: Site) -> None:
 async def set_up_code(site: Site) -> str:
     link = await setup.open_link()
     assert link is not None
-    return site.house.signer.token(links.SETUP, link.id, link.nonce)
+    return site.context.signer.token(links.SETUP, link.id, link.nonce)
 
 
 async def set_up(site: Site, olga: Reader) -> None:

@@ -33,7 +33,7 @@ def asked(
 
 async def body_of(site: Site, content: bytes) -> Body:
     """What was sent, as the defences read it."""
-    body = Body(site.house.room)
+    body = Body(site.context.room)
     receive: Receive = lambda: _whole(content)  # type: ignore[assignment, return-value] # noqa: E731
     await body.read(receive)
     return body

@@ -216,7 +216,7 @@ async def _confirmation(site: Site, name: str) -> Sent:
     await confirmation.ask_again(acting(site, name))
     link = await engine.read(links.open_one, links.ADDRESS, site.ids[name])
     assert link is not None
-    return Sent(fields={"token": site.house.signer.token(links.ADDRESS, link.id, link.nonce)})
+    return Sent(fields={"token": site.context.signer.token(links.ADDRESS, link.id, link.nonce)})
 
 
 async def _acceptance(site: Site, name: str) -> Sent:

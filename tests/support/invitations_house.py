@@ -45,7 +45,7 @@ async def state(email: str) -> str:
 
 
 def token(site: Site, line: Line) -> str:
-    return site.house.signer.token("invitation", line.link_id, line.nonce)
+    return site.context.signer.token("invitation", line.link_id, line.nonce)
 
 
 async def accept(site: Site, line: Line, name: str = "") -> SignedIn:
@@ -53,7 +53,7 @@ async def accept(site: Site, line: Line, name: str = "") -> SignedIn:
     found = await acceptance.find(line.link_id)
     assert found is not None
     person = Person(someone("ada").address, name or "Ada", "", password_hash())
-    return await acceptance.accept(found, person, ages=site.house.ages, browser=BROWSER)
+    return await acceptance.accept(found, person, ages=site.context.ages, browser=BROWSER)
 
 
 async def mailed(line: Line) -> None:

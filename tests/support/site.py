@@ -26,7 +26,7 @@ from db.members.new_member import Person
 from db.organization import setup
 from db.policy import COMMAND_LINE, Role, SessionKey
 from handlers.http.auth.cookies import SESSION_COOKIE, cookie_name
-from handlers.http.house import House
+from handlers.http.context import AppContext
 from settings import Settings
 
 PASSWORD = "four purple lanterns by the sea"
@@ -69,7 +69,7 @@ class Site:
 
     def __init__(self, app: Litestar) -> None:
         self.app = app
-        self.house: House = app.state.house
+        self.context: AppContext = app.state.context
         self.ids: dict[str, int] = {}
         self._visitors: list[Visitor] = []
 
@@ -81,7 +81,7 @@ class Site:
         app = furnished(copy(_routed(chosen.debug)), chosen)
         async with app.lifespan():
             site = cls(app)
-            await secret_key.remember_fingerprint(site.house.signer.fingerprint())
+            await secret_key.remember_fingerprint(site.context.signer.fingerprint())
             if founded:
                 await setup.found_by_operator("Fenwick Herbarium", someone("olga"))
                 site.ids["olga"] = await new_member.id_of("olga@example.org")
@@ -113,7 +113,7 @@ class Site:
             sessions.begin,
             self.ids[name],
             kept=False,
-            ages=self.house.ages,
+            ages=self.context.ages,
             address=address,
             device="Firefox on Linux",
         )
@@ -122,7 +122,7 @@ class Site:
         host = urlsplit(base).hostname or ""
         # Cookie jars know hosts without a dot by this name.
         domain = host if "." in host else f"{host}.local"
-        visitor.cookies.set(cookie_name(self.house, scope, SESSION_COOKIE), token, domain=domain)
+        visitor.cookies.set(cookie_name(self.context, scope, SESSION_COOKIE), token, domain=domain)
         return visitor
 
     async def expire(self, name: str) -> None:
@@ -142,7 +142,7 @@ class Site:
         from db.organization import invite_link
 
         link = await invite_link.present()
-        return self.house.signer.token(links.INVITE, link.id, link.nonce)
+        return self.context.signer.token(links.INVITE, link.id, link.nonce)
 
     async def setup_code(self) -> str:
         """The one-time code of the set-up link; before the organization exists."""
@@ -150,7 +150,7 @@ class Site:
 
         link = await setup.open_link()
         assert link is not None, "the organization exists already"
-        return self.house.signer.token(links.SETUP, link.id, link.nonce)
+        return self.context.signer.token(links.SETUP, link.id, link.nonce)
 
     async def reset_token(self, name: str) -> str:
         """The token of a new password link for this person, made on the command line."""
@@ -158,7 +158,7 @@ class Site:
         from db.auth import links
 
         link = await password.make_reset_link(COMMAND_LINE, member_id=self.ids[name])
-        return self.house.signer.token(links.RESET, link.id, link.nonce)
+        return self.context.signer.token(links.RESET, link.id, link.nonce)
 
 
 # What isn't about the database is tested on one of them: pytestmark = ON_SQLITE.

@@ -18,7 +18,7 @@ from db.errors import Busy, Invalid, SignInFirst
 from db.organization.settings import NOTED
 from db.policy import Actor
 from handlers.http.auth.cookies import SESSION_COOKIE, cookie_in
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.forms import Form, read_fields
 from handlers.http.request.types import AnyRequest
 
@@ -53,8 +53,8 @@ SHOWN_BY: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
 async def kept(request: AnyRequest) -> str | None:
     """Keeps what was posted, if its session has ended lately; the address that shows it again, else None."""
     shown_by = SHOWN_BY.get(request.scope["path"]) if request.method == "POST" else None
-    house = house_of(request)
-    token = cookie_in(request, house, SESSION_COOKIE)
+    app_context = context_of(request)
+    token = cookie_in(request, app_context, SESSION_COOKIE)
     if not shown_by or not token:
         return None
     address, names = shown_by
@@ -62,7 +62,7 @@ async def kept(request: AnyRequest) -> str | None:
     # Signing in goes on without a draft when there is nothing to keep, or no place for it.
     with contextlib.suppress(engine.DatabaseError, HTTPException, Busy, Invalid):
         fields = partial(read_fields, request)
-        if key := await drafts.keep(token, path, fields, names=names, throttle=house.throttle):
+        if key := await drafts.keep(token, path, fields, names=names, throttle=app_context.throttle):
             return f"{path}?{query + '&' if query else ''}draft={key}"
     return None
 

@@ -11,7 +11,7 @@ from db import policy
 from db.auth.sessions import Current
 from db.errors import NotAllowed
 from handlers.http.auth import identity
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.bodies import body_of
 from handlers.http.request.types import AnyConnection, AnyRequest
 from messages import refusals
@@ -81,7 +81,7 @@ def one_by_one(handle: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, 
         # The framework passes both by name.
         request: Any = kwargs["request"]
         current: Any = kwargs["current"]
-        async with house_of(request).one_by_one.setdefault(current.member_id, asyncio.Lock()):
+        async with context_of(request).one_by_one.setdefault(current.member_id, asyncio.Lock()):
             return await handle(*args, **kwargs)
 
     return handle_alone

@@ -15,7 +15,7 @@ from db.common import visible
 from db.errors import SignInFirst
 from db.policy import Actor, Role
 from handlers.http.auth.cookies import SESSION_COOKIE, cookie_in, device_of
-from handlers.http.house import House, house_of
+from handlers.http.context import AppContext, context_of
 from handlers.http.request import client, user_agents
 from handlers.http.request.types import AnyConnection, AnyRequest
 
@@ -74,16 +74,16 @@ async def identify(connection: AnyConnection) -> Current | None:
     """The session of this request, None for nobody; one query, however often it is asked."""
     state = connection.scope["state"]
     if "current" not in state:
-        house: House = connection.app.state.house
-        if not await house.is_set_up():
+        app_context: AppContext = connection.app.state.context
+        if not await app_context.is_set_up():
             raise NotSetUp
-        token = cookie_in(connection, house, SESSION_COOKIE)
-        current = await sessions.current(token, house.ages, house.presence) if token else None
+        token = cookie_in(connection, app_context, SESSION_COOKIE)
+        current = await sessions.current(token, app_context.ages, app_context.presence) if token else None
         # A session of somebody deactivated has ended with it; this holds even if one were left.
         if current is not None and not policy.may_sign_in(current.role):
             current = None
         if current is not None and not is_poll(connection):
-            house.presence.seen(current.session_id, current.member_id)
+            app_context.presence.seen(current.session_id, current.member_id)
         state["current"] = current
     found: Current | None = state["current"]
     return found
@@ -142,7 +142,7 @@ def turn_of(request: AnyRequest, member_id: int = 0) -> Turn:
 
 def browser_of(request: AnyRequest) -> Browser:
     """Where the request comes from, with what its device cookie proves."""
-    known = device_of(request, house_of(request))
+    known = device_of(request, context_of(request))
     return Browser(
         address=client.address_of(request),
         network=client.network_of(request),

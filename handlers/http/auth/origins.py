@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from litestar.types import HTTPScope
 
 from handlers.http.auth.cookies import SESSION_COOKIE, cookie_name
-from handlers.http.house import House
+from handlers.http.context import AppContext
 from handlers.http.request.mismatches import CONTINUED, Mismatch, Reason
 from handlers.http.request.proxies import is_host
 from handlers.http.request.types import Headers
@@ -27,29 +27,31 @@ SIGNED_OUT_FORMS: Final = (
 PORTS: Final = {"http": 80, "https": 443}
 
 
-def mismatch_of_page(house: House, scope: HTTPScope, headers: Headers, forwarded: str) -> Mismatch | None:
+def mismatch_of_page(
+    app_context: AppContext, scope: HTTPScope, headers: Headers, forwarded: str
+) -> Mismatch | None:
     """A form for people who are signed out, opened over http although HOST is https: it can't succeed.
 
     forwarded: the scheme that a trusted proxy gave. Behind a chain of proxies the inner one may give its own,
     so any sign of https counts for more, and nobody is stopped twice.
     """
-    if not house.https or forwarded != "http" or not scope["path"].startswith(SIGNED_OUT_FORMS):
+    if not app_context.https or forwarded != "http" or not scope["path"].startswith(SIGNED_OUT_FORMS):
         return None
-    if _shows_https(house, headers) or CONTINUED.encode() in scope["query_string"].split(b"&"):
+    if _shows_https(app_context, headers) or CONTINUED.encode() in scope["query_string"].split(b"&"):
         return None
-    return Mismatch(Reason.PLAIN, _shown(f"http://{headers.get('host', '')}"), origin_of(house.host))
+    return Mismatch(Reason.PLAIN, _shown(f"http://{headers.get('host', '')}"), origin_of(app_context.host))
 
 
-def _shows_https(house: House, headers: Headers) -> bool:
+def _shows_https(app_context: AppContext, headers: Headers) -> bool:
     """Over https alone browsers send Sec-Fetch-Site, a __Host- cookie, or an https page as Referer."""
     return (
         "sec-fetch-site" in headers
         or "__Host-gatehouse" in headers.get("cookie", "")
-        or headers.get("referer", "").startswith(origin_of(house.host) + "/")
+        or headers.get("referer", "").startswith(origin_of(app_context.host) + "/")
     )
 
 
-def mismatch_of_form(house: House, scope: HTTPScope, headers: Headers) -> Mismatch | None:
+def mismatch_of_form(app_context: AppContext, scope: HTTPScope, headers: Headers) -> Mismatch | None:
     """None for an unsafe request from our own pages, or from no browser at all.
 
     The rule of Go's http.CrossOriginProtection: Sec-Fetch-Site decides where browsers send it; without it
@@ -58,19 +60,19 @@ def mismatch_of_form(house: House, scope: HTTPScope, headers: Headers) -> Mismat
     """
     site, origin = headers.get("sec-fetch-site", ""), headers.get("origin", "")
     here = f"{scope['scheme']}://{headers.get('host', '')}"
-    own = origin_of(house.host) if house.host else _shown(here)
+    own = origin_of(app_context.host) if app_context.host else _shown(here)
     if site:
         passes = site in ("same-origin", "none")
         return None if passes else Mismatch(Reason.ANOTHER_SITE, _shown(origin), own)
     if not origin:
-        https = house.https or scope["scheme"] == "https"
-        suspicious = https and _has_session_cookie(house, scope, headers)
+        https = app_context.https or scope["scheme"] == "https"
+        suspicious = https and _has_session_cookie(app_context, scope, headers)
         return Mismatch(Reason.UNSAID, "", own) if suspicious else None
     sent = _host_and_port(origin)
     if not sent[0]:
         return Mismatch(Reason.UNSAID, "", own)
-    known = {_host_and_port(here), *([_host_and_port(own)] if house.host else [])}
-    if house.is_secure(scope) and origin.lower().startswith("http:"):
+    known = {_host_and_port(here), *([_host_and_port(own)] if app_context.host else [])}
+    if app_context.is_secure(scope) and origin.lower().startswith("http:"):
         names = {host for host, _ in known}
         reason = Reason.PLAIN if sent[0] in names else Reason.OTHER_ADDRESS
         return Mismatch(reason, _shown(origin), own)
@@ -85,8 +87,8 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _has_session_cookie(house: House, scope: HTTPScope, headers: Headers) -> bool:
-    return cookie_name(house, scope, SESSION_COOKIE) in headers.get("cookie", "")
+def _has_session_cookie(app_context: AppContext, scope: HTTPScope, headers: Headers) -> bool:
+    return cookie_name(app_context, scope, SESSION_COOKIE) in headers.get("cookie", "")
 
 
 def _shown(origin: str) -> str:

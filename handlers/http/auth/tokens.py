@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 from db.common import clock
 from db.errors import DeadLink
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.types import AnyRequest
 from signing import token_in
 
@@ -37,7 +37,7 @@ def in_address(request: AnyRequest, name: str = "token") -> str:
 
 async def genuine(request: AnyRequest, purpose: str, token: str, find: Find[R]) -> R | None:
     """The row behind a valid mac, alive or not; None for a forged token, and an unknown id takes as long."""
-    signer = house_of(request).signer
+    signer = context_of(request).signer
     link_id = signer.id_in(token)
     row = await find(link_id) if link_id else None
     return row if signer.matches(purpose, token, row.nonce if row else None) else None

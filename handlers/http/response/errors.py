@@ -26,7 +26,7 @@ from db.errors import (
 )
 from handlers.http.auth import drafts
 from handlers.http.auth.identity import NotSetUp
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request import paths
 from handlers.http.request.mismatches import CONTINUED, Mismatch, Reason
 from handlers.http.request.types import AnyRequest
@@ -65,7 +65,7 @@ async def _answer(
         with contextlib.suppress(engine.DatabaseError):
             return await rendering.page(request, "error.html", status=status, headers=headers, **context)
     # The page does without the title.
-    site = rendering.Site(title="Gatehouse", closed=house_of(request).closed)
+    site = rendering.Site(title="Gatehouse", closed=context_of(request).closed)
     return rendering.fragment(
         request, "error.html", status=status, headers=headers, site=site, toast=None, **context
     )
@@ -76,18 +76,18 @@ def wrong_address(request: AnyRequest, mismatch: Mismatch) -> Response[bytes]:
     if rendering.wants_fragment(request):
         sentence = refusals.WRONG_ADDRESS[mismatch.reason].format(said=mismatch.said, own=mismatch.own)
         return rendering.toast(request, sentence, status=403)
-    house, where = house_of(request), rendering.where(request)
+    app_context, where = context_of(request), rendering.where(request)
     if mismatch.reason is Reason.PLAIN and request.method != "POST":
         where += f"{'&' if '?' in where else '?'}{CONTINUED}"
     return rendering.fragment(
         request,
         "wrong_address.html",
         status=403,
-        site=rendering.Site(title="Gatehouse", closed=house.closed),
+        site=rendering.Site(title="Gatehouse", closed=app_context.closed),
         reason=mismatch.reason.value,
         said=mismatch.said,
         own=mismatch.own,
-        proper=house.host and house.host + where,
+        proper=app_context.host and app_context.host + where,
     )
 
 
@@ -97,14 +97,14 @@ async def not_set_up(request: AnyRequest, _: NotSetUp) -> Response[bytes]:
 
 async def sign_in_first(request: AnyRequest, _: SignInFirst) -> Response[bytes]:
     """303 to the login page that leads back here, or 401 with HX-Redirect. What was typed is kept."""
-    house = house_of(request)
+    app_context = context_of(request)
     login = rendering.login_path(request, await drafts.kept(request))
     if rendering.is_htmx(request):
         return Response(
             b"",
             status_code=401,
             media_type=rendering.HTML,
-            headers={"HX-Redirect": house.root + login},
+            headers={"HX-Redirect": app_context.root + login},
         )
     return rendering.redirect(request, login)
 
@@ -152,7 +152,7 @@ async def http_error(request: AnyRequest, error: HTTPException) -> Response[byte
     if error.status_code >= 500:
         return await broken(request, error)
     try:
-        if error.status_code in (404, 405) and not await house_of(request).is_set_up():
+        if error.status_code in (404, 405) and not await context_of(request).is_set_up():
             return await not_set_up(request, NotSetUp())
     except engine.DatabaseError as gone:
         return await unavailable(request, gone)

@@ -17,7 +17,7 @@ from db.errors import PasswordWanted, TooManyTries
 from db.policy import Actor
 from handlers.http.auth import identity
 from handlers.http.auth.cookies import renewed_cookie
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.forms import Form, read_fields
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
@@ -46,7 +46,7 @@ async def actor_of(current: Current, request: AnyRequest) -> Actor:
     actor, sent = identity.actor_of(current, request), read_fields(request)
     if FIELD not in sent:
         return actor
-    form, house = Form((FIELD,), sent), house_of(request)
+    form, app_context = Form((FIELD,), sent), context_of(request)
     if not form[FIELD]:
         form.wrong(FIELD, by_field.ENTER_YOUR_PASSWORD)
     if form.errors:
@@ -56,7 +56,7 @@ async def actor_of(current: Current, request: AnyRequest) -> Actor:
             actor,
             form[FIELD],
             session=current.key,
-            throttle=house.throttle,
+            throttle=app_context.throttle,
             browser=identity.browser_of(request),
         )
     except WrongPassword:
@@ -83,7 +83,7 @@ async def ask(request: AnyRequest, error: PasswordWanted) -> Response[bytes]:
     """Asks, as a dialog over what is open or as a page. What was sent is carried on, in hidden fields."""
     given = error if isinstance(error, NotGiven) else NotGiven(Form((FIELD,)), status=403)
     target = request.headers.get("hx-target", "")
-    root = house_of(request).root
+    root = context_of(request).root
     context: dict[str, Any] = {
         "form": given.form,
         "fields": [

@@ -23,7 +23,7 @@ from db.members.directory import role_counts
 from db.organization import setup
 from handlers.http.auth import identity
 from handlers.http.auth.cookies import cookie, cookie_in
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.types import AnyRequest
 from handlers.http.static import StaticFiles
 
@@ -149,10 +149,10 @@ def fragment(
     **context: Any,
 ) -> Response[bytes]:
     """One template as it is, with who is asking as `me`."""
-    house = house_of(request)
+    app_context = context_of(request)
     me = identity.me_of(request.scope["state"].get("current"))
-    about = {"me": me, "status": status, "only_here": house.is_only_here(request)}
-    text = house.templates.get_template(template).render({**about, **context})
+    about = {"me": me, "status": status, "only_here": app_context.is_only_here(request)}
+    text = app_context.templates.get_template(template).render({**about, **context})
     return Response(text.encode(), status_code=status, media_type=HTML, headers=dict(headers or {}))
 
 
@@ -166,10 +166,10 @@ async def page(
     **context: Any,
 ) -> Response[bytes]:
     """A whole page, with `site`, `me`, and the notice that the last change left behind as its toast."""
-    house = house_of(request)
+    app_context = context_of(request)
     current = request.scope["state"].get("current")
     found = setup.Site(current.title, exists=True) if current else await setup.site()
-    site = Site(found.title or "Gatehouse", house.closed, may_ask=house.closed and found.may_ask)
+    site = Site(found.title or "Gatehouse", app_context.closed, may_ask=app_context.closed and found.may_ask)
     notice, undo = _notice(request)
     # What this very request has to say comes first, and then without a button that belongs to something else.
     about = {"site": site, "toast": notice, "undo": None if "toast" in context else undo, **context}
@@ -201,8 +201,8 @@ def redirect(
     path: local, checked by the caller when it came from outside. notice: a sentence the next page shows,
     undo: with this button.
     """
-    house = house_of(request)
-    address = house.root + path
+    app_context = context_of(request)
+    address = app_context.root + path
     set_cookies = [*cookies, *([_notice_cookie(request, notice, undo)] if notice else [])]
     if is_htmx(request):
         return Response(
@@ -239,7 +239,7 @@ def where(request: AnyRequest) -> str:
             )
         except ValueError:
             came_from = urlsplit("")
-        path, query = came_from.path.removeprefix(house_of(request).root), came_from.query
+        path, query = came_from.path.removeprefix(context_of(request).root), came_from.query
     return local_path(path + ("?" + query if query else ""))
 
 
@@ -258,7 +258,7 @@ def _notice_cookie(request: AnyRequest, sentence: str, undo: Undo | None) -> Coo
     text = json.dumps([clock.now(), sentence, undo and astuple(undo)])
     if len(text) > MOST_NOTICE_BYTES:
         text = json.dumps([clock.now(), sentence, None])
-    value = house_of(request).signer.seal(_for_reader(request), text)
+    value = context_of(request).signer.seal(_for_reader(request), text)
     return cookie(request, NOTICE_COOKIE, value, NOTICE_SECONDS)
 
 
@@ -268,9 +268,9 @@ def no_notice_cookie(request: AnyRequest) -> Cookie:
 
 
 def _notice(request: AnyRequest) -> tuple[str | None, Undo | None]:
-    house = house_of(request)
-    value = cookie_in(request, house, NOTICE_COOKIE)
-    text = house.signer.unseal(_for_reader(request), value) if value else None
+    app_context = context_of(request)
+    value = cookie_in(request, app_context, NOTICE_COOKIE)
+    text = app_context.signer.unseal(_for_reader(request), value) if value else None
     at, sentence, undo = json.loads(text) if text else (0, None, None)
     if not 0 <= clock.now() - at <= NOTICE_SECONDS * 1000:
         return None, None

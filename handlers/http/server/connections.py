@@ -21,7 +21,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from db.auth.turns import customer
-from handlers.http.house import House
+from handlers.http.context import AppContext
 from handlers.http.request import proxies
 from handlers.http.request.client import network_of_address
 from handlers.http.server.chunks import Chunks, NotChunks
@@ -324,8 +324,8 @@ class Connection(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if not (is_under_way and self.cycle.response_started):
-            house: House = cast(Any, self.app).state.house
-            self._write(answer(status, self.server_state.default_headers, https=house.https))
+            app_context: AppContext = cast(Any, self.app).state.context
+            self._write(answer(status, self.server_state.default_headers, https=app_context.https))
         if status in (408, 503):
             self._hang_up()
         else:
@@ -333,9 +333,9 @@ class Connection(HttpToolsProtocol):
 
     def _is_proxy(self, peer: str) -> bool:
         """Whether it is one that is trusted, through which everybody comes."""
-        house: House = cast(Any, self.app).state.house
+        app_context: AppContext = cast(Any, self.app).state.context
         address = proxies.parse(peer)
-        return address is not None and proxies.is_among(address, house.trusted_proxies)
+        return address is not None and proxies.is_among(address, app_context.trusted_proxies)
 
     def _is_under_way(self) -> bool:
         is_asked = self._awaited is not _Awaited.HEADER and not self._door.shut

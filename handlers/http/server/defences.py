@@ -12,7 +12,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from handlers.http.auth import identity, origins
-from handlers.http.house import House
+from handlers.http.context import AppContext
 from handlers.http.request import client, paths, proxies
 from handlers.http.request.bodies import MAX_BODY_BYTES, Body
 from handlers.http.request.forms import FORM_TYPE
@@ -42,10 +42,12 @@ log = logging.getLogger("gatehouse")
 class Defences:
     """Wraps the application's ASGI handler. What a request says of itself is settled here, once."""
 
-    def __init__(self, app: ASGIApp, house: House) -> None:
+    def __init__(self, app: ASGIApp, app_context: AppContext) -> None:
         self._app = app
-        self._house = house
-        self._proxies = Proxies(house.trusted_proxies, house.strangers, named=bool(house.host))
+        self._context = app_context
+        self._proxies = Proxies(
+            app_context.trusted_proxies, app_context.strangers, named=bool(app_context.host)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -56,7 +58,7 @@ class Defences:
         self._strip_root(scope)
         unfit = unfit or _nowhere(scope, headers)
         secret = _SECRET.search(scope["query_string"]) is not None
-        answer = _Answer(send, headers_of_every_answer(https=self._house.https, secret=secret))
+        answer = _Answer(send, headers_of_every_answer(https=self._context.https, secret=secret))
         try:
             if unfit:
                 await _plain(answer, *unfit)
@@ -84,7 +86,7 @@ class Defences:
             if method == "HEAD":
                 # A copy: the server looks at its own scope to know that no body follows.
                 scope, send = {**scope, "method": "GET"}, _without_body(send)
-            if compression.wanted(scope, headers, https=self._house.https):
+            if compression.wanted(scope, headers, https=self._context.https):
                 send = compression.Compressing(send)
             if method == "POST":
                 await self._with_body(scope, receive, send)
@@ -93,7 +95,7 @@ class Defences:
 
     async def _with_body(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Reads the form before who sends it is decided: a session may end while it comes."""
-        body = scope["state"]["body"] = Body(self._house.room, client.network_in(scope))
+        body = scope["state"]["body"] = Body(self._context.room, client.network_in(scope))
         try:
             if scope["path"] != UPLOAD_PATH:
                 await body.read(receive)
@@ -103,7 +105,7 @@ class Defences:
 
     def _strip_root(self, scope: HTTPScope) -> None:
         """With a sub-path in HOST, requests are understood with and without it."""
-        root = self._house.root
+        root = self._context.root
         if root and (scope["path"] == root or scope["path"].startswith(root + "/")):
             scope["path"] = scope["path"][len(root) :] or "/"
             scope["raw_path"] = scope["path"].encode()
@@ -111,14 +113,14 @@ class Defences:
     def _mismatch(self, scope: HTTPScope, headers: Headers, forwarded: str) -> Mismatch | None:
         """What speaks against answering this request at this address; forwarded: see mismatch_of_page."""
         if scope["method"] == "POST":
-            return origins.mismatch_of_form(self._house, scope, headers)
+            return origins.mismatch_of_form(self._context, scope, headers)
         if scope["method"] not in METHODS:
             return None
-        return origins.mismatch_of_page(self._house, scope, headers, forwarded)
+        return origins.mismatch_of_page(self._context, scope, headers, forwarded)
 
     async def _refuse(self, scope: HTTPScope, receive: Receive, send: Send, mismatch: Mismatch) -> None:
         # A genuine attack is no news: the request itself has its line.
-        if mismatch.reason is not Reason.ANOTHER_SITE and self._house.pairs.add(mismatch):
+        if mismatch.reason is not Reason.ANOTHER_SITE and self._context.pairs.add(mismatch):
             log.warning(
                 "address: a browser says %s, this server calls itself %s; see HOST in docs/deploy.md",
                 mismatch.said or "nothing",

@@ -22,7 +22,7 @@ from db.members.directory import people as activity_people
 from db.members.directory.people import Found
 from handlers.http.auth import identity
 from handlers.http.auth.guards import administrators, owners
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
 from handlers.http.request.types import AnyRequest
@@ -139,7 +139,7 @@ def _history(request: AnyRequest, shown: Filter) -> dict[str, str]:
     before, now = rendering.where(request), _path(shown)
     asked_before = {"person", "invited"} & parse_qs(urlsplit(before).query).keys()
     typed_on = request.headers.get("hx-trigger") == "search" and (before == now or asked_before)
-    return {"HX-Replace-Url" if typed_on else "HX-Push-Url": house_of(request).root + now}
+    return {"HX-Replace-Url" if typed_on else "HX-Push-Url": context_of(request).root + now}
 
 
 def _query(request: AnyRequest) -> dict[str, list[str]]:
@@ -194,10 +194,10 @@ def _typed(query: Mapping[str, list[str]], name: str) -> str:
 
 
 async def _page(request: AnyRequest, asked: Asked, status: int) -> Response[bytes]:
-    house = house_of(request)
+    app_context = context_of(request)
     context = await _listed(request, asked) | {
-        "days": await house.days.last(),
-        "kept_days": house.activity_days,
+        "days": await app_context.days.last(),
+        "kept_days": app_context.activity_days,
         "forgotten_before": await retention.mark(),
     }
     return await rendering.page(request, "organization/activity/activity.html", status=status, **context)
@@ -207,7 +207,7 @@ async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
     """What the template of the list needs."""
     shown = asked.filter
     page = await activity_listing.page(shown)
-    current, organization = request.scope["state"]["current"], f"{house_of(request).root}/organization"
+    current, organization = request.scope["state"]["current"], f"{context_of(request).root}/organization"
     owns = policy.owns(current.role)
     return {
         "asked": asked,

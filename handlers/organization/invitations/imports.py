@@ -16,7 +16,7 @@ from db.invitations.recipients import csv_import, uploads
 from db.policy import Role
 from handlers.http.auth import identity
 from handlers.http.auth.guards import administrators, decided_again
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
 from handlers.http.request.types import AnyRequest
@@ -45,7 +45,7 @@ class ImportController(Controller):
             if not content:
                 raise Invalid({"file": [by_field.CHOOSE_A_FILE]})
             # Ten thousand rows take a second: other people's pages don't wait for it.
-            await rate_limits.count(house_of(request).throttle.files(current.member_id))
+            await rate_limits.count(context_of(request).throttle.files(current.member_id))
             turn = identity.turn_of(request, current.member_id)
             listed = await LISTS.do(turn, csv_import.parse, content)
             if not listed.entries:
@@ -71,9 +71,9 @@ class ImportController(Controller):
         self, request: AnyRequest, current: identity.Asking, upload_id: FromPath[str]
     ) -> Response[bytes]:
         form = await Form.read(request, "others")
-        actor, house, wanted = (
+        actor, app_context, wanted = (
             await password_anew.actor_of(current, request),
-            house_of(request),
+            context_of(request),
             row_id(upload_id),
         )
         listed, role = await uploads.find(actor, wanted)
@@ -82,14 +82,14 @@ class ImportController(Controller):
                 actor,
                 listed,
                 role=role,
-                days=house.invitation_days,
+                days=app_context.invitation_days,
                 left_out=bool(form["others"]),
                 upload_id=wanted,
-                throttle=house.throttle,
+                throttle=app_context.throttle,
             )
         except Invalid:
             return await _preview(request, current, wanted, status=422)
-        notice = batch_sentence(batch, mail=house.mail)
+        notice = batch_sentence(batch, mail=app_context.mail)
         return rendering.redirect(request, f"/organization/invitations?batch={batch.id}", notice=notice)
 
 
@@ -97,7 +97,7 @@ async def _preview(
     request: AnyRequest, current: Current, upload_id: int, *, status: int = 200
 ) -> Response[bytes]:
     listed, role = await uploads.find(identity.actor_of(current, request), upload_id)
-    plan = await creation.preview(listed, role, house_of(request).throttle)
+    plan = await creation.preview(listed, role, context_of(request).throttle)
     form = Form(FIELDS, {"role": [role.value]})
     if listed.wrong:
         # The preview offers to send the others only where something is wrong.

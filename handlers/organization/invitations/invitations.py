@@ -23,7 +23,7 @@ from db.mail import outbox
 from db.policy import Role
 from handlers.http.auth import drafts, identity
 from handlers.http.auth.guards import administrators
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
 from handlers.http.request.types import AnyRequest
@@ -56,8 +56,8 @@ class InvitationsController(Controller):
     async def preview(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
         listed, role = await _parse(request, current, form)
-        house, is_plain = house_of(request), listed.entries and not form.errors
-        plan = await creation.preview(listed, role, house.throttle) if is_plain else None
+        app_context, is_plain = context_of(request), listed.entries and not form.errors
+        plan = await creation.preview(listed, role, app_context.throttle) if is_plain else None
         if rendering.wants_fragment(request):
             return rendering.fragment(
                 request,
@@ -73,24 +73,24 @@ class InvitationsController(Controller):
     async def invite(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
         listed, role = await _parse(request, current, form)
-        actor, house = await password_anew.actor_of(current, request), house_of(request)
+        actor, app_context = await password_anew.actor_of(current, request), context_of(request)
         try:
             form.check()
             batch = await creation.invite(
                 actor,
                 listed,
                 role=role,
-                days=house.invitation_days,
+                days=app_context.invitation_days,
                 left_out=bool(form["others"]),
-                throttle=house.throttle,
+                throttle=app_context.throttle,
             )
         except (Invalid, Refused) as error:
             form.errors.update(error.errors if isinstance(error, Invalid) else {"emails": [str(error)]})
             is_plain = listed.entries and not _too_many(listed)
-            plan = await creation.preview(listed, role, house.throttle) if is_plain else None
+            plan = await creation.preview(listed, role, app_context.throttle) if is_plain else None
             return await _dialog(request, form, plan, status=422 if isinstance(error, Invalid) else 409)
         await drafts.sent(actor, form)
-        notice = batch_sentence(batch, mail=house.mail)
+        notice = batch_sentence(batch, mail=app_context.mail)
         return rendering.redirect(request, f"/organization/invitations?batch={batch.id}", notice=notice)
 
     @get("/progress/{batch_id:str}")
@@ -154,15 +154,18 @@ class InvitationsController(Controller):
     async def resend(
         self, request: AnyRequest, current: identity.Asking, invitation_id: FromPath[str]
     ) -> Response[bytes]:
-        wanted, house = row_id(invitation_id), house_of(request)
+        wanted, app_context = row_id(invitation_id), context_of(request)
         actor = await password_anew.actor_of(current, request)
         try:
             await management.resend(
-                actor, invitation_ids=[wanted], days=house.invitation_days, throttle=house.throttle
+                actor,
+                invitation_ids=[wanted],
+                days=app_context.invitation_days,
+                throttle=app_context.throttle,
             )
         except Refused as error:
             return await _row(request, wanted, str(error), status=409)
-        said = toasts.MAIL_AGAIN if house.mail else toasts.LIVES_ON
+        said = toasts.MAIL_AGAIN if app_context.mail else toasts.LIVES_ON
         return await _row(request, wanted, said)
 
     @post("/{invitation_id:str}/revocation", status_code=HTTP_200_OK)
@@ -231,9 +234,11 @@ class InvitationsController(Controller):
             revoked = await management.revoke(actor, invitation_ids=wanted)
             notice, undo = toasts.INVITATIONS_DEAD.format(len(revoked.invitation_ids)), _undo(revoked)
         elif form["action"] == "resend":
-            house = house_of(request)
-            days = house.invitation_days
-            done = await management.resend(actor, invitation_ids=wanted, days=days, throttle=house.throttle)
+            app_context = context_of(request)
+            days = app_context.invitation_days
+            done = await management.resend(
+                actor, invitation_ids=wanted, days=days, throttle=app_context.throttle
+            )
             notice = toasts.INVITATIONS_LIVE_ON.format(done, days=days)
         else:
             raise Invalid({"action": [by_field.PRESS_RESEND_OR_REVOKE]})
@@ -316,7 +321,7 @@ async def _page(
     if typed is not None:
         context["typed"] = typed
     if rendering.wants_fragment(request):
-        before, address = shown_in(request), house_of(request).root + path_of(shown)
+        before, address = shown_in(request), context_of(request).root + path_of(shown)
         typed_on = "" not in (before.q, shown.q) and replace(before, q=shown.q, after=0, before=0) == shown
         headers = {"HX-Replace-Url" if typed_on else "HX-Push-Url": address}
         return rendering.fragment(

@@ -14,7 +14,7 @@ from db.mail import outbox
 from db.members import link_viewers
 from db.policy import Role
 from handlers.http.auth import identity
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
 from handlers.organization.sharing import invitation_address, invitation_mailto
@@ -22,18 +22,18 @@ from handlers.organization.sharing import invitation_address, invitation_mailto
 
 async def list_context(request: AnyRequest, current: Current, shown: Filter) -> dict[str, Any]:
     """For organization/invitations/invitations.html and its fragments."""
-    page, house, now = await invitation_listing.page(shown), house_of(request), clock.now()
+    page, app_context, now = await invitation_listing.page(shown), context_of(request), clock.now()
     context: dict[str, Any] = {
         "page": page,
         "asked": await _asked(shown),
         "filter": shown,
         "typed": shown.q,
         "now": now,
-        "progress": await outbox.progress(shown.batch) if shown.batch and house.mail else None,
+        "progress": await outbox.progress(shown.batch) if shown.batch and app_context.mail else None,
         "links": {},
         "mailtos": {},
     }
-    if shown.batch and not house.mail:
+    if shown.batch and not app_context.mail:
         # Without mail the links are what was asked for: they were made to be shown, and stand there to copy
         # for whoever asked. All others press Copy link, which notes that they have seen it.
         # To see the link of an Administrator's is to be able to be one: it wants the password like inviting.

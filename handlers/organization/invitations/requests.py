@@ -10,7 +10,7 @@ from db.errors import Invalid, Refused
 from db.invitations import access_requests, undo_dismissal
 from handlers.http.auth import identity
 from handlers.http.auth.guards import administrators
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
 from handlers.http.request.types import AnyRequest
@@ -29,7 +29,7 @@ class RequestsController(Controller):
     async def invite(
         self, request: AnyRequest, current: identity.Asking, request_id: FromPath[str]
     ) -> Response[bytes]:
-        form, house = await Form.read(request, "role", "filter"), house_of(request)
+        form, app_context = await Form.read(request, "role", "filter"), context_of(request)
         role, wanted = form.role(among=policy.WORKING), row_id(request_id)
         try:
             form.check()
@@ -38,12 +38,12 @@ class RequestsController(Controller):
                 await password_anew.actor_of(current, request),
                 request_id=wanted,
                 role=role,
-                days=house.invitation_days,
-                throttle=house.throttle,
+                days=app_context.invitation_days,
+                throttle=app_context.throttle,
             )
         except (Invalid, Refused) as error:
             return await _refused(request, current, form, error)
-        if not house.mail:
+        if not app_context.mail:
             # There the link stands to copy, as after every sending without mail.
             said = toasts.REQUEST_LINK_MADE.format(name=plain(invited.name), role=role.label)
             path = f"/organization/invitations?batch={invited.batch_id}"

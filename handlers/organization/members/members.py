@@ -20,7 +20,7 @@ from db.policy import Role
 from handlers.http.auth import identity
 from handlers.http.auth.guards import administrators
 from handlers.http.auth.identity import Me
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
 from handlers.http.request.types import AnyRequest
@@ -169,7 +169,7 @@ def _history(request: AnyRequest, chosen: Filter) -> dict[str, str]:
         chosen.q != "" and before.q != "" and replace(before, q=chosen.q, after="", before="") == chosen
     )
     name = "HX-Replace-Url" if typed_on else "HX-Push-Url"
-    return {name: house_of(request).root + path_of(chosen)}
+    return {name: context_of(request).root + path_of(chosen)}
 
 
 async def _ask(request: AnyRequest, chosen: Filter, role: Role) -> Response[bytes]:
@@ -237,7 +237,7 @@ async def _listed(request: AnyRequest, chosen: Filter) -> dict[str, Any]:
     alone = everybody == 1 and not chosen.q and not chosen.roles and not chosen.link
     link = await invite_link.present() if alone else None
     return _around(chosen, page, me) | {
-        "site": rendering.Site(title=current.title, closed=house_of(request).closed),
+        "site": rendering.Site(title=current.title, closed=context_of(request).closed),
         "rows": await member_rows.looked_up(request, page.rows, me),
         "came_by": await invite_link.find(chosen.link) if chosen.link else None,
         "first_link": invite_address(request, link) if link else None,

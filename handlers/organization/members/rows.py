@@ -13,7 +13,7 @@ from db.invitations.listing import Meant
 from db.members.directory import Row
 from db.policy import Role
 from handlers.http.auth.identity import Me
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.types import AnyRequest
 
 REMEMBERED: Final = 4096
@@ -26,13 +26,13 @@ _memory: OrderedDict[tuple[Environment, Row, bool, Role, Meant | None], str] = O
 
 async def looked_up(request: AnyRequest, rows: Sequence[Row], me: Me) -> Markup:
     """The rows as this person sees them, with what those who wait were invited to."""
-    return rendered(house_of(request).templates, rows, me, await _meant(rows))
+    return rendered(context_of(request).templates, rows, me, await _meant(rows))
 
 
 async def out_of_band(request: AnyRequest, row: Row, me: Me) -> Markup:
     """One row, to take the place of the one in the list of a page that got another answer."""
     meant = (await _meant((row,))).get(row.id)
-    return Markup(_render(house_of(request).templates, row, me, meant, swap=True))
+    return Markup(_render(context_of(request).templates, row, me, meant, swap=True))
 
 
 async def _meant(rows: Sequence[Row]) -> Mapping[int, Meant]:

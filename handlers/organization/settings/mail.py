@@ -13,7 +13,7 @@ from db.members import changes
 from db.policy import SETTLING
 from handlers.http.auth import identity
 from handlers.http.auth.guards import owners
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from messages import refusals, toasts
@@ -25,15 +25,15 @@ MAX_SECONDS: Final = 15.0
 @post("/organization/settings/test-mail", guards=[owners], status_code=HTTP_200_OK)
 async def send_test_mail(request: AnyRequest, current: identity.Asking) -> Response[bytes]:
     """Sends a test mail to the Owner's own address, past the queue, and says what the mail server said."""
-    house = house_of(request)
-    if house.send_test_mail is None:
+    app_context = context_of(request)
+    if app_context.send_test_mail is None:
         raise Refused(refusals.NO_MAIL)
-    await rate_limits.count([house.throttle.test_mail(current.member_id)])
+    await rate_limits.count([app_context.throttle.test_mail(current.member_id)])
     await changes.check(identity.actor_of(current, request), SETTLING)
     failure, answer = "", ""
     try:
         async with asyncio.timeout(MAX_SECONDS):
-            *_, answer = await house.send_test_mail(current.email)
+            *_, answer = await app_context.send_test_mail(current.email)
     except ServerUnavailable as trouble:
         failure = str(trouble)
     except TimeoutError:

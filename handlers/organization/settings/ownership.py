@@ -14,7 +14,7 @@ from db.policy import WORKING, Role
 from handlers.http.auth import identity
 from handlers.http.auth.cookies import renewed_cookie
 from handlers.http.auth.guards import owners
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
 from handlers.http.request.types import AnyRequest
@@ -49,7 +49,7 @@ class OwnershipController(Controller):
                 session_id=current.session_id,
                 member_id=row_id(form["member"]),
                 password=form["password"],
-                throttle=house_of(request).throttle,
+                throttle=context_of(request).throttle,
                 browser=identity.browser_of(request),
             )
         except Refused as error:

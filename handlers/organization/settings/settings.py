@@ -12,7 +12,7 @@ from db.organization import invite_link, invite_link_limits
 from db.organization import settings as house_rules
 from handlers.http.auth import drafts, identity
 from handlers.http.auth.guards import administrators, owners
-from handlers.http.house import house_of
+from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
@@ -34,7 +34,7 @@ class SettingsController(Controller):
     @post(status_code=HTTP_200_OK)
     async def change(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
         form = await Form.read(request, *settings_form.FIELDS)
-        wish, actor = settings_form.wish(form, house_of(request).ages), identity.actor_of(current, request)
+        wish, actor = settings_form.wish(form, context_of(request).ages), identity.actor_of(current, request)
         if form.errors:
             form.errors.update(await house_rules.why_not(wish))
             return await _answer(request, form=form, status=422)
@@ -62,22 +62,22 @@ async def _answer(
     request: AnyRequest, *, form: Form | None = None, status: int = 200, **more: Any
 ) -> Response[bytes]:
     """The form, as it was typed or as it is settled, with what the environment has settled around it."""
-    house, link = house_of(request), await invite_link.present()
+    app_context, link = context_of(request), await invite_link.present()
     form = form or settings_form.filled(await house_rules.rules())
     form.autofocus = not rendering.wants_fragment(request)
     context: dict[str, Any] = {
         "form": form,
-        "most": settings_form.most_days(house.ages),
+        "most": settings_form.most_days(app_context.ages),
         "most_domains": invite_link_limits.MAX_DOMAINS,
         "today": dates.iso(clock.now()),
         "domains_shown": settings_form.international(form),
         "link": link,
         "dead": link.dead_because(clock.now()),
         "roles": await role_lines(request),
-        "environment": house.environment,
-        "mail_health": await outbox.health() if house.mail else None,
-        "strangers": sorted(house.strangers),
-        "mismatches": list(house.pairs),
+        "environment": app_context.environment,
+        "mail_health": await outbox.health() if app_context.mail else None,
+        "strangers": sorted(app_context.strangers),
+        "mismatches": list(app_context.pairs),
         **more,
     }
     if rendering.wants_fragment(request):

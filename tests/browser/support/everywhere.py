@@ -167,7 +167,7 @@ async def unfounded(site: Site) -> list[Stop]:
     """The pages before there is an organization."""
     link = await setup.open_link()
     assert link is not None
-    code = site.house.signer.token(links.SETUP, link.id, link.nonce)
+    code = site.context.signer.token(links.SETUP, link.id, link.nonce)
     return [
         Stop("not set up", "", "/", 503),
         Stop("set up", "", f"/setup?code={code}"),
@@ -224,9 +224,9 @@ async def invited(site: Site, server: Server) -> list[Stop]:
         await requests_house.asked(f"guest{len(words)}", words)
     await requests_house.ask("pia", "x" * 200)
     asking = await requests_house.link_of("pia")
-    asking_token = site.house.signer.token(links.REQUEST, asking.id, asking.nonce)
+    asking_token = site.context.signer.token(links.REQUEST, asking.id, asking.nonce)
     for _ in range(5):
-        await rate_limits.count(site.house.throttle.forgot("busy@example.org", "192.0.2.7"))
+        await rate_limits.count(site.context.throttle.forgot("busy@example.org", "192.0.2.7"))
     return [
         Stop("invitations", "olga", INVITATIONS),
         Stop("requests alone", "olga", f"{INVITATIONS}?state=asked"),
@@ -266,7 +266,9 @@ async def invited(site: Site, server: Server) -> list[Stop]:
         Stop("forgot with mail", "", "/user/password/forgot"),
         Stop("too many tries", "", "/user/password/forgot", 429, {"email": "busy@example.org"}),
         Stop("forgot, sent", "", "/user/password/forgot", 200, {"email": LONG_ADDRESS}),
-        Stop("confirmation", "", f"/user/confirmation?token={site.house.signer.token(links.ADDRESS, *link)}"),
+        Stop(
+            "confirmation", "", f"/user/confirmation?token={site.context.signer.token(links.ADDRESS, *link)}"
+        ),
         Stop("confirmation, dead", "", "/user/confirmation?token=forged", 410),
     ]
 
@@ -339,4 +341,4 @@ async def _removed(site: Site, name: str) -> int:
 
 async def _reset_token(site: Site, member_id: int) -> str:
     link = await password.make_reset_link(COMMAND_LINE, member_id=member_id)
-    return site.house.signer.token(links.RESET, link.id, link.nonce)
+    return site.context.signer.token(links.RESET, link.id, link.nonce)

@@ -56,7 +56,7 @@ async def path_for(site: Site, email: str) -> str:
         "SELECT l.id, l.nonce FROM links AS l JOIN invitation AS i ON i.link_id = l.id WHERE i.id = ?",
         await id_of(email),
     )
-    return f"/user/invitation?token={site.house.signer.token('invitation', link_id, nonce)}"
+    return f"/user/invitation?token={site.context.signer.token('invitation', link_id, nonce)}"
 
 
 async def expire(email: str) -> None:

@@ -27,9 +27,9 @@ async def seldom(site: Site) -> list[Stop]:
     await unusual.come(site)
     batch = await inviting.invite(site, "olga", *(f"guest{number}@example.org" for number in range(50)))
     few = await inviting.invite(site, "olga", inviting.LONG_ADDRESS, "فاطمة الحسن <guest@example.org>")
-    site.house.strangers.add("192.0.2.44")
+    site.context.strangers.add("192.0.2.44")
     for said in ("", f"https://{'long-' * 17}name.example:8443"):
-        site.house.pairs.add(Mismatch(Reason.OTHER_ADDRESS, said, "http://members.example.org"))
+        site.context.pairs.add(Mismatch(Reason.OTHER_ADDRESS, said, "http://members.example.org"))
     await engine.write(engine.execute, "UPDATE links SET max_uses = 1, uses = 1 WHERE purpose = 'invite'")
     return [
         Stop("invitations, many", "olga", INVITATIONS),
@@ -63,14 +63,14 @@ async def seldom(site: Site) -> list[Stop]:
 async def kept(site: Site, path: str, **fields: str) -> str:
     """The address of a form that holds what olga had typed when her session had ended."""
     token = await engine.write(
-        sessions.begin, site.ids["olga"], kept=True, ages=site.house.ages, address="", device=""
+        sessions.begin, site.ids["olga"], kept=True, ages=site.context.ages, address="", device=""
     )
     await site.expire("olga")
 
     def typed() -> drafts.Fields:
         return {name: [value] for name, value in fields.items()}
 
-    key = await drafts.keep(token, path, typed, names=fields, throttle=site.house.throttle)
+    key = await drafts.keep(token, path, typed, names=fields, throttle=site.context.throttle)
     return f"{path}?way=email&draft={key}"
 
 

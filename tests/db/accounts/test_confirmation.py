@@ -294,7 +294,7 @@ async def test_a_new_password_is_told_to_its_owner(posting: Site) -> None:
         session_id=session_id,
         current_password=PASSWORD,
         password="seven silver herons on the ice",
-        throttle=posting.house.throttle,
+        throttle=posting.context.throttle,
         browser=BROWSER,
     )
 

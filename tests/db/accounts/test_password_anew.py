@@ -71,7 +71,9 @@ async def by_its_role(site: Site, actor: Actor) -> Change:
 
 async def by_sending_again(site: Site, actor: Actor) -> Change:
     line = await invited(site, "ann", Role.ADMINISTRATOR, by=actor)
-    return lambda who: management.resend(who, invitation_ids=[line.id], days=9, throttle=site.house.throttle)
+    return lambda who: management.resend(
+        who, invitation_ids=[line.id], days=9, throttle=site.context.throttle
+    )
 
 
 async def by_its_link(site: Site, actor: Actor) -> Change:
@@ -162,7 +164,7 @@ async def test_other_changes_want_no_password(site: Site) -> None:
     await removal.remove(long_ago, member_id=ids[1])
     line = await invited(site, "cyd", by=long_ago)
     await management.mark_shown(long_ago, [line.id])
-    await management.resend(long_ago, invitation_ids=[line.id], days=7, throttle=site.house.throttle)
+    await management.resend(long_ago, invitation_ids=[line.id], days=7, throttle=site.context.throttle)
     line = await invited(site, "dan", Role.ADMINISTRATOR, by=olga(site))
     # Less than it was, and less than that.
     await management.change_role(long_ago, invitation_id=line.id, role=Role.MANAGER)
@@ -190,7 +192,7 @@ async def test_giving_it_again_gives_the_session_a_new_token(site: Site) -> None
 
     async def give(password: str) -> tuple[Actor, str]:
         return await sign_in.give_again(
-            olgas, password, session=session, throttle=site.house.throttle, browser=BROWSER
+            olgas, password, session=session, throttle=site.context.throttle, browser=BROWSER
         )
 
     with pytest.raises(WrongPassword):

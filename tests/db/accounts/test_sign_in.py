@@ -28,8 +28,8 @@ async def attempt(site: Site, password: str = "wrong", **browser: Any) -> Signed
             "ada@example.org",
             password,
             kept=False,
-            throttle=site.house.throttle,
-            ages=site.house.ages,
+            throttle=site.context.throttle,
+            ages=site.context.ages,
             browser=Browser(**fields),
         )
     except (WrongPassword, IsDeactivated, TooManyTries) as error:
@@ -57,8 +57,8 @@ async def device(site: Site) -> dict[str, Any]:
     ((generation,),) = await engine.rows(
         "SELECT password_generation FROM member WHERE id = ?", site.ids["ada"]
     )
-    cookie = site.house.signer.device_token(site.ids["ada"], generation, 1_000)
-    known = site.house.signer.device(cookie, 1_000)
+    cookie = site.context.signer.device_token(site.ids["ada"], generation, 1_000)
+    known = site.context.signer.device(cookie, 1_000)
     assert isinstance(known, Device)
     return {
         "known_member": known.member_id,
@@ -155,9 +155,9 @@ async def test_a_deactivation_in_the_same_instant_wins(site: Site) -> None:
         site.ids["ada"],
         read_before[0][0],
         False,
-        site.house.throttle.sign_in("ada@example.org", "192.0.2.1", ""),
-        site.house.throttle.signed_in("ada@example.org", ""),
-        site.house.ages,
+        site.context.throttle.sign_in("ada@example.org", "192.0.2.1", ""),
+        site.context.throttle.signed_in("ada@example.org", ""),
+        site.context.ages,
         Browser(address="192.0.2.1"),
     )
 
@@ -174,9 +174,9 @@ async def test_a_new_password_in_the_same_instant_wins(site: Site) -> None:
             site.ids["ada"],
             "the hash of the password of before",
             False,
-            site.house.throttle.sign_in("ada@example.org", "192.0.2.1", ""),
-            site.house.throttle.signed_in("ada@example.org", ""),
-            site.house.ages,
+            site.context.throttle.sign_in("ada@example.org", "192.0.2.1", ""),
+            site.context.throttle.signed_in("ada@example.org", ""),
+            site.context.ages,
             Browser(address="192.0.2.1"),
         )
 
@@ -189,7 +189,7 @@ async def test_nobody_who_was_removed_knows_their_password(site: Site) -> None:
 
     with pytest.raises(WrongPassword):
         await sign_in.check_password(
-            ada, PASSWORD, throttle=site.house.throttle, browser=Browser(address="192.0.2.1")
+            ada, PASSWORD, throttle=site.context.throttle, browser=Browser(address="192.0.2.1")
         )
 
 

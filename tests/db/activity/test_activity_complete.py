@@ -31,7 +31,12 @@ async def guess(site: Site, email: str, password: str = "wrong") -> type[Excepti
     browser = Browser("192.0.2.9", "192.0.2.9")
     try:
         await sign_in.sign_in(
-            email, password, kept=False, throttle=site.house.throttle, ages=site.house.ages, browser=browser
+            email,
+            password,
+            kept=False,
+            throttle=site.context.throttle,
+            ages=site.context.ages,
+            browser=browser,
         )
     except (WrongPassword, TooManyTries, sign_in.IsDeactivated) as error:
         return type(error)
@@ -66,7 +71,7 @@ async def test_a_refusal_of_somebody_unknown_and_of_somebody_deactivated(site: S
 
 
 async def test_a_limit_of_a_network_is_told_once_in_its_window(site: Site, clock: ModuleType) -> None:
-    limits = site.house.throttle.sign_up("192.0.2.0", with_link=False)
+    limits = site.context.throttle.sign_up("192.0.2.0", with_link=False)
     for _ in range(2):
         for number in range(40):
             try:

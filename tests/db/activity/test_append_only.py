@@ -111,4 +111,4 @@ async def test_two_processes_that_forget_at_once_forget_once(database: str, cloc
 def test_the_days_come_from_the_settings() -> None:
     app = create_app(Settings(secret_key="a secret for tests, and for nothing else", activity_days=77))
 
-    assert app.state.house.activity_days == 77
+    assert app.state.context.activity_days == 77

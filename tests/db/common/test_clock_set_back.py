@@ -13,7 +13,7 @@ from tests.support.site import PASSWORD, Site
 
 async def sweep(site: Site) -> None:
     """What the server does each minute."""
-    await engine.write(sessions.sweep, site.house.ages)
+    await engine.write(sessions.sweep, site.context.ages)
     await engine.write(links.stamp_expired)
     await engine.write(outbox.sweep)
 

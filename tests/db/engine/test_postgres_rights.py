@@ -113,12 +113,12 @@ async def test_what_the_server_does_by_itself_needs_no_more_rights(site: Site, c
     clock.move(3 * DAY_MS)
 
     for chore in (
-        engine.write(app._sweep, site.house),
+        engine.write(app._sweep, site.context),
         rate_limits.sweep(),
         links.forget(),
         last_day.end_due(),
         role_counts.fold(),
-        site.house.presence.flush(),
+        site.context.presence.flush(),
     ):
         await chore
 

@@ -449,7 +449,9 @@ async def test_an_address_is_confirmed_only_by_a_mail_of_ours_that_nobody_else_s
 async def test_a_mail_that_went_out_counts_while_another_is_on_the_way(posting: Site) -> None:
     line = await invited(posting, "ada")
     await mailed(line)
-    await management.resend(olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle)
+    await management.resend(
+        olga(posting), invitation_ids=[line.id], days=7, throttle=posting.context.throttle
+    )
 
     assert await confirmed((await accept(posting, line)).member_id)
 
@@ -551,7 +553,7 @@ async def test_names_from_before_stay_where_none_are_given(
     assert found is not None
 
     person = Person(someone("ada").address, *typed, password_hash())
-    await acceptance.accept(found, person, ages=posting.house.ages, browser=BROWSER)
+    await acceptance.accept(found, person, ages=posting.context.ages, browser=BROWSER)
 
     names = await engine.rows("SELECT first_name, last_name, came_by FROM member WHERE id = ?", ada)
     assert names == [(*has, "invitation")]

@@ -61,7 +61,7 @@ async def test_an_invitation_of_somebody_who_got_a_role_without_it_is_open_no_mo
 ) -> None:
     line, late = await invited(site, "ada"), await invited(site, "bea")
     clock.move(8 * DAY_MS)
-    await management.resend(olga(site), invitation_ids=[line.id], days=7, throttle=site.house.throttle)
+    await management.resend(olga(site), invitation_ids=[line.id], days=7, throttle=site.context.throttle)
     ids = [await site.person(name, came_by="link") for name in ("ada", "bea")]
     waiting = [await state(each.email) for each in (line, late)]
 
@@ -70,7 +70,7 @@ async def test_an_invitation_of_somebody_who_got_a_role_without_it_is_open_no_mo
     assert await engine.read(invitation_listing.count_open) == 0
     assert not (await one(line.email)).is_open(clock.now())
     for change in (
-        management.resend(olga(site), invitation_ids=[line.id], days=7, throttle=site.house.throttle),
+        management.resend(olga(site), invitation_ids=[line.id], days=7, throttle=site.context.throttle),
         management.revoke(olga(site), invitation_ids=[line.id]),
         management.mark_shown(olga(site), [line.id]),
         management.change_role(olga(site), invitation_id=line.id, role=Role.MANAGER),

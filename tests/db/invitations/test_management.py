@@ -66,7 +66,7 @@ async def test_resending_extends_and_keeps_earlier_mails_valid(posting: Site, cl
 
     assert (
         await management.resend(
-            acting(posting, "alma"), invitation_ids=[line.id], days=7, throttle=posting.house.throttle
+            acting(posting, "alma"), invitation_ids=[line.id], days=7, throttle=posting.context.throttle
         )
         == 1
     )
@@ -88,7 +88,9 @@ async def test_an_earlier_mail_works_again_after_the_end(posting: Site, clock: M
     with pytest.raises(DeadLink):
         await accept(posting, line)
 
-    await management.resend(olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle)
+    await management.resend(
+        olga(posting), invitation_ids=[line.id], days=7, throttle=posting.context.throttle
+    )
 
     assert await state("ada@example.org") == "queued"
     await accept(posting, line)
@@ -98,7 +100,7 @@ async def test_a_mail_that_still_waits_is_replaced(posting: Site) -> None:
     line = await invited(posting, "ada")
 
     await management.resend(
-        olga(posting), invitation_ids=[line.id, line.id], days=7, throttle=posting.house.throttle
+        olga(posting), invitation_ids=[line.id, line.id], days=7, throttle=posting.context.throttle
     )
 
     assert await mails("invitation") == ["ada@example.org"]
@@ -116,7 +118,7 @@ async def test_revoking_kills_it_at_once(posting: Site) -> None:
         await accept(posting, line)
     for change in (
         management.revoke(olga(posting), invitation_ids=[line.id]),
-        management.resend(olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle),
+        management.resend(olga(posting), invitation_ids=[line.id], days=7, throttle=posting.context.throttle),
         management.change_role(olga(posting), invitation_id=line.id, role=Role.MANAGER),
     ):
         with pytest.raises(Refused, match="was revoked already"):
@@ -130,7 +132,7 @@ async def test_several_are_all_or_nothing(posting: Site) -> None:
 
     for change in (
         management.revoke(olga(posting), invitation_ids=ids),
-        management.resend(olga(posting), invitation_ids=ids, days=7, throttle=posting.house.throttle),
+        management.resend(olga(posting), invitation_ids=ids, days=7, throttle=posting.context.throttle),
     ):
         with pytest.raises(Refused, match=r"bob@example.org was accepted already. Nothing was changed"):
             await change
@@ -186,7 +188,7 @@ async def test_only_the_owner_and_administrators_take_care_of_them(site: Site) -
         actor = Actor(await site.person(f"a-{role.value.lower()}", role), Role.OWNER)
         for change in (
             management.change_role(actor, invitation_id=line.id, role=Role.MANAGER),
-            management.resend(actor, invitation_ids=[line.id], days=7, throttle=site.house.throttle),
+            management.resend(actor, invitation_ids=[line.id], days=7, throttle=site.context.throttle),
             management.revoke(actor, invitation_ids=[line.id]),
             management.mark_shown(actor, [line.id]),
         ):
@@ -206,7 +208,7 @@ async def test_who_is_demoted_while_resending_vouches_for_nobody(site: Site) -> 
                 Actor(alma, Role.ADMINISTRATOR),
                 invitation_ids=[line.id],
                 days=7,
-                throttle=site.house.throttle,
+                throttle=site.context.throttle,
             ),
             roles.change_role(olga(site), member_id=alma, role=Role.ANNOTATOR),
         )
@@ -296,7 +298,9 @@ async def test_what_lives_again_meanwhile_is_not_asked_for(posting: Site, clock:
     line = await invited(posting, "ada")
     clock.move(8 * DAY_MS)
     dead = await found(line)
-    await management.resend(olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle)
+    await management.resend(
+        olga(posting), invitation_ids=[line.id], days=7, throttle=posting.context.throttle
+    )
 
     await management.ask_again(dead)
 
@@ -354,7 +358,9 @@ async def test_what_is_sent_again_is_reminded_of_again(posting: Site, clock: Mod
     clock.move(6 * DAY_MS)
     await engine.write(management.remind)
 
-    await management.resend(olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle)
+    await management.resend(
+        olga(posting), invitation_ids=[line.id], days=7, throttle=posting.context.throttle
+    )
     await mailed(line)
     clock.move(6 * DAY_MS)
     await engine.write(management.remind)
@@ -400,7 +406,7 @@ async def test_removal_ends_and_forgets_an_invitation_that_was_never_accepted(si
 async def resend(posting: Site, *lines: Line, name: str = "olga", role: Role = Role.OWNER) -> int:
     ids = [line.id for line in lines]
     return await management.resend(
-        acting(posting, name, role), invitation_ids=ids, days=7, throttle=posting.house.throttle
+        acting(posting, name, role), invitation_ids=ids, days=7, throttle=posting.context.throttle
     )
 
 
@@ -433,7 +439,7 @@ async def test_inviting_once_more_is_sending_again(posting: Site) -> None:
 
     async def invite_both() -> int:
         batch = await creation.invite(
-            olga(posting), listed, role=Role.ANNOTATOR, days=7, throttle=posting.house.throttle
+            olga(posting), listed, role=Role.ANNOTATOR, days=7, throttle=posting.context.throttle
         )
         return batch.left_alone
 
@@ -448,7 +454,7 @@ async def test_revoking_and_inviting_anew_is_sending_again(posting: Site, clock:
 
     async def invite_anew() -> None:
         await creation.invite(
-            olga(posting), listed, role=Role.ANNOTATOR, days=7, throttle=posting.house.throttle
+            olga(posting), listed, role=Role.ANNOTATOR, days=7, throttle=posting.context.throttle
         )
         line = await one("ada@example.org")
         await management.revoke(olga(posting), invitation_ids=[line.id])
@@ -469,7 +475,7 @@ async def test_removing_and_inviting_anew_is_sending_again(posting: Site, clock:
             address_list.parse(typed),
             role=Role.ANNOTATOR,
             days=7,
-            throttle=posting.house.throttle,
+            throttle=posting.context.throttle,
         )
         joined = await accept(posting, await one("ada@example.org"))
         await removal.remove(olga(posting), member_id=joined.member_id)
@@ -478,7 +484,7 @@ async def test_removing_and_inviting_anew_is_sending_again(posting: Site, clock:
         await invite_and_remove(typed)
 
     plan = await creation.preview(
-        address_list.parse("ada@example.org"), Role.ANNOTATOR, posting.house.throttle
+        address_list.parse("ada@example.org"), Role.ANNOTATOR, posting.context.throttle
     )
     assert plan.mails == 0
     with pytest.raises(Refused, match=r"ada@example\.org was sent again three times"):
@@ -505,6 +511,6 @@ async def test_five_hundred_are_sent_again_at_once(posting: Site) -> None:
 
     for _ in range(3):
         done = await management.resend(
-            olga(posting), invitation_ids=ids, days=7, throttle=posting.house.throttle
+            olga(posting), invitation_ids=ids, days=7, throttle=posting.context.throttle
         )
         assert done == 500

@@ -65,7 +65,9 @@ async def test_a_revoked_link_is_dead_until_the_undo(posting: Site) -> None:
 
 async def test_a_mail_that_was_void_before_stays_so(posting: Site, clock: ModuleType) -> None:
     line = await invited(posting, "ada")
-    await management.resend(olga(posting), invitation_ids=[line.id], days=7, throttle=posting.house.throttle)
+    await management.resend(
+        olga(posting), invitation_ids=[line.id], days=7, throttle=posting.context.throttle
+    )
     before = await rows("outbox")
     # What ends at the same instant counts as ended by the same press.
     clock.move(1)

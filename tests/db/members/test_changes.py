@@ -135,7 +135,7 @@ async def set_password(site: Site, actor: Actor) -> object:
         session_id=actor.session.id,
         current_password=PASSWORD,
         password=NEW,
-        throttle=site.house.throttle,
+        throttle=site.context.throttle,
         browser=BROWSER,
     )
 

@@ -109,7 +109,7 @@ async def test_what_an_owner_saw_lives_on_after_they_hand_over_and_ends_when_the
     await hand_over(site, "bob")
     assert await state("ada@example.org") == "unsent"
     bob = acting(site, "bob", Role.OWNER)
-    await management.resend(bob, invitation_ids=[line.id], days=7, throttle=site.house.throttle)
+    await management.resend(bob, invitation_ids=[line.id], days=7, throttle=site.context.throttle)
 
     await roles.change_role(bob, member_id=site.ids["olga"], role=Role.MANAGER)
 
@@ -353,7 +353,7 @@ async def test_raised_at_the_instant_of_accepting_the_old_link_gives_the_old_rol
         person = Person(someone(f"ada{number}").address, "Ada", "", password_hash())
 
         accepted, raised = await at_once(
-            acceptance.accept(found, person, ages=site.house.ages, browser=BROWSER),
+            acceptance.accept(found, person, ages=site.context.ages, browser=BROWSER),
             management.change_role(olga(site), invitation_id=line.id, role=Role.ADMINISTRATOR),
         )
 

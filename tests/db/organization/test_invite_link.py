@@ -122,7 +122,7 @@ async def test_who_registers_while_the_link_is_reset_is_in_or_told_that_it_is_de
 
 async def test_a_token_of_another_purpose_or_nonce_is_forged(site: Site) -> None:
     link = await invite_link.present()
-    signer = site.house.signer
+    signer = site.context.signer
     token = await site.invite_token()
 
     assert signer.matches(links.INVITE, token, link.nonce)

@@ -31,7 +31,7 @@ async def test_a_page_names_its_files_by_their_hash_and_all_are_there(site: Site
 
 
 async def test_a_file_is_sent_compressed_to_who_takes_it(site: Site) -> None:
-    visitor, address = site.visitor(), site.house.static.address("css/app.css")
+    visitor, address = site.visitor(), site.context.static.address("css/app.css")
 
     plain = await visitor.get(address, headers={"Accept-Encoding": "identity"})
     async with visitor.stream("GET", address, headers={"Accept-Encoding": "gzip, br"}) as packed:
@@ -47,7 +47,7 @@ async def test_a_file_is_sent_compressed_to_who_takes_it(site: Site) -> None:
 async def test_an_older_hash_gets_todays_file_but_no_cache_keeps_it(site: Site) -> None:
     visitor = site.visitor()
 
-    today = await visitor.get(site.house.static.address("css/app.css"))
+    today = await visitor.get(site.context.static.address("css/app.css"))
     older = await visitor.get("/static/css/app.0123456789ab.css")
     plain = await visitor.get("/static/css/app.css")
 
@@ -90,7 +90,7 @@ async def test_nothing_but_the_files_can_be_had(site: Site) -> None:
 async def test_our_scripts_make_neither_code_nor_markup_of_data_and_store_nothing(
     site: Site, name: str
 ) -> None:
-    script = (await site.visitor().get(site.house.static.address(name))).text
+    script = (await site.visitor().get(site.context.static.address(name))).text
 
     assert not re.findall(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|\bFunction\(|__proto__|postMessage"
@@ -116,7 +116,7 @@ async def test_every_file_says_what_it_is_and_text_its_character_set(site: Site)
         if path.suffix[1:] in TYPES
     ]
 
-    answers = [await site.visitor().get(site.house.static.address(name)) for name in served]
+    answers = [await site.visitor().get(site.context.static.address(name)) for name in served]
 
     assert {name.rpartition(".")[2] for name in served} >= {"css", "js", "svg", "txt"}
     assert set(MEDIA_TYPES) == {f".{ending}" for ending in TYPES}

@@ -135,7 +135,7 @@ async def test_a_wrong_one_asks_again_and_counts_as_a_failed_sign_in(site: Site,
     assert olga.cookies[SESSION_COOKIE] == old
     assert await engine.rows("SELECT COUNT(*) FROM activity WHERE kind = 'password_refused'") == [(1,)]
     for _ in range(4):
-        await rate_limits.count(site.house.throttle.sign_in("olga@example.org", "192.0.2.1", ""))
+        await rate_limits.count(site.context.throttle.sign_in("olga@example.org", "192.0.2.1", ""))
 
     waits = await send(f"{MEMBERS}/{ada}/role", {**carried(asks), "current_password": PASSWORD})
     assert waits.status_code == 429

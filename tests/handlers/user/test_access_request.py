@@ -44,7 +44,7 @@ async def ask(visitor: Visitor, who: str = "ada", **more: str) -> httpx.Response
 
 async def token_of(site: Site, name: str) -> str:
     link = await link_of(name)
-    return site.house.signer.token("request", link.id, link.nonce)
+    return site.context.signer.token("request", link.id, link.nonce)
 
 
 # Where it is offered
@@ -241,7 +241,7 @@ async def test_a_dead_link_confirms_nothing(database: str, clock: ModuleType, ki
             await engine.write(engine.execute, "UPDATE organization SET may_ask = 0")
         else:
             link = await invite_link.reset(COMMAND_LINE)
-            token = site.house.signer.token("invite", link.id, link.nonce)
+            token = site.context.signer.token("invite", link.id, link.nonce)
 
         codes = [
             (await guest.get(f"{CONFIRMATION}?token={token}")).status_code,

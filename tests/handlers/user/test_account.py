@@ -181,7 +181,7 @@ async def test_a_device_that_changed_the_password_stays_known(site: Site) -> Non
     await visitor.submit("/user/account/password", current_password=PASSWORD, password=NEW)
     await visitor.submit("/user/logout")
     for _ in range(5):
-        await rate_limits.count(site.house.throttle.sign_in("olga@example.org", "192.0.2.1", ""))
+        await rate_limits.count(site.context.throttle.sign_in("olga@example.org", "192.0.2.1", ""))
 
     stranger = await site.visitor().submit("/user/login", email="olga@example.org", password=NEW)
     known = await visitor.submit("/user/login", email="olga@example.org", password=NEW)
@@ -323,7 +323,7 @@ async def test_a_new_password_by_a_link_is_told_on_the_login_page(site: Site) ->
 @ON_SQLITE
 async def test_a_forged_notice_is_not_shown(site: Site) -> None:
     olga = await site.sign_in("olga")
-    genuine, older = await left_behind(site, "olga"), site.house.signer.seal("notice", '["Saved.", null]')
+    genuine, older = await left_behind(site, "olga"), site.context.signer.seal("notice", '["Saved.", null]')
     shown = []
 
     for value in (genuine, "WW91IHdvbg." + genuine.partition(".")[2], older, "You won", "a" * 3000):

@@ -31,7 +31,7 @@ async def mailing(database: str) -> AsyncIterator[tuple[Site, Server]]:
 async def token_of(site: Site, member_id: int) -> str:
     link = await engine.read(links.open_one, links.ADDRESS, member_id)
     assert link is not None
-    return site.house.signer.token(links.ADDRESS, link.id, link.nonce)
+    return site.context.signer.token(links.ADDRESS, link.id, link.nonce)
 
 
 async def test_opening_changes_nothing_the_button_does_once(mailing: tuple[Site, Server]) -> None:

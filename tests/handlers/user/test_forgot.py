@@ -76,7 +76,7 @@ async def test_the_link_works_once_and_an_older_one_no_longer(database: str, clo
             await guest.submit(PATH, email="ada@example.org")
             link = await engine.read(links.open_one, links.RESET, site.ids["ada"])
             assert link is not None
-            tokens.append(site.house.signer.token(links.RESET, link.id, link.nonce))
+            tokens.append(site.context.signer.token(links.RESET, link.id, link.nonce))
         sent = {"password": "seven silver herons on the ice"}
 
         codes = [

@@ -138,7 +138,7 @@ async def test_the_mail_to_the_inviter_names_a_button_of_its_row(
     mail = next(mail for mail in await delivery.claim("one", 20, 60_000) if mail.kind == "asked")
     told = LetterWriter(
         Server(25).account(),
-        signer=posting.house.signer,
+        signer=posting.context.signer,
         host="https://members.fenwick.example",
         app_name="Label Studio",
         app_url="",
@@ -207,7 +207,7 @@ async def test_a_forged_one_tells_nobody_anything(posting: Site, forged: str) ->
 
 async def test_another_purpose_s_token_is_forged(site: Site) -> None:
     line = await invited(site, "ada")
-    other = site.house.signer.token("reset", line.link_id, line.nonce)
+    other = site.context.signer.token("reset", line.link_id, line.nonce)
 
     assert (await site.visitor().get(PATH, params={"token": other})).status_code == 410
 

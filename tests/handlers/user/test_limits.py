@@ -102,8 +102,8 @@ async def test_accounts_that_anybody_can_make_use_up_nobody_elses_tries(site: Si
     await site.person("ada")
     ada, olga = await site.sign_in("ada"), await site.sign_in("olga")
     network = "192.0.2.1"
-    await rate_limits.count([site.house.throttle.own_password(0, network)[1]])
-    await rate_limits.count(site.house.throttle.new_password(network))
+    await rate_limits.count([site.context.throttle.own_password(0, network)[1]])
+    await rate_limits.count(site.context.throttle.new_password(network))
     await engine.write(engine.execute, "UPDATE throttle SET tries = 300 WHERE tries = 1")
 
     fields = {"current_password": PASSWORD, "password": NEW}
@@ -115,7 +115,7 @@ async def test_accounts_that_anybody_can_make_use_up_nobody_elses_tries(site: Si
 async def test_nor_the_tries_of_those_with_a_role_who_come_by_a_link(site: Site) -> None:
     await site.person("ada")
     await site.person("ben", Role.ANNOTATOR)
-    await rate_limits.count(site.house.throttle.new_password("192.0.2.1"))
+    await rate_limits.count(site.context.throttle.new_password("192.0.2.1"))
     await engine.write(engine.execute, "UPDATE throttle SET tries = 300")
 
     answers = [
@@ -143,7 +143,7 @@ async def test_accounts_that_anybody_can_make_have_one_limit_together_for_what_f
 async def test_of_accounts_that_anybody_can_make_300_sessions_begin_from_one_network(site: Site) -> None:
     await site.person("ada")
     network, form = "192.0.2.1", {"email": "ada@example.org", "password": PASSWORD}
-    await rate_limits.count(site.house.throttle.signed_in("", network)[1:2])
+    await rate_limits.count(site.context.throttle.signed_in("", network)[1:2])
     await engine.write(engine.execute, "UPDATE throttle SET tries = 299")
 
     answers = [await site.visitor(network).submit("/user/login", form) for _ in range(2)]
@@ -151,7 +151,7 @@ async def test_of_accounts_that_anybody_can_make_300_sessions_begin_from_one_net
     olga = await site.visitor(network).submit("/user/login", {**form, "email": "olga@example.org"})
 
     assert [answer.status_code for answer in (*answers, elsewhere, olga)] == [303, 429, 303, 303]
-    failures = site.house.throttle.sign_in("ada@example.org", network, "")[0]
+    failures = site.context.throttle.sign_in("ada@example.org", network, "")[0]
     # The right password is no failure, also when it has to wait.
     assert await engine.rows("SELECT tries FROM throttle WHERE key = ?", failures.key) == [(0,)]
 
@@ -396,7 +396,7 @@ async def test_a_hundred_roles_in_a_row_meet_no_limit(site: Site) -> None:
 
 async def test_sessions_begin_a_thousand_times_an_hour(site: Site, clock: ModuleType) -> None:
     await site.person("ada")
-    limit, *_ = site.house.throttle.signed_in("ada@example.org", "")
+    limit, *_ = site.context.throttle.signed_in("ada@example.org", "")
     await engine.write(
         engine.execute,
         "INSERT INTO throttle (key, tries, last_at, ends_at) VALUES (?, 999, 0, ?)",
@@ -465,4 +465,4 @@ async def test_changes_of_one_member_go_on_one_by_one_and_those_of_others_beside
 
     assert statuses == {303: 30}
     assert at_most == {site.ids["ada"]: 1, site.ids["olga"]: 1, 0: 2}
-    assert not site.house.one_by_one, "who is done is forgotten"
+    assert not site.context.one_by_one, "who is done is forgotten"

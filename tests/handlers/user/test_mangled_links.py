@@ -34,7 +34,7 @@ async def reset(site: Site) -> str:
 async def newest(site: Site, purpose: str) -> str:
     link = await engine.read(links.newest, purpose)
     assert link is not None
-    return site.house.signer.token(purpose, link.id, link.nonce)
+    return site.context.signer.token(purpose, link.id, link.nonce)
 
 
 async def address_check(site: Site) -> str:

@@ -269,7 +269,7 @@ async def test_opening_a_link_uses_nothing_up(site: Site) -> None:
 
 @ON_SQLITE
 async def test_sign_ups_from_one_network_are_counted(site: Site) -> None:
-    throttled = site.house.throttle.sign_up("192.0.2.1", with_link=False)[0].key
+    throttled = site.context.throttle.sign_up("192.0.2.1", with_link=False)[0].key
     await site.visitor().submit("/user/signup", email="wrong")
     await engine.write(engine.execute, "UPDATE throttle SET tries = 30 WHERE key = ?", throttled)
 
@@ -337,7 +337,7 @@ async def test_domains_do_not_hold_for_invitations(site: Site) -> None:
     invited = address_list.parse("ada@example.org")
     await creation.invite(owner(site), invited, role=Role.ANNOTATOR, days=7)
     ((link_id, nonce),) = await engine.rows("SELECT id, nonce FROM links WHERE purpose = 'invitation'")
-    token = site.house.signer.token(links.INVITATION, link_id, nonce)
+    token = site.context.signer.token(links.INVITATION, link_id, nonce)
 
     answer = await site.visitor().submit("/user/invitation", token=token, password=PASSWORD)
 

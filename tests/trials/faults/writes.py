@@ -227,7 +227,7 @@ async def _confirms_asking(site: ServedSite) -> Case:
     name = f"guest-{next(numbers)}"
     await requests_house.ask(name)
     link = await requests_house.link_of(name)
-    token = site.house.signer.token("request", link.id, link.nonce)
+    token = site.context.signer.token("request", link.id, link.nonce)
     return _guest(site, "/user/access-request/confirmation", {"token": token})
 
 

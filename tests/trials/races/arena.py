@@ -132,7 +132,7 @@ class Arena:
             sessions.begin,
             member_id,
             kept=False,
-            ages=self.site.house.ages,
+            ages=self.site.context.ages,
             address=self.network,
             device="Firefox on Linux",
         )
@@ -140,7 +140,9 @@ class Arena:
     async def many_sessions(self, member: Member, number: int) -> None:
         async def change() -> None:
             for _ in range(number):
-                await sessions.begin(member.id, kept=False, ages=self.site.house.ages, address="", device="")
+                await sessions.begin(
+                    member.id, kept=False, ages=self.site.context.ages, address="", device=""
+                )
 
         await engine.write(change)
 
@@ -158,7 +160,7 @@ class Arena:
         return Actor(member.id, role, password_at=clock.now())
 
     def token(self, link: Link) -> str:
-        return self.site.house.signer.token(link.purpose, link.id, link.nonce)
+        return self.site.context.signer.token(link.purpose, link.id, link.nonce)
 
     async def link(self, purpose: str, **more: Any) -> str:
         """The token of a new link."""

@@ -99,14 +99,14 @@ async def right_passwords_of_ones_own(arena: Arena) -> Race:
     """Also the right one is looked at only so often by one session."""
     ada = await arena.person(Role.ADMINISTRATOR)
     session = await arena.session(ada.id)
-    await _use_up(arena.site.house.throttle.own_password(await _id_of(session), ""))
+    await _use_up(arena.site.context.throttle.own_password(await _id_of(session), ""))
     return await _new_passwords(arena, session)
 
 
 @kinds.add(150)
 async def sign_ups_of_a_network(arena: Arena) -> Race:
     """Thirty in 15 minutes."""
-    await _use_up(arena.site.house.throttle.sign_up(arena.network, with_link=False))
+    await _use_up(arena.site.context.throttle.sign_up(arena.network, with_link=False))
     contestants = [await registers(arena, f"{arena.new_name()}@example.org") for _ in range(COME)]
     return Race(contestants, _passed(429), frozenset({"limit_reached"}))
 
@@ -132,7 +132,7 @@ async def uses_of_the_invite_link(arena: Arena) -> Race:
 @kinds.add(100)
 async def resent_invitations(arena: Arena) -> Race:
     """Three in an hour for one address, whoever does and by whatever way."""
-    name, throttle = arena.new_name(), arena.site.house.throttle
+    name, throttle = arena.new_name(), arena.site.context.throttle
     line = await invitations_house.invited(arena.site, name, by=arena.actor(arena.olga))
     await _use_up([throttle.resent(f"{name}@example.org")])
     contestants = []
@@ -147,7 +147,7 @@ async def resent_invitations(arena: Arena) -> Race:
 async def own_changes(arena: Arena) -> Race:
     """A hundred in 15 minutes."""
     ada = await arena.person()
-    await _use_up(arena.site.house.throttle.own_changes(ada.id, ""))
+    await _use_up(arena.site.context.throttle.own_changes(ada.id, ""))
     contestants = []
     for number in range(COME):
         fields = {"first_name": f"Zed {number}", "last_name": "", "theme": "dark"}
@@ -160,7 +160,7 @@ async def own_changes(arena: Arena) -> Race:
 async def mails_that_confirm(arena: Arena) -> Race:
     """Five in an hour."""
     ada = await arena.person(Role.PENDING)
-    await _use_up(arena.site.house.throttle.confirmation(ada.email, arena.network))
+    await _use_up(arena.site.context.throttle.confirmation(ada.email, arena.network))
     contestants = []
     for _ in range(COME):
         go = await arena.form("/user/account/confirmation", session=await arena.session(ada.id))
@@ -171,7 +171,7 @@ async def mails_that_confirm(arena: Arena) -> Race:
 @kinds.add(80)
 async def forgotten_passwords_of_a_network(arena: Arena) -> Race:
     """Thirty in 15 minutes, whoever is asked for."""
-    await _use_up(arena.site.house.throttle.forgot("", arena.network))
+    await _use_up(arena.site.context.throttle.forgot("", arena.network))
     contestants = [
         Contestant(
             "forgotten",
@@ -186,7 +186,7 @@ async def forgotten_passwords_of_a_network(arena: Arena) -> Race:
 @kinds.add(80)
 async def counts_of_one_limit(arena: Arena) -> Race:
     """The function that all of them call, in the order of whoever comes."""
-    limits = arena.site.house.throttle.request(arena.new_name(), arena.network)
+    limits = arena.site.context.throttle.request(arena.new_name(), arena.network)
     await _use_up(limits)
     contestants = [Contestant("count", arena.here(partial(count, limits))) for _ in range(COME)]
     return Race(contestants, _passed(409))
@@ -196,7 +196,7 @@ async def counts_of_one_limit(arena: Arena) -> Race:
 async def new_passwords(arena: Arena) -> Race:
     """Twenty in 15 minutes by one session: each takes time."""
     session = await arena.session((await arena.person()).id)
-    await _use_up(arena.site.house.throttle.new_password("", session_id=await _id_of(session)))
+    await _use_up(arena.site.context.throttle.new_password("", session_id=await _id_of(session)))
     return await _new_passwords(arena, session)
 
 

@@ -35,7 +35,7 @@ SCHEMES = st.sampled_from(("http", "https"))
 
 def read(site: Site, lines: list[bytes], name: str, scheme: str) -> str:
     request = asked(site, [(b"cookie", line) for line in lines], scheme=scheme)
-    return cookies.cookie_in(request, site.house, name)
+    return cookies.cookie_in(request, site.context, name)
 
 
 @given(PAIRS, st.sampled_from(OURS), SCHEMES)
@@ -88,8 +88,8 @@ async def test_what_is_set_is_what_comes_back(site: Site, scheme: str, member_id
     sent = [cookie.to_header(header="").partition(";")[0].strip().encode() for cookie in given]
     back = asked(site, [(b"cookie", b"; ".join(sent))], scheme=scheme)
 
-    assert cookies.cookie_in(back, site.house, SESSION_COOKIE) == token
-    known = cookies.device_of(back, site.house)
+    assert cookies.cookie_in(back, site.context, SESSION_COOKIE) == token
+    known = cookies.device_of(back, site.context)
     assert known
     assert (known.member_id, known.generation) == (member_id, 7)
 
@@ -98,12 +98,12 @@ async def test_what_is_set_is_what_comes_back(site: Site, scheme: str, member_id
 @fewer(1)
 async def test_a_sealed_notice_comes_back_in_one_piece(site: Site, notice: str) -> None:
     request = asked(site)
-    sealed = site.house.signer.seal("notice/1", notice)
+    sealed = site.context.signer.seal("notice/1", notice)
     cookie = cookies.cookie(request, "gatehouse_notice", sealed, 60).to_header(header="")
     back = asked(site, [(b"cookie", cookie.partition(";")[0].strip().encode())])
 
     assert (
-        site.house.signer.unseal("notice/1", cookies.cookie_in(back, site.house, "gatehouse_notice"))
+        site.context.signer.unseal("notice/1", cookies.cookie_in(back, site.context, "gatehouse_notice"))
         == notice
     )
 

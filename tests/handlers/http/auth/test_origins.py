@@ -19,7 +19,7 @@ def judged(site: Site, scheme: str = "http", **headers: str) -> Mismatch | None:
     sent = {"host": "testserver", **{name.replace("_", "-"): value for name, value in headers.items()}}
     pairs = [(name.encode(), value.encode("latin-1")) for name, value in sent.items()]
     scope = {"type": "http", "method": "POST", "path": "/user/login", "scheme": scheme, "headers": pairs}
-    return mismatch_of_form(site.house, scope, sent)  # type: ignore[arg-type]
+    return mismatch_of_form(site.context, scope, sent)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ async def test_a_page_is_judged_by_what_a_trusted_proxy_says_alone(database: str
     scope = {"type": "http", "path": "/user/login", "query_string": b"", "scheme": "http", "headers": []}
 
     async with Site.opened(Settings(secret_key=SECRET, host=HTTPS)) as site:
-        passed = mismatch_of_page(site.house, scope, {}, forwarded)  # type: ignore[arg-type]
-        told = mismatch_of_page(site.house, scope, {}, "http")  # type: ignore[arg-type]
+        passed = mismatch_of_page(site.context, scope, {}, forwarded)  # type: ignore[arg-type]
+        told = mismatch_of_page(site.context, scope, {}, "http")  # type: ignore[arg-type]
 
     assert passed is None
     assert told
@@ -163,7 +163,7 @@ async def test_a_page_with_any_sign_of_https_is_shown(
     scope = {"type": "http", "path": "/user/login", "query_string": query, "scheme": "http", "headers": []}
 
     async with Site.opened(Settings(secret_key=SECRET, host=HTTPS)) as site:
-        found = mismatch_of_page(site.house, scope, headers, "http")  # type: ignore[arg-type]
+        found = mismatch_of_page(site.context, scope, headers, "http")  # type: ignore[arg-type]
 
     assert found is None
 
@@ -184,7 +184,7 @@ async def test_a_page_with_none_is_not(
     sent = {"host": "members.example.org", **headers}
 
     async with Site.opened(Settings(secret_key=SECRET, host=HTTPS)) as site:
-        found = mismatch_of_page(site.house, scope, sent, "http")  # type: ignore[arg-type]
+        found = mismatch_of_page(site.context, scope, sent, "http")  # type: ignore[arg-type]
 
     assert found == Mismatch(Reason.PLAIN, "http://members.example.org", HTTPS)
 
@@ -192,7 +192,7 @@ async def test_a_page_with_none_is_not(
 async def test_without_https_every_page_is_shown(site: Site) -> None:
     scope = {"type": "http", "path": "/user/login", "query_string": b"", "scheme": "http", "headers": []}
 
-    assert mismatch_of_page(site.house, scope, {}, "http") is None  # type: ignore[arg-type]
+    assert mismatch_of_page(site.context, scope, {}, "http") is None  # type: ignore[arg-type]
 
 
 async def test_the_log_never_holds_what_is_no_address(site: Site, caplog: pytest.LogCaptureFixture) -> None:

@@ -66,7 +66,7 @@ async def test_a_form_that_takes_too_long_is_told_and_the_connection_closed(
 
         assert (answer.status_code, answer.headers["connection"]) == (408, "close"), path
         assert "That took too long" in answer.text
-    assert site.house.room.taken == 0
+    assert site.context.room.taken == 0
 
 
 async def test_any_body_will_do_for_signing_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,7 @@ async def test_all_bodies_together_have_so_much_room(site: Site) -> None:
         body.goes_on.set()
         # The form is wrong, and comes too often: it was read.
         assert (await sending).status_code in (422, 429)
-    assert site.house.room.taken == 0
+    assert site.context.room.taken == 0
     assert (await post(site.visitor(), "/user/login", b"x=" + b"a" * 100_000)).status_code == 422
 
 
@@ -224,7 +224,7 @@ async def test_one_network_fills_no_more_than_its_share(site: Site) -> None:
     for sending, body in begun:
         body.goes_on.set()
         await sending
-    assert (site.house.room.taken, site.house.room.by_network) == (0, {})
+    assert (site.context.room.taken, site.context.room.by_network) == (0, {})
 
 
 async def test_the_networks_of_one_customer_together_leave_room_to_others(site: Site) -> None:
@@ -244,11 +244,11 @@ async def test_the_networks_of_one_customer_together_leave_room_to_others(site: 
         refused += (await sending).status_code == 503
     assert others.status_code == 422
     assert refused == (ROOM_FOR_LARGE_BYTES - BLOCK_FOR_LARGE_BYTES) // 1_000_000
-    assert (site.house.room.taken, site.house.room.by_network) == (0, {})
+    assert (site.context.room.taken, site.context.room.by_network) == (0, {})
 
 
 async def test_small_ones_of_a_customer_have_room_that_large_ones_have_not(site: Site) -> None:
-    room = site.house.room
+    room = site.context.room
     room.take(BLOCK_FOR_LARGE_BYTES // 2, "2001:db8:0:1::/64", small=True)
     room.take(BLOCK_FOR_LARGE_BYTES // 2, "2001:db8:0:2::/64", small=True)
 
@@ -260,7 +260,7 @@ async def test_small_ones_of_a_customer_have_room_that_large_ones_have_not(site:
 
 
 async def test_there_is_an_end_of_room_for_small_ones_too(site: Site) -> None:
-    room = site.house.room
+    room = site.context.room
     room.taken = ROOM_BYTES - 10
     body = Body(room)
 
@@ -279,7 +279,7 @@ class Piece(bytearray):
 
 
 async def test_nothing_is_kept_of_a_body_that_found_no_room(site: Site) -> None:
-    room = site.house.room
+    room = site.context.room
     room.taken = ROOM_BYTES - 10
     body, pieces = Body(room), [Piece(b"a" * 11)]
     gone = weakref.ref(pieces[0])

@@ -11,6 +11,7 @@ from litestar.types import Scope
 
 from handlers.http.auth import origins
 from handlers.http.request import proxies
+from handlers.http.request.client import network_in
 from handlers.http.request.mismatches import Reason
 from handlers.http.request.proxies import Proxies
 from tests.support.examples import fewer
@@ -97,7 +98,7 @@ def test_whatever_is_forwarded_the_client_is_an_address(
     )
 
     assert proxies.parse(scope["client"][0])
-    assert client.network_in(cast(Scope, scope))
+    assert network_in(cast(Scope, scope))
     assert scope["scheme"] in ("http", "https")
     assert [name for name, _ in scope["headers"]].count(b"host") == 1
     if named or not is_trusted(proxies.parse(str(peer)) or peer):
@@ -108,7 +109,7 @@ def test_whatever_is_forwarded_the_client_is_an_address(
 
 def judged(site: Site, scheme: str, host: str, origin: str) -> Reason | None:
     scope: Any = {"scheme": scheme, "path": "/user/login", "query_string": b"", "headers": []}
-    found = origins.mismatch_of_form(site.house, scope, {"host": host, "origin": origin})
+    found = origins.mismatch_of_form(site.context, scope, {"host": host, "origin": origin})
     return found.reason if found else None
 
 

@@ -201,4 +201,4 @@ async def test_the_port_of_trusted_proxies_counts(
 async def test_any_forwarded_header_of_a_stranger_is_noted(behind: Site, name: str) -> None:
     await behind.visitor("192.0.2.78").get("/health", headers={f"X-Forwarded-{name}": "1"})
 
-    assert "192.0.2.78" in behind.house.strangers
+    assert "192.0.2.78" in behind.context.strangers

@@ -48,7 +48,7 @@ async def test_a_fault_is_told_as_a_fragment(site: Site) -> None:
 async def test_even_a_fault_of_the_page_about_faults_is_answered(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
-    site.house.templates.globals.clear()
+    site.context.templates.globals.clear()
 
     answer = await site.visitor().get("/user/login")
 

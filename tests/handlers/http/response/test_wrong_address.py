@@ -154,7 +154,7 @@ async def test_where_http_is_not_certain_the_page_opens(
 
 
 async def test_health_and_files_are_open_over_http(secure: Site) -> None:
-    for path in ("/health", secure.house.static.address("css/app.css")):
+    for path in ("/health", secure.context.static.address("css/app.css")):
         answer = await secure.visitor("10.0.0.1").get(path, headers={"X-Forwarded-Proto": "http"})
         assert answer.status_code == 200, path
 

@@ -126,7 +126,7 @@ async def test_every_answer_has_the_headers(site: Site) -> None:
 
 
 async def test_files_have_them_too_but_may_be_kept(site: Site) -> None:
-    answer = await site.visitor().get(site.house.static.address("css/app.css"))
+    answer = await site.visitor().get(site.context.static.address("css/app.css"))
 
     assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
     assert answer.headers.get_list("cache-control") == ["public, max-age=31536000, immutable"]

@@ -334,11 +334,11 @@ async def test_to_ask_for_news_is_no_activity_and_keeps_no_session_alive(site: S
     ((session_id,),) = await engine.rows("SELECT id FROM session")
 
     await olga.fragment(NEWS)
-    by_asking = site.house.presence.of_session(session_id)
+    by_asking = site.context.presence.of_session(session_id)
     await olga.fragment(PATH)
 
     assert by_asking == 0
-    assert site.house.presence.of_session(session_id) > 0
+    assert site.context.presence.of_session(session_id) > 0
 
 
 @ON_SQLITE

@@ -87,7 +87,7 @@ async def test_each_order_is_kept_in_the_address_and_marked(site: Site, sort: st
     )
     olga = await site.sign_in("olga")
     # The Owner is active by asking; here the order counts as it was.
-    site.house.presence.seen = lambda *_: None  # type: ignore[method-assign]
+    site.context.presence.seen = lambda *_: None  # type: ignore[method-assign]
 
     page = tree(await olga.get(f"{PATH}?sort={sort}"))
     names = {id: name[0] for name, id in site.ids.items()}

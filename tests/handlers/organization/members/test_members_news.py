@@ -102,8 +102,8 @@ async def test_to_look_again_is_no_activity_and_keeps_no_session_alive(site: Sit
     ((session_id,),) = await engine.rows("SELECT id FROM session")
 
     await olga.fragment(f"{PATH}/news?seen=x")
-    by_looking = site.house.presence.of_session(session_id)
+    by_looking = site.context.presence.of_session(session_id)
     await olga.fragment(PATH)
 
     assert by_looking == 0
-    assert site.house.presence.of_session(session_id) > 0
+    assert site.context.presence.of_session(session_id) > 0

@@ -49,7 +49,7 @@ async def test_the_bytes_are_the_same_remembered_and_anew(
 
 @ON_SQLITE
 async def test_a_row_is_made_once_for_all_who_see_the_same(site: Site) -> None:
-    templates = site.house.templates
+    templates = site.context.templates
     first = rows.rendered(templates, [row(), row(id=8)], me(1, Role.OWNER), {})
     made = len(rows._memory)
 
@@ -74,9 +74,9 @@ async def test_a_row_is_made_once_for_all_who_see_the_same(site: Site) -> None:
 async def test_another_row_or_viewer_is_another_markup(
     site: Site, other: dict[str, object], viewer: Me
 ) -> None:
-    usual = rows.rendered(site.house.templates, [row()], me(1, Role.OWNER), {})
+    usual = rows.rendered(site.context.templates, [row()], me(1, Role.OWNER), {})
 
-    assert rows.rendered(site.house.templates, [row(**other)], viewer, {}) != usual
+    assert rows.rendered(site.context.templates, [row(**other)], viewer, {}) != usual
 
 
 @pytest.mark.parametrize("field", ["email", "first_name", "inviter_name"])
@@ -96,6 +96,6 @@ async def test_not_more_than_a_limit_is_remembered(site: Site, monkeypatch: pyte
     monkeypatch.setattr(rows, "REMEMBERED", 5)
     rows._memory.clear()
 
-    rows.rendered(site.house.templates, [row(id=id) for id in range(1, 9)], me(1, Role.OWNER), {})
+    rows.rendered(site.context.templates, [row(id=id) for id in range(1, 9)], me(1, Role.OWNER), {})
 
     assert [key[1].id for key in rows._memory] == [4, 5, 6, 7, 8]

@@ -67,7 +67,7 @@ async def _execute(sql: str, *arguments: Any) -> None:
 
 
 async def _session(site: Site, name: str) -> str:
-    about: dict[str, Any] = {"address": STORED, "device": STORED, "ages": site.house.ages}
+    about: dict[str, Any] = {"address": STORED, "device": STORED, "ages": site.context.ages}
     return await engine.write(sessions.begin, site.ids[name], kept=False, **about)
 
 
@@ -85,9 +85,9 @@ async def _forms_of_visitors(site: Site) -> dict[str, list[Sent]]:
     await _execute("UPDATE links SET ended_at = 1, end_reason = 'revoked' WHERE id = ?", revoked.link_id)
     confirming = "1.forged"
     await requests_house.ask("asking")
-    if site.house.mail:
+    if site.context.mail:
         link = await requests_house.link_of("asking")
-        confirming = site.house.signer.token(links.REQUEST, link.id, link.nonce)
+        confirming = site.context.signer.token(links.REQUEST, link.id, link.nonce)
     fields: dict[str, dict[str, Any]] = {
         "/setup": {**person, "title": "House", "code": "1.forged"},
         "/user/signup": {**person, "token": await site.invite_token()},

@@ -25,7 +25,7 @@ from signing import Signer
 
 
 @dataclass
-class House:
+class AppContext:
     """host: the public base URL or "". root: its sub-path. exists: whether the organization was seen.
 
     names: of the app and the server, which no password should be made of.
@@ -92,7 +92,7 @@ class House:
             return False
 
 
-def house_of(request: AnyRequest) -> House:
+def context_of(request: AnyRequest) -> AppContext:
     app: Litestar = request.app
-    house: House = app.state.house
-    return house
+    app_context: AppContext = app.state.context
+    return app_context
