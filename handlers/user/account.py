@@ -21,6 +21,7 @@ from db.members import last_day
 from handlers.http.auth import drafts, identity
 from handlers.http.auth.cookies import sign_in_cookies
 from handlers.http.auth.guards import one_by_one, signed_in
+from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
@@ -39,12 +40,12 @@ class AccountController(Controller):
     guards = [signed_in]
 
     @get()
-    async def show(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def show(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         return await _page(request, current, form=await drafts.form_of(request, current, NAME_FIELDS))
 
     @post(status_code=HTTP_200_OK)
     @one_by_one
-    async def change(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def change(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form = await Form.read(request, *NAME_FIELDS)
         first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
         if form["time_zone"] and not _is_zone(form["time_zone"]):
@@ -70,7 +71,7 @@ class AccountController(Controller):
 
     @post("/notices", status_code=HTTP_200_OK)
     @one_by_one
-    async def change_notices(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def change_notices(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form = await Form.read(request, "wants_notices")
         form.check()
         await _count_change(request, current)
@@ -79,7 +80,7 @@ class AccountController(Controller):
 
     @post("/confirmation", status_code=HTTP_200_OK)
     @one_by_one
-    async def confirm_again(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def confirm_again(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         # By the address, so that whoever is removed and registers anew can't have more mailed to it.
         account = addresses.account_key(current.email)
         limits = context_of(request).throttle.confirmation(account, client.network_of(request))
@@ -89,7 +90,7 @@ class AccountController(Controller):
 
     @post("/acknowledgement", status_code=HTTP_200_OK)
     @one_by_one
-    async def acknowledge(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def acknowledge(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         """They have read that a password link was made for them. By htmx a newer one's line comes back."""
         form = await Form.read(request, "at")
         at = ids.read(form["at"])
@@ -104,7 +105,7 @@ class AccountController(Controller):
 
     @post("/password", status_code=HTTP_200_OK)
     @one_by_one
-    async def change_password(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def change_password(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form = await Form.read(request, *PASSWORD_FIELDS)
         app_context = context_of(request)
         about = (current.email, current.first_name, current.last_name, current.title, *app_context.names)
@@ -147,13 +148,13 @@ class AccountController(Controller):
 
     @post("/sessions/{session_id:str}/end", status_code=HTTP_200_OK)
     async def end_session(
-        self, request: AnyRequest, current: identity.Asking, session_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, session_id: FromPath[str]
     ) -> Response[bytes]:
         await sign_out.end_own(identity.actor_of(current, request), row_id(session_id))
         return rendering.redirect(request, "/user/account", notice=toasts.SESSION_ENDED)
 
     @post("/sessions/end-others", status_code=HTTP_200_OK)
-    async def end_others(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def end_others(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         await sign_out.end_others(identity.actor_of(current, request), current.session_id)
         return rendering.redirect(request, "/user/account", notice=toasts.OTHER_SESSIONS_ENDED)
 

@@ -107,8 +107,8 @@ async def require_session(connection: AnyConnection) -> Current:
     return current
 
 
-# How a handler asks for it: `current: Asking`.
-Asking: TypeAlias = NamedDependency[Current]
+# How a handler asks for it: `current: CurrentUser`.
+CurrentUser: TypeAlias = NamedDependency[Current]
 
 
 async def current_session(request: AnyRequest) -> Current:

@@ -22,6 +22,7 @@ from db.members.directory import people as activity_people
 from db.members.directory.people import Found
 from handlers.http.auth import identity
 from handlers.http.auth.guards import administrators, owners
+from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
@@ -114,7 +115,7 @@ class ErasureController(Controller):
         return await rendering.page(request, "organization/activity/erasure.html", kept=kept, others=others)
 
     @post(status_code=HTTP_200_OK)
-    async def erase(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def erase(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form = await Form.read(request, "member")
         form.check()
         wanted = [row_id(number) for number in (form["member"], *form.several("also"))]

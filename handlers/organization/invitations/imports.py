@@ -16,6 +16,7 @@ from db.invitations.recipients import csv_import, uploads
 from db.policy import Role
 from handlers.http.auth import identity
 from handlers.http.auth.guards import administrators, decided_again
+from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
@@ -37,7 +38,7 @@ class ImportController(Controller):
         return await _page(request, Form(FIELDS, {"role": ["AN"]}))
 
     @post(status_code=HTTP_200_OK)
-    async def upload(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def upload(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form, content = await read_upload(request, "file", "role")
         current = await decided_again(request)
         role = form.role(among=policy.WORKING)
@@ -62,13 +63,13 @@ class ImportController(Controller):
 
     @get("/{upload_id:str}")
     async def preview(
-        self, request: AnyRequest, current: identity.Asking, upload_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, upload_id: FromPath[str]
     ) -> Response[bytes]:
         return await _preview(request, current, row_id(upload_id))
 
     @post("/{upload_id:str}", status_code=HTTP_200_OK)
     async def send(
-        self, request: AnyRequest, current: identity.Asking, upload_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, upload_id: FromPath[str]
     ) -> Response[bytes]:
         form = await Form.read(request, "others")
         actor, app_context, wanted = (

@@ -23,6 +23,7 @@ from db.mail import outbox
 from db.policy import Role
 from handlers.http.auth import drafts, identity
 from handlers.http.auth.guards import administrators
+from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
@@ -42,7 +43,7 @@ class InvitationsController(Controller):
     guards = [administrators]
 
     @get()
-    async def show(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def show(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         query = request.query_params.dict()
         try:
             shown = Filter.parse(query)
@@ -53,7 +54,7 @@ class InvitationsController(Controller):
         return await _page(request, current, shown)
 
     @post("/preview", status_code=HTTP_200_OK)
-    async def preview(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def preview(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
         listed, role = await _parse(request, current, form)
         app_context, is_plain = context_of(request), listed.entries and not form.errors
@@ -70,7 +71,7 @@ class InvitationsController(Controller):
         return await _dialog(request, form, plan, status=422 if form.errors else 200)
 
     @post(status_code=HTTP_200_OK)
-    async def invite(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def invite(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
         listed, role = await _parse(request, current, form)
         actor, app_context = await password_anew.actor_of(current, request), context_of(request)
@@ -109,7 +110,7 @@ class InvitationsController(Controller):
 
     @post("/links/{batch_id:str}", status_code=HTTP_200_OK)
     async def export(
-        self, request: AnyRequest, current: identity.Asking, batch_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, batch_id: FromPath[str]
     ) -> Response[bytes]:
         """The open links of one sending as CSV, to hand over by another way; that is noted."""
         now, found = clock.now(), await invitation_listing.of_batch(row_id(batch_id))
@@ -135,7 +136,7 @@ class InvitationsController(Controller):
 
     @post("/{invitation_id:str}/role", status_code=HTTP_200_OK)
     async def change_role(
-        self, request: AnyRequest, current: identity.Asking, invitation_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, invitation_id: FromPath[str]
     ) -> Response[bytes]:
         form = await Form.read(request, "role")
         role, wanted = form.role(), row_id(invitation_id)
@@ -152,7 +153,7 @@ class InvitationsController(Controller):
 
     @post("/{invitation_id:str}/resend", status_code=HTTP_200_OK)
     async def resend(
-        self, request: AnyRequest, current: identity.Asking, invitation_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, invitation_id: FromPath[str]
     ) -> Response[bytes]:
         wanted, app_context = row_id(invitation_id), context_of(request)
         actor = await password_anew.actor_of(current, request)
@@ -170,7 +171,7 @@ class InvitationsController(Controller):
 
     @post("/{invitation_id:str}/revocation", status_code=HTTP_200_OK)
     async def revoke(
-        self, request: AnyRequest, current: identity.Asking, invitation_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, invitation_id: FromPath[str]
     ) -> Response[bytes]:
         wanted = row_id(invitation_id)
         try:
@@ -180,7 +181,7 @@ class InvitationsController(Controller):
         return await _row(request, wanted, toasts.INVITATION_DEAD, undo=_undo(revoked))
 
     @post("/reversal", status_code=HTTP_200_OK)
-    async def bring_back(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def bring_back(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         """Undo for revoking: brings back what one press has revoked."""
         form = await Form.read(request, "revoked_at", "filter")
         wanted = [row_id(value) for value in form.several("invitation")]
@@ -200,7 +201,7 @@ class InvitationsController(Controller):
 
     @post("/{invitation_id:str}/link", status_code=HTTP_200_OK)
     async def show_link(
-        self, request: AnyRequest, current: identity.Asking, invitation_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, invitation_id: FromPath[str]
     ) -> Response[bytes]:
         """Shows the link to copy; from then on accepting it proves nothing about the address."""
         line = await invitation_listing.one(row_id(invitation_id))
@@ -221,7 +222,7 @@ class InvitationsController(Controller):
         return await rendering.page(request, "organization/invitations/invitation_link.html", **context)
 
     @post("/several", status_code=HTTP_200_OK)
-    async def several(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def several(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         """Resend or revoke several: all or nothing."""
         form = await Form.read(request, "action", "filter")
         wanted, actor = (

@@ -6,6 +6,7 @@ from litestar.status_codes import HTTP_200_OK
 from db.organization import invite_link
 from handlers.http.auth import drafts, identity
 from handlers.http.auth.guards import administrators
+from handlers.http.auth.identity import CurrentUser
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
@@ -14,7 +15,7 @@ from messages import toasts
 
 
 @get("/organization/invite", guards=[administrators])
-async def show_invite(request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+async def show_invite(request: AnyRequest, current: CurrentUser) -> Response[bytes]:
     """Looking changes nothing: only Reset makes a new link."""
     chosen = "email" if request.query_params.get("way") == "email" else "link"
     form = await drafts.form_of(request, current, FIELDS)
@@ -25,7 +26,7 @@ async def show_invite(request: AnyRequest, current: identity.Asking) -> Response
 
 
 @post("/organization/invite-link/reset", guards=[administrators], status_code=HTTP_200_OK)
-async def reset_link(request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+async def reset_link(request: AnyRequest, current: CurrentUser) -> Response[bytes]:
     # `first` comes with the form when the page behind the dialog shows the link too: that goes out of date.
     form = await Form.read(request, "first")
     link = await invite_link.reset(identity.actor_of(current, request))

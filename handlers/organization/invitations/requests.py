@@ -10,6 +10,7 @@ from db.errors import Invalid, Refused
 from db.invitations import access_requests, undo_dismissal
 from handlers.http.auth import identity
 from handlers.http.auth.guards import administrators
+from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
@@ -27,7 +28,7 @@ class RequestsController(Controller):
 
     @post("/{request_id:str}/invitation", status_code=HTTP_200_OK)
     async def invite(
-        self, request: AnyRequest, current: identity.Asking, request_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, request_id: FromPath[str]
     ) -> Response[bytes]:
         form, app_context = await Form.read(request, "role", "filter"), context_of(request)
         role, wanted = form.role(among=policy.WORKING), row_id(request_id)
@@ -53,7 +54,7 @@ class RequestsController(Controller):
 
     @post("/{request_id:str}/dismissal", status_code=HTTP_200_OK)
     async def dismiss(
-        self, request: AnyRequest, current: identity.Asking, request_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, request_id: FromPath[str]
     ) -> Response[bytes]:
         form, wanted = await Form.read(request, "filter"), row_id(request_id)
         try:
@@ -67,7 +68,7 @@ class RequestsController(Controller):
 
     @post("/{request_id:str}/reversal", status_code=HTTP_200_OK)
     async def bring_back(
-        self, request: AnyRequest, current: identity.Asking, request_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, request_id: FromPath[str]
     ) -> Response[bytes]:
         """Undo for dismissing."""
         form, wanted = await Form.read(request, "dismissed_at", "filter"), row_id(request_id)

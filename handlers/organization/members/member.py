@@ -21,6 +21,7 @@ from db.members.directory import Row
 from db.policy import Role
 from handlers.http.auth import identity
 from handlers.http.auth.guards import administrators
+from handlers.http.auth.identity import CurrentUser
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
 from handlers.http.request.types import AnyRequest
@@ -49,13 +50,13 @@ class MemberController(Controller):
 
     @get()
     async def show(
-        self, request: AnyRequest, current: identity.Asking, member_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, member_id: FromPath[str]
     ) -> Response[bytes]:
         return await _panel(request, current, await _row(member_id))
 
     @post("/password-link", status_code=HTTP_200_OK)
     async def make_link(
-        self, request: AnyRequest, current: identity.Asking, member_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, member_id: FromPath[str]
     ) -> Response[bytes]:
         row, form = await _row(member_id), await Form.read(request, *CARRIED)
         actor = await password_anew.actor_of(current, request)
@@ -65,7 +66,7 @@ class MemberController(Controller):
 
     @post("/end", status_code=HTTP_200_OK)
     async def set_end(
-        self, request: AnyRequest, current: identity.Asking, member_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, member_id: FromPath[str]
     ) -> Response[bytes]:
         form = await Form.read(request, "last_day", *CARRIED)
         actor, wanted = identity.actor_of(current, request), row_id(member_id)
@@ -82,7 +83,7 @@ class MemberController(Controller):
 
     @post("/name", status_code=HTTP_200_OK)
     async def set_name(
-        self, request: AnyRequest, current: identity.Asking, member_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, member_id: FromPath[str]
     ) -> Response[bytes]:
         form = await Form.read(request, "first_name", "last_name", *CARRIED)
         actor, wanted = identity.actor_of(current, request), row_id(member_id)
@@ -100,7 +101,7 @@ class MemberController(Controller):
     async def end_session(
         self,
         request: AnyRequest,
-        current: identity.Asking,
+        current: CurrentUser,
         member_id: FromPath[str],
         session_id: FromPath[str],
     ) -> Response[bytes]:
@@ -112,7 +113,7 @@ class MemberController(Controller):
 
     @post("/sessions/end-all", status_code=HTTP_200_OK)
     async def end_sessions(
-        self, request: AnyRequest, current: identity.Asking, member_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, member_id: FromPath[str]
     ) -> Response[bytes]:
         form, actor = await Form.read(request, *CARRIED), await password_anew.actor_of(current, request)
         row = await administration.end_sessions(actor, member_id=row_id(member_id))
@@ -120,7 +121,7 @@ class MemberController(Controller):
 
     @get("/removal")
     async def ask(
-        self, request: AnyRequest, current: identity.Asking, member_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, member_id: FromPath[str]
     ) -> Response[bytes]:
         row = await _row(member_id)
         role = Role(row.role)
@@ -132,7 +133,7 @@ class MemberController(Controller):
 
     @post("/removal", status_code=HTTP_200_OK)
     async def remove(
-        self, request: AnyRequest, current: identity.Asking, member_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, member_id: FromPath[str]
     ) -> Response[bytes]:
         form = await Form.read(request, "filter")
         name = await removal.remove(identity.actor_of(current, request), member_id=row_id(member_id))

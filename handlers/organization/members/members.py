@@ -19,7 +19,7 @@ from db.organization import invite_link
 from db.policy import Role
 from handlers.http.auth import identity
 from handlers.http.auth.guards import administrators
-from handlers.http.auth.identity import Me
+from handlers.http.auth.identity import CurrentUser, Me
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
@@ -103,7 +103,7 @@ class MembersController(Controller):
 
     @post("/members/{member_id:str}/role", status_code=HTTP_200_OK)
     async def change_role(
-        self, request: AnyRequest, current: identity.Asking, member_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, member_id: FromPath[str]
     ) -> Response[bytes]:
         form = await Form.read(request, "role", "filter")
         role, actor, wanted = form.role(), await password_anew.actor_of(current, request), row_id(member_id)
@@ -117,7 +117,7 @@ class MembersController(Controller):
         return await _changed(request, chosen, change)
 
     @post("/members/roles", status_code=HTTP_200_OK)
-    async def change_roles(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def change_roles(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form = await Form.read(request, "role", "filter", "all")
         role, ids = form.role(), [row_id(value) for value in form.several("member")]
         before, chosen = _before(form), filter_in(form["filter"])
@@ -135,7 +135,7 @@ class MembersController(Controller):
         return await _changed_several(request, chosen, bulk_sentence(changes, role), changes)
 
     @post("/members/reversal", status_code=HTTP_200_OK)
-    async def take_back(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def take_back(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form = await Form.read(request, "role", "filter")
         given, before = form.role(), _before(form)
         chosen = present_filter(request, form)

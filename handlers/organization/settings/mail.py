@@ -13,6 +13,7 @@ from db.members import changes
 from db.policy import SETTLING
 from handlers.http.auth import identity
 from handlers.http.auth.guards import owners
+from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
@@ -23,7 +24,7 @@ MAX_SECONDS: Final = 15.0
 
 
 @post("/organization/settings/test-mail", guards=[owners], status_code=HTTP_200_OK)
-async def send_test_mail(request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+async def send_test_mail(request: AnyRequest, current: CurrentUser) -> Response[bytes]:
     """Sends a test mail to the Owner's own address, past the queue, and says what the mail server said."""
     app_context = context_of(request)
     if app_context.send_test_mail is None:

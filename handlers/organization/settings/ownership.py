@@ -14,6 +14,7 @@ from db.policy import WORKING, Role
 from handlers.http.auth import identity
 from handlers.http.auth.cookies import renewed_cookie
 from handlers.http.auth.guards import owners
+from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
@@ -35,7 +36,7 @@ class OwnershipController(Controller):
         return await _page(request, form)
 
     @post(status_code=HTTP_200_OK)
-    async def hand_over(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def hand_over(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
         if not form["member"]:
             form.wrong("member", by_field.CHOOSE_THE_OWNER)

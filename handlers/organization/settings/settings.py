@@ -12,6 +12,7 @@ from db.organization import invite_link, invite_link_limits
 from db.organization import settings as house_rules
 from handlers.http.auth import drafts, identity
 from handlers.http.auth.guards import administrators, owners
+from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
@@ -28,11 +29,11 @@ class SettingsController(Controller):
     guards = [owners]
 
     @get()
-    async def show(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def show(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         return await _answer(request, form=await drafts.form_of(request, current, settings_form.FIELDS))
 
     @post(status_code=HTTP_200_OK)
-    async def change(self, request: AnyRequest, current: identity.Asking) -> Response[bytes]:
+    async def change(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form = await Form.read(request, *settings_form.FIELDS)
         wish, actor = settings_form.wish(form, context_of(request).ages), identity.actor_of(current, request)
         if form.errors:
