@@ -5,13 +5,13 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from db import engine
-from handlers.http.auth.guards import nobody_yet
+from handlers.http.auth.guards import before_setup
 from handlers.http.context import context_of
 from handlers.http.request.types import AnyRequest
 from handlers.http.response.compression import takes_gzip
 
 
-@get("/health", guards=[nobody_yet])
+@get("/health", guards=[before_setup])
 async def health() -> Response[dict[str, str]]:
     """200 only if the database answers, else 503."""
     try:
@@ -21,7 +21,7 @@ async def health() -> Response[dict[str, str]]:
     return Response({"status": "ok"})
 
 
-@get("/static/{name:path}", guards=[nobody_yet])
+@get("/static/{name:path}", guards=[before_setup])
 async def static_file(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """A file by its hashed name; compressed where the browser takes it."""
     found = context_of(request).static.find(name.lstrip("/"))

@@ -9,13 +9,13 @@ from db.errors import SignInFirst
 from db.members import last_day
 from db.members.directory import role_counts
 from db.policy import Role
-from handlers.http.auth.guards import anybody
+from handlers.http.auth.guards import public
 from handlers.http.auth.identity import identify
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 
 
-@get("/", guards=[anybody])
+@get("/", guards=[public])
 async def home(request: AnyRequest) -> Response[bytes]:
     """Signed out: to the login page. Pending: the waiting page, or its fragment. Active: home."""
     current = await identify(request)

@@ -13,7 +13,7 @@ from db.members.new_member import Person
 from db.organization import setup
 from handlers.http.auth import identity, tokens
 from handlers.http.auth.cookies import sign_in_cookies
-from handlers.http.auth.guards import nobody_yet
+from handlers.http.auth.guards import before_setup
 from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
@@ -26,7 +26,7 @@ FIELDS: Final = ("title", "first_name", "last_name", "email", "password", "code"
 
 class SetupController(Controller):
     path = "/setup"
-    guards = [nobody_yet]
+    guards = [before_setup]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:

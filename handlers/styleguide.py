@@ -7,7 +7,7 @@ from litestar import Response, get
 from db.common import clock
 from db.members.directory import Row
 from db.policy import Role
-from handlers.http.auth.guards import anybody
+from handlers.http.auth.guards import public
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
@@ -17,7 +17,7 @@ HOUR_MS: Final = 3600_000
 LONG: Final = f"a-very-long-local-part-without-any-end{'x' * 25}@{'herbarium-of-the-north.' * 7}example.org"
 
 
-@get("/styleguide", guards=[anybody])
+@get("/styleguide", guards=[public])
 async def show_styleguide(request: AnyRequest) -> Response[bytes]:
     """Looks at nobody: the people on it are made up."""
     return await rendering.page(

@@ -16,9 +16,9 @@ ROW = re.compile(
 )
 # The guards of the routes, in the words of the document.
 WHO = {
-    "anybody": "anyone",
-    "whoever_leaves": "anyone",
-    "nobody_yet": "anyone",
+    "public": "anyone",
+    "public_unchecked": "anyone",
+    "before_setup": "anyone",
     "signed_in": "signed in",
     "administrators": "OW, AD",
     "owners": "OW",

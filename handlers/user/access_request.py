@@ -16,7 +16,7 @@ from db.invitations import access_requests
 from db.invitations.access_requests import MAX_WORDS, Wish
 from db.organization import setup
 from handlers.http.auth import identity, tokens
-from handlers.http.auth.guards import anybody
+from handlers.http.auth.guards import public
 from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
@@ -30,7 +30,7 @@ PATH: Final = "/user/access-request"
 
 class AccessRequestController(Controller):
     path = PATH
-    guards = [anybody]
+    guards = [public]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:

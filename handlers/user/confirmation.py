@@ -12,7 +12,7 @@ from db.auth import links
 from db.auth.links import Link
 from db.errors import DeadLink
 from handlers.http.auth import identity, tokens
-from handlers.http.auth.guards import anybody
+from handlers.http.auth.guards import public
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
@@ -21,7 +21,7 @@ from messages import toasts
 
 class ConfirmationController(Controller):
     path = "/user/confirmation"
-    guards = [anybody]
+    guards = [public]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:

@@ -15,7 +15,7 @@ from db.invitations.acceptance import Invited
 from db.members.new_member import Person
 from handlers.http.auth import identity, tokens
 from handlers.http.auth.cookies import sign_in_cookies
-from handlers.http.auth.guards import anybody
+from handlers.http.auth.guards import public
 from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
@@ -28,7 +28,7 @@ FIELDS: Final = ("token", "password", "first_name", "last_name")
 
 class InvitationController(Controller):
     path = "/user/invitation"
-    guards = [anybody]
+    guards = [public]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:

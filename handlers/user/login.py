@@ -11,7 +11,7 @@ from db.accounts.sign_in import IsDeactivated, WrongPassword
 from db.errors import Busy, Invalid, TooManyTries
 from handlers.http.auth import identity
 from handlers.http.auth.cookies import no_plain_cookie, no_session_cookie, sign_in_cookies
-from handlers.http.auth.guards import anybody, whoever_leaves
+from handlers.http.auth.guards import public, public_unchecked
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
@@ -21,7 +21,7 @@ from messages import by_field
 FIELDS: Final = ("email", "password", "persist_session", "next")
 
 
-@get("/user/login", guards=[anybody])
+@get("/user/login", guards=[public])
 async def show_login(request: AnyRequest) -> Response[bytes]:
     wanted = rendering.local_path(request.query_params.get("next", ""))
     if await identity.identify(request):
@@ -29,7 +29,7 @@ async def show_login(request: AnyRequest) -> Response[bytes]:
     return await _page(request, Form(FIELDS, {"next": [wanted]}))
 
 
-@post("/user/login", guards=[anybody], status_code=HTTP_200_OK)
+@post("/user/login", guards=[public], status_code=HTTP_200_OK)
 async def log_in(request: AnyRequest) -> Response[bytes]:
     form = await Form.read(request, *FIELDS)
     app_context = context_of(request)
@@ -62,7 +62,7 @@ async def log_in(request: AnyRequest) -> Response[bytes]:
     return rendering.redirect(request, rendering.local_path(form["next"]), cookies=cookies)
 
 
-@post("/user/logout", guards=[whoever_leaves], status_code=HTTP_200_OK)
+@post("/user/logout", guards=[public_unchecked], status_code=HTTP_200_OK)
 async def log_out(request: AnyRequest) -> Response[bytes]:
     """Ends the session, and leads to `next`: to a link that somebody else is to open, say.
 

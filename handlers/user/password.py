@@ -13,7 +13,7 @@ from db.common import addresses
 from db.errors import DeadLink, Invalid, TooManyTries
 from handlers.http.auth import identity, tokens
 from handlers.http.auth.cookies import device_cookie, device_of, no_session_cookie
-from handlers.http.auth.guards import anybody
+from handlers.http.auth.guards import public
 from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
@@ -24,12 +24,12 @@ from messages import toasts
 FIELDS: Final = ("token", "password")
 
 
-@get("/user/password/forgot", guards=[anybody])
+@get("/user/password/forgot", guards=[public])
 async def show_forgot(request: AnyRequest) -> Response[bytes]:
     return await rendering.page(request, "user/forgot.html", form=Form(("email",)), done=False)
 
 
-@post("/user/password/forgot", guards=[anybody], status_code=HTTP_200_OK)
+@post("/user/password/forgot", guards=[public], status_code=HTTP_200_OK)
 async def ask(request: AnyRequest) -> Response[bytes]:
     """Always the same answer, whether the address is known or not."""
     form = await Form.read(request, "email")
@@ -45,7 +45,7 @@ async def ask(request: AnyRequest) -> Response[bytes]:
     return await rendering.page(request, "user/forgot.html", form=form, done=True)
 
 
-@get("/user/password/reset", guards=[anybody])
+@get("/user/password/reset", guards=[public])
 async def show_reset(request: AnyRequest) -> Response[bytes]:
     """GET and HEAD consume nothing: mail scanners open every link."""
     token = tokens.in_address(request)
@@ -56,7 +56,7 @@ async def show_reset(request: AnyRequest) -> Response[bytes]:
     return await _page(request, Form(FIELDS, {"token": [token]}), email)
 
 
-@post("/user/password/reset", guards=[anybody], status_code=HTTP_200_OK)
+@post("/user/password/reset", guards=[public], status_code=HTTP_200_OK)
 async def reset(request: AnyRequest) -> Response[bytes]:
     form, app_context = await Form.read(request, *FIELDS), context_of(request)
     try:

@@ -14,7 +14,7 @@ from db.members.new_member import Person
 from db.organization import invite_link, signup
 from handlers.http.auth import identity, tokens
 from handlers.http.auth.cookies import sign_in_cookies
-from handlers.http.auth.guards import anybody
+from handlers.http.auth.guards import public
 from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
@@ -26,7 +26,7 @@ FIELDS: Final = ("email", "password", "first_name", "last_name", "token")
 
 class SignupController(Controller):
     path = "/user/signup"
-    guards = [anybody]
+    guards = [public]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:

@@ -20,12 +20,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-async def whoever_leaves(connection: AnyConnection, _: BaseRouteHandler) -> None:
-    """Guard: everyone, whatever is wrong with what they sent; for signing out."""
+async def public_unchecked(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Guard: everyone, and a body that is wrong is no reason to refuse them; for signing out."""
     await identity.identify(connection)
 
 
-async def anybody(connection: AnyConnection, _: BaseRouteHandler) -> None:
+async def public(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """Guard: everyone, signed in or not."""
     await identity.identify(connection)
     body_of(connection.scope).check()
@@ -50,8 +50,8 @@ async def owners(connection: AnyConnection, _: BaseRouteHandler) -> None:
     body_of(connection.scope).check()
 
 
-def nobody_yet(_: AnyConnection, __: BaseRouteHandler) -> None:
-    """Guard: everyone, without asking who; for set-up, health and files."""
+def before_setup(_: AnyConnection, __: BaseRouteHandler) -> None:
+    """Guard: everyone, without looking up who it is, so also before set-up; for set-up, health and files."""
 
 
 async def decided_again(request: AnyRequest) -> Current:
