@@ -1,4 +1,4 @@
-"""What every handler may use: signer, throttle, ages of sessions, templates. Made once by app.py."""
+"""The application's context: signer, throttle, ages of sessions, templates. app.py makes it."""
 
 import asyncio
 import ipaddress
@@ -26,12 +26,14 @@ from signing import Signer
 
 @dataclass
 class AppContext:
-    """host: the public base URL or "". root: its sub-path. exists: whether the organization was seen.
+    """What every handler may use, made once for each process.
 
-    names: of the app and the server, which no password should be made of.
-    environment: settings as the Owner may see them, by name. strangers: who sent this process forwarded
-    headers without being a trusted proxy. pairs: addresses for which it refused forms. room: for bodies.
-    one_by_one: by member, what their changes of themselves wait for (`guards.one_by_one`).
+    host: the public base URL, or "". root: its sub-path. exists: whether the organization has been seen.
+    names: of the app and of the server, which no password should be made of.
+    environment: settings as the Owner may see them, by name.
+    untrusted_proxies: addresses that sent forwarded headers without being a trusted proxy.
+    pairs: addresses for which forms were refused. room: the memory for bodies in progress.
+    one_by_one: by member, the lock that their changes of themselves wait for (`guards.one_by_one`).
     """
 
     signer: Signer
@@ -51,7 +53,7 @@ class AppContext:
     templates: Environment
     static: StaticFiles
     environment: Mapping[str, str]
-    strangers: set[str] = field(default_factory=set)
+    untrusted_proxies: set[str] = field(default_factory=set)
     pairs: Pairs = field(default_factory=Pairs)
     room: Room = field(default_factory=Room)
     presence: Presence = field(default_factory=Presence)
@@ -93,6 +95,7 @@ class AppContext:
 
 
 def context_of(request: AnyRequest) -> AppContext:
+    """The context of the application that got this request."""
     app: Litestar = request.app
     app_context: AppContext = app.state.context
     return app_context

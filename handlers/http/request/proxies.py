@@ -9,8 +9,8 @@ from litestar.types import HTTPScope
 
 from handlers.http.request.types import Address, Headers, Network
 
-# So many strangers that send forwarded headers are named, in the log each once.
-MAX_STRANGERS: Final = 100
+# Of the addresses that send forwarded headers without being trusted, so many are named, each once in the log.
+MAX_UNTRUSTED_PROXIES: Final = 100
 _HAS_PORT: Final = re.compile(r"(^[^:]*|\]):\d*$")
 _PORT: Final = re.compile(r"[1-9]\d{0,4}")
 _USUAL_PORTS: Final = {"http": "80", "https": "443"}
@@ -22,15 +22,16 @@ log = logging.getLogger("gatehouse")
 
 
 class Proxies:
-    """networks: whose forwarded headers are believed (TRUSTED_PROXIES). strangers: who else sends them.
+    """networks: whose forwarded headers are believed (TRUSTED_PROXIES).
+    untrusted_proxies: the addresses of all others that send them.
 
     named: HOST says what this site is called, so what they forward of host and port counts for nothing.
     """
 
-    def __init__(self, networks: tuple[Network, ...], strangers: set[str], *, named: bool) -> None:
+    def __init__(self, networks: tuple[Network, ...], untrusted_proxies: set[str], *, named: bool) -> None:
         self._networks = networks
         self._named = named
-        self._strangers = strangers
+        self._untrusted_proxies = untrusted_proxies
 
     def look_through(self, scope: HTTPScope, headers: Headers) -> str:
         """Puts what trusted proxies forward into `scope` and `headers`, in place of what they said.
@@ -77,8 +78,8 @@ class Proxies:
 
     def _name(self, peer: str) -> None:
         """All people behind a proxy that isn't trusted share one limit: whoever runs this should know."""
-        if peer not in self._strangers and len(self._strangers) < MAX_STRANGERS:
-            self._strangers.add(peer)
+        if peer not in self._untrusted_proxies and len(self._untrusted_proxies) < MAX_UNTRUSTED_PROXIES:
+            self._untrusted_proxies.add(peer)
             log.warning("forwarded headers from %s are ignored: it isn't in TRUSTED_PROXIES", peer)
 
 

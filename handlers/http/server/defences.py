@@ -46,7 +46,7 @@ class Defences:
         self._app = app
         self._context = app_context
         self._proxies = Proxies(
-            app_context.trusted_proxies, app_context.strangers, named=bool(app_context.host)
+            app_context.trusted_proxies, app_context.untrusted_proxies, named=bool(app_context.host)
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -77,7 +77,7 @@ async def _answer(
         "roles": await role_lines(request),
         "environment": app_context.environment,
         "mail_health": await outbox.health() if app_context.mail else None,
-        "strangers": sorted(app_context.strangers),
+        "untrusted_proxies": sorted(app_context.untrusted_proxies),
         "mismatches": list(app_context.pairs),
         **more,
     }

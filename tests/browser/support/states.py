@@ -27,7 +27,7 @@ async def seldom(site: Site) -> list[Stop]:
     await unusual.come(site)
     batch = await inviting.invite(site, "olga", *(f"guest{number}@example.org" for number in range(50)))
     few = await inviting.invite(site, "olga", inviting.LONG_ADDRESS, "فاطمة الحسن <guest@example.org>")
-    site.context.strangers.add("192.0.2.44")
+    site.context.untrusted_proxies.add("192.0.2.44")
     for said in ("", f"https://{'long-' * 17}name.example:8443"):
         site.context.pairs.add(Mismatch(Reason.OTHER_ADDRESS, said, "http://members.example.org"))
     await engine.write(engine.execute, "UPDATE links SET max_uses = 1, uses = 1 WHERE purpose = 'invite'")

@@ -150,7 +150,7 @@ async def test_while_host_is_set_no_forwarded_host_or_port_counts(database: str)
     assert [answer.status_code for answer in answers] == [403, 403, 303]
 
 
-async def test_a_stranger_that_forwards_is_named_in_the_log_once(
+async def test_an_untrusted_proxy_is_named_in_the_log_once(
     behind: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
@@ -198,7 +198,7 @@ async def test_the_port_of_trusted_proxies_counts(
 
 
 @pytest.mark.parametrize("name", ["For", "Proto", "Host", "Port"])
-async def test_any_forwarded_header_of_a_stranger_is_noted(behind: Site, name: str) -> None:
+async def test_any_forwarded_header_of_an_untrusted_proxy_is_noted(behind: Site, name: str) -> None:
     await behind.visitor("192.0.2.78").get("/health", headers={f"X-Forwarded-{name}": "1"})
 
-    assert "192.0.2.78" in behind.context.strangers
+    assert "192.0.2.78" in behind.context.untrusted_proxies

@@ -372,11 +372,13 @@ async def test_an_age_that_the_environment_leaves_no_room_for_is_greyed(database
 @ON_SQLITE
 async def test_proxies_that_are_not_trusted_are_named(site: Site) -> None:
     olga = await site.sign_in("olga")
-    assert "strangers" not in [element.attributes.get("id") for element in tree(await olga.get(PATH)).all()]
+    assert "untrusted-proxies" not in [
+        element.attributes.get("id") for element in tree(await olga.get(PATH)).all()
+    ]
 
     await site.visitor("10.0.0.5").get("/user/login", headers={"X-Forwarded-For": "203.0.113.9"})
 
-    text = tree(await olga.get(PATH)).one(id="strangers").text
+    text = tree(await olga.get(PATH)).one(id="untrusted-proxies").text
     assert "Forwarded headers from 10.0.0.5 are ignored" in text
     assert "share one limit" in text
 
