@@ -26,7 +26,7 @@ FORM_TYPE: Final = "application/x-www-form-urlencoded"
 # Fields with longer names are nobody's.
 MAX_NAME_BYTES: Final = 200
 # Of UTF-8 in which each byte is escaped.
-MOST_BYTES_OF_A_CHARACTER: Final = 12
+MAX_BYTES_OF_A_CHARACTER: Final = 12
 _PAIR: Final = re.compile(rb"[^&]+")
 _ESCAPES: Final = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 # Unicode's category Cc: C0, DEL and C1.
@@ -176,7 +176,7 @@ class _Values(Iterable[str]):
 
     def __init__(self, name: str) -> None:
         longest, _ = MULTILINE_FIELDS.get(name, (MAX_VALUE_CHARACTERS, _CONTROL))
-        self._most = (longest + 1) * MOST_BYTES_OF_A_CHARACTER
+        self._most = (longest + 1) * MAX_BYTES_OF_A_CHARACTER
         self._raw: list[bytes] = []
 
     def add(self, value: bytes) -> None:

@@ -8,7 +8,7 @@ from db.errors import Unknown
 from messages import refusals
 
 # Of a path in the log: ours are shorter, and one of 30 KB would fill a disk by a thousandth of the requests.
-MOST_LOGGED: Final = 200
+MAX_LOGGED_CHARACTERS: Final = 200
 
 
 def row_id(text: str) -> int:
@@ -24,4 +24,4 @@ def row_id(text: str) -> int:
 
 def logged(path: str) -> str:
     """A path for a line of the log: without blanks or signs that could end it, and not too long."""
-    return quote(path[:MOST_LOGGED]) + ("..." if len(path) > MOST_LOGGED else "")
+    return quote(path[:MAX_LOGGED_CHARACTERS]) + ("..." if len(path) > MAX_LOGGED_CHARACTERS else "")

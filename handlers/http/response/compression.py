@@ -12,7 +12,7 @@ LEVEL: Final = 3
 # The format of gzip, in the arguments of zlib.
 GZIP: Final = 31
 # What fits into one packet in any case gains nothing.
-LEAST_BYTES: Final = 1_400
+MIN_BYTES: Final = 1_400
 
 
 def takes_gzip(accept_encoding: str) -> bool:
@@ -51,7 +51,7 @@ class Compressing:
         if start is not None:
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 body = message["body"]
-                if len(body) >= LEAST_BYTES:
+                if len(body) >= MIN_BYTES:
                     packed = zlib.compress(body, LEVEL, GZIP)
                     message["body"] = packed
                     start["headers"] = _with_length(start, len(packed))

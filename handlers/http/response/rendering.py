@@ -32,7 +32,7 @@ NOTICE_COOKIE: Final = "gatehouse_notice"
 NOTICE_SECONDS: Final = 60
 _DOTS: Final = frozenset({".", ".."})
 # Browsers take 4096 bytes for a cookie, and sealing makes a third more of it. A longer Undo is left out.
-MOST_NOTICE_BYTES: Final = 2_700
+MAX_NOTICE_BYTES: Final = 2_700
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +256,7 @@ def toast(request: AnyRequest, sentence: str, *, status: int, refused: bool = Tr
 
 def _notice_cookie(request: AnyRequest, sentence: str, undo: Undo | None) -> Cookie:
     text = json.dumps([clock.now(), sentence, undo and astuple(undo)])
-    if len(text) > MOST_NOTICE_BYTES:
+    if len(text) > MAX_NOTICE_BYTES:
         text = json.dumps([clock.now(), sentence, None])
     value = context_of(request).signer.seal(_for_reader(request), text)
     return cookie(request, NOTICE_COOKIE, value, NOTICE_SECONDS)

@@ -33,7 +33,7 @@ _END_OF_HEADER: Final = re.compile(rb"\r?\n\r?\n")
 _PIECE: Final = 16_384
 # Of requests that wait for an answer to the one before; above it somebody sends without listening, and may do
 # so over thousands of connections.
-_MOST_HELD: Final = 131_072
+_MAX_HELD_BYTES: Final = 131_072
 # To linger for no second: of a closed connection nothing is kept.
 _RESET: Final = pack("ii", 1, 0)
 
@@ -139,7 +139,7 @@ class Connection(HttpToolsProtocol):
         while self._held and not self._is_deaf and not self._plain.is_closing():
             if self._awaited is _Awaited.ANSWER:
                 self.flow.pause_reading()
-                if len(self._held) > _MOST_HELD:
+                if len(self._held) > _MAX_HELD_BYTES:
                     self._plain.abort()
                 return
             piece = self._header() if self._awaited is _Awaited.HEADER else self._body()

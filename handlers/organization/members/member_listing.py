@@ -12,7 +12,7 @@ from messages import by_field
 
 PATH: Final = "/organization/members"
 PARAMETERS: Final = frozenset({"q", "role", "sort", "link", "after", "before"})
-MOST_FIELDS: Final = 100
+MAX_FIELDS: Final = 100
 
 
 def present_filter(request: AnyRequest, form: Form | None = None) -> Filter:
@@ -48,7 +48,7 @@ def _came_from(request: AnyRequest) -> SplitResult | None:
 def filter_in(query: str) -> Filter:
     """The filter of a query string; everybody when it can't be read."""
     try:
-        return Filter.parse(parse_qs(query, max_num_fields=MOST_FIELDS))
+        return Filter.parse(parse_qs(query, max_num_fields=MAX_FIELDS))
     except (Invalid, ValueError):
         return Filter()
 
@@ -56,7 +56,7 @@ def filter_in(query: str) -> Filter:
 def parameters_in(query: str) -> dict[str, list[str]]:
     """The parameters of a list's query string, for a decision on all of it. Raises Invalid for any other."""
     try:
-        found = parse_qs(query, strict_parsing=True, errors="strict", max_num_fields=MOST_FIELDS)
+        found = parse_qs(query, strict_parsing=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
         raise Invalid({"filter": [by_field.FILTER_NOT_READ]}) from None
     if found.keys() - PARAMETERS:

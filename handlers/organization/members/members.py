@@ -48,7 +48,7 @@ from messages import by_field, refusals
 # The id of the list in the pages.
 LIST = "directory"
 # How many may get a role by one press.
-MOST_AT_ONCE: Final = 500
+MAX_AT_ONCE: Final = 500
 
 
 class MembersController(Controller):
@@ -178,10 +178,10 @@ async def _ask(request: AnyRequest, chosen: Filter, role: Role) -> Response[byte
     Who has it already isn't asked about.
     """
     # Two more, whom nobody changes in a list: who looks, and the Owner.
-    me, found = _me(request), await directory.everybody(chosen, MOST_AT_ONCE + 2)
+    me, found = _me(request), await directory.everybody(chosen, MAX_AT_ONCE + 2)
     rows = [row for row in found if policy.why_untouchable(me.id, me.role, row.id, Role(row.role)) is None]
-    if len(rows) > MOST_AT_ONCE:
-        raise Refused(refusals.TOO_MANY_AT_ONCE.format(most=MOST_AT_ONCE))
+    if len(rows) > MAX_AT_ONCE:
+        raise Refused(refusals.TOO_MANY_AT_ONCE.format(most=MAX_AT_ONCE))
     if not rows:
         raise Invalid({"member": [by_field.SELECT_SOMEBODY]})
     if reason := policy.why_not_assigned(me.id, me.role, rows[0].id, Role(rows[0].role), role):
@@ -251,7 +251,7 @@ def _around(chosen: Filter, page: Page, me: Me) -> dict[str, Any]:
         "page": page,
         "filter": chosen,
         "role_order": directory.ROLE_ORDER,
-        "most_at_once": MOST_AT_ONCE,
+        "most_at_once": MAX_AT_ONCE,
         "sentence": count_sentence(chosen, page, me.id),
     }
 

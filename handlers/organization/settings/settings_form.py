@@ -37,8 +37,8 @@ COMPARED: Final = (
 FIELDS: Final = (*COMPARED, "seen")
 AGES: Final = {"session_age": "MAX_SESSION_AGE", "session_idle": "MAX_TIME_BETWEEN_ACTIVITY"}
 OFFERED_DAYS: Final = 14
-MOST_DAYS: Final = 3_650
-MOST_USES: Final = 1_000_000
+MAX_DAYS: Final = 3_650
+MAX_USES: Final = 1_000_000
 DOMAINS_NAMED: Final = 5
 # Its end is the next day, which must be one, too.
 _LAST_DAY: Final = "9999-12-31"
@@ -92,8 +92,8 @@ def wish(form: Form, ages: Ages) -> Wish:
     if changed & set(END):
         found["link_end"] = _end(form)
     if "link_max_uses" in changed:
-        wrong = by_field.WHOLE_USES.format(most=MOST_USES)
-        found["link_max_uses"] = _whole(form, "link_max_uses", MOST_USES, wrong)
+        wrong = by_field.WHOLE_USES.format(most=MAX_USES)
+        found["link_max_uses"] = _whole(form, "link_max_uses", MAX_USES, wrong)
     if "link_domains" in changed:
         found["link_domains"] = _domains(form)
     for name in changed & set(NOTICES):
@@ -126,8 +126,8 @@ def _end(form: Form) -> End | None:
     if ends == "never":
         return End()
     if ends == "after":
-        wrong = by_field.WHOLE_LINK_DAYS.format(most=MOST_DAYS)
-        return End("after", days=_whole(form, "link_days", MOST_DAYS, wrong, least=1))
+        wrong = by_field.WHOLE_LINK_DAYS.format(most=MAX_DAYS)
+        return End("after", days=_whole(form, "link_days", MAX_DAYS, wrong, least=1))
     if ends != "on":
         form.wrong("link_ends", by_field.ONE_OF_THREE)
         return None
