@@ -18,7 +18,7 @@ from messages import refusals
 
 MAX_BODY_BYTES: Final = 1_000_000
 # A form must be complete within this time; a file gets more of it for each piece that has come.
-PATIENCE_SECONDS: Final = 30.0
+TIMEOUT_SECONDS: Final = 30.0
 SLOWEST_BYTES_A_SECOND: Final = 10_000
 # All bodies in progress in this process, and of them those of one network. Large ones leave the rest to small
 # ones: whoever fills it with megabytes keeps nobody from signing in; with small ones only their network.
@@ -115,7 +115,7 @@ class Body:
         began = asyncio.get_running_loop().time()
         more = True
         while more:
-            longest = PATIENCE_SECONDS + (self._size / slowest if slowest else 0)
+            longest = TIMEOUT_SECONDS + (self._size / slowest if slowest else 0)
             try:
                 async with asyncio.timeout_at(began + longest):
                     message = await receive()

@@ -58,7 +58,7 @@ MULTIPART = "multipart/form-data; boundary=x"
 async def test_a_form_that_takes_too_long_is_told_and_the_connection_closed(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(bodies, "TIMEOUT_SECONDS", 0.05)
     olga = await site.sign_in("olga")
 
     for path in ("/user/login", "/user/account", "/organization/invite-link/reset"):
@@ -70,7 +70,7 @@ async def test_a_form_that_takes_too_long_is_told_and_the_connection_closed(
 
 
 async def test_any_body_will_do_for_signing_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(bodies, "TIMEOUT_SECONDS", 0.05)
     olga = await site.sign_in("olga")
 
     answer = await post(olga, "/user/logout", Halves(b"next=/user/account"))
@@ -173,7 +173,7 @@ async def test_a_form_with_a_file_says_what_stands_between_its_parts(site: Site)
 async def test_a_file_gets_more_time_for_each_piece_and_no_more_than_that(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(bodies, "TIMEOUT_SECONDS", 0.3)
     monkeypatch.setattr(uploads, "SLOWEST_BYTES_A_SECOND", 100)
     olga = await site.sign_in("olga")
 

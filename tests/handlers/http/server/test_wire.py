@@ -188,7 +188,7 @@ async def test_the_last_descriptors_are_for_files_and_the_log_is_told_once(
 async def test_a_body_that_stops_coming_is_answered_and_its_connection_closed(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(bodies, "TIMEOUT_SECONDS", 0.2)
 
     heard = await talk(port, b"POST /user/login HTTP/1.1\r\nContent-Length: 2000\r\n" + HEAD + b"\r\nemail=")
 
