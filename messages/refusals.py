@@ -31,9 +31,9 @@ WRONG_ADDRESS: Final[Mapping[str, str]] = {
     "another-site": "This form was sent from another site. Nothing was changed.",
     "unsaid": "Nothing was changed: your browser doesn't say which site this page belongs to. "
     "Reload the page and try again. If that doesn't help, tell the person who runs this server.",
-    "plain": "You opened this page over http. This server is set up for {own}: open it there.",
-    "other-address": "Nothing was changed: your browser says {said}, but this server calls itself {own}. "
-    "Tell the person who runs this server.",
+    "plain": "You opened this page over http. This server is set up for {server_origin}: open it there.",
+    "other-address": "Nothing was changed: your browser says {browser_origin}, but this server calls itself "
+    "{server_origin}. Tell the person who runs this server.",
 }
 # Said by the server itself, before it is known which page was asked for.
 UNREADABLE: Final = "That request can't be read."

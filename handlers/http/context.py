@@ -18,7 +18,7 @@ from db.auth.rate_limits import Throttle
 from db.auth.sessions import Ages
 from db.organization import setup
 from handlers.http.request.bodies import Room
-from handlers.http.request.mismatches import Pairs
+from handlers.http.request.mismatches import RecentMismatches
 from handlers.http.request.types import AnyRequest, Network
 from handlers.http.static import StaticFiles
 from signing import Signer
@@ -32,7 +32,8 @@ class AppContext:
     names: of the app and of the server, which no password should be made of.
     environment: settings as the Owner may see them, by name.
     untrusted_proxies: addresses that sent forwarded headers without being a trusted proxy.
-    pairs: addresses for which forms were refused. room: the memory for bodies in progress.
+    mismatches: the latest requests that were refused because of their address.
+    room: the memory for bodies in progress.
     one_by_one: by member, the lock that their changes of themselves wait for (`guards.one_by_one`).
     """
 
@@ -54,7 +55,7 @@ class AppContext:
     static: StaticFiles
     environment: Mapping[str, str]
     untrusted_proxies: set[str] = field(default_factory=set)
-    pairs: Pairs = field(default_factory=Pairs)
+    mismatches: RecentMismatches = field(default_factory=RecentMismatches)
     room: Room = field(default_factory=Room)
     presence: Presence = field(default_factory=Presence)
     days: Days = field(default_factory=Days)

@@ -8,10 +8,10 @@ from typing import Final
 
 from db.common import clock
 
-# Pairs of addresses that the Owner's settings page shows, the newest last.
-MAX_PAIRS: Final = 5
+# Mismatches that the Owner's settings page shows, the newest last.
+MAX_SHOWN: Final = 5
 MAX_LOG_LINES_AN_HOUR: Final = 10
-# In the address behind "Continue over https": who comes by it was told, and isn't stopped again.
+# In the address behind "Continue over https": a visitor who comes by it has read why, and is not stopped.
 CONTINUED: Final = "https=1"
 HOUR_MS: Final = 3_600_000
 
@@ -19,9 +19,9 @@ HOUR_MS: Final = 3_600_000
 class Reason(StrEnum):
     """Why a request can't be answered at this address."""
 
-    # The browser itself says that the form stands on another site.
+    # By the browser's own word the form stands on another site.
     ANOTHER_SITE = "another-site"
-    # The browser doesn't say where the form stands: a proxy may have told it not to.
+    # The browser doesn't say where the form stands: perhaps a proxy's Referrer-Policy forbids it.
     UNSAID = "unsaid"
     # The page was opened over http, where no browser keeps the cookies of an https address.
     PLAIN = "plain"
@@ -31,25 +31,27 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """said: the address of the page, as the browser has it, or "". own: what this server calls itself."""
+    """browser_origin: the address of the page, as the browser has it, or "".
+    server_origin: what this server calls itself.
+    """
 
     reason: Reason
-    said: str
-    own: str
+    browser_origin: str
+    server_origin: str
 
 
-class Pairs:
-    """The latest pairs of addresses that disagreed, and which of them the log is told."""
+class RecentMismatches:
+    """The latest mismatches, each once, and a limit on how many of them go into the log."""
 
     def __init__(self) -> None:
-        self._latest: deque[Mismatch] = deque(maxlen=MAX_PAIRS)
+        self._latest: deque[Mismatch] = deque(maxlen=MAX_SHOWN)
         self._logged_at: deque[int] = deque(maxlen=MAX_LOG_LINES_AN_HOUR)
 
     def __iter__(self) -> Iterator[Mismatch]:
         return iter(self._latest)
 
     def add(self, mismatch: Mismatch) -> bool:
-        """Remembers a pair; whether it is new and may have a line in the log, of which an hour has ten."""
+        """Remembers a mismatch. Returns whether to log it: a new one, unless this hour had ten already."""
         if mismatch in self._latest:
             return False
         self._latest.append(mismatch)

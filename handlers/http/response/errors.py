@@ -74,7 +74,9 @@ async def _answer(
 def wrong_address(request: AnyRequest, mismatch: Mismatch) -> Response[bytes]:
     """403 for a request that can't be answered at the address it was sent to. The database isn't asked."""
     if rendering.wants_fragment(request):
-        sentence = refusals.WRONG_ADDRESS[mismatch.reason].format(said=mismatch.said, own=mismatch.own)
+        sentence = refusals.WRONG_ADDRESS[mismatch.reason].format(
+            browser_origin=mismatch.browser_origin, server_origin=mismatch.server_origin
+        )
         return rendering.toast(request, sentence, status=403)
     app_context, where = context_of(request), rendering.where(request)
     if mismatch.reason is Reason.PLAIN and request.method != "POST":
@@ -85,8 +87,8 @@ def wrong_address(request: AnyRequest, mismatch: Mismatch) -> Response[bytes]:
         status=403,
         site=rendering.Site(title="Gatehouse", closed=app_context.closed),
         reason=mismatch.reason.value,
-        said=mismatch.said,
-        own=mismatch.own,
+        browser_origin=mismatch.browser_origin,
+        server_origin=mismatch.server_origin,
         proper=app_context.host and app_context.host + where,
     )
 

@@ -120,11 +120,11 @@ class Defences:
 
     async def _refuse(self, scope: HTTPScope, receive: Receive, send: Send, mismatch: Mismatch) -> None:
         # A genuine attack is no news: the request itself has its line.
-        if mismatch.reason is not Reason.ANOTHER_SITE and self._context.pairs.add(mismatch):
+        if mismatch.reason is not Reason.ANOTHER_SITE and self._context.mismatches.add(mismatch):
             log.warning(
                 "address: a browser says %s, this server calls itself %s; see HOST in docs/deploy.md",
-                mismatch.said or "nothing",
-                mismatch.own,
+                mismatch.browser_origin or "nothing",
+                mismatch.server_origin,
             )
         if scope["method"] == "HEAD":
             send = _without_body(send)

@@ -78,7 +78,7 @@ async def _answer(
         "environment": app_context.environment,
         "mail_health": await outbox.health() if app_context.mail else None,
         "untrusted_proxies": sorted(app_context.untrusted_proxies),
-        "mismatches": list(app_context.pairs),
+        "mismatches": list(app_context.mismatches),
         **more,
     }
     if rendering.wants_fragment(request):

@@ -29,7 +29,7 @@ async def seldom(site: Site) -> list[Stop]:
     few = await inviting.invite(site, "olga", inviting.LONG_ADDRESS, "فاطمة الحسن <guest@example.org>")
     site.context.untrusted_proxies.add("192.0.2.44")
     for said in ("", f"https://{'long-' * 17}name.example:8443"):
-        site.context.pairs.add(Mismatch(Reason.OTHER_ADDRESS, said, "http://members.example.org"))
+        site.context.mismatches.add(Mismatch(Reason.OTHER_ADDRESS, said, "http://members.example.org"))
     await engine.write(engine.execute, "UPDATE links SET max_uses = 1, uses = 1 WHERE purpose = 'invite'")
     return [
         Stop("invitations, many", "olga", INVITATIONS),

@@ -86,7 +86,7 @@ async def test_at_most_a_hundred_signs_of_an_address_are_shown(site: Site, lette
     found = judged(site, origin="http://" + "x" * letters)
 
     assert found
-    assert found.said == ("http://" + "x" * letters)[:shown]
+    assert found.browser_origin == ("http://" + "x" * letters)[:shown]
 
 
 @pytest.mark.parametrize(
@@ -141,11 +141,11 @@ async def test_a_page_is_judged_by_what_a_trusted_proxy_says_alone(database: str
 
     async with Site.opened(Settings(secret_key=SECRET, host=HTTPS)) as site:
         passed = mismatch_of_page(site.context, scope, {}, forwarded)  # type: ignore[arg-type]
-        told = mismatch_of_page(site.context, scope, {}, "http")  # type: ignore[arg-type]
+        refused = mismatch_of_page(site.context, scope, {}, "http")  # type: ignore[arg-type]
 
     assert passed is None
-    assert told
-    assert (told.reason, told.own) == (Reason.PLAIN, HTTPS)
+    assert refused
+    assert (refused.reason, refused.server_origin) == (Reason.PLAIN, HTTPS)
 
 
 @pytest.mark.parametrize(
