@@ -66,7 +66,7 @@ class AccountController(Controller):
             time_zone=form["time_zone"],
             theme=form["theme"],
         )
-        await drafts.sent(actor, form)
+        await drafts.discard(actor, form)
         return rendering.redirect(request, "/user/account", notice=toasts.SAVED)
 
     @post("/notices", status_code=HTTP_200_OK)

@@ -1,7 +1,7 @@
-"""What was typed survives a session that ended meanwhile: kept, shown again after signing in, sent by hand.
+"""Drafts: what was typed survives the end of its session, and is shown again after signing in.
 
-SHOWN_BY maps the address that a form is posted to onto the page that shows this form, and its fields: nothing
-else is kept.
+SHOWN_BY maps the address that a form is posted to onto the page that shows this form, and its fields. Nothing
+else is kept, and nothing is sent without its author.
 """
 
 import contextlib
@@ -50,8 +50,8 @@ SHOWN_BY: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
 }
 
 
-async def kept(request: AnyRequest) -> str | None:
-    """Keeps what was posted, if its session has ended lately; the address that shows it again, else None."""
+async def keep(request: AnyRequest) -> str | None:
+    """Keeps a form whose session has ended lately. Returns the address that shows it again, or None."""
     shown_by = SHOWN_BY.get(request.scope["path"]) if request.method == "POST" else None
     app_context = context_of(request)
     token = cookie_in(request, app_context, SESSION_COOKIE)
@@ -59,7 +59,7 @@ async def kept(request: AnyRequest) -> str | None:
         return None
     address, names = shown_by
     path, _, query = address.partition("?")
-    # Signing in goes on without a draft when there is nothing to keep, or no place for it.
+    # Without anything to keep, or room for it, people sign in all the same.
     with contextlib.suppress(engine.DatabaseError, HTTPException, Busy, Invalid):
         fields = partial(read_fields, request)
         if key := await drafts.keep(token, path, fields, names=names, throttle=app_context.throttle):
@@ -68,16 +68,16 @@ async def kept(request: AnyRequest) -> str | None:
 
 
 async def form_of(request: AnyRequest, current: Current, fields: Collection[str]) -> Form | None:
-    """The form with what was kept under the address's `draft`, None when there is nothing."""
+    """The form filled with the draft that the address names, or None."""
     key = request.query_params.get("draft", "")
-    found = await drafts.find(current.member_id, request.scope["path"], key) if key else None
-    return None if found is None else Form(fields, {**found, "draft": [key]}, kept=True)
+    draft = await drafts.find(current.member_id, request.scope["path"], key) if key else None
+    return None if draft is None else Form(fields, {**draft, "draft": [key]}, restored=True)
 
 
-async def sent(actor: Actor, form: Form) -> None:
-    """Forgets the draft that this form was filled from, once it was sent. What fails here, time settles.
+async def discard(actor: Actor, form: Form) -> None:
+    """Deletes the draft that a form was filled from, once the form was sent. actor: with the present session.
 
-    actor: who has sent it, by the session as it is now.
+    A draft that can't be deleted now expires by itself.
     """
     if form.draft:
         with contextlib.suppress(engine.DatabaseError, SignInFirst):

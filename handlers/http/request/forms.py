@@ -52,15 +52,15 @@ class Form:
     """values: field -> text, to fill the form again (passwords are always ""). errors: field -> sentences.
 
     autofocus: whether the first wrong field asks for the focus; in a fragment app.js gives it.
-    draft: the key of the draft it was filled from, "" for none; kept: whether the page just did that.
+    draft: the key of the draft it was filled from, "" for none. restored: whether that just happened.
     """
 
     def __init__(
-        self, names: Iterable[str], sent: Mapping[str, Iterable[str]] | None = None, *, kept: bool = False
+        self, names: Iterable[str], sent: Mapping[str, Iterable[str]] | None = None, *, restored: bool = False
     ) -> None:
         self._sent = sent or {}
         self.autofocus = True
-        self.kept = kept
+        self.restored = restored
         draft = next(iter(self._sent.get("draft", ())), "")
         self.draft = draft if _DRAFT_KEY.fullmatch(draft) else ""
         self.errors: dict[str, list[str]] = {}

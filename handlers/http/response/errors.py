@@ -100,7 +100,7 @@ async def not_set_up(request: AnyRequest, _: NotSetUp) -> Response[bytes]:
 async def sign_in_first(request: AnyRequest, _: SignInFirst) -> Response[bytes]:
     """303 to the login page that leads back here, or 401 with HX-Redirect. What was typed is kept."""
     app_context = context_of(request)
-    login = rendering.login_path(request, await drafts.kept(request))
+    login = rendering.login_path(request, await drafts.keep(request))
     if rendering.is_htmx(request):
         return Response(
             b"",

@@ -90,7 +90,7 @@ class InvitationsController(Controller):
             is_plain = listed.entries and not _too_many(listed)
             plan = await creation.preview(listed, role, app_context.throttle) if is_plain else None
             return await _dialog(request, form, plan, status=422 if isinstance(error, Invalid) else 409)
-        await drafts.sent(actor, form)
+        await drafts.discard(actor, form)
         notice = batch_sentence(batch, mail=app_context.mail)
         return rendering.redirect(request, f"/organization/invitations?batch={batch.id}", notice=notice)
 

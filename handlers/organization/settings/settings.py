@@ -44,7 +44,7 @@ class SettingsController(Controller):
         except Invalid as error:
             form.errors.update(error.errors)
             return await _answer(request, form=form, status=422)
-        await drafts.sent(actor, form)
+        await drafts.discard(actor, form)
         if rules.title == current.title and rendering.wants_fragment(request):
             return await _answer(request, toast=toasts.SAVED)
         # A new name stands around the form as well.
