@@ -66,7 +66,7 @@ async def _not_yet(request: AnyRequest) -> None:
 async def _link(request: AnyRequest, code: str) -> Link:
     """The set-up link of this code; a wrong one is counted and refused."""
     try:
-        return await tokens.living(request, links.SETUP, code, setup.find_link)
+        return await tokens.valid_link(request, links.SETUP, code, setup.find_link)
     except DeadLink:
         await _not_yet(request)  # Somebody else's set-up may have used the link just now.
         await rate_limits.count(context_of(request).throttle.set_up(client.network_of(request)))

@@ -106,7 +106,7 @@ def _wish(form: Form) -> Wish:
 
 
 async def _link(request: AnyRequest, token: str) -> Link:
-    return await tokens.living(request, links.REQUEST, token, access_requests.find_link)
+    return await tokens.valid_link(request, links.REQUEST, token, access_requests.find_link)
 
 
 async def _page(

@@ -55,7 +55,7 @@ async def _page(request: AnyRequest, token: str, link: Link, *, status: int = 20
 
 
 async def _link(request: AnyRequest, token: str) -> Link:
-    return await tokens.living(request, links.ADDRESS, token, confirmation.find)
+    return await tokens.valid_link(request, links.ADDRESS, token, confirmation.find)
 
 
 async def _dead(request: AnyRequest, error: DeadLink) -> Response[bytes]:

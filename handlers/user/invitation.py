@@ -81,7 +81,7 @@ class InvitationController(Controller):
         form = await Form.read(request, "token")
         app_context = context_of(request)
         await rate_limits.count(app_context.throttle.sign_up(client.network_of(request), with_link=False))
-        invited = await _genuine(request, form["token"])
+        invited = await _authentic_link(request, form["token"])
         if invited is not None and invited.dead_because(clock.now()) is None:
             # It came to life again meanwhile.
             return rendering.redirect(request, f"/user/invitation?token={form['token']}")
@@ -90,9 +90,9 @@ class InvitationController(Controller):
         return await _dead(request, form["token"], toasts.ASKED_FOR_ANOTHER, status=200)
 
 
-async def _genuine(request: AnyRequest, token: str) -> Invited | None:
+async def _authentic_link(request: AnyRequest, token: str) -> Invited | None:
     """The invitation of this token, alive or not."""
-    return await tokens.genuine(request, links.INVITATION, token, acceptance.find)
+    return await tokens.authentic_link(request, links.INVITATION, token, acceptance.find)
 
 
 def _is_for(current: Current, invited: Invited) -> bool:
@@ -100,7 +100,7 @@ def _is_for(current: Current, invited: Invited) -> bool:
 
 
 async def _find(request: AnyRequest, token: str) -> Invited:
-    return await tokens.living(request, links.INVITATION, token, acceptance.find)
+    return await tokens.valid_link(request, links.INVITATION, token, acceptance.find)
 
 
 async def _person(request: AnyRequest, form: Form, invited: Invited) -> Person:
@@ -134,7 +134,7 @@ async def _page(
 
 async def _dead(request: AnyRequest, token: str, done: str | None, *, status: int = 410) -> Response[bytes]:
     """Used, revoked or expired: what happened, and a button that asks for a new one."""
-    invited, current = await _genuine(request, token), await identity.identify(request)
+    invited, current = await _authentic_link(request, token), await identity.identify(request)
     reason = invited.dead_because(clock.now()) or "used" if invited else "unknown"
     return await rendering.page(
         request,

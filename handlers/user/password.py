@@ -97,7 +97,7 @@ async def reset(request: AnyRequest) -> Response[bytes]:
 
 
 async def _link(request: AnyRequest, token: str) -> Link:
-    return await tokens.living(request, links.RESET, token, password.find_reset_link)
+    return await tokens.valid_link(request, links.RESET, token, password.find_reset_link)
 
 
 async def _page(

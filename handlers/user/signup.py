@@ -73,7 +73,7 @@ class SignupController(Controller):
 
 async def _link(request: AnyRequest, token: str) -> Link | None:
     """The invite link of this token, None without a token. Raises DeadLink unless it is the current one."""
-    return await tokens.living(request, links.INVITE, token, invite_link.find) if token else None
+    return await tokens.valid_link(request, links.INVITE, token, invite_link.find) if token else None
 
 
 async def _person(request: AnyRequest, form: Form) -> Person:

@@ -1,4 +1,4 @@
-"""Tokens of links, as somebody sends them: the row that each was made for."""
+"""Tokens of links, as a request brings them: the row that each was made for."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -26,26 +26,29 @@ Find = Callable[[int], Awaitable[R | None]]
 def in_address(request: AnyRequest, name: str = "token") -> str:
     """The token in the address, "" when there is none.
 
-    Copied out of HTML it is called amp;token, and `=` comes encoded from programs that encode too much.
+    A link copied out of HTML names it amp;token, and some programs encode the `=`.
     """
     for key, value in request.query_params.multi_items():
-        found = re.fullmatch(rf"(?:amp;)*{name}=(.*)", f"{key}={value}" if value else key, re.DOTALL)
-        if found:
-            return token_in(found[1])
+        match = re.fullmatch(rf"(?:amp;)*{name}=(.*)", f"{key}={value}" if value else key, re.DOTALL)
+        if match:
+            return token_in(match[1])
     return ""
 
 
-async def genuine(request: AnyRequest, purpose: str, token: str, find: Find[R]) -> R | None:
-    """The row behind a valid mac, alive or not; None for a forged token, and an unknown id takes as long."""
+async def authentic_link(request: AnyRequest, purpose: str, token: str, find: Find[R]) -> R | None:
+    """The row behind a token whose MAC is right, valid or not. None for a forged token.
+
+    An unknown id takes as long as a known one.
+    """
     signer = context_of(request).signer
     link_id = signer.id_in(token)
     row = await find(link_id) if link_id else None
     return row if signer.matches(purpose, token, row.nonce if row else None) else None
 
 
-async def living(request: AnyRequest, purpose: str, token: str, find: Find[R]) -> R:
-    """The row behind a token that works. Raises DeadLink, which says why only behind a valid mac."""
-    row = await genuine(request, purpose, token, find)
+async def valid_link(request: AnyRequest, purpose: str, token: str, find: Find[R]) -> R:
+    """The row behind a token that works. Raises DeadLink, with a reason only if the MAC is right."""
+    row = await authentic_link(request, purpose, token, find)
     if row is None:
         raise DeadLink
     if reason := row.dead_because(clock.now()):
