@@ -130,7 +130,7 @@ def configured(application: Any, limits: Limits, workers: int = 1) -> uvicorn.Co
         factory=isinstance(application, str),
         workers=workers,
         loop="uvloop",
-        http=partial(Connection, limits=bounded(limits), crowd=Counter()),  # type: ignore[arg-type]
+        http=partial(Connection, limits=bounded(limits), by_customer=Counter()),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=None,

@@ -26,7 +26,7 @@ from handlers.http.request import proxies
 from handlers.http.request.client import network_of_address
 from handlers.http.server.chunks import Chunks, NotChunks
 from handlers.http.server.defences import MAX_QUERY_BYTES
-from handlers.http.server.limits import LINES, Limits, answer
+from handlers.http.server.limits import REFUSALS, Limits, answer
 
 _END_OF_HEADER: Final = re.compile(rb"\r?\n\r?\n")
 # A piece of a body for the parser: after each it is asked whether chunks are worth their frames.
@@ -65,13 +65,13 @@ class _Door:
 class Connection(HttpToolsProtocol):
     """For uvicorn's `http`, with its limits: `partial(Connection, limits=…)`. The application is ours.
 
-    crowd: how many connections each customer of a provider has to this process.
+    by_customer: how many connections each customer of a provider has to this process.
     """
 
-    def __init__(self, *arguments: Any, limits: Limits, crowd: Counter[str], **named: Any) -> None:
+    def __init__(self, *arguments: Any, limits: Limits, by_customer: Counter[str], **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._limits = limits
-        self._crowd = crowd
+        self._by_customer = by_customer
         self._awaited = _Awaited.HEADER
         # Came, and isn't the parser's turn yet.
         self._held = bytearray()
@@ -100,18 +100,18 @@ class Connection(HttpToolsProtocol):
         self._within(self._limits.idle_seconds, self._hang_up)
         peer = self.client[0] if self.client else ""
         self._customer = customer(network_of_address(peer))
-        self._crowd[self._customer] += 1
+        self._by_customer[self._customer] += 1
         # The lowest free descriptor is taken, so the last ones are only taken when there are no others.
         descriptor = transport.get_extra_info("socket").fileno()
         is_full = len(self.connections) > self._limits.connections or descriptor >= self._limits.descriptors
-        if is_full or (self._crowd[self._customer] > self._limits.share and not self._is_proxy(peer)):
+        if is_full or (self._by_customer[self._customer] > self._limits.share and not self._is_proxy(peer)):
             self._refuse(503)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._door.shut = True
-        self._crowd[self._customer] -= 1
-        if not self._crowd[self._customer]:
-            del self._crowd[self._customer]
+        self._by_customer[self._customer] -= 1
+        if not self._by_customer[self._customer]:
+            del self._by_customer[self._customer]
         _stop(self._timer)
         _stop(self._write_timer)
         super().connection_lost(exc)
@@ -318,7 +318,7 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, status: int) -> None:
         """An answer of the server's own, and the end. A request under way gets no other any more."""
-        LINES.add(status, self.client[0] if self.client else "-", self.loop.time())
+        REFUSALS.add(status, self.client[0] if self.client else "-", self.loop.time())
         is_under_way = self._is_under_way()
         if is_under_way:
             self.cycle.disconnected = True

@@ -1,4 +1,4 @@
-"""What a connection may take, and what the server itself answers to those that take more."""
+"""The limits of a connection, and the answer of the server itself to a request beyond them."""
 
 import logging
 import sys
@@ -10,8 +10,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from handlers.http.server.defences import headers_of_every_answer
 from messages import refusals
 
-# Floods must not fill the log: of each kind of refusal it gets one line in so many seconds.
-LINE_SECONDS: Final = 60
+# Floods must not fill the log.
+LOG_INTERVAL_SECONDS: Final = 60
 SENTENCES: Final = {
     400: refusals.UNREADABLE,
     408: refusals.TOO_SLOW,
@@ -25,16 +25,15 @@ log = logging.getLogger("gatehouse")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """header_bytes: with the line before it. header_lines: each takes far more memory than its bytes.
-    header_seconds: from its first byte to its last.
-
-    idle_seconds: before and between requests. A body may take body_seconds, and a second more for each
-    body_rate bytes of it. Of what the server says, at least answer_bytes are taken in each answer_seconds,
-    or all that is left. rest_seconds, rest_bytes: what is read and thrown away after an answer that came
-    before the end of the body, since whoever is still sending is reset by a closed connection and never
-    sees the answer. connections: of one process, at once.
-    share: of these for one customer of a provider, so that nobody alone keeps all others out.
-    descriptors: a connection that would take a file descriptor from this one on is refused.
+    """header_bytes: of the request line and the header together.
+    header_lines: each takes far more memory than its bytes. header_seconds: from its first byte to its last.
+    idle_seconds: before the first request, and between requests.
+    body_seconds: for any body; it gets a second more for each body_rate bytes of it that have come.
+    answer_bytes: the other side must take so many in each answer_seconds, or all that is left.
+    rest_seconds, rest_bytes: what is read and thrown away after an answer that came before the body's end.
+    To a client that is still sending, a closed connection is a reset, and it never sees the answer.
+    connections: of one process, at once. share: of these, for one customer of a provider.
+    descriptors: a connection that would take this file descriptor, or one above it, is refused.
     """
 
     header_bytes: int = 32_768
@@ -52,32 +51,35 @@ class Limits:
 
     @property
     def share(self) -> int:
+        """Less than all, so that one customer alone can't keep everybody else out."""
         return self.connections - self.connections // 8
 
 
 LIMITS: Final = Limits()
 
 
-class Lines:
-    """The lines of the log about refused connections, of this process."""
+class RefusalLog:
+    """Logs this process's refusals of connections: of each status one line in LOG_INTERVAL_SECONDS."""
 
     def __init__(self) -> None:
-        self._since: dict[int, tuple[float, int]] = {}
+        # By status: when its last line was written, and how many have come since.
+        self._logged: dict[int, tuple[float, int]] = {}
 
     def add(self, status: int, client: str, now: float) -> None:
-        last, untold = self._since.get(status, (now - LINE_SECONDS, 0))
-        if now - last < LINE_SECONDS:
-            self._since[status] = (last, untold + 1)
+        """now: in seconds, of any clock that doesn't run back."""
+        last, skipped = self._logged.get(status, (now - LOG_INTERVAL_SECONDS, 0))
+        if now - last < LOG_INTERVAL_SECONDS:
+            self._logged[status] = (last, skipped + 1)
             return
-        self._since[status] = (now, 0)
-        log.warning("connections: status=%d from=%s unsaid=%d %s", status, client, untold, SENTENCES[status])
+        self._logged[status] = (now, 0)
+        log.warning("connections: status=%d from=%s unsaid=%d %s", status, client, skipped, SENTENCES[status])
 
 
-LINES: Final = Lines()
+REFUSALS: Final = RefusalLog()
 
 
 def answer(status: int, more: list[tuple[bytes, bytes]], *, https: bool) -> bytes:
-    """A whole answer that ends the connection. more: headers of the server, such as the date."""
+    """A whole HTTP answer that ends the connection. more: headers of the server, such as the date."""
     text = f"{SENTENCES[status]}\n".encode()
     headers = {
         **headers_of_every_answer(https=https),

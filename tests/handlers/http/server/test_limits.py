@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from handlers.http.server.limits import LIMITS, SENTENCES, Lines, answer
+from handlers.http.server.limits import LIMITS, SENTENCES, RefusalLog, answer
 
 
 def test_an_answer_of_the_servers_own_is_whole_and_ends_the_connection() -> None:
@@ -38,7 +38,7 @@ def test_each_status_that_is_refused_has_a_sentence() -> None:
 
 def test_of_each_status_the_log_has_one_line_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "gatehouse")
-    lines = Lines()
+    refusals = RefusalLog()
 
     for status, now in (
         (400, 5.0),
@@ -49,7 +49,7 @@ def test_of_each_status_the_log_has_one_line_a_minute(caplog: pytest.LogCaptureF
         (400, 125.0),
         (408, 66.0),
     ):
-        lines.add(status, f"192.0.2.{now:.0f}", now)
+        refusals.add(status, f"192.0.2.{now:.0f}", now)
 
     said = [
         record.getMessage().rpartition(f" {SENTENCES[400]}")[0] or record.getMessage()

@@ -10,7 +10,7 @@ import pytest
 
 from handlers.http.request import bodies
 from handlers.http.server import connections
-from handlers.http.server.limits import LIMITS, Lines
+from handlers.http.server.limits import LIMITS, RefusalLog
 from messages import refusals
 from tests.support.site import ON_SQLITE, Site
 from tests.support.wire import served
@@ -167,7 +167,7 @@ async def test_a_chunk_of_unclear_size_is_refused(port: int, chunks: bytes) -> N
 async def test_the_last_descriptors_are_for_files_and_the_log_is_told_once(
     site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "LINES", Lines())
+    monkeypatch.setattr(connections, "REFUSALS", RefusalLog())
     free = os.dup(0)
     os.close(free)
 
