@@ -86,7 +86,7 @@ def furnished(app: Litestar, settings: Settings) -> Litestar:
     activity_lines.use(settings.activity_to_stderr)
     app.state = State({"context": app_context, "mailer": _mailer(settings, app_context)})
     # Outside the framework, so that 404 and 405 are covered too.
-    app.asgi_handler = caches.kept_empty(app, Defences(app.asgi_handler, app_context))
+    app.asgi_handler = caches.clearing_caches(app, Defences(app.asgi_handler, app_context))
     return app
 
 

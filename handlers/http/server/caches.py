@@ -1,7 +1,7 @@
-"""Nothing of a request outlives it in a cache: those that are keyed by what somebody sends are emptied.
+"""Clears, after each request, every cache that is keyed by what a client sends.
 
-The framework and Python remember whole headers, queries and paths, a thousand of each, for programs whose
-visitors mean well. Whoever asks for something new each time would fill them, and they are never given back.
+The framework and Python keep whole headers, queries and paths, a thousand of each, and never give that memory
+back. A client that sends something new each time would fill these caches.
 """
 
 from typing import Any, cast
@@ -15,8 +15,8 @@ from litestar.datastructures.url import URL
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 
-def kept_empty(app: Litestar, asgi_app: ASGIApp) -> ASGIApp:
-    """The same application, after whose every request the caches are empty; app: whose router has one."""
+def clearing_caches(app: Litestar, asgi_app: ASGIApp) -> ASGIApp:
+    """`asgi_app`, with its caches cleared after each request. app: one of the caches is in its router."""
     caches = (
         app.asgi_router.handle_routing,
         parse_cookie_string,
@@ -26,7 +26,7 @@ def kept_empty(app: Litestar, asgi_app: ASGIApp) -> ASGIApp:
         create_query_default_dict,
         URL._new,
         URL.from_components,
-        # In its declaration Python says nothing of its cache.
+        # Its type stub doesn't declare the cache.
         cast(Any, urlsplit),
     )
 

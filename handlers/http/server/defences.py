@@ -1,6 +1,7 @@
-"""Around the whole application, 404 and 405 included: proxies, methods, cross-site protection, headers.
+"""The layer around the whole application: proxies, methods, cross-site protection, headers.
 
-An ASGI layer, since middleware of the framework does not run for addresses it doesn't know.
+It is a plain ASGI layer, since the framework's middleware doesn't run for unknown addresses (404) and methods
+(405).
 """
 
 import logging
@@ -24,7 +25,7 @@ from handlers.http.response import compression, errors
 from messages import refusals
 
 METHODS: Final = ("GET", "HEAD", "POST")
-# Scripts and styles are files of ours; nothing inline, nothing from elsewhere.
+# Scripts and styles are files of this server: nothing inline, nothing from elsewhere.
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -33,14 +34,14 @@ PERMISSIONS: Final = "camera=(), geolocation=(), microphone=(), payment=(), usb=
 HSTS_SECONDS: Final = 365 * 24 * 3600
 MAX_QUERY_BYTES: Final = 8_192
 
-# Also as amp;token= and token%3D, which is how links come out of some programs.
+# Also as amp;token= and token%3D, as some programs write links.
 _SECRET: Final = re.compile(rb"(?:^|[&;])(?:token|code)(?:=|%3D)", re.IGNORECASE)
 
 log = logging.getLogger("gatehouse")
 
 
 class Defences:
-    """Wraps the application's ASGI handler. What a request says of itself is settled here, once."""
+    """Wraps the application's ASGI handler. Client, scheme and host of a request are decided here, once."""
 
     def __init__(self, app: ASGIApp, app_context: AppContext) -> None:
         self._app = app
@@ -52,36 +53,36 @@ class Defences:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             return
-        unfit = _unfit(scope)
+        refusal = _malformed(scope)
         headers = _headers(scope)
         scheme = self._proxies.look_through(scope, headers)
         self._strip_root(scope)
-        unfit = unfit or _nowhere(scope, headers)
+        refusal = refusal or _misdirected(scope, headers)
         secret = _SECRET.search(scope["query_string"]) is not None
-        answer = _Answer(send, headers_of_every_answer(https=self._context.https, secret=secret))
+        answer = _AnswerWithHeaders(send, headers_of_every_answer(https=self._context.https, secret=secret))
         try:
-            if unfit:
-                await _plain(answer, *unfit)
+            if refusal:
+                await _send_text(answer, *refusal)
             elif mismatch := self._mismatch(scope, headers, scheme):
                 await self._refuse(scope, receive, answer, mismatch)
             else:
-                await self._let_in(scope, receive, answer, headers)
+                await self._dispatch(scope, receive, answer, headers)
         except Exception:
-            # The pages for errors are behind us: this is what is left when one of them fails.
+            # The application shows its own error pages; this is for when one of them fails.
             log.exception("the error page itself failed")
             if answer.status == 0:
-                await _plain(answer, 500, refusals.BROKEN)
+                await _send_text(answer, 500, refusals.BROKEN)
         if scope["method"] == "POST" or answer.status in (403, 429):
-            _note(scope, answer.status)
+            _log_request(scope, answer.status)
 
-    async def _let_in(self, scope: HTTPScope, receive: Receive, send: Send, headers: Headers) -> None:
+    async def _dispatch(self, scope: HTTPScope, receive: Receive, send: Send, headers: Headers) -> None:
         method = scope["method"]
         if method not in METHODS:
-            await _plain(send, 405, refusals.GET_AND_POST, {"Allow": ", ".join(METHODS)})
+            await _send_text(send, 405, refusals.GET_AND_POST, {"Allow": ", ".join(METHODS)})
         elif method == "POST" and not _is_form(scope, headers):
-            await _plain(send, 415, refusals.FORMS_ONLY)
+            await _send_text(send, 415, refusals.FORMS_ONLY)
         elif method == "POST" and _is_too_large(scope, headers):
-            await _plain(send, 413, refusals.TOO_LARGE)
+            await _send_text(send, 413, refusals.TOO_LARGE)
         else:
             if method == "HEAD":
                 # A copy: the server looks at its own scope to know that no body follows.
@@ -94,7 +95,7 @@ class Defences:
                 await self._app(scope, receive, send)
 
     async def _with_body(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        """Reads the form before who sends it is decided: a session may end while it comes."""
+        """Reads the form before anyone looks up its session, which may end while the form arrives."""
         body = scope["state"]["body"] = Body(self._context.room, client.network_in(scope))
         try:
             if scope["path"] != UPLOAD_PATH:
@@ -104,14 +105,14 @@ class Defences:
             body.release()
 
     def _strip_root(self, scope: HTTPScope) -> None:
-        """With a sub-path in HOST, requests are understood with and without it."""
+        """With a sub-path in HOST, requests work with and without it."""
         root = self._context.root
         if root and (scope["path"] == root or scope["path"].startswith(root + "/")):
             scope["path"] = scope["path"][len(root) :] or "/"
             scope["raw_path"] = scope["path"].encode()
 
     def _mismatch(self, scope: HTTPScope, headers: Headers, forwarded: str) -> Mismatch | None:
-        """What speaks against answering this request at this address; forwarded: see mismatch_of_page."""
+        """Why not to answer this request at this address, or None. forwarded: see mismatch_of_page."""
         if scope["method"] == "POST":
             return origins.mismatch_of_form(self._context, scope, headers)
         if scope["method"] not in METHODS:
@@ -119,7 +120,7 @@ class Defences:
         return origins.mismatch_of_page(self._context, scope, headers, forwarded)
 
     async def _refuse(self, scope: HTTPScope, receive: Receive, send: Send, mismatch: Mismatch) -> None:
-        # A genuine attack is no news: the request itself has its line.
+        # The log has a line for the request itself; an attack from another site needs no second one.
         if mismatch.reason is not Reason.ANOTHER_SITE and self._context.mismatches.add(mismatch):
             log.warning(
                 "address: a browser says %s, this server calls itself %s; see HOST in docs/deploy.md",
@@ -134,11 +135,11 @@ class Defences:
 
 
 def headers_of_every_answer(*, https: bool, secret: bool = False) -> Headers:
-    """secret: whether the address holds one. Files say themselves how long they may be kept."""
+    """secret: whether the address holds a token. Static files set their own Cache-Control."""
     headers = {
         "Content-Security-Policy": POLICY,
         "X-Content-Type-Options": "nosniff",
-        # With no-referrer browsers post `Origin: null`, and over plain http nothing else tells our forms.
+        # With no-referrer browsers post `Origin: null`, and over plain http only Origin identifies our forms.
         "Referrer-Policy": "strict-origin" if secret else "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -152,15 +153,15 @@ def headers_of_every_answer(*, https: bool, secret: bool = False) -> Headers:
 
 
 def _headers(scope: HTTPScope) -> Headers:
-    """A header sent twice means the same as one with both values (RFC 9110, 5.3)."""
+    """Headers by lower-case name. One sent twice means the same as one with both values (RFC 9110, 5.3)."""
     values: dict[str, list[str]] = {}
     for name, value in scope["headers"]:
         values.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
     return {name: ", ".join(several) for name, several in values.items()}
 
 
-def _unfit(scope: HTTPScope) -> tuple[int, str] | None:
-    """The status and sentence for a request that no page should see."""
+def _malformed(scope: HTTPScope) -> tuple[int, str] | None:
+    """The status and sentence for a request that no page should see, or None."""
     hosts = sum(name.lower() == b"host" for name, _ in scope["headers"])
     if hosts > 1 or (hosts == 0 and scope["http_version"] == "1.1"):
         # RFC 9112, 3.2.
@@ -170,18 +171,18 @@ def _unfit(scope: HTTPScope) -> tuple[int, str] | None:
     return None
 
 
-def _nowhere(scope: HTTPScope, headers: Headers) -> tuple[int, str] | None:
-    """The same, once it is known which host and path the request is for."""
+def _misdirected(scope: HTTPScope, headers: Headers) -> tuple[int, str] | None:
+    """The same, after proxies and sub-path have settled the host and path."""
     if "host" in headers and not proxies.is_host(headers["host"]):
         return 400, refusals.NOT_ONE_HOST
     if scope["path"].startswith("//"):
-        # The framework would look for the page without one of them; in a link it is another host.
+        # The framework would drop one slash; in a link, two slashes begin the name of another host.
         return 404, refusals.PAGES[404][0]
     return None
 
 
-class _Answer:
-    """Sends an answer with the headers of every answer. status: 0 until it has begun."""
+class _AnswerWithHeaders:
+    """Adds the headers of every answer to this one. status: 0 until the answer has begun."""
 
     def __init__(self, send: Send, headers: Headers) -> None:
         self._send = send
@@ -197,8 +198,8 @@ class _Answer:
         await self._send(message)
 
 
-def _note(scope: HTTPScope, status: int) -> None:
-    """One line for each sign-in, change and refusal (ASVS 16.3), without the query: it may hold a token."""
+def _log_request(scope: HTTPScope, status: int) -> None:
+    """Logs a sign-in, change or refusal (ASVS 16.3), without the query, which may hold a token."""
     client = scope["client"][0] if scope["client"] else "-"
     log.info(
         "%s %s status=%d member=%d from=%s",
@@ -211,16 +212,16 @@ def _note(scope: HTTPScope, status: int) -> None:
 
 
 def _is_form(scope: HTTPScope, headers: Headers) -> bool:
-    """Whether the body, if there is one, is a form; who sends none needs no type."""
+    """Whether the body, if there is one, is a form. A request without a body needs no type."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind in ("", UPLOAD_TYPE if scope["path"] == UPLOAD_PATH else FORM_TYPE)
 
 
 def _is_too_large(scope: HTTPScope, headers: Headers) -> bool:
-    """By what the request says of itself; bodies that say nothing are counted while they are read."""
+    """Whether Content-Length says so. Bodies without one are measured while they are read."""
     length = headers.get("content-length", "")
-    most = MAX_UPLOAD_BYTES if scope["path"] == UPLOAD_PATH else MAX_BODY_BYTES
-    return length.isdecimal() and int(length[:20]) > most
+    limit = MAX_UPLOAD_BYTES if scope["path"] == UPLOAD_PATH else MAX_BODY_BYTES
+    return length.isdecimal() and int(length[:20]) > limit
 
 
 def _without_body(send: Send) -> Send:
@@ -232,8 +233,8 @@ def _without_body(send: Send) -> Send:
     return sending
 
 
-async def _plain(send: Send, status: int, text: str, headers: Headers | None = None) -> None:
-    """A short answer for those who aren't people in front of one of our pages."""
+async def _send_text(send: Send, status: int, text: str, headers: Headers | None = None) -> None:
+    """A short plain-text answer, for programs and broken requests."""
     body = f"{text}\n".encode()
     all_headers = {
         "Content-Type": "text/plain; charset=utf-8",
