@@ -1,4 +1,4 @@
-"""Where a request comes from; the defences have looked through trusted proxies already."""
+"""The network that a request comes from. The defences have looked through trusted proxies already."""
 
 import ipaddress
 
@@ -19,17 +19,17 @@ def _client_of(scope: Scope) -> str:
 
 
 def network_of(request: AnyRequest) -> str:
-    """What limits count by: an IPv4 address, or the /64 of an IPv6 one."""
+    """The network that limits count by: an IPv4 address, or the /64 of an IPv6 address."""
     return network_in(request.scope)
 
 
 def network_in(scope: Scope) -> str:
-    """The same, before there is a request of the framework's."""
+    """The same, from the ASGI scope."""
     return network_of_address(_client_of(scope))
 
 
 def network_of_address(text: str) -> str:
-    """The same of a network address, "" for what is none."""
+    """The network of an address, "" for text that is none."""
     address = proxies.parse(text)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address), 64), strict=False))

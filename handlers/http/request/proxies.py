@@ -1,4 +1,4 @@
-"""Client, scheme and host of a request behind proxies: what trusted ones vouch for in forwarded headers."""
+"""Client, scheme and host of a request behind proxies, from the forwarded headers of trusted ones."""
 
 import ipaddress
 import logging
@@ -25,7 +25,7 @@ class Proxies:
     """networks: whose forwarded headers are believed (TRUSTED_PROXIES).
     untrusted_proxies: the addresses of all others that send them.
 
-    named: HOST says what this site is called, so what they forward of host and port counts for nothing.
+    named: HOST names this site, so forwarded hosts and ports are ignored.
     """
 
     def __init__(self, networks: tuple[Network, ...], untrusted_proxies: set[str], *, named: bool) -> None:
@@ -34,17 +34,17 @@ class Proxies:
         self._untrusted_proxies = untrusted_proxies
 
     def look_through(self, scope: HTTPScope, headers: Headers) -> str:
-        """Puts what trusted proxies forward into `scope` and `headers`, in place of what they said.
+        """Replaces client, scheme and host in `scope` and `headers` by what trusted proxies forward.
 
-        Returns the scheme that they vouch for, "" if none does.
+        Returns the forwarded scheme, "" if there is none.
         """
         peer = scope["client"][0] if scope["client"] else ""
         client = parse(peer)
         if client is None or not self._trusts(client):
             if any(name.startswith("x-forwarded-") for name in headers):
-                self._name(peer)
+                self._report(peer)
             return ""
-        # Counted from the right: the first address that isn't one of our proxies is the client.
+        # From the right, the first address that isn't one of our proxies is the client.
         for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
             address = parse(hop.strip())
             if address is None:
@@ -58,17 +58,17 @@ class Proxies:
             scheme = ""
         scope["scheme"] = scheme or scope["scheme"]
         if not self._named:
-            self._name_host(scope, headers)
+            self._set_host(scope, headers)
         return scheme
 
-    def _name_host(self, scope: HTTPScope, headers: Headers) -> None:
-        """The forwarded host, and the forwarded port where the host is given without one."""
-        told = headers.get("host", "")
-        host, port = _last(headers, "x-forwarded-host") or told, _last(headers, "x-forwarded-port")
+    def _set_host(self, scope: HTTPScope, headers: Headers) -> None:
+        """Puts in the forwarded host, and the forwarded port if the host comes without one."""
+        original = headers.get("host", "")
+        host, port = _last(headers, "x-forwarded-host") or original, _last(headers, "x-forwarded-port")
         is_unusual = _PORT.fullmatch(port) and port != _USUAL_PORTS[scope["scheme"]]
         if host and is_unusual and not _HAS_PORT.search(host):
             host = f"{host}:{port}"
-        if host != told:
+        if host != original:
             headers["host"] = host
             others = [pair for pair in scope["headers"] if pair[0] != b"host"]
             scope["headers"] = [*others, (b"host", host.encode("latin-1"))]
@@ -76,8 +76,8 @@ class Proxies:
     def _trusts(self, address: Address) -> bool:
         return is_among(address, self._networks)
 
-    def _name(self, peer: str) -> None:
-        """All people behind a proxy that isn't trusted share one limit: whoever runs this should know."""
+    def _report(self, peer: str) -> None:
+        """Names an untrusted proxy in the log: all people behind it share one limit."""
         if peer not in self._untrusted_proxies and len(self._untrusted_proxies) < MAX_UNTRUSTED_PROXIES:
             self._untrusted_proxies.add(peer)
             log.warning("forwarded headers from %s are ignored: it isn't in TRUSTED_PROXIES", peer)
@@ -89,26 +89,26 @@ def is_among(address: Address, networks: tuple[Network, ...]) -> bool:
 
 def is_host(text: str) -> bool:
     """Whether a header names a host, by name or address, with a port or without (RFC 9112, 3.2)."""
-    found = _HOST.fullmatch(text)
-    if not found or int(found[3] or 1) > 65_535:
+    match = _HOST.fullmatch(text)
+    if not match or int(match[3] or 1) > 65_535:
         return False
-    if found[1]:
-        return len(found[1]) <= MAX_HOST_CHARACTERS
+    if match[1]:
+        return len(match[1]) <= MAX_HOST_CHARACTERS
     try:
-        return bool(ipaddress.IPv6Address(found[2]))
+        return bool(ipaddress.IPv6Address(match[2]))
     except ValueError:
         return False
 
 
 def _last(headers: Headers, name: str) -> str:
-    """What the nearest proxy put into a header, to which each on the way adds its own."""
+    """The value that the nearest proxy put into a header: each proxy on the way appends its own."""
     return headers.get(name, "").rpartition(",")[2].strip()
 
 
 def parse(text: str) -> Address | None:
-    """The address in `text`, which may carry a port; an IPv4 address in IPv6 clothes is the IPv4 address.
+    """The address in `text`, which may carry a port. An IPv4-mapped IPv6 address becomes the IPv4 address.
 
-    Without its zone (fe80::1%eth0), which may be any text: what is forwarded goes into logs and pages.
+    The zone (fe80::1%eth0) is dropped: it may be any text, and forwarded addresses go into logs and pages.
     """
     if text.startswith("["):
         text = text[1:].partition("]")[0]

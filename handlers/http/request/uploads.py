@@ -1,4 +1,4 @@
-"""Reads a multipart form with one file, as a stream with limits."""
+"""Reads a multipart form with one file, as a stream within limits."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from db.errors import Invalid
-from handlers.http.request.bodies import SLOWEST_BYTES_A_SECOND, BodyTooLarge, body_of
+from handlers.http.request.bodies import MIN_BYTES_A_SECOND, BodyTooLarge, body_of
 from handlers.http.request.forms import MAX_FIELDS, Form, WrongContentType, text_of
 from handlers.http.request.types import AnyRequest
 from messages import by_field
@@ -21,8 +21,8 @@ UNREADABLE: Final = Invalid({"": [by_field.NOT_READ]})
 async def read_upload(request: AnyRequest, file_field: str, *names: str) -> tuple[Form, bytes]:
     """The form of these fields, and the content of the file in `file_field` (empty when none was chosen).
 
-    It may take minutes: who is asking is to be decided again afterwards. Raises WrongContentType (415),
-    Invalid (422) and what is wrong with the body (408, 413, 503).
+    It may take minutes, so the caller looks up the session again afterwards. Raises WrongContentType (415),
+    Invalid (422) and the errors of the body (408, 413, 503).
     """
     content_type, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary")
@@ -32,28 +32,26 @@ async def read_upload(request: AnyRequest, file_field: str, *names: str) -> tupl
     try:
         parser = MultipartParser(boundary, parts.callbacks())  # type: ignore[arg-type]
         body = body_of(request.scope)
-        async for piece in body.pieces(
-            request.receive, most=MAX_UPLOAD_BYTES, slowest=SLOWEST_BYTES_A_SECOND
-        ):
+        async for piece in body.pieces(request.receive, limit=MAX_UPLOAD_BYTES, min_rate=MIN_BYTES_A_SECOND):
             parser.write(piece)
     except FormParserError:
         raise UNREADABLE from None
-    files = [data for name, data in parts.found if name == file_field]
-    # A body that was cut off, or holds two files, isn't what somebody chose.
+    files = [data for name, data in parts.received if name == file_field]
+    # The body was cut off, or holds two files, which our form doesn't send.
     if not parts.complete or len(files) > 1:
         raise UNREADABLE
     fields: dict[str, list[str]] = {}
-    for name, data in parts.found:
+    for name, data in parts.received:
         if name != file_field:
             fields.setdefault(name, []).append(text_of(bytes(data)))
     return Form(names, fields), bytes(files[0]) if files else b""
 
 
 class _Parts:
-    """Collects what the parser calls back."""
+    """Collects the parts from the parser's callbacks. received: name and content of each."""
 
     def __init__(self) -> None:
-        self.found: list[tuple[str, bytearray]] = []
+        self.received: list[tuple[str, bytearray]] = []
         self.complete = False
         self._header = (bytearray(), bytearray())
         self._name = ""
@@ -66,7 +64,7 @@ class _Parts:
             "on_header_end": self._header_end,
             "on_headers_finished": self._headers_finished,
             "on_end": self._end,
-            "on_part_data": lambda data, start, end: self.found[-1][1].extend(data[start:end]),
+            "on_part_data": lambda data, start, end: self.received[-1][1].extend(data[start:end]),
         }
 
     def _end(self) -> None:
@@ -83,6 +81,6 @@ class _Parts:
         self._header = (bytearray(), bytearray())
 
     def _headers_finished(self) -> None:
-        if len(self.found) >= MAX_FIELDS:
+        if len(self.received) >= MAX_FIELDS:
             raise BodyTooLarge
-        self.found.append((self._name, bytearray()))
+        self.received.append((self._name, bytearray()))

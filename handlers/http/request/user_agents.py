@@ -1,4 +1,4 @@
-"""Browsers and systems, by what they say of themselves in User-Agent."""
+"""Names browsers and systems by their User-Agent."""
 
 import re
 from typing import Final
@@ -24,10 +24,10 @@ _SYSTEMS: Final = (
 
 
 def describe(user_agent: str) -> str:
-    """A browser in words, like "Firefox on Linux"; what isn't known is shown by its first word."""
-    browser = next((name for name, sign in _BROWSERS if re.search(sign, user_agent)), "")
-    system = next((name for name, sign in _SYSTEMS if re.search(sign, user_agent)), "")
+    """A browser in words, like "Firefox on Linux". An unknown program is named by the first word it sends."""
+    browser = next((name for name, pattern in _BROWSERS if re.search(pattern, user_agent)), "")
+    system = next((name for name, pattern in _SYSTEMS if re.search(pattern, user_agent)), "")
     if browser and system:
         return phrases.BROWSER_ON_SYSTEM.format(browser=browser, system=system)
-    first = "".join(sign for sign in user_agent.split(" ")[0] if sign.isprintable())
+    first = "".join(char for char in user_agent.split(" ")[0] if char.isprintable())
     return browser or first[:40] or phrases.UNNAMED_PROGRAM

@@ -174,7 +174,7 @@ async def test_a_file_gets_more_time_for_each_piece_and_no_more_than_that(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bodies, "TIMEOUT_SECONDS", 0.3)
-    monkeypatch.setattr(uploads, "SLOWEST_BYTES_A_SECOND", 100)
+    monkeypatch.setattr(uploads, "MIN_BYTES_A_SECOND", 100)
     olga = await site.sign_in("olga")
 
     async def slowly() -> AsyncIterator[bytes]:
