@@ -79,7 +79,7 @@ async def _parse(request: AnyRequest, form: Form) -> tuple[str, Person]:
     address = form.email()
     about = (form["email"], first_name, last_name, title, *context_of(request).names)
     turn = identity.turn_of(request)
-    form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
+    form.add_error("password", *await passwords.why_refused(form["password"], about, turn=turn))
     form.check()
     assert address is not None, "checked"
     password_hash = await passwords.hash_of(form["password"], turn=turn)

@@ -67,8 +67,8 @@ def _rows() -> list[tuple[Row, Role, str | None]]:
 
 def _wrong() -> Form:
     form = Form(("email", "password", "role"), {"email": ["ben@@example"], "role": ["AN"]})
-    form.wrong("email", "Write one address, like name@example.org.")
-    form.wrong("password", "This is one of the first that anybody would try.")
-    form.wrong("role", "Choose one of the roles in the list.")
-    form.wrong("", "Address and password don't go together.")
+    form.add_error("email", "Write one address, like name@example.org.")
+    form.add_error("password", "This is one of the first that anybody would try.")
+    form.add_error("role", "Choose one of the roles in the list.")
+    form.add_error("", "Address and password don't go together.")
     return form

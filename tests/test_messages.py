@@ -150,7 +150,7 @@ def test_no_words_of_the_interface_stand_in_code() -> None:
         'raise Refused("Nothing was changed.")',
         'raise Refused(f"{name} is gone.")',
         'who = "the Owner"',
-        'form.wrong("role", f"Choose one of {number}")',
+        'form.add_error("role", f"Choose one of {number}")',
         'words = "“foo” is no domain"',
         """said = f"{number} day{'s' if number else ''} ago" """,
     ],

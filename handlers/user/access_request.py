@@ -54,7 +54,7 @@ class AccessRequestController(Controller):
         except Invalid:
             return await _page(request, form, status=422)
         except Refused as error:
-            form.wrong("", str(error))
+            form.add_error("", str(error))
             return await _page(request, form, status=409)
         except TooManyTries as error:
             return await _page(request, form, status=429, headers=form.wait(error))
@@ -96,10 +96,10 @@ def _wish(form: Form) -> Wish:
     """What was typed, checked; every error of the form at once."""
     name, address = form.person_name("name"), form.email()
     if not name and "name" not in form.errors:
-        form.wrong("name", by_field.ENTER_YOUR_NAME)
+        form.add_error("name", by_field.ENTER_YOUR_NAME)
     words = visible.name(form["words"])
     if len(words) > MAX_WORDS:
-        form.wrong("words", by_field.AT_MOST.format(most=MAX_WORDS, count=len(words)))
+        form.add_error("words", by_field.AT_MOST.format(most=MAX_WORDS, count=len(words)))
     form.check()
     assert address is not None, "checked"
     return Wish(address, name, words)

@@ -49,9 +49,9 @@ class AccountController(Controller):
         form = await Form.read(request, *NAME_FIELDS)
         first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
         if form["time_zone"] and not _is_zone(form["time_zone"]):
-            form.wrong("time_zone", by_field.CHOOSE_TIME_ZONE)
+            form.add_error("time_zone", by_field.CHOOSE_TIME_ZONE)
         if form["theme"] not in ("system", "light", "dark"):
-            form.wrong("theme", by_field.ONE_OF_THREE)
+            form.add_error("theme", by_field.ONE_OF_THREE)
         if form.errors:
             return await _page(request, current, form=form, status=422)
         try:
@@ -110,13 +110,13 @@ class AccountController(Controller):
         app_context = context_of(request)
         about = (current.email, current.first_name, current.last_name, current.title, *app_context.names)
         if not form["current_password"]:
-            form.wrong("current_password", by_field.ENTER_PRESENT_PASSWORD)
+            form.add_error("current_password", by_field.ENTER_PRESENT_PASSWORD)
         actor, browser = identity.actor_of(current, request), identity.browser_of(request)
         try:
             network = sign_in.network_counted(actor.role, browser)
             await rate_limits.count(app_context.throttle.new_password(network, session_id=current.session_id))
             turn = sign_in.turn_of(actor, browser)
-            form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
+            form.add_error("password", *await passwords.why_refused(form["password"], about, turn=turn))
             # The present password is checked even when the new one is refused: every error at once.
             if form.errors and form["current_password"]:
                 await sign_in.check_password(
@@ -132,7 +132,7 @@ class AccountController(Controller):
                 browser=browser,
             )
         except WrongPassword:
-            form.wrong("current_password", by_field.NOT_PRESENT_PASSWORD)
+            form.add_error("current_password", by_field.NOT_PRESENT_PASSWORD)
             return await _page(request, current, password_form=form, status=422)
         except Invalid:
             return await _page(request, current, password_form=form, status=422)

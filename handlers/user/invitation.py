@@ -66,7 +66,7 @@ class InvitationController(Controller):
         except Invalid:
             return await _page(request, form, invited, status=422)
         except Refused as error:
-            form.wrong("", str(error))
+            form.add_error("", str(error))
             return await _page(request, form, invited, status=409)
         except TooManyTries as error:
             return await _page(request, form, invited, status=429, headers=form.wait(error))
@@ -107,7 +107,7 @@ async def _person(request: AnyRequest, form: Form, invited: Invited) -> Person:
     first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
     hints = await passwords.password_hints(invited.email, first_name, last_name, *context_of(request).names)
     turn = identity.turn_of(request)
-    form.wrong("password", *await passwords.why_refused(form["password"], hints, turn=turn))
+    form.add_error("password", *await passwords.why_refused(form["password"], hints, turn=turn))
     form.check()
     address = Address(invited.email, invited.email_key)
     return Person(address, first_name, last_name, await passwords.hash_of(form["password"], turn=turn))

@@ -46,10 +46,10 @@ async def log_in(request: AnyRequest) -> Response[bytes]:
             browser=identity.browser_of(request),
         )
     except WrongPassword:
-        form.wrong("", by_field.NOT_TOGETHER)
+        form.add_error("", by_field.NOT_TOGETHER)
         return await _page(request, form, status=422)
     except TooManyTries as error:
-        form.wrong("", error.sentence, by_field.UNCHECKED)
+        form.add_error("", error.sentence, by_field.UNCHECKED)
         return await _page(request, form, status=429, retry_after=error.retry_after)
     except IsDeactivated:
         return await rendering.page(request, "user/deactivated.html", status=403)

@@ -71,7 +71,7 @@ async def reset(request: AnyRequest) -> Response[bytes]:
         await rate_limits.count(app_context.throttle.new_password(network, link_id=link.id))
         about = await passwords.password_hints(email, name, *app_context.names)
         turn = replace(identity.turn_of(request, link.subject), known=known)
-        form.wrong("password", *await passwords.why_refused(form["password"], about, turn=turn))
+        form.add_error("password", *await passwords.why_refused(form["password"], about, turn=turn))
         form.check()
         address = client.address_of(request)
         generation = await password.reset_password(

@@ -83,10 +83,10 @@ async def _person(request: AnyRequest, form: Form) -> Person:
     if address is not None:
         # Whoever may not register here needn't know who has.
         why = await signup.why_not_let_in(address)
-        form.wrong("email", *(why or await new_member.why_taken(address)))
+        form.add_error("email", *(why or await new_member.why_taken(address)))
     hints = await passwords.password_hints(form["email"], first_name, last_name, *context_of(request).names)
     turn = identity.turn_of(request)
-    form.wrong("password", *await passwords.why_refused(form["password"], hints, turn=turn))
+    form.add_error("password", *await passwords.why_refused(form["password"], hints, turn=turn))
     form.check()
     assert address is not None, "checked"
     return Person(address, first_name, last_name, await passwords.hash_of(form["password"], turn=turn))

@@ -1,7 +1,7 @@
-"""Parses forms into values and every error; what may be sent, and how fast, is in bodies.py.
+"""Parses forms into values, and finds every error. bodies.py limits their size and time.
 
-Unknown fields are ignored; a repeated single-valued field, NUL and other control characters are errors of
-that field; what was typed is kept, but for passwords.
+Unknown fields are ignored. A single-valued field that comes twice is an error of that field, as are NUL and
+other control characters. What was typed is kept, except passwords.
 """
 
 import re
@@ -20,20 +20,20 @@ from signing import token_in
 
 MAX_FIELDS: Final = 1_000
 MAX_NAME_CHARACTERS: Final = 100
-# Long enough for any address or password, with room for the sentence that says how much is too much.
+# Longer than any address or password, so that a field's own limit gives the better error.
 MAX_VALUE_CHARACTERS: Final = 2_000
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
-# Fields with longer names are nobody's.
+# No field of ours has a longer name.
 MAX_NAME_BYTES: Final = 200
-# Of UTF-8 in which each byte is escaped.
+# A character of four bytes in UTF-8, each of them escaped.
 MAX_BYTES_OF_A_CHARACTER: Final = 12
 _PAIR: Final = re.compile(rb"[^&]+")
 _ESCAPES: Final = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 # Unicode's category Cc: C0, DEL and C1.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-# A list of 500 addresses has lines, and is longer than anything else that is typed.
+# A list of 500 addresses has lines, and is longer than any other field.
 _CONTROL_IN_LINES: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-# A token is good or not, and the page says so: what stands around it is cut off, and nothing else is changed.
+# Text around a token is cut off. No other error is reported: the page says whether the token works.
 TOKEN_FIELDS: Final = frozenset({"token", "code"})
 MULTILINE_FIELDS: Final = {
     "emails": (200_000, _CONTROL_IN_LINES),
@@ -51,7 +51,7 @@ class WrongContentType(HTTPException):
 class Form:
     """values: field -> text, to fill the form again (passwords are always ""). errors: field -> sentences.
 
-    autofocus: whether the first wrong field asks for the focus; in a fragment app.js gives it.
+    autofocus: whether the first wrong field takes the focus; in a fragment app.js does that.
     draft: the key of the draft it was filled from, "" for none. restored: whether that just happened.
     """
 
@@ -74,21 +74,21 @@ class Form:
         return cls(names, _sent(request))
 
     def __getitem__(self, name: str) -> str:
-        """What was sent, passwords included."""
+        """The text of a field, passwords included."""
         return self._secrets.get(name, self.values[name])
 
     def several(self, name: str) -> list[str]:
         """All values of a field that may be repeated."""
         return list(self._sent.get(name, ()))
 
-    def wrong(self, name: str, *sentences: str) -> None:
-        """Adds errors to a field; "" is the whole form."""
+    def add_error(self, name: str, *sentences: str) -> None:
+        """Adds errors to a field, or to the whole form with ""."""
         if sentences:
             self.errors.setdefault(name, []).extend(sentences)
 
     def wait(self, error: TooManyTries, name: str = "") -> dict[str, str]:
-        """Says at this field that it has to wait. Returns the headers of the answer (429)."""
-        self.wrong(name, error.sentence)
+        """Adds the error that this field has to wait. Returns the headers of the answer (429)."""
+        self.add_error(name, error.sentence)
         return {"Retry-After": str(error.retry_after)}
 
     def check(self) -> None:
@@ -100,46 +100,46 @@ class Form:
         """A first or last name: trimmed, without invisible characters, at most 100 characters."""
         text = visible.name(self.values[name])
         if len(text) > MAX_NAME_CHARACTERS:
-            self.wrong(name, by_field.AT_MOST.format(most=MAX_NAME_CHARACTERS, count=len(text)))
+            self.add_error(name, by_field.AT_MOST.format(most=MAX_NAME_CHARACTERS, count=len(text)))
         return text
 
     def title(self, name: str = "title") -> str:
-        """The organization's name: trimmed, with something to be seen, at most 100 characters."""
+        """The organization's name: trimmed, with a visible character, at most 100 characters."""
         text = visible.name(self.values[name])
         if not text:
-            self.wrong(name, by_field.ENTER_TITLE)
+            self.add_error(name, by_field.ENTER_TITLE)
         elif len(text) > MAX_NAME_CHARACTERS:
-            self.wrong(name, by_field.AT_MOST.format(most=MAX_NAME_CHARACTERS, count=len(text)))
+            self.add_error(name, by_field.AT_MOST.format(most=MAX_NAME_CHARACTERS, count=len(text)))
         return text
 
     def role(self, name: str = "role", among: Collection[Role] = tuple(Role)) -> Role | None:
-        """One of these roles by its code; None, with the error noted, for anything else."""
-        found = next((role for role in among if role.value == self.values[name]), None)
-        if found is None:
-            self.wrong(name, by_field.CHOOSE_A_ROLE)
-        return found
+        """One of these roles by its code. Anything else adds an error and gives None."""
+        chosen = next((role for role in among if role.value == self.values[name]), None)
+        if chosen is None:
+            self.add_error(name, by_field.CHOOSE_A_ROLE)
+        return chosen
 
     def email(self, name: str = "email") -> addresses.Address | None:
-        """An address; None, with the error noted, for anything else."""
+        """An email address. Anything else adds an error and gives None."""
         try:
             return addresses.parse(self.values[name])
         except addresses.NotAnAddress as error:
-            self.wrong(name, str(error))
+            self.add_error(name, str(error))
             return None
 
     def _value(self, name: str) -> str:
-        longest, forbidden = MULTILINE_FIELDS.get(name, (MAX_VALUE_CHARACTERS, _CONTROL))
-        sent = iter(self._sent.get(name, ()))
-        text = next(sent, "")
-        if next(sent, None) is not None:
-            self.wrong(name, by_field.SENT_TWICE)
+        limit, forbidden = MULTILINE_FIELDS.get(name, (MAX_VALUE_CHARACTERS, _CONTROL))
+        values = iter(self._sent.get(name, ()))
+        text = next(values, "")
+        if next(values, None) is not None:
+            self.add_error(name, by_field.SENT_TWICE)
         if name in TOKEN_FIELDS:
-            return token_in(text[:longest])
-        if len(text) > longest:
-            self.wrong(name, by_field.FAR_TOO_LONG)
-            text = text[:longest]
+            return token_in(text[:limit])
+        if len(text) > limit:
+            self.add_error(name, by_field.FAR_TOO_LONG)
+            text = text[:limit]
         if forbidden.search(text):
-            self.wrong(name, by_field.CONTROL_CHARACTERS)
+            self.add_error(name, by_field.CONTROL_CHARACTERS)
             text = forbidden.sub("", text)
         return text
 
@@ -147,53 +147,54 @@ class Form:
 def read_fields(request: AnyRequest) -> dict[str, list[str]]:
     """All fields of an urlencoded body, none cut off before its limit. An empty body is an empty form.
 
-    Raises WrongContentType (415) and what was wrong with the body (408, 413, 503).
+    Raises WrongContentType (415) and the errors of the body (408, 413, 503).
     """
     return {name: list(values) for name, values in _sent(request).items()}
 
 
 def _sent(request: AnyRequest) -> dict[str, "_Values"]:
-    """The same, with values that are decoded when they are asked for. Raises as read_fields."""
+    """The same fields, with values that are decoded when they are read. Raises as read_fields."""
     content = body_of(request.scope).content
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content and content_type != FORM_TYPE:
         raise WrongContentType
-    found: dict[str, _Values] = {}
+    fields: dict[str, _Values] = {}
     for number, pair in enumerate(_PAIR.finditer(bytes(content)), 1):
         if number > MAX_FIELDS:
             raise BodyTooLarge
         raw_name, _, value = pair[0].partition(b"=")
         if len(raw_name) <= MAX_NAME_BYTES:
             name = _text(raw_name)
-            found.setdefault(name, _Values(name)).add(value)
-    return found
+            fields.setdefault(name, _Values(name)).add(value)
+    return fields
 
 
 class _Values(Iterable[str]):
-    """What was sent under one name. Who sends a megabyte of escapes must not have it decoded by this server:
-    that takes a fifth of a second, so only what a form asks for is, up to where it is seen to be too long.
+    """The values of one field. Only what a form reads is decoded, up to where it is too long.
+
+    To decode a megabyte of escapes takes a fifth of a second.
     """
 
     def __init__(self, name: str) -> None:
-        longest, _ = MULTILINE_FIELDS.get(name, (MAX_VALUE_CHARACTERS, _CONTROL))
-        self._most = (longest + 1) * MAX_BYTES_OF_A_CHARACTER
+        limit, _ = MULTILINE_FIELDS.get(name, (MAX_VALUE_CHARACTERS, _CONTROL))
+        self._max_bytes = (limit + 1) * MAX_BYTES_OF_A_CHARACTER
         self._raw: list[bytes] = []
 
     def add(self, value: bytes) -> None:
         self._raw.append(value)
 
     def __iter__(self) -> Iterator[str]:
-        return (_text(value[: self._most]) for value in self._raw)
+        return (_text(value[: self._max_bytes]) for value in self._raw)
 
 
 def _text(raw: bytes) -> str:
     return text_of(_ESCAPES.sub(_unescaped, raw.replace(b"+", b" ")))
 
 
-def _unescaped(found: re.Match[bytes]) -> bytes:
-    return bytes.fromhex(found[0].replace(b"%", b"").decode())
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(match[0].replace(b"%", b"").decode())
 
 
 def text_of(raw: bytes) -> str:
-    """Decoded as UTF-8; broken bytes become NUL, which every field refuses by name."""
+    """Decodes UTF-8. Broken bytes become NUL, which is an error in every field."""
     return raw.decode("utf-8", errors="replace").replace("\ufffd", "\0")

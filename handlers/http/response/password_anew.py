@@ -48,7 +48,7 @@ async def actor_of(current: Current, request: AnyRequest) -> Actor:
         return actor
     form, app_context = Form((FIELD,), sent), context_of(request)
     if not form[FIELD]:
-        form.wrong(FIELD, by_field.ENTER_YOUR_PASSWORD)
+        form.add_error(FIELD, by_field.ENTER_YOUR_PASSWORD)
     if form.errors:
         raise NotGiven(form)
     try:
@@ -60,10 +60,10 @@ async def actor_of(current: Current, request: AnyRequest) -> Actor:
             browser=identity.browser_of(request),
         )
     except WrongPassword:
-        form.wrong(FIELD, by_field.NOT_YOUR_PASSWORD)
+        form.add_error(FIELD, by_field.NOT_YOUR_PASSWORD)
         raise NotGiven(form) from None
     except TooManyTries as error:
-        form.wrong(FIELD, error.sentence)
+        form.add_error(FIELD, error.sentence)
         headers = {"Retry-After": str(error.retry_after)}
         raise NotGiven(form, status=429, headers=headers) from None
     request.scope["state"][_RENEWED] = renewed_cookie(request, current, token)

@@ -103,7 +103,7 @@ async def _preview(
     if listed.wrong:
         # The preview offers to send the others only where something is wrong.
         wrong, rows = len(listed.wrong), len(listed.entries)
-        form.wrong("file", by_field.FILE_ROWS_WRONG.format(wrong=wrong, rows=rows))
+        form.add_error("file", by_field.FILE_ROWS_WRONG.format(wrong=wrong, rows=rows))
     return await rendering.page(
         request,
         "organization/invitations/import_preview.html",

@@ -277,9 +277,9 @@ async def _parse(request: AnyRequest, current: Current, form: Form) -> tuple[Add
     turn = identity.turn_of(request, current.member_id)
     listed = await LISTS.do(turn, address_list.parse, form["emails"], most=creation.MAX_TYPED)
     if not listed.entries:
-        form.wrong("emails", by_field.ENTER_ADDRESSES)
+        form.add_error("emails", by_field.ENTER_ADDRESSES)
     if _too_many(listed):
-        form.wrong("emails", by_field.TOO_MANY_ADDRESSES.format(most=creation.MAX_TYPED))
+        form.add_error("emails", by_field.TOO_MANY_ADDRESSES.format(most=creation.MAX_TYPED))
     return listed, role
 
 

@@ -284,9 +284,9 @@ def _before(form: Form) -> dict[int, Role]:
     pairs = [pair.partition(":") for value in form.several("before") for pair in value.split(" ")]
     roles = {role.value: role for role in Role}
     if not all(code in roles for _, _, code in pairs):
-        form.wrong("before", by_field.WHO_HAD_WHICH_ROLE)
+        form.add_error("before", by_field.WHO_HAD_WHICH_ROLE)
     if len({number for number, _, _ in pairs}) < len(pairs):
-        form.wrong("before", by_field.SENT_TWICE)
+        form.add_error("before", by_field.SENT_TWICE)
     return {row_id(number): roles[code] for number, _, code in pairs if code in roles}
 
 

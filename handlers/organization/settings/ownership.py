@@ -39,9 +39,9 @@ class OwnershipController(Controller):
     async def hand_over(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form = await Form.read(request, *FIELDS)
         if not form["member"]:
-            form.wrong("member", by_field.CHOOSE_THE_OWNER)
+            form.add_error("member", by_field.CHOOSE_THE_OWNER)
         if not form["password"]:
-            form.wrong("password", by_field.ENTER_YOUR_PASSWORD)
+            form.add_error("password", by_field.ENTER_YOUR_PASSWORD)
         if form.errors:
             return await _page(request, form, status=422)
         try:
@@ -54,10 +54,10 @@ class OwnershipController(Controller):
                 browser=identity.browser_of(request),
             )
         except Refused as error:
-            form.wrong("member", str(error))
+            form.add_error("member", str(error))
             return await _page(request, form, status=409)
         except WrongPassword:
-            form.wrong("password", by_field.NOT_YOUR_PASSWORD)
+            form.add_error("password", by_field.NOT_YOUR_PASSWORD)
             return await _page(request, form, status=422)
         except TooManyTries as error:
             return await _page(request, form, status=429, headers=form.wait(error, "password"))

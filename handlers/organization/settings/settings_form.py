@@ -99,7 +99,7 @@ def wish(form: Form, ages: Ages) -> Wish:
     for name in changed & set(NOTICES):
         found[name] = form.values[name]
         if form.values[name] not in ("administrators", "owner", "nobody"):
-            form.wrong(name, by_field.ONE_OF_THREE)
+            form.add_error(name, by_field.ONE_OF_THREE)
     for name in changed & set(AGES):
         most = most_days(ages)[name]
         found[name] = _whole(form, name, most, _too_long(name, most)) * DAY_MS
@@ -129,12 +129,12 @@ def _end(form: Form) -> End | None:
         wrong = by_field.WHOLE_LINK_DAYS.format(most=MAX_DAYS)
         return End("after", days=_whole(form, "link_days", MAX_DAYS, wrong, least=1))
     if ends != "on":
-        form.wrong("link_ends", by_field.ONE_OF_THREE)
+        form.add_error("link_ends", by_field.ONE_OF_THREE)
         return None
     typed = form.values["link_ends_on"].strip()
     start = dates.start_of(typed)
     if start is None or typed == _LAST_DAY:
-        form.wrong("link_ends_on", by_field.CHOOSE_A_DAY)
+        form.add_error("link_ends_on", by_field.CHOOSE_A_DAY)
         return None
     # The whole of that day counts.
     return End("on", at=start + DAY_MS)
@@ -147,7 +147,7 @@ def _whole(form: Form, name: str, most: int, wrong: str, least: int = 0) -> int:
         return 0
     if text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most:
         return int(text)
-    form.wrong(name, wrong)
+    form.add_error(name, wrong)
     return 0
 
 
@@ -166,9 +166,9 @@ def _domains(form: Form) -> tuple[str, ...]:
         except NotADomain:
             wrong.append(text)
     if wrong:
-        form.wrong("link_domains", _no_domains(wrong))
+        form.add_error("link_domains", _no_domains(wrong))
     if len(found) > MAX_DOMAINS:
-        form.wrong("link_domains", by_field.TOO_MANY_DOMAINS.format(most=MAX_DOMAINS, count=len(found)))
+        form.add_error("link_domains", by_field.TOO_MANY_DOMAINS.format(most=MAX_DOMAINS, count=len(found)))
     return tuple(found)
 
 
@@ -185,5 +185,5 @@ def _no_domains(wrong: Sequence[str]) -> str:
 def _note(form: Form, name: str) -> str:
     text = visible.name(form.values[name])
     if len(text) > MAX_NOTE_CHARACTERS:
-        form.wrong(name, by_field.AT_MOST.format(most=MAX_NOTE_CHARACTERS, count=len(text)))
+        form.add_error(name, by_field.AT_MOST.format(most=MAX_NOTE_CHARACTERS, count=len(text)))
     return text
