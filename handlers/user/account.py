@@ -141,7 +141,7 @@ class AccountController(Controller):
             return await _page(request, current, password_form=form, status=429, headers=headers)
         # The session goes on under its new token, and ends when it would have.
         signed_in = replace(signed_in, age=current.expires_at - clock.now())
-        cookies = sign_in_cookies(app_context, request, signed_in, kept=current.kept)
+        cookies = sign_in_cookies(app_context, request, signed_in, persistent=current.kept)
         return rendering.redirect(request, "/user/account", notice=toasts.PASSWORD_CHANGED, cookies=cookies)
 
     # Ending sessions waits for nothing and counts as nothing: a thief's requests must not hold it up.

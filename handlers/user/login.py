@@ -56,7 +56,7 @@ async def log_in(request: AnyRequest) -> Response[bytes]:
     # Whoever signs in over an old session ends that one: its cookie is about to be replaced.
     await _end_present(request)
     cookies = [
-        *sign_in_cookies(app_context, request, signed_in, kept=kept),
+        *sign_in_cookies(app_context, request, signed_in, persistent=kept),
         *no_plain_cookie(request),
     ]
     return rendering.redirect(request, rendering.local_path(form["next"]), cookies=cookies)

@@ -18,31 +18,31 @@ DEVICE_COOKIE: Final = "gatehouse_device"
 
 
 def cookie_name(app_context: AppContext, scope: Scope, name: str) -> str:
-    """What a cookie of ours is called here. Over https one without the prefix is nobody's.
+    """The name of one of our cookies. Over https it has the prefix, and a cookie without it is ignored.
 
-    It went over http, where others may have read it, or put it there.
+    Such a cookie travelled over http, where others may have read it, or set it.
     """
     return f"__Host-{name}" if app_context.is_secure(scope) else name
 
 
 def cookie_in(connection: AnyConnection, app_context: AppContext, name: str) -> str:
-    """The value of a cookie of ours, "" without one."""
+    """The value of one of our cookies, "" if it wasn't sent."""
     return _value_of(connection.scope, cookie_name(app_context, connection.scope, name))
 
 
 def _value_of(scope: Scope, name: str) -> str:
-    """In the header as it came, which nothing keeps; of several the last."""
-    sought, found = name.encode(), b""
+    """Reads the header itself: the framework's parser caches whole headers. Of several, the last counts."""
+    wanted, last = name.encode(), b""
     for header, line in scope["headers"]:
         for pair in line.split(b";") if header == b"cookie" else ():
             key, _, value = pair.strip().partition(b"=")
-            if key == sought:
-                found = value
-    return found.decode("latin-1")
+            if key == wanted:
+                last = value
+    return last.decode("latin-1")
 
 
 def cookie(request: AnyRequest, name: str, value: str, max_age: int | None) -> Cookie:
-    """max_age: in seconds, None for as long as the browser is open, 0 takes the cookie away."""
+    """max_age: in seconds; None for as long as the browser is open, 0 deletes the cookie."""
     app_context = context_of(request)
     return Cookie(
         key=cookie_name(app_context, request.scope, name),
@@ -55,15 +55,15 @@ def cookie(request: AnyRequest, name: str, value: str, max_age: int | None) -> C
     )
 
 
-def session_cookie(request: AnyRequest, token: str, *, kept: bool, age: int = 0) -> Cookie:
-    """A kept one lasts as long as the session may (age in ms); any other ends with the browser."""
+def session_cookie(request: AnyRequest, token: str, *, persistent: bool, age: int = 0) -> Cookie:
+    """A persistent cookie lasts as long as its session (age in ms); any other ends with the browser."""
     age = age or context_of(request).ages.kept
-    return cookie(request, SESSION_COOKIE, token, age // 1000 if kept else None)
+    return cookie(request, SESSION_COOKIE, token, age // 1000 if persistent else None)
 
 
 def renewed_cookie(request: AnyRequest, current: Current, token: str) -> Cookie:
     """The same session under its new token: it ends when it would have."""
-    return session_cookie(request, token, kept=current.kept, age=current.expires_at - clock.now())
+    return session_cookie(request, token, persistent=current.kept, age=current.expires_at - clock.now())
 
 
 def no_session_cookie(request: AnyRequest) -> Cookie:
@@ -71,14 +71,14 @@ def no_session_cookie(request: AnyRequest) -> Cookie:
 
 
 def no_plain_cookie(request: AnyRequest) -> list[Cookie]:
-    """Takes a session's cookie away that an address over http has left in a browser now on https."""
+    """Deletes a session cookie that was set over http in a browser that is now on https."""
     if not context_of(request).is_secure(request.scope) or not _value_of(request.scope, SESSION_COOKIE):
         return []
     return [replace(cookie(request, SESSION_COOKIE, "", 0), key=SESSION_COOKIE)]
 
 
 def device_of(request: AnyRequest, app_context: AppContext) -> Device | None:
-    """The device cookie of this browser when it is genuine. Whose it is, the caller compares."""
+    """The content of a genuine device cookie, or None. The caller compares the member."""
     value = cookie_in(request, app_context, DEVICE_COOKIE)
     return app_context.signer.device(value, clock.now() // 1000) if value else None
 
@@ -92,13 +92,13 @@ def device_cookie(
 
 
 def sign_in_cookies(
-    app_context: AppContext, request: AnyRequest, signed_in: SignedIn, *, kept: bool
+    app_context: AppContext, request: AnyRequest, signed_in: SignedIn, *, persistent: bool
 ) -> list[Cookie]:
-    """The session's cookie and, for later tries, the device's."""
+    """The session's cookie, and the device's for later sign-ins."""
     device = device_of(request, app_context)
-    # The request itself came from nobody.
+    # The request came without a session; the log names the member who signed in by it.
     request.scope["state"]["signed_in"] = signed_in.member_id
     return [
-        session_cookie(request, signed_in.token, kept=kept, age=signed_in.age),
+        session_cookie(request, signed_in.token, persistent=persistent, age=signed_in.age),
         device_cookie(request, signed_in.member_id, signed_in.generation, device),
     ]

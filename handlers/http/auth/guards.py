@@ -32,7 +32,7 @@ async def public(connection: AnyConnection, _: BaseRouteHandler) -> None:
 
 
 async def signed_in(connection: AnyConnection, _: BaseRouteHandler) -> None:
-    """Guard: whoever has a session, Pending people too."""
+    """Guard: everyone with a session, Pending people too."""
     await identity.require_session(connection)
     body_of(connection.scope).check()
 
@@ -54,8 +54,8 @@ def before_setup(_: AnyConnection, __: BaseRouteHandler) -> None:
     """Guard: everyone, without looking up who it is, so also before set-up; for set-up, health and files."""
 
 
-async def decided_again(request: AnyRequest) -> Current:
-    """Who is asking, after what they sent took its time: still an Owner or Administrator with a session.
+async def recheck_administrator(request: AnyRequest) -> Current:
+    """Looks up the session again, after an upload that took long: still an Owner's or Administrator's?
 
     Raises SignInFirst and NotAllowed.
     """
@@ -71,9 +71,9 @@ def _check_administers(current: Current) -> None:
 
 
 def one_by_one(handle: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Of one member's requests to such handlers one goes on at a time; the others wait at no cost.
+    """Decorates a handler: of each member's requests to such handlers one runs at a time, the others wait.
 
-    Whoever sends over a hundred connections thus has no more of the server than by one.
+    So a hundred connections of one member take no more of the server than one.
     """
 
     @wraps(handle)

@@ -71,7 +71,7 @@ def me_of(current: Current | None) -> Me | None:
 
 
 async def identify(connection: AnyConnection) -> Current | None:
-    """The session of this request, None for nobody; one query, however often it is asked."""
+    """The session of this request, or None. One query, however often it is called."""
     state = connection.scope["state"]
     if "current" not in state:
         app_context: AppContext = connection.app.state.context
@@ -79,24 +79,24 @@ async def identify(connection: AnyConnection) -> Current | None:
             raise NotSetUp
         token = cookie_in(connection, app_context, SESSION_COOKIE)
         current = await sessions.current(token, app_context.ages, app_context.presence) if token else None
-        # A session of somebody deactivated has ended with it; this holds even if one were left.
+        # Deactivation ends sessions. This holds even if one were left.
         if current is not None and not policy.may_sign_in(current.role):
             current = None
         if current is not None and not is_poll(connection):
             app_context.presence.seen(current.session_id, current.member_id)
         state["current"] = current
-    found: Current | None = state["current"]
-    return found
+    current_or_none: Current | None = state["current"]
+    return current_or_none
 
 
-_LOOKED_AT_AGAIN: Final = ("/", "/organization/activity/news", "/organization/members/news")
+_POLLED_PATHS: Final = ("/", "/organization/activity/news", "/organization/members/news")
 
 
 def is_poll(connection: AnyConnection) -> bool:
-    """A page looking for itself, waiting or watching: no activity, and it keeps no session alive."""
+    """Whether an open page asks for news by itself: that is no activity, and keeps no session alive."""
     path = connection.scope["path"]
-    looks_again = path in _LOOKED_AT_AGAIN or path.startswith("/organization/invitations/progress/")
-    return looks_again and connection.headers.get("hx-request") == "true"
+    is_polled = path in _POLLED_PATHS or path.startswith("/organization/invitations/progress/")
+    return is_polled and connection.headers.get("hx-request") == "true"
 
 
 async def require_session(connection: AnyConnection) -> Current:
@@ -112,19 +112,20 @@ CurrentUser: TypeAlias = NamedDependency[Current]
 
 
 async def current_session(request: AnyRequest) -> Current:
-    """Dependency `current`: who is asking, on routes whose guard lets only signed-in people through."""
+    """Dependency `current`: the session, on routes whose guard lets only signed-in people through."""
     return await require_session(request)
 
 
 def member_of(scope: Scope) -> int:
-    """Whose browser it is once this request is answered: who signed in by it, else who asks; 0 for nobody."""
+    """The member who signed in by this request, or else the one whose session it has; 0 for neither."""
     state = scope["state"]
     return state["signed_in"] if "signed_in" in state else getattr(state.get("current"), "member_id", 0)
 
 
 def actor_of(current: Current, request: AnyRequest) -> Actor:
-    """Whoever asks, with the session that must still be open when their change is written
-    (db/members/changes.py).
+    """The current member as the author of a change.
+
+    Their session must still be open when the change is written (db/members/changes.py).
     """
     return Actor(
         current.member_id,
@@ -136,12 +137,12 @@ def actor_of(current: Current, request: AnyRequest) -> Actor:
 
 
 def turn_of(request: AnyRequest, member_id: int = 0) -> Turn:
-    """Whose turn it is, of those who wait for work that takes long. member_id: 0 for nobody's account yet."""
+    """A place in the queue for slow work, by network and account. member_id: 0 without an account yet."""
     return Turn(client.network_of(request), str(member_id) if member_id else "")
 
 
 def browser_of(request: AnyRequest) -> Browser:
-    """Where the request comes from, with what its device cookie proves."""
+    """The browser that sent the request, with what its device cookie proves."""
     known = device_of(request, context_of(request))
     return Browser(
         address=client.address_of(request),

@@ -1,4 +1,4 @@
-"""Whether a form comes from our own pages; if not, what browser and server call the address of this site."""
+"""Cross-site protection: whether a form comes from our own pages, and what is wrong if it doesn't."""
 
 import re
 from typing import Final
@@ -14,7 +14,7 @@ from handlers.http.request.types import Headers
 
 MAX_SHOWN: Final = 100
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
-# Beginnings of their paths.
+# The beginnings of the paths of forms that people use without a session.
 SIGNED_OUT_FORMS: Final = (
     "/setup",
     "/user/access-request",
@@ -30,10 +30,10 @@ PORTS: Final = {"http": 80, "https": 443}
 def mismatch_of_page(
     app_context: AppContext, scope: HTTPScope, headers: Headers, forwarded: str
 ) -> Mismatch | None:
-    """A form for people who are signed out, opened over http although HOST is https: it can't succeed.
+    """Finds a form for signed-out people that was opened over http although HOST is https: it can't succeed.
 
-    forwarded: the scheme that a trusted proxy gave. Behind a chain of proxies the inner one may give its own,
-    so any sign of https counts for more, and nobody is stopped twice.
+    forwarded: the scheme that a trusted proxy gave. In a chain of proxies the inner one may give its own,
+    so any sign of https outweighs it, and nobody is stopped twice.
     """
     if not app_context.https or forwarded != "http" or not scope["path"].startswith(SIGNED_OUT_FORMS):
         return None
@@ -43,7 +43,7 @@ def mismatch_of_page(
 
 
 def _shows_https(app_context: AppContext, headers: Headers) -> bool:
-    """Over https alone browsers send Sec-Fetch-Site, a __Host- cookie, or an https page as Referer."""
+    """Only over https do browsers send Sec-Fetch-Site, a __Host- cookie, or an https page as Referer."""
     return (
         "sec-fetch-site" in headers
         or "__Host-gatehouse" in headers.get("cookie", "")
@@ -54,9 +54,9 @@ def _shows_https(app_context: AppContext, headers: Headers) -> bool:
 def mismatch_of_form(app_context: AppContext, scope: HTTPScope, headers: Headers) -> Mismatch | None:
     """None for an unsafe request from our own pages, or from no browser at all.
 
-    The rule of Go's http.CrossOriginProtection: Sec-Fetch-Site decides where browsers send it; without it
-    (plain http on a LAN) Origin must be missing or name our host and port. On https, where every browser
-    sends one of them, both missing passes only without a session cookie, and an http:// Origin never does.
+    The rule of Go's http.CrossOriginProtection: Sec-Fetch-Site decides where browsers send it. Without it
+    (plain http on a LAN) Origin must be missing or name our host and port. On https every browser sends one
+    of the two: a request with neither passes only without a session cookie, and an http:// Origin never does.
     """
     site, origin = headers.get("sec-fetch-site", ""), headers.get("origin", "")
     here = f"{scope['scheme']}://{headers.get('host', '')}"
@@ -68,21 +68,21 @@ def mismatch_of_form(app_context: AppContext, scope: HTTPScope, headers: Headers
         https = app_context.https or scope["scheme"] == "https"
         suspicious = https and _has_session_cookie(app_context, scope, headers)
         return Mismatch(Reason.UNSAID, "", own) if suspicious else None
-    sent = _host_and_port(origin)
-    if not sent[0]:
+    page = _host_and_port(origin)
+    if not page[0]:
         return Mismatch(Reason.UNSAID, "", own)
     known = {_host_and_port(here), *([_host_and_port(own)] if app_context.host else [])}
     if app_context.is_secure(scope) and origin.lower().startswith("http:"):
         names = {host for host, _ in known}
-        reason = Reason.PLAIN if sent[0] in names else Reason.OTHER_ADDRESS
+        reason = Reason.PLAIN if page[0] in names else Reason.OTHER_ADDRESS
         return Mismatch(reason, _shown(origin), own)
-    # A proxy may end TLS, so that the scheme we see isn't the browser's: then the default port differs.
+    # If a proxy ends TLS, the scheme here isn't the browser's, and neither is the default port.
     known |= {(host, {80: 443, 443: 80}.get(port, port)) for host, port in known}
-    return None if sent in known else Mismatch(Reason.OTHER_ADDRESS, _shown(origin), own)
+    return None if page in known else Mismatch(Reason.OTHER_ADDRESS, _shown(origin), own)
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of an address that is known to be one."""
+    """Scheme, host and port of a valid URL."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 
@@ -92,12 +92,12 @@ def _has_session_cookie(app_context: AppContext, scope: HTTPScope, headers: Head
 
 
 def _shown(origin: str) -> str:
-    """An address from a header, of visible signs and short enough for page and log; "" if it isn't one."""
+    """An origin from a header, cut to fit page and log. "" for text that is none."""
     return origin[:MAX_SHOWN] if _host_and_port(origin)[0] else ""
 
 
 def _host_and_port(origin: str) -> tuple[str, int]:
-    """("", 0) for what isn't written as browsers write an origin (RFC 6454, 6.2), "null" too."""
+    """Host and port of an origin (RFC 6454, 6.2); ("", 0) for anything else, also "null"."""
     scheme, _, host = origin.partition("://")
     if not _SCHEME.fullmatch(scheme) or not is_host(host):
         return ("", 0)

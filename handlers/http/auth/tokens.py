@@ -12,7 +12,7 @@ from signing import token_in
 
 
 class Row(Protocol):
-    """What a token leads to: a link, or an invitation with its link."""
+    """The row that a token leads to: a link, or an invitation with its link."""
 
     @property
     def nonce(self) -> str: ...

@@ -15,7 +15,7 @@ from db.invitations import creation
 from db.invitations.recipients import csv_import, uploads
 from db.policy import Role
 from handlers.http.auth import identity
-from handlers.http.auth.guards import administrators, decided_again
+from handlers.http.auth.guards import administrators, recheck_administrator
 from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
@@ -40,7 +40,7 @@ class ImportController(Controller):
     @post(status_code=HTTP_200_OK)
     async def upload(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form, content = await read_upload(request, "file", "role")
-        current = await decided_again(request)
+        current = await recheck_administrator(request)
         role = form.role(among=policy.WORKING)
         try:
             if not content:
