@@ -8,7 +8,7 @@ from db import engine
 from handlers.http.auth.guards import before_setup
 from handlers.http.context import context_of
 from handlers.http.request.types import AnyRequest
-from handlers.http.response.compression import takes_gzip
+from handlers.http.response.compression import accepts_gzip
 
 
 @get("/health", guards=[before_setup])
@@ -28,7 +28,7 @@ async def static_file(request: AnyRequest, name: FromPath[str]) -> Response[byte
     if found is None:
         raise NotFoundException
     file, exact = found
-    compressed = takes_gzip(request.headers.get("accept-encoding", ""))
+    compressed = accepts_gzip(request.headers.get("accept-encoding", ""))
     headers = file.headers(exact=exact)
     if compressed:
         headers["Content-Encoding"] = "gzip"

@@ -1,4 +1,4 @@
-"""An error of the domain becomes a status and a page or toast: one table. Nothing of a driver gets out."""
+"""One table maps each error to a status, and to a page or toast. Nothing of a database driver gets out."""
 
 import contextlib
 import errno
@@ -47,7 +47,7 @@ async def _answer(
     error_id: str | None = None,
     database: bool = True,
 ) -> Response[bytes]:
-    """database: whether it may be asked for the organization's title; not after it has just failed us."""
+    """database: whether the page may look up the organization's title: not after the database has failed."""
     heading, usual = refusals.PAGES.get(status, refusals.PAGES[500 if status >= 500 else 400])
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     if rendering.wants_fragment(request):
@@ -64,7 +64,7 @@ async def _answer(
     if database:
         with contextlib.suppress(engine.DatabaseError):
             return await rendering.page(request, "error.html", status=status, headers=headers, **context)
-    # The page does without the title.
+    # Without the database, the page has no title of the organization.
     site = rendering.Site(title="Gatehouse", closed=context_of(request).closed)
     return rendering.fragment(
         request, "error.html", status=status, headers=headers, site=site, toast=None, **context
@@ -72,7 +72,7 @@ async def _answer(
 
 
 def wrong_address(request: AnyRequest, mismatch: Mismatch) -> Response[bytes]:
-    """403 for a request that can't be answered at the address it was sent to. The database isn't asked."""
+    """403 for a request that can't be answered at the address it was sent to. Needs no database."""
     if rendering.wants_fragment(request):
         sentence = refusals.WRONG_ADDRESS[mismatch.reason].format(
             browser_origin=mismatch.browser_origin, server_origin=mismatch.server_origin
@@ -98,7 +98,7 @@ async def not_set_up(request: AnyRequest, _: NotSetUp) -> Response[bytes]:
 
 
 async def sign_in_first(request: AnyRequest, _: SignInFirst) -> Response[bytes]:
-    """303 to the login page that leads back here, or 401 with HX-Redirect. What was typed is kept."""
+    """303 to the login page that leads back here, or 401 with HX-Redirect. Keeps a draft of the form."""
     app_context = context_of(request)
     login = rendering.login_path(request, await drafts.keep(request))
     if rendering.is_htmx(request):
@@ -139,38 +139,38 @@ async def unavailable(request: AnyRequest, error: Exception) -> Response[bytes]:
     log.warning("unavailable path=%s reason=%r", paths.logged(request.scope["path"]), str(error))
     if isinstance(error, engine.TookTooLong):
         return await _answer(request, 503, refusals.SEARCH_TOOK_TOO_LONG, retry_after=RETRY_SECONDS)
-    # Asking the same database for a title could take another ten seconds.
+    # To ask the same database for a title could take another ten seconds.
     return await _answer(request, 503, retry_after=RETRY_SECONDS, database=isinstance(error, Busy))
 
 
-async def of_the_system(request: AnyRequest, error: OSError) -> Response[bytes]:
-    """File descriptors that run out are there again when others are done; nothing else is foreseen."""
+async def os_error(request: AnyRequest, error: OSError) -> Response[bytes]:
+    """503 when file descriptors run out, since others will be free again; 500 for any other OSError."""
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return await unavailable(request, engine.Unavailable(disk.in_words(error)))
-    return await broken(request, error)
+    return await internal_error(request, error)
 
 
 async def http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     if error.status_code >= 500:
-        return await broken(request, error)
+        return await internal_error(request, error)
     try:
         if error.status_code in (404, 405) and not await context_of(request).is_set_up():
             return await not_set_up(request, NotSetUp())
-    except engine.DatabaseError as gone:
-        return await unavailable(request, gone)
+    except engine.DatabaseError as database_error:
+        return await unavailable(request, database_error)
     response = await _answer(request, error.status_code)
     if error.status_code == 408:
-        # What is still to come of it isn't waited for.
+        # The server doesn't wait for the rest of the body.
         response.headers["Connection"] = "close"
     if allowed := (error.headers or {}).get("allow"):
-        # The framework counts OPTIONS in, which the defences refuse, and not HEAD, which they translate.
+        # The framework lists OPTIONS, which server/defences.py refuses, but not HEAD, which it handles.
         methods = [method for method in allowed.split(", ") if method != "OPTIONS"]
         response.headers["Allow"] = ", ".join([*methods, *(["HEAD"] if "GET" in methods else [])])
     return response
 
 
-async def broken(request: AnyRequest, error: Exception) -> Response[bytes]:
-    """Anything else: an id connects page and log; the page says nothing of the fault itself."""
+async def internal_error(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """500 for anything else. An id connects page and log; the page says nothing about the error itself."""
     error_id = secrets.token_hex(4)
     log.error("error id=%s path=%s", error_id, paths.logged(request.scope["path"]), exc_info=error)
     return await _answer(request, 500, error_id=error_id)
@@ -179,8 +179,8 @@ async def broken(request: AnyRequest, error: Exception) -> Response[bytes]:
 Handler = Callable[[AnyRequest, Any], Coroutine[Any, Any, Response[bytes]]]
 
 
-class _Later(Response[bytes]):
-    """An answer that still has to look something up: the framework takes only plain functions for errors."""
+class _DeferredResponse(Response[bytes]):
+    """An answer that awaits its handler: the framework takes only plain functions as exception handlers."""
 
     def __init__(self, answer: Coroutine[Any, Any, Response[bytes]]) -> None:
         super().__init__(b"")
@@ -194,8 +194,8 @@ class _Later(Response[bytes]):
         return answer
 
 
-def _later(handler: Handler) -> Callable[[AnyRequest, Any], Response[bytes]]:
-    return lambda request, error: _Later(handler(request, error))
+def _deferred(handler: Handler) -> Callable[[AnyRequest, Any], Response[bytes]]:
+    return lambda request, error: _DeferredResponse(handler(request, error))
 
 
 _ANSWERS: dict[type[Exception], Handler] = {
@@ -211,8 +211,8 @@ _ANSWERS: dict[type[Exception], Handler] = {
     Busy: unavailable,
     engine.Unavailable: unavailable,
     engine.TookTooLong: unavailable,
-    OSError: of_the_system,
+    OSError: os_error,
     HTTPException: http_error,
-    Exception: broken,
+    Exception: internal_error,
 }
-HANDLERS: ExceptionHandlersMap = {kind: _later(handler) for kind, handler in _ANSWERS.items()}
+HANDLERS: ExceptionHandlersMap = {kind: _deferred(handler) for kind, handler in _ANSWERS.items()}

@@ -1,7 +1,7 @@
-"""The password asked for anew: a form that carries on what was sent, to the same address, once it is given.
+"""Asks for the password again before certain changes, and then sends the original form to the same address.
 
-Which changes want it says db/policy.py, and the domain refuses them without; here it is checked when it comes
-along, and asked for when it was wanted.
+db/policy.py names the changes that need it, and the domain refuses them without. This module checks the
+password that comes with a form, and asks for one that is missing.
 """
 
 import re
@@ -26,12 +26,12 @@ from messages import by_field
 FIELD: Final = "current_password"
 # The id of an element, as htmx sends it.
 _ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
-# Where a new token waits for the answer that takes it along.
+# The key of the scope's state under which a new session cookie waits for the answer.
 _RENEWED: Final = "renewed"
 
 
-class NotGiven(PasswordWanted):
-    """It came along, but isn't theirs (422) or isn't looked at now (429). form: with what is wrong."""
+class PasswordPrompt(PasswordWanted):
+    """Ask again: the password was wrong (422), or there were too many tries (429). form: with the error."""
 
     def __init__(self, form: Form, *, status: int = 422, headers: dict[str, str] | None = None) -> None:
         super().__init__()
@@ -39,18 +39,18 @@ class NotGiven(PasswordWanted):
 
 
 async def actor_of(current: Current, request: AnyRequest) -> Actor:
-    """Who acts, for a change that may want the password: the one that the form brings is checked first.
+    """The author of a change that may need the password. A password in the form is checked first.
 
-    The session then goes on under a new token. Raises NotGiven, and what `read_fields` raises.
+    The session then goes on under a new token. Raises PasswordPrompt, and as read_fields.
     """
-    actor, sent = identity.actor_of(current, request), read_fields(request)
-    if FIELD not in sent:
+    actor, fields = identity.actor_of(current, request), read_fields(request)
+    if FIELD not in fields:
         return actor
-    form, app_context = Form((FIELD,), sent), context_of(request)
+    form, app_context = Form((FIELD,), fields), context_of(request)
     if not form[FIELD]:
         form.add_error(FIELD, by_field.ENTER_YOUR_PASSWORD)
     if form.errors:
-        raise NotGiven(form)
+        raise PasswordPrompt(form)
     try:
         actor, token = await sign_in.give_again(
             actor,
@@ -61,17 +61,17 @@ async def actor_of(current: Current, request: AnyRequest) -> Actor:
         )
     except WrongPassword:
         form.add_error(FIELD, by_field.NOT_YOUR_PASSWORD)
-        raise NotGiven(form) from None
+        raise PasswordPrompt(form) from None
     except TooManyTries as error:
         form.add_error(FIELD, error.sentence)
         headers = {"Retry-After": str(error.retry_after)}
-        raise NotGiven(form, status=429, headers=headers) from None
+        raise PasswordPrompt(form, status=429, headers=headers) from None
     request.scope["state"][_RENEWED] = renewed_cookie(request, current, token)
     return actor
 
 
-async def take_along(message: Message, scope: Scope) -> None:
-    """Before an answer is sent: the cookie of a session that has a new token, whatever the answer is."""
+async def send_renewed_cookie(message: Message, scope: Scope) -> None:
+    """Hook before each answer: adds the cookie of a session that has a new token."""
     if message["type"] == "http.response.start" and (cookie := scope["state"].get(_RENEWED)):
         message["headers"] = [
             *message["headers"],
@@ -80,12 +80,12 @@ async def take_along(message: Message, scope: Scope) -> None:
 
 
 async def ask(request: AnyRequest, error: PasswordWanted) -> Response[bytes]:
-    """Asks, as a dialog over what is open or as a page. What was sent is carried on, in hidden fields."""
-    given = error if isinstance(error, NotGiven) else NotGiven(Form((FIELD,)), status=403)
+    """Asks for the password, in a dialog or on a page of its own. Hidden fields hold the original form."""
+    prompt = error if isinstance(error, PasswordPrompt) else PasswordPrompt(Form((FIELD,)), status=403)
     target = request.headers.get("hx-target", "")
     root = context_of(request).root
     context: dict[str, Any] = {
-        "form": given.form,
+        "form": prompt.form,
         "fields": [
             (name, value)
             for name, values in read_fields(request).items()
@@ -97,15 +97,20 @@ async def ask(request: AnyRequest, error: PasswordWanted) -> Response[bytes]:
     }
     if not rendering.wants_fragment(request):
         return await rendering.page(
-            request, "password_anew.html", status=given.status, headers=given.headers, target="", **context
+            request,
+            "password_anew.html",
+            status=prompt.status,
+            headers=prompt.headers,
+            target="",
+            **context,
         )
-    # Whatever of its answer the element that asked would have picked.
+    # In place of the target that the asking element names.
     placed = {"HX-Retarget": "#anew", "HX-Reswap": "innerHTML", "HX-Reselect": "#password-anew"}
-    headers = {**given.headers, **placed}
+    headers = {**prompt.headers, **placed}
     return rendering.fragment(
         request,
         "_password_anew.html",
-        status=given.status,
+        status=prompt.status,
         headers=headers,
         target=target if _ID.fullmatch(target) else "",
         **context,

@@ -87,7 +87,7 @@ class Defences:
             if method == "HEAD":
                 # A copy: the server looks at its own scope to know that no body follows.
                 scope, send = {**scope, "method": "GET"}, _without_body(send)
-            if compression.wanted(scope, headers, https=self._context.https):
+            if compression.may_compress(scope, headers, https=self._context.https):
                 send = compression.Compressing(send)
             if method == "POST":
                 await self._with_body(scope, receive, send)

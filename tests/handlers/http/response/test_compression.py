@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from handlers.http.response.compression import Compressing, takes_gzip
+from handlers.http.response.compression import Compressing, accepts_gzip
 from tests.support.site import ON_SQLITE, Site, Visitor
 
 
@@ -108,4 +108,4 @@ async def test_a_page_that_comes_in_pieces_stays_as_it_is() -> None:
     ],
 )
 def test_gzip_is_sent_only_where_it_is_named(said: str, taken: bool) -> None:
-    assert takes_gzip(said) is taken
+    assert accepts_gzip(said) is taken
