@@ -78,9 +78,9 @@ def wrong_address(request: AnyRequest, mismatch: Mismatch) -> Response[bytes]:
             browser_origin=mismatch.browser_origin, server_origin=mismatch.server_origin
         )
         return rendering.toast(request, sentence, status=403)
-    app_context, where = context_of(request), rendering.where(request)
+    app_context, page = context_of(request), rendering.current_page(request)
     if mismatch.reason is Reason.PLAIN and request.method != "POST":
-        where += f"{'&' if '?' in where else '?'}{CONTINUED}"
+        page += f"{'&' if '?' in page else '?'}{CONTINUED}"
     return rendering.fragment(
         request,
         "wrong_address.html",
@@ -89,7 +89,7 @@ def wrong_address(request: AnyRequest, mismatch: Mismatch) -> Response[bytes]:
         reason=mismatch.reason.value,
         browser_origin=mismatch.browser_origin,
         server_origin=mismatch.server_origin,
-        proper=app_context.host and app_context.host + where,
+        proper=app_context.host and app_context.host + page,
     )
 
 

@@ -93,7 +93,7 @@ async def ask(request: AnyRequest, error: PasswordWanted) -> Response[bytes]:
             if name != FIELD
         ],
         "action": root + request.scope["path"],
-        "back": root + rendering.where(request),
+        "back": root + rendering.current_page(request),
     }
     if not rendering.wants_fragment(request):
         return await rendering.page(

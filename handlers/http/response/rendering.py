@@ -1,4 +1,4 @@
-"""Page or fragment, redirects, toasts: the only place that knows the headers of htmx."""
+"""Pages, fragments, redirects and toasts. No other module knows the headers of htmx."""
 
 import json
 import re
@@ -31,16 +31,15 @@ HTML: Final = "text/html"
 NOTICE_COOKIE: Final = "gatehouse_notice"
 NOTICE_SECONDS: Final = 60
 _DOTS: Final = frozenset({".", ".."})
-# Browsers take 4096 bytes for a cookie, and sealing makes a third more of it. A longer Undo is left out.
+# Browsers accept 4096 bytes for a cookie, and sealing adds a third. A notice that is longer loses its Undo.
 MAX_NOTICE_BYTES: Final = 2_700
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a page says of the installation.
+    """What a page shows of the installation.
 
-    closed: nobody registers without a link or an invitation. may_ask: but they may ask to be let in, which
-    is offered to those who aren't signed in.
+    closed: registration needs a link or an invitation. may_ask: signed-out visitors may request access.
     """
 
     title: str
@@ -50,9 +49,9 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """The button in a toast that takes a change back: a form of its own.
+    """The button in a toast that undoes a change: a form of its own.
 
-    action: a local path. fields: names and values. target: what htmx puts the answer in the place of.
+    action: a local path. fields: names and values. target: the element that htmx replaces by the answer.
     """
 
     action: str
@@ -62,10 +61,10 @@ class Undo:
 
 class _Environment(Environment):
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
-        """The names every template knows, in a plain dict: no template of ours is given others of its own.
+        """The names that every template knows, in one plain dict. No template of ours has globals of its own.
 
-        Jinja would lay a map of its own over them for each template, and look through both for each include
-        and each import: a third of the time that a page takes.
+        Jinja would chain a map for each template before them, and search both for each include and import.
+        That takes a third of the time of a page.
         """
         return self.globals if d is None else super().make_globals(d)
 
@@ -73,12 +72,12 @@ class _Environment(Environment):
 def make_environment(
     folder: Path, *, root: str, static: StaticFiles, names: tuple[str, ...], app_url: str, mail: bool
 ) -> Environment:
-    """Our own Jinja environment: autoescape, and an undefined name is an error.
+    """A Jinja environment that escapes by itself, and in which an undefined name is an error.
 
     names: of the app, which comes first, and of the server.
     """
     environment = _Environment(
-        # Read once: no request opens a file for its page, also when none can be opened.
+        # All files are read once, so pages work even when no more files can be opened.
         loader=DictLoader(
             {
                 path.relative_to(folder).as_posix(): path.read_text("utf-8")
@@ -107,7 +106,7 @@ def make_environment(
     environment.filters.update(
         iso=iso, day=dates.words, quotable=visible.quotable, minute=minute, last_day=last_day
     )
-    # What Jinja imports for its first template, it could not once no more files may be opened.
+    # Jinja imports modules for its first template, which would fail once no more files can be opened.
     environment.get_template("error.html")
     return environment
 
@@ -123,7 +122,7 @@ def minute(ms: int) -> str:
 
 
 def last_day(ends_at: int) -> str:
-    """6 Dec 2026, for the membership that ends with that day. By UTC everywhere: app.js leaves it alone."""
+    """6 Dec 2026, for a membership that ends with that day. Always UTC: app.js doesn't change it."""
     return dates.words(ends_at - 1)
 
 
@@ -132,7 +131,7 @@ def is_htmx(request: AnyRequest) -> bool:
 
 
 def wants_fragment(request: AnyRequest) -> bool:
-    """htmx asks for a piece; a boosted link or a restored history entry wants the page."""
+    """Whether htmx asks for a fragment. A boosted link or a restored history entry needs the page."""
     return (
         is_htmx(request)
         and "hx-boosted" not in request.headers
@@ -148,7 +147,7 @@ def fragment(
     headers: Mapping[str, str] | None = None,
     **context: Any,
 ) -> Response[bytes]:
-    """One template as it is, with who is asking as `me`."""
+    """One template by itself, with the current member as `me`."""
     app_context = context_of(request)
     me = identity.me_of(request.scope["state"].get("current"))
     about = {"me": me, "status": status, "only_here": app_context.is_only_here(request)}
@@ -165,13 +164,17 @@ async def page(
     cookies: Sequence[Cookie] = (),
     **context: Any,
 ) -> Response[bytes]:
-    """A whole page, with `site`, `me`, and the notice that the last change left behind as its toast."""
+    """A whole page, with `site`, `me`, and the notice of the last change as its toast."""
     app_context = context_of(request)
     current = request.scope["state"].get("current")
-    found = setup.Site(current.title, exists=True) if current else await setup.site()
-    site = Site(found.title or "Gatehouse", app_context.closed, may_ask=app_context.closed and found.may_ask)
+    organization = setup.Site(current.title, exists=True) if current else await setup.site()
+    site = Site(
+        organization.title or "Gatehouse",
+        app_context.closed,
+        may_ask=app_context.closed and organization.may_ask,
+    )
     notice, undo = _notice(request)
-    # What this very request has to say comes first, and then without a button that belongs to something else.
+    # The toast of this very request wins over the notice, and must not get the notice's button.
     about = {"site": site, "toast": notice, "undo": None if "toast" in context else undo, **context}
     if current and current.handed_at:
         about["handed"] = await password.handed(current.member_id, current.handed_at)
@@ -183,7 +186,7 @@ async def page(
 
 
 async def _counts() -> dict[str, int]:
-    """What the navigation says: how many members, and how many invitations that are open or asked for."""
+    """The counts in the navigation: members, and open invitations with access requests."""
     members, asked = sum((await role_counts.counts()).values()), await access_request_listing.count()
     return {"members": members, "invitations": await invitation_listing.count_open() + asked, "asked": asked}
 
@@ -196,10 +199,10 @@ def redirect(
     undo: Undo | None = None,
     cookies: Sequence[Cookie] = (),
 ) -> Response[bytes]:
-    """To another page of ours: 303, or 200 with HX-Redirect, since htmx would follow a 303 by itself.
+    """Redirects to another of our pages: 303, or 200 with HX-Redirect, since htmx would follow a 303 itself.
 
-    path: local, checked by the caller when it came from outside. notice: a sentence the next page shows,
-    undo: with this button.
+    path: a local path; the caller checks one that came from outside. notice: a sentence for the next page.
+    undo: the button beside it.
     """
     app_context = context_of(request)
     address = app_context.root + path
@@ -212,24 +215,24 @@ def redirect(
 
 
 def local_path(text: str) -> str:
-    """`text` when it is a path of ours, else "/".
+    """`text` if it is a local path, else "/".
 
-    It begins with a slash and is of ASCII's visible signs without the backslash. Its path holds neither two
-    slashes in a row nor a segment of dots, however they are written: browsers and proxies resolve those.
+    A local path begins with a slash, and has only visible ASCII characters and no backslash. It has neither
+    two slashes in a row nor a segment of dots, encoded or not: browsers and proxies resolve those.
     """
     path = text.partition("?")[0].partition("#")[0]
     dotted = re.sub("%2e", ".", path, flags=re.IGNORECASE)
     ok = path.startswith("/") and "//" not in path and _DOTS.isdisjoint(dotted.split("/"))
-    return text if ok and all(32 < ord(sign) < 127 and sign != "\\" for sign in text) else "/"
+    return text if ok and all(32 < ord(char) < 127 and char != "\\" for char in text) else "/"
 
 
 def login_path(request: AnyRequest, back_to: str | None = None) -> str:
-    """The login page that leads back to where somebody was, or to `back_to`, a path of ours."""
-    return f"/user/login?next={quote(back_to or where(request), safe='/')}"
+    """The path of the login page that leads back to the present page, or to `back_to`, a local path."""
+    return f"/user/login?next={quote(back_to or current_page(request), safe='/')}"
 
 
-def where(request: AnyRequest) -> str:
-    """The local path and query of the page somebody is on; for a POST, of the one that held the form."""
+def current_page(request: AnyRequest) -> str:
+    """The local path and query of the page in the browser: for a POST, of the page with the form."""
     if request.method in ("GET", "HEAD") and not is_htmx(request):
         path, query = request.scope["path"], request.scope["query_string"].decode("ascii", "ignore")
     else:
@@ -244,14 +247,14 @@ def where(request: AnyRequest) -> str:
 
 
 def toast(request: AnyRequest, sentence: str, *, status: int, refused: bool = True) -> Response[bytes]:
-    """Only a toast: what htmx was about to replace stays as it is."""
+    """Only a toast: htmx leaves the page as it is."""
     return fragment(
         request, "_toast.html", status=status, headers={"HX-Reswap": "none"}, toast=sentence, refused=refused
     )
 
 
-# A notice crosses the 303 after a plain POST in a signed cookie, so that nobody can put words on our pages:
-# for whoever caused it and for NOTICE_SECONDS, whatever a browser keeps.
+# A notice crosses the 303 after a plain POST in a sealed cookie, so nobody else can put words on our pages.
+# It is valid for the member who caused it, and for NOTICE_SECONDS, however long a browser keeps it.
 
 
 def _notice_cookie(request: AnyRequest, sentence: str, undo: Undo | None) -> Cookie:
@@ -263,7 +266,7 @@ def _notice_cookie(request: AnyRequest, sentence: str, undo: Undo | None) -> Coo
 
 
 def no_notice_cookie(request: AnyRequest) -> Cookie:
-    """Takes a notice away that was shown, or whose reader leaves."""
+    """Deletes a notice that was shown, or whose reader signs out."""
     return cookie(request, NOTICE_COOKIE, "", 0)
 
 
@@ -278,5 +281,5 @@ def _notice(request: AnyRequest) -> tuple[str | None, Undo | None]:
 
 
 def _for_reader(request: AnyRequest) -> str:
-    """The purpose that a notice is sealed for, another for each member."""
+    """The purpose that a notice is sealed for: each member has another."""
     return f"notice/{identity.member_of(request.scope)}"

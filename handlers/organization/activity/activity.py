@@ -137,7 +137,7 @@ def _history(request: AnyRequest, shown: Filter) -> dict[str, str]:
     """What the address of the list does in the history: while somebody types on, a search takes the place
     of the one before, so that one press of Back leads out of it.
     """
-    before, now = rendering.where(request), _path(shown)
+    before, now = rendering.current_page(request), _path(shown)
     asked_before = {"person", "invited"} & parse_qs(urlsplit(before).query).keys()
     typed_on = request.headers.get("hx-trigger") == "search" and (before == now or asked_before)
     return {"HX-Replace-Url" if typed_on else "HX-Push-Url": context_of(request).root + now}

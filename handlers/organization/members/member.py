@@ -153,7 +153,7 @@ async def _cared_for(
         path = (
             path_of(present_filter(request, form))
             if is_over_list(request, form)
-            else rendering.where(request)
+            else rendering.current_page(request)
         )
         return rendering.redirect(request, path, notice=said)
     return await _changed(request, current, form, row, said)
