@@ -1,4 +1,4 @@
-"""The HTTP server around the application: uvicorn on a socket that was taken first; the lines of the log."""
+"""The HTTP server around the application: uvicorn on a socket that we bind first, and the log's format."""
 
 import errno
 import logging
@@ -32,18 +32,18 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 from handlers.http.server.connections import Connection
 from handlers.http.server.limits import Limits
 
-# What is under way when the server is told to stop may go on for so long.
+# When the server has to stop, requests under way may go on for so long.
 GRACE_SECONDS: Final = 10
 BACKLOG: Final = 2048
-# What the kernel takes of an answer before the network does: it would take megabytes for each connection.
+# The kernel buffers so much of an answer. By itself it would buffer megabytes for each connection.
 UNSENT_BYTES: Final = 65_536
-# What it takes of a request before we do, and hands us at once; Linux doubles it.
+# The kernel buffers so much of a request before we read it; Linux doubles the number.
 UNREAD_BYTES: Final = 65_536
-# File descriptors that aren't for connections: the database, mail, files, and what is just being closed.
+# File descriptors for other things than connections: the database, mail, files, and sockets about to close.
 OTHER_DESCRIPTORS: Final = 128
-# The last ones are never for connections, however many the others need.
+# The last descriptors are never for connections, however many the other things need.
 RESERVED_DESCRIPTORS: Final = 8
-# Ports below 1024 are for those with the right to them; this one is Gatehouse's own.
+# The first port to suggest in place of one below 1024, which needs rights: Gatehouse's default.
 FIRST_FREE_PORT: Final = 8080
 IN_USE: Final = "Port {} is in use. Try make run PORT={}."
 PRIVILEGED: Final = (
@@ -55,15 +55,15 @@ NO_ADDRESS: Final = (
 
 
 class CannotListen(OSError):
-    """The port or the address can't be had; the message is one line."""
+    """The port or the address is not available. The message is one line."""
 
 
 def listen(host: str, port: int) -> socket:
-    """Takes the port, so that whoever comes second fails before touching anything. Raises CannotListen."""
+    """Binds the port, so that a second server fails before it touches anything. Raises CannotListen."""
     try:
-        # A name may stand for two addresses; people who open it in a browser come to this one in any case.
-        found = getaddrinfo(host, port, type=SOCK_STREAM)
-        family, kind, _, _, where = min(found, key=lambda address: address[0] != AF_INET)
+        # A name may have an IPv6 address too. Browsers reach the IPv4 address in any case.
+        candidates = getaddrinfo(host, port, type=SOCK_STREAM)
+        family, kind, _, _, address = min(candidates, key=lambda candidate: candidate[0] != AF_INET)
         listening = socket(family, kind)
     except (OSError, UnicodeError) as error:
         raise CannotListen(NO_ADDRESS.format(host)) from error
@@ -72,34 +72,34 @@ def listen(host: str, port: int) -> socket:
         # Its connections inherit these.
         listening.setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         listening.setsockopt(SOL_SOCKET, SO_RCVBUF, UNREAD_BYTES)
-        listening.bind(where)
-        # Two may bind a port that nobody listens on yet, but only one may listen.
+        listening.bind(address)
+        # Two servers can bind a port while nobody listens on it, but only one can listen.
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        raise CannotListen(why_not(error, host, port, where)) from error
+        raise CannotListen(why_not(error, host, port, address)) from error
     listening.setblocking(False)
     return listening
 
 
-def why_not(error: OSError, host: str, port: int, where: tuple[Any, ...]) -> str:
-    """A sentence about a port that can't be had, with one that can."""
+def why_not(error: OSError, host: str, port: int, address: tuple[Any, ...]) -> str:
+    """A sentence that says why a port isn't available, and names one that is."""
     if error.errno == errno.EADDRINUSE:
-        return IN_USE.format(port, _next_free(where, port + 1))
+        return IN_USE.format(port, _next_free(address, port + 1))
     if error.errno in (errno.EACCES, errno.EPERM):
-        return PRIVILEGED.format(port, _next_free(where, FIRST_FREE_PORT))
+        return PRIVILEGED.format(port, _next_free(address, FIRST_FREE_PORT))
     if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
         return NO_ADDRESS.format(host)
     return f"Port {port} of {host} can't be used (error {error.errno} of the operating system)."
 
 
-def _next_free(where: tuple[Any, ...], first: int) -> int:
-    """The first port from `first` on that can be had at this address."""
+def _next_free(address: tuple[Any, ...], first: int) -> int:
+    """The first free port at this address, from `first` on."""
     for port in range(first, min(first + 100, 65536)):
-        with socket(AF_INET6 if ":" in where[0] else AF_INET, SOCK_STREAM) as probe:
+        with socket(AF_INET6 if ":" in address[0] else AF_INET, SOCK_STREAM) as probe:
             probe.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
             try:
-                probe.bind((where[0], port))
+                probe.bind((address[0], port))
                 probe.listen(1)
             except OSError:
                 continue
@@ -112,19 +112,19 @@ async def serve(application: Any, listening: socket, limits: Limits) -> None:
     log_to_stderr()
     server = uvicorn.Server(configured(application, limits))
     for number in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn raises the signal again when it has stopped, which would end us with another exit code.
+        # uvicorn raises the signal again after it has stopped, which would change the exit code.
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     await server.serve([listening])
 
 
 def serve_by_workers(factory: str, listening: socket, workers: int, limits: Limits) -> None:
-    """The same by processes of their own. factory: "module:function" that makes the application in each."""
+    """Serves in several processes. factory: "module:function" that makes the application in each."""
     log_to_stderr()
     Multiprocess(configured(factory, limits, workers), [listening]).run()
 
 
 def configured(application: Any, limits: Limits, workers: int = 1) -> uvicorn.Config:
-    """uvicorn as we use it. Raises this process's limit of file descriptors, which workers inherit."""
+    """The configuration of uvicorn. Also raises this process's limit of file descriptors, for workers too."""
     return uvicorn.Config(
         application,
         factory=isinstance(application, str),
@@ -143,9 +143,9 @@ def configured(application: Any, limits: Limits, workers: int = 1) -> uvicorn.Co
 
 
 def bounded(limits: Limits) -> Limits:
-    """What of the limits this process has file descriptors for, once it has all that it may have."""
+    """Raises the soft limit of file descriptors, and lowers `limits` to what that allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # Some systems call the hard limit infinite and take no such number.
+    # Some systems have an infinite hard limit, and don't accept it as a soft one.
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
@@ -159,7 +159,7 @@ def bounded(limits: Limits) -> Limits:
 
 
 def end_with_the_parent() -> None:
-    """For a worker: one whose parent was killed would go on, hold the port, and serve an older program."""
+    """Ends this worker when its parent is killed. Else it would hold the port, and serve an older program."""
     parent = parent_process()
 
     def wait() -> None:
@@ -171,7 +171,7 @@ def end_with_the_parent() -> None:
 
 
 def log_to_stderr() -> None:
-    """A plain line for each event: instant, level, logger, message; of errors the trace in the same line."""
+    """Logs one plain line for each event: time, level, logger, message, and the trace of an error."""
     handler = logging.StreamHandler()
     handler.setFormatter(OneLine("{asctime} {levelname} {name} {message}", style="{"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
@@ -179,7 +179,7 @@ def log_to_stderr() -> None:
 
 
 class OneLine(logging.Formatter):
-    """Nothing that somebody sends can begin a line of its own, or speak to the terminal. Times are UTC."""
+    """Keeps what a client sends from starting a new line or controlling the terminal. Times are UTC."""
 
     converter = time.gmtime  # type: ignore[assignment]
     default_time_format = "%Y-%m-%dT%H:%M:%S"
@@ -188,4 +188,4 @@ class OneLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The event as one printable line."""
         text = " | ".join(super().format(record).splitlines())
-        return "".join(sign if sign.isprintable() else " " for sign in text)
+        return "".join(char if char.isprintable() else " " for char in text)
