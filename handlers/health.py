@@ -23,11 +23,11 @@ async def health() -> Response[dict[str, str]]:
 
 @get("/static/{name:path}", guards=[before_setup])
 async def static_file(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
-    """A file by its hashed name; compressed where the browser takes it."""
-    found = context_of(request).static.find(name.lstrip("/"))
-    if found is None:
+    """A file by its hashed name, compressed if the browser accepts that."""
+    match = context_of(request).static.find(name.lstrip("/"))
+    if match is None:
         raise NotFoundException
-    file, exact = found
+    file, exact = match
     compressed = accepts_gzip(request.headers.get("accept-encoding", ""))
     headers = file.headers(exact=exact)
     if compressed:

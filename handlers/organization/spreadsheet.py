@@ -64,8 +64,8 @@ def invitation_links(open_ones: Iterable[tuple[str, Role, str]]) -> bytes:
 def _cells(row: Row) -> tuple[str, ...]:
     who = (row.email, row.first_name, row.last_name)
     times = (rendering.iso(at) if at else "" for at in (row.joined_at, row.last_activity_at))
-    came = (Role(row.role).label, row.came_by, row.inviter_name)
-    return (*who, *came, *times, last_day.iso(row.ends_at))
+    joined = (Role(row.role).label, row.came_by, row.inviter_name)
+    return (*who, *joined, *times, last_day.iso(row.ends_at))
 
 
 async def events(first: list[Event], batches: AsyncIterator[list[Event]]) -> AsyncIterator[bytes]:

@@ -102,7 +102,7 @@ def _isolated(name: str) -> Markup | str:
 
 def plain(name: str) -> str:
     """A name for a sentence without markup (toasts): without the signs that turn the rest of it around."""
-    return "".join(sign for sign in name if unicodedata.bidirectional(sign) not in _TURNS)
+    return "".join(char for char in name if unicodedata.bidirectional(char) not in _TURNS)
 
 
 def change_sentence(change: RoleChange) -> str:
@@ -181,10 +181,10 @@ def _came_sentence(page: Page) -> str:
 def batch_sentence(batch: Batch, *, mail: bool) -> str:
     """What a press of "Send invitations" did. mail: whether mail is set up."""
     invited = toasts.INVITATIONS_MAILED if mail else toasts.INVITATIONS_MADE
-    told = (
+    counted = (
         (invited, batch.invited),
         (toasts.ROLES_GIVEN, batch.approved),
         (toasts.LEFT_ALONE, batch.left_alone),
     )
-    said = [sentence.format(number) for sentence, number in told if number]
-    return " ".join(said) or toasts.NOBODY_INVITED
+    sentences = [sentence.format(number) for sentence, number in counted if number]
+    return " ".join(sentences) or toasts.NOBODY_INVITED

@@ -176,8 +176,8 @@ async def _with_person(
     people = await activity_people.find(typed["who"]) if typed["who"] else ()
     if len(people) == 1:
         one = people[0]
-        found = replace(shown, person=one.person, invited=one.invitation, after=None, before=None)
-        return Asked(found, {**typed, "who": one.label}, errors, person_name=one.label)
+        narrowed = replace(shown, person=one.person, invited=one.invitation, after=None, before=None)
+        return Asked(narrowed, {**typed, "who": one.label}, errors, person_name=one.label)
     return Asked(replace(shown, person=0, invited=0), typed, errors, people=people)
 
 
@@ -185,12 +185,12 @@ async def _name_of(shown: Filter) -> str:
     """Of the person in the filter, "" for nobody."""
     if not shown.person and not shown.invited:
         return ""
-    found = await activity_people.one(person=shown.person, invitation=shown.invited)
-    return found.label if found else logbook.GONE
+    person = await activity_people.one(person=shown.person, invitation=shown.invited)
+    return person.label if person else logbook.GONE
 
 
 def _typed(query: Mapping[str, list[str]], name: str) -> str:
-    text = "".join(sign for sign in query.get(name, [""])[0] if sign.isprintable())
+    text = "".join(char for char in query.get(name, [""])[0] if char.isprintable())
     return text.strip()[: activity_listing.MAX_CHARACTERS]
 
 

@@ -113,8 +113,8 @@ class InvitationsController(Controller):
         self, request: AnyRequest, current: CurrentUser, batch_id: FromPath[str]
     ) -> Response[bytes]:
         """The open links of one sending as CSV, to hand over by another way; that is noted."""
-        now, found = clock.now(), await invitation_listing.of_batch(row_id(batch_id))
-        lines = [line for line in found if line.is_open(now)]
+        now, batch = clock.now(), await invitation_listing.of_batch(row_id(batch_id))
+        lines = [line for line in batch if line.is_open(now)]
         if not lines:
             raise Unknown(refusals.NO_OPEN_INVITATIONS)
         shown = await management.mark_shown(
@@ -148,8 +148,8 @@ class InvitationsController(Controller):
             )
         except (Invalid, Refused) as error:
             return await _row(request, wanted, str(error), status=422 if isinstance(error, Invalid) else 409)
-        said = toasts.INVITED_AS_BY_NEW_LINK if anew else toasts.INVITED_AS
-        return await _row(request, wanted, said.format(role=role.label))
+        notice = toasts.INVITED_AS_BY_NEW_LINK if anew else toasts.INVITED_AS
+        return await _row(request, wanted, notice.format(role=role.label))
 
     @post("/{invitation_id:str}/resend", status_code=HTTP_200_OK)
     async def resend(
@@ -166,8 +166,8 @@ class InvitationsController(Controller):
             )
         except Refused as error:
             return await _row(request, wanted, str(error), status=409)
-        said = toasts.MAIL_AGAIN if app_context.mail else toasts.LIVES_ON
-        return await _row(request, wanted, said)
+        notice = toasts.MAIL_AGAIN if app_context.mail else toasts.LIVES_ON
+        return await _row(request, wanted, notice)
 
     @post("/{invitation_id:str}/revocation", status_code=HTTP_200_OK)
     async def revoke(
@@ -194,10 +194,10 @@ class InvitationsController(Controller):
             if not rendering.wants_fragment(request):
                 raise
             return await _list(request, current, shown, error)
-        said = toasts.INVITATIONS_BROUGHT_BACK.format(done)
+        notice = toasts.INVITATIONS_BROUGHT_BACK.format(done)
         if not rendering.wants_fragment(request):
-            return rendering.redirect(request, path_of(shown), notice=said)
-        return await _list(request, current, shown, said)
+            return rendering.redirect(request, path_of(shown), notice=notice)
+        return await _list(request, current, shown, notice)
 
     @post("/{invitation_id:str}/link", status_code=HTTP_200_OK)
     async def show_link(
@@ -254,17 +254,17 @@ def _undo(revoked: Revoked) -> Undo:
 
 
 async def _list(
-    request: AnyRequest, current: Current, shown: Filter, said: str | DomainError
+    request: AnyRequest, current: Current, shown: Filter, notice: str | DomainError
 ) -> Response[bytes]:
     """The list as it is now, and what became of an Undo."""
-    refused = isinstance(said, DomainError)
-    status = 422 if isinstance(said, Invalid) else 409 if refused else 200
+    refused = isinstance(notice, DomainError)
+    status = 422 if isinstance(notice, Invalid) else 409 if refused else 200
     context = await list_context(request, current, shown)
     return rendering.fragment(
         request,
         "organization/invitations/_answered_request.html",
         status=status,
-        toast=str(said),
+        toast=str(notice),
         refused=refused,
         **context,
     )
@@ -304,7 +304,7 @@ async def _wrong_filter(
 ) -> Response[bytes]:
     """The list with what of the filter could be understood; the form keeps what was typed."""
     right = Filter.parse({name: values for name, values in query.items() if name not in errors})
-    typed = "".join(sign for sign in query.get("q", [""])[0] if sign.isprintable())
+    typed = "".join(char for char in query.get("q", [""])[0] if char.isprintable())
     return await _page(request, current, right, status=422, errors=errors, typed=typed)
 
 
@@ -338,17 +338,17 @@ async def _page(
 
 
 async def _row(
-    request: AnyRequest, invitation_id: int, said: str, *, status: int = 200, undo: Undo | None = None
+    request: AnyRequest, invitation_id: int, notice: str, *, status: int = 200, undo: Undo | None = None
 ) -> Response[bytes]:
     line = await invitation_listing.one(invitation_id)
     if line is None:
         raise Unknown(refusals.NO_SUCH_INVITATION)
     if not rendering.wants_fragment(request):
         if status == 409:
-            raise Refused(said)
+            raise Refused(notice)
         if status == 422:
-            raise Invalid({"role": [said]})
-        return rendering.redirect(request, path_of(shown_in(request)), notice=said, undo=undo)
+            raise Invalid({"role": [notice]})
+        return rendering.redirect(request, path_of(shown_in(request)), notice=notice, undo=undo)
     context: dict[str, Any] = {"line": line, "now": clock.now(), "links": {}, "mailtos": {}}
     return rendering.fragment(
         request,
@@ -357,7 +357,7 @@ async def _row(
         counts=await invitation_listing.counts(),
         filter=shown_in(request),
         swap=True,
-        toast=said,
+        toast=notice,
         undo=undo,
         refused=status != 200,
         **context,

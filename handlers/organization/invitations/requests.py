@@ -46,11 +46,11 @@ class RequestsController(Controller):
             return await _refused(request, current, form, error)
         if not app_context.mail:
             # There the link stands to copy, as after every sending without mail.
-            said = toasts.REQUEST_LINK_MADE.format(name=plain(invited.name), role=role.label)
+            notice = toasts.REQUEST_LINK_MADE.format(name=plain(invited.name), role=role.label)
             path = f"/organization/invitations?batch={invited.batch_id}"
-            return rendering.redirect(request, path, notice=said)
-        said = toasts.REQUEST_MAILED.format(name=plain(invited.name), role=role.label)
-        return await _list(request, current, form, said)
+            return rendering.redirect(request, path, notice=notice)
+        notice = toasts.REQUEST_MAILED.format(name=plain(invited.name), role=role.label)
+        return await _list(request, current, form, notice)
 
     @post("/{request_id:str}/dismissal", status_code=HTTP_200_OK)
     async def dismiss(
@@ -63,8 +63,8 @@ class RequestsController(Controller):
             return await _refused(request, current, form, error)
         fields = [("dismissed_at", str(dismissed.at))]
         undo = Undo(f"/organization/requests/{wanted}/reversal", fields, target="#invitations-list")
-        said = toasts.REQUEST_DISMISSED.format(name=plain(dismissed.name))
-        return await _list(request, current, form, said, undo=undo)
+        notice = toasts.REQUEST_DISMISSED.format(name=plain(dismissed.name))
+        return await _list(request, current, form, notice, undo=undo)
 
     @post("/{request_id:str}/reversal", status_code=HTTP_200_OK)
     async def bring_back(
@@ -98,20 +98,20 @@ async def _list(
     request: AnyRequest,
     current: Current,
     form: Form,
-    said: str,
+    notice: str,
     *,
     status: int = 200,
     undo: Undo | None = None,
 ) -> Response[bytes]:
     shown = shown_in(request, form)
     if not rendering.wants_fragment(request):
-        return rendering.redirect(request, path_of(shown), notice=said, undo=undo)
+        return rendering.redirect(request, path_of(shown), notice=notice, undo=undo)
     context = await list_context(request, current, shown)
     return rendering.fragment(
         request,
         "organization/invitations/_answered_request.html",
         status=status,
-        toast=said,
+        toast=notice,
         undo=undo,
         refused=status != 200,
         **context,

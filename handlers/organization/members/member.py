@@ -137,17 +137,17 @@ class MemberController(Controller):
     ) -> Response[bytes]:
         form = await Form.read(request, "filter")
         name = await removal.remove(identity.actor_of(current, request), member_id=row_id(member_id))
-        said = toasts.REMOVED.format(name=plain(name))
-        return rendering.redirect(request, path_of(filter_in(form["filter"])), notice=said)
+        notice = toasts.REMOVED.format(name=plain(name))
+        return rendering.redirect(request, path_of(filter_in(form["filter"])), notice=notice)
 
 
 async def _cared_for(
     request: AnyRequest, current: Current, form: Form, row: Row, sentence: str
 ) -> Response[bytes]:
     """The panel as it is now, with what was done in a toast; without a script their page."""
-    said = sentence.format(name=plain(row.label))
+    notice = sentence.format(name=plain(row.label))
     if not rendering.wants_fragment(request):
-        return rendering.redirect(request, f"/organization/members/{row.id}", notice=said)
+        return rendering.redirect(request, f"/organization/members/{row.id}", notice=notice)
     if row.id == current.member_id:
         # The head of the page names them as well.
         path = (
@@ -155,16 +155,18 @@ async def _cared_for(
             if is_over_list(request, form)
             else rendering.current_page(request)
         )
-        return rendering.redirect(request, path, notice=said)
-    return await _changed(request, current, form, row, said)
+        return rendering.redirect(request, path, notice=notice)
+    return await _changed(request, current, form, row, notice)
 
 
-async def _changed(request: AnyRequest, current: Current, form: Form, row: Row, said: str) -> Response[bytes]:
+async def _changed(
+    request: AnyRequest, current: Current, form: Form, row: Row, notice: str
+) -> Response[bytes]:
     """The panel as it is now, and the row in the list behind it, if there is one."""
     me, in_list = identity.me_of(current), is_over_list(request, form)
     new = await member_rows.out_of_band(request, row, me) if in_list and me else None
     return await _panel(
-        request, current, row, name="changed_member.html", carried=form, new_row=new, toast=said
+        request, current, row, name="changed_member.html", carried=form, new_row=new, toast=notice
     )
 
 

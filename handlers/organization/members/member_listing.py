@@ -56,12 +56,12 @@ def filter_in(query: str) -> Filter:
 def parameters_in(query: str) -> dict[str, list[str]]:
     """The parameters of a list's query string, for a decision on all of it. Raises Invalid for any other."""
     try:
-        found = parse_qs(query, strict_parsing=True, errors="strict", max_num_fields=MAX_FIELDS)
+        parameters = parse_qs(query, strict_parsing=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
         raise Invalid({"filter": [by_field.FILTER_NOT_READ]}) from None
-    if found.keys() - PARAMETERS:
+    if parameters.keys() - PARAMETERS:
         raise Invalid({"filter": [by_field.FILTER_NOT_READ]})
-    return found
+    return parameters
 
 
 def path_of(chosen: Filter) -> str:

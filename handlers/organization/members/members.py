@@ -178,8 +178,10 @@ async def _ask(request: AnyRequest, chosen: Filter, role: Role) -> Response[byte
     Who has it already isn't asked about.
     """
     # Two more, whom nobody changes in a list: who looks, and the Owner.
-    me, found = _me(request), await directory.everybody(chosen, MAX_AT_ONCE + 2)
-    rows = [row for row in found if policy.why_untouchable(me.id, me.role, row.id, Role(row.role)) is None]
+    me, everybody = _me(request), await directory.everybody(chosen, MAX_AT_ONCE + 2)
+    rows = [
+        row for row in everybody if policy.why_untouchable(me.id, me.role, row.id, Role(row.role)) is None
+    ]
     if len(rows) > MAX_AT_ONCE:
         raise Refused(refusals.TOO_MANY_AT_ONCE.format(most=MAX_AT_ONCE))
     if not rows:
@@ -197,9 +199,9 @@ async def _ask(request: AnyRequest, chosen: Filter, role: Role) -> Response[byte
         "question": question,
         "button": button,
         "back": chosen.address(),
-        "listed": len(found),
-        "has_me": any(row.id == me.id for row in found),
-        "has_owner": any(row.role == Role.OWNER and row.id != me.id for row in found),
+        "listed": len(everybody),
+        "has_me": any(row.id == me.id for row in everybody),
+        "has_owner": any(row.role == Role.OWNER and row.id != me.id for row in everybody),
         "has_already": len(others) < len(rows),
     }
     if rendering.wants_fragment(request):
@@ -209,14 +211,14 @@ async def _ask(request: AnyRequest, chosen: Filter, role: Role) -> Response[byte
 
 
 async def _page(request: AnyRequest, chosen: Filter, *, status: int = 200, **context: Any) -> Response[bytes]:
-    found = {"errors": {}, "typed": chosen.q} | await _listed(request, chosen) | context
-    return await rendering.page(request, "organization/members/members.html", status=status, **found)
+    values = {"errors": {}, "typed": chosen.q} | await _listed(request, chosen) | context
+    return await rendering.page(request, "organization/members/members.html", status=status, **values)
 
 
 async def _list(request: AnyRequest, chosen: Filter, **context: Any) -> Response[bytes]:
     """The list alone, and what else on the page tells of it."""
-    found = await _listed(request, chosen) | context
-    return rendering.fragment(request, "organization/members/_list.html", swap=True, **found)
+    values = await _listed(request, chosen) | context
+    return rendering.fragment(request, "organization/members/_list.html", swap=True, **values)
 
 
 async def _wrong_filter(
@@ -225,7 +227,7 @@ async def _wrong_filter(
     """The page with what of the filter could be understood; the form keeps what was typed."""
     names = {"q", "role", "sort", "link"} - errors.keys()
     right = Filter.parse({name: query.get(name, []) for name in names})
-    typed = "".join(sign for sign in query.get("q", [""])[0] if sign.isprintable())
+    typed = "".join(char for char in query.get("q", [""])[0] if char.isprintable())
     return await _page(request, right, status=422, errors=errors, typed=typed)
 
 
@@ -328,7 +330,7 @@ async def _row(
 ) -> Response[bytes]:
     me = _me(request)
     rows = await member_rows.looked_up(request, (row,), me)
-    found: dict[str, Any] = {
+    values: dict[str, Any] = {
         "rows": rows,
         "page": None,
         "swap": True,
@@ -336,8 +338,8 @@ async def _row(
         "refused": False,
     } | context
     try:
-        found |= _around(chosen, await directory.page(chosen), me)
+        values |= _around(chosen, await directory.page(chosen), me)
     except (engine.TookTooLong, engine.Unavailable):
         # What was decided is told all the same; the counts around the row wait for the next look.
         pass
-    return rendering.fragment(request, "organization/members/_changed_row.html", status=status, **found)
+    return rendering.fragment(request, "organization/members/_changed_row.html", status=status, **values)

@@ -49,14 +49,14 @@ def _row(templates: Environment, row: Row, me: Me, meant: Meant | None) -> str:
     if not remember:
         return _render(templates, row, me, meant)
     key = (templates, row, row.id == me.id, me.role, meant)
-    found = _memory.get(key)
-    if found is None:
-        found = _memory[key] = _render(templates, row, me, meant)
+    html = _memory.get(key)
+    if html is None:
+        html = _memory[key] = _render(templates, row, me, meant)
         if len(_memory) > REMEMBERED:
             _memory.popitem(last=False)
     else:
         _memory.move_to_end(key)
-    return found
+    return html
 
 
 def _render(templates: Environment, row: Row, me: Me, meant: Meant | None, *, swap: bool = False) -> str:

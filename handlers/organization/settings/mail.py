@@ -25,7 +25,7 @@ MAX_SECONDS: Final = 15.0
 
 @post("/organization/settings/test-mail", guards=[owners], status_code=HTTP_200_OK)
 async def send_test_mail(request: AnyRequest, current: CurrentUser) -> Response[bytes]:
-    """Sends a test mail to the Owner's own address, past the queue, and says what the mail server said."""
+    """Sends a test mail to the Owner's own address, past the queue, and shows the mail server's answer."""
     app_context = context_of(request)
     if app_context.send_test_mail is None:
         raise Refused(refusals.NO_MAIL)
@@ -39,11 +39,11 @@ async def send_test_mail(request: AnyRequest, current: CurrentUser) -> Response[
         failure = str(trouble)
     except TimeoutError:
         failure = refusals.TEST_MAIL_TOOK_TOO_LONG.format(seconds=f"{MAX_SECONDS:g}")
-    said = failure or toasts.TEST_MAIL_SENT.format(email=current.email, answer=answer)
+    result = failure or toasts.TEST_MAIL_SENT.format(email=current.email, answer=answer)
     if rendering.wants_fragment(request):
-        context: dict[str, Any] = {"said": said, "refused": bool(failure)}
+        context: dict[str, Any] = {"result": result, "refused": bool(failure)}
         status = 409 if failure else 200
         return rendering.fragment(request, "organization/settings/_test_mail.html", status=status, **context)
     if failure:
         raise Refused(failure)
-    return rendering.redirect(request, "/organization/settings", notice=said)
+    return rendering.redirect(request, "/organization/settings", notice=result)

@@ -79,34 +79,34 @@ def most_days(ages: Ages) -> dict[str, int]:
 
 def international(form: Form) -> list[str]:
     """The international domains of the form as their owners write them, A-labels beside them."""
-    found = [name.removeprefix(BELOW) for name in form.values["link_domains"].split() if "xn--" in name]
-    return [addresses.shown_domain(name) for name in found]
+    names = [name.removeprefix(BELOW) for name in form.values["link_domains"].split() if "xn--" in name]
+    return [addresses.shown_domain(name) for name in names]
 
 
 def wish(form: Form, ages: Ages) -> Wish:
     """What is to change; every error of the form is noted in it."""
     changed = _changed(form)
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     if "title" in changed:
-        found["title"] = form.title()
+        values["title"] = form.title()
     if changed & set(END):
-        found["link_end"] = _end(form)
+        values["link_end"] = _end(form)
     if "link_max_uses" in changed:
         wrong = by_field.WHOLE_USES.format(most=MAX_USES)
-        found["link_max_uses"] = _whole(form, "link_max_uses", MAX_USES, wrong)
+        values["link_max_uses"] = _whole(form, "link_max_uses", MAX_USES, wrong)
     if "link_domains" in changed:
-        found["link_domains"] = _domains(form)
+        values["link_domains"] = _domains(form)
     for name in changed & set(NOTICES):
-        found[name] = form.values[name]
+        values[name] = form.values[name]
         if form.values[name] not in ("administrators", "owner", "nobody"):
             form.add_error(name, by_field.ONE_OF_THREE)
     for name in changed & set(AGES):
         most = most_days(ages)[name]
-        found[name] = _whole(form, name, most, _too_long(name, most)) * DAY_MS
+        values[name] = _whole(form, name, most, _too_long(name, most)) * DAY_MS
     if "may_ask" in changed:
-        found["may_ask"] = bool(form.values["may_ask"])
+        values["may_ask"] = bool(form.values["may_ask"])
     notes = {role: _note(form, name) for name, role in NOTES.items() if name in changed}
-    return Wish(**{name: value for name, value in found.items() if name not in form.errors}, notes=notes)
+    return Wish(**{name: value for name, value in values.items() if name not in form.errors}, notes=notes)
 
 
 def _changed(form: Form) -> set[str]:
@@ -158,18 +158,18 @@ def _too_long(name: str, most: int) -> str:
 
 def _domains(form: Form) -> tuple[str, ...]:
     typed = [text for text in map(visible.trimmed, re.split(r"[\s,;]+", form.values["link_domains"])) if text]
-    found: dict[str, None] = {}
+    domains: dict[str, None] = {}
     wrong: list[str] = []
     for text in typed:
         try:
-            found[invite_link_limits.parse_domain(text)] = None
+            domains[invite_link_limits.parse_domain(text)] = None
         except NotADomain:
             wrong.append(text)
     if wrong:
         form.add_error("link_domains", _no_domains(wrong))
-    if len(found) > MAX_DOMAINS:
-        form.add_error("link_domains", by_field.TOO_MANY_DOMAINS.format(most=MAX_DOMAINS, count=len(found)))
-    return tuple(found)
+    if len(domains) > MAX_DOMAINS:
+        form.add_error("link_domains", by_field.TOO_MANY_DOMAINS.format(most=MAX_DOMAINS, count=len(domains)))
+    return tuple(domains)
 
 
 def _no_domains(wrong: Sequence[str]) -> str:
