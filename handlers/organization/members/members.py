@@ -89,7 +89,7 @@ class MembersController(Controller):
             page=page,
             filter=chosen,
             sentence=count_sentence(chosen, page, _me(request).id) if page.total_is_exact else None,
-            told=seen.get(Role.PENDING) != present[Role.PENDING],
+            announce=seen.get(Role.PENDING) != present[Role.PENDING],
         )
 
     @get("/members.csv")
