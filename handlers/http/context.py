@@ -65,27 +65,27 @@ class AppContext:
     send_test_mail: Callable[[str], Coroutine[Any, Any, list[str]]] | None = None
 
     async def is_set_up(self) -> bool:
-        """Whether the organization exists; asked until it does, never again afterwards."""
+        """Whether the organization exists. Asks the database until it does, and never again."""
         if not self.exists:
             self.exists = (await setup.site()).exists
         return self.exists
 
     def base_of(self, request: AnyRequest) -> str:
-        """The base of links to copy: HOST, else the address in this very request."""
+        """The base of links to copy: HOST, or else the address of this request."""
         if self.host:
             return self.host
         return f"{request.scope['scheme']}://{request.headers.get('host', '')}"
 
     def is_secure(self, scope: Scope) -> bool:
-        """Whether people are on https: by HOST, else by this request, as a trusted proxy has vouched."""
+        """Whether visitors use https, by HOST, or else by the scheme of this request."""
         return self.https if self.host else scope["scheme"] == "https"
 
     def is_trustworthy(self, request: AnyRequest) -> bool:
-        """Whether browsers count the address as secure: over https, or on this very computer."""
+        """Whether browsers treat the address as secure: it is https, or this computer itself."""
         return self.is_secure(request.scope) or self.is_only_here(request)
 
     def is_only_here(self, request: AnyRequest) -> bool:
-        """Whether links to copy lead to this very computer, which nobody else can open."""
+        """Whether links to copy lead to this computer itself (localhost), where nobody else can open them."""
         if self.host:
             return False
         try:
