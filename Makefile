@@ -11,6 +11,7 @@
 #   make trial ARGS=NAME   one of the long trials (tests/trials), a sample of half an hour; FULL=1 for everything
 #   make lighthouse        Lighthouse's scores of login, sign-up and members; needs Node and npm
 #   make pictures          the pictures of README.md and docs/, from the made-up people
+#   make docs              the table of settings in docs/deploy.md, from settings.py
 #   make lock [ARGS=…]     write the locks anew; ARGS=--upgrade takes newer versions
 #   make sbom              the bill of materials of what people run, as build/sbom.cdx.json
 #   make clean             remove what the above has made; data/ stays
@@ -25,7 +26,7 @@ BIN = .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 ADDRESS = $(if $(LISTEN),--host $(LISTEN)) $(if $(PORT),--port $(PORT))
 
-.PHONY: run demo test test-tools coverage check trial bench lighthouse pictures lock sbom clean
+.PHONY: run demo test test-tools coverage check trial bench lighthouse pictures docs lock sbom clean
 
 run: .venv/runtime
 	@exec $(BIN)/gatehouse serve $(ADDRESS)
@@ -63,6 +64,9 @@ check: .venv/dev
 
 pictures: .venv/dev
 	@$(BIN)/python -m tests.pictures
+
+docs: .venv/dev
+	@$(BIN)/python -m tests.docs
 
 # The scanners pin versions that would bind everything else, so they stand in an environment of their own.
 trial: test-tools $(if $(filter scan,$(ARGS)),.venv/scan/made)

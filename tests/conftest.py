@@ -20,6 +20,7 @@ import jinja2
 import pytest
 from playwright.async_api import Browser, async_playwright
 
+from settings import TABLE
 from tests import provide
 from tests.support import postgres
 
@@ -27,23 +28,9 @@ if TYPE_CHECKING:
     from tests.support.site import Site
 
 # Settings of the person who runs the tests must not reach them: their database least of all.
+OWN_SETTINGS = {variable for setting in TABLE for variable in setting.variables}
 for name in list(os.environ):
-    if name.startswith(("LABEL_STUDIO_", "EMAIL_")) or name in {
-        "ACTIVITY_DAYS",
-        "ACTIVITY_TO_STDERR",
-        "APP_NAME",
-        "APP_URL",
-        "DATABASE_URL",
-        "DISABLE_SIGNUP_WITHOUT_LINK",
-        "FROM_EMAIL",
-        "HOST",
-        "INVITATION_DAYS",
-        "MAX_SESSION_AGE",
-        "MAX_TIME_BETWEEN_ACTIVITY",
-        "SECRET_KEY",
-        "SESSION_COOKIE_DOMAIN",
-        "TRUSTED_PROXIES",
-    }:
+    if name.startswith("LABEL_STUDIO_") or name in OWN_SETTINGS:
         del os.environ[name]
 os.environ["PICCOLO_CONF"] = "db.engine.piccolo_conf"
 

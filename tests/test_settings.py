@@ -1,10 +1,12 @@
 """Settings: every variable, what is accepted, and what is said of the rest."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from settings import Settings, WrongSetting
+from settings import TABLE, Settings, WrongSetting
+from tests import docs
 
 
 def read(environment: dict[str, str] | None = None, dotenv: Path | None = None) -> Settings:
@@ -155,6 +157,25 @@ def test_secrets_stay_out_of_the_settings_own_words() -> None:
 
     assert "s" * 40 not in repr(settings)
     assert "pass-of-the" not in repr(settings)
+
+
+def test_each_setting_whose_name_speaks_of_a_secret_is_shown_to_nobody() -> None:
+    secret = [one for one in TABLE if re.search("KEY|PASSWORD|SECRET|TOKEN", one.name)]
+
+    assert len(secret) >= 3
+    assert [one.name for one in secret if not one.shown.nowhere] == []
+
+
+def test_no_two_settings_share_a_variable() -> None:
+    variables = [variable for one in TABLE for variable in one.variables]
+
+    assert sorted(set(variables)) == sorted(variables)
+
+
+def test_the_page_for_operators_lists_every_setting() -> None:
+    page = docs.FILE.read_text("utf-8")
+
+    assert docs.with_table(page) == page, "settings.py has changed: make docs"
 
 
 def test_the_prefixed_name_wins() -> None:
