@@ -11,6 +11,7 @@ from db.auth.links import Link
 from db.errors import DeadLink, Invalid, NotAllowed, TooManyTries
 from db.members.new_member import Person
 from db.organization import setup
+from db.organization.setting_kinds import parse_title
 from handlers.http.auth import identity, tokens
 from handlers.http.auth.cookies import sign_in_cookies
 from handlers.http.auth.guards import before_setup
@@ -73,8 +74,17 @@ async def _link(request: AnyRequest, code: str) -> Link:
         raise NotAllowed(refusals.NOT_THE_SETUP_CODE) from None
 
 
+def _title(form: Form) -> str:
+    """The organization's name; "", with the error noted, for one that can't be."""
+    try:
+        return parse_title(form.values["title"])
+    except Invalid as error:
+        form.add_errors(error)
+        return ""
+
+
 async def _parse(request: AnyRequest, form: Form) -> tuple[str, Person]:
-    title = form.title()
+    title = _title(form)
     first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
     address = form.email()
     about = (form["email"], first_name, last_name, title, *context_of(request).names)

@@ -188,11 +188,9 @@ LINK_USES: Final = Plural("1 use", "{count:,} uses")
 LINK_USED_BY_ANY_NUMBER: Final = "any number of uses"
 ANY_DOMAIN: Final = "any domain"
 DOMAINS_AND_MORE: Final = "{domains} and {count:,} more"
-NOTICES: Final[Mapping[str, str]] = {
-    "notice_waiting": "somebody waits: {who}",
-    "notice_asked": "somebody asks for access: {who}",
-    "notice_ending": "a membership is about to end: {who}",
-}
+SOMEBODY_WAITS: Final = "somebody waits: {who}"
+SOMEBODY_ASKS: Final = "somebody asks for access: {who}"
+MEMBERSHIP_ENDS: Final = "a membership is about to end: {who}"
 TOLD: Final[Mapping[str, str]] = {
     "administrators": "Owner and Administrators",
     "owner": "the Owner",

@@ -28,10 +28,10 @@ from db.auth import links
 from db.auth.links import Link
 from db.maintenance import backup, secret_key
 from db.members import new_member
-from db.organization import settings as house_rules
+from db.organization import settings as organization_settings
 from db.organization import setup
 from db.organization.invite_link_limits import End
-from db.organization.settings import Wish
+from db.organization.settings import SettingsChange
 from db.policy import Actor, Role
 from signing import Signer
 from tests.support.command import ROOT
@@ -323,8 +323,8 @@ def test_only_reset_changes_the_invite_link(run: Callable[..., Done], house: str
 
 def test_the_invite_link_is_printed_with_its_limits(run: Callable[..., Done], house: str) -> None:
     bare = run("invite-link")
-    wish = Wish(link_end=End("after", 14), link_max_uses=10, link_domains=("a.org", "*.b.org"))
-    on(house, lambda: house_rules.change(Actor(1, Role.OWNER), wish))
+    wish = SettingsChange(link_end=End("after", 14), link_max_uses=10, link_domains=("a.org", "*.b.org"))
+    on(house, lambda: organization_settings.change(Actor(1, Role.OWNER), wish))
 
     limited = run("invite-link", "--reset")
 

@@ -1,70 +1,111 @@
-"""What the Owner has settled on the settings page, and changing it: what differs is written, and told.
+"""What the Owner settles on the settings page: the table of it, and changing it.
 
-Who saves names only what is to change, so that two who save at once don't take each other's changes back.
+Somebody who saves names only what is to change, so that two who save at once don't take each other's changes
+back. What differs is written, and each difference is a row of the activity log.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Literal
+from operator import attrgetter
+from typing import Any, Final
 
 from db import activity, engine
 from db.auth.links import Link
-from db.common import clock, dates
+from db.common import clock
 from db.common.dates import DAY_MS
 from db.errors import Invalid
 from db.members import changes
 from db.members.changes import Locked
 from db.organization import invite_link, invite_link_limits
 from db.organization.invite_link_limits import End
+from db.organization.setting_kinds import (
+    Domains,
+    Kind,
+    LinkEnd,
+    LinkUses,
+    NoticeTo,
+    SessionDays,
+    Switch,
+    Title,
+    Who,
+    kinds_of,
+    settled,
+)
 from db.policy import SETTLING, Actor, Role
 from messages import by_field, logbook
 
-MAX_NOTE_CHARACTERS: Final = 200
-# The log's `before` and `after` stand in an index, where PostgreSQL takes 2,704 bytes for all of a row.
-MAX_DOMAIN_CHARACTERS: Final = 1_000
-Who = Literal["administrators", "owner", "nobody"]
 # A deactivated person does nothing in the app.
 NOTED: Final = tuple(role for role in Role if role is not Role.DEACTIVATED)
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """session_age, session_idle: in ms, 0 for as long as the environment allows. notes: "" for none."""
+class OrganizationSettings:
+    """session_age, session_idle: in ms, 0 for as long as the environment allows."""
 
-    title: str
-    link_end: End
-    link_max_uses: int
-    link_domains: tuple[str, ...]
-    notice_waiting: Who
-    notice_asked: Who
-    notice_ending: Who
-    session_age: int
-    session_idle: int
-    may_ask: bool
-    notes: Mapping[Role, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is to change; None stays as it is, and so does a role that notes doesn't name."""
-
-    title: str | None = None
-    link_end: End | None = None
-    link_max_uses: int | None = None
-    link_domains: tuple[str, ...] | None = None
-    notice_waiting: Who | None = None
-    notice_asked: Who | None = None
-    notice_ending: Who | None = None
-    session_age: int | None = None
-    session_idle: int | None = None
-    may_ask: bool | None = None
+    title: str = settled(Title("title", "title_changed"))
+    link_end: End = settled(LinkEnd("link_end", "link_limits_changed"))
+    link_max_uses: int = settled(LinkUses("link_max_uses", "link_limits_changed"))
+    link_domains: tuple[str, ...] = settled(Domains("link_domains", "link_limits_changed"))
+    notice_waiting: Who = settled(NoticeTo("notice_waiting", "notices_changed", logbook.SOMEBODY_WAITS))
+    notice_asked: Who = settled(NoticeTo("notice_asked", "notices_changed", logbook.SOMEBODY_ASKS))
+    notice_ending: Who = settled(NoticeTo("notice_ending", "notices_changed", logbook.MEMBERSHIP_ENDS))
+    session_age: int = settled(
+        SessionDays(
+            "session_age",
+            "session_ages_changed",
+            variable="MAX_SESSION_AGE",
+            age=attrgetter("kept"),
+            days=logbook.SESSION_AGE,
+            unset=logbook.SESSION_AGE_ALLOWED,
+        )
+    )
+    session_idle: int = settled(
+        SessionDays(
+            "session_idle",
+            "session_ages_changed",
+            variable="MAX_TIME_BETWEEN_ACTIVITY",
+            age=attrgetter("idle"),
+            days=logbook.SESSION_IDLE,
+            unset=logbook.SESSION_IDLE_ALLOWED,
+        )
+    )
+    may_ask: bool = settled(Switch("may_ask", "asking_switched"))
+    # What the app's own words for a role are, "" for none; in a table of their own.
     notes: Mapping[Role, str] = field(default_factory=dict)
 
 
-async def rules() -> Rules:
+TABLE: Final[Mapping[str, Kind[Any]]] = {kind.name: kind for kind in kinds_of(OrganizationSettings)}
+NOTE_INPUTS: Final[Mapping[str, Role]] = {f"note_{role.value}": role for role in NOTED}
+# Of the form, in the order of the table.
+INPUTS: Final = (*(name for kind in TABLE.values() for name in kind.inputs), *NOTE_INPUTS)
+COLUMNS: Final = tuple(name for kind in TABLE.values() for name in kind.columns)
+
+
+class SettingsChange:
+    """What is to change, by name: SettingsChange(title="New"). Everything else stays as it is, and so does
+    each role that notes doesn't name.
+
+    Raises TypeError for a name that isn't in the table.
+    """
+
+    def __init__(self, *, notes: Mapping[Role, str] | None = None, **values: Any) -> None:
+        if unknown := values.keys() - TABLE.keys():
+            raise TypeError(f"no settings: {sorted(unknown)}")
+        self.values: Final[Mapping[str, Any]] = values
+        self.notes: Final[Mapping[Role, str]] = notes or {}
+
+    def from_now(self, now: OrganizationSettings) -> "SettingsChange":
+        """The part of it that isn't so already."""
+        return SettingsChange(
+            notes={role: text for role, text in self.notes.items() if text != now.notes[role]},
+            **{name: value for name, value in self.values.items() if value != getattr(now, name)},
+        )
+
+
+async def current() -> OrganizationSettings:
     """All of it, as of one instant."""
-    return await engine.read(_rules)
+    return await engine.read(_current)
 
 
 async def notes() -> Mapping[Role, str]:
@@ -76,50 +117,29 @@ async def _notes() -> dict[Role, str]:
     return {Role(role): text for role, text in await engine.rows("SELECT role, text FROM role_note")}
 
 
-async def _rules() -> Rules:
-    ((title, waiting, asked, ending, age, idle, may_ask),) = await engine.rows(
-        "SELECT title, notice_waiting, notice_asked, notice_ending, session_age, session_idle, may_ask"
-        " FROM organization"
-    )
-    limits, said = await invite_link_limits.settled(), await _notes()
-    return Rules(
-        title=title,
-        link_end=limits.end,
-        link_max_uses=limits.max_uses,
-        link_domains=limits.domains,
-        notice_waiting=waiting,
-        notice_asked=asked,
-        notice_ending=ending,
-        session_age=age,
-        session_idle=idle,
-        may_ask=bool(may_ask),
-        notes={role: said.get(role, "") for role in NOTED},
-    )
+async def _current() -> OrganizationSettings:
+    (row,) = await engine.rows(f"SELECT {', '.join(COLUMNS)} FROM organization")
+    kept = dict(zip(COLUMNS, row, strict=True))
+    values = {name: kind.load(*(kept[column] for column in kind.columns)) for name, kind in TABLE.items()}
+    said = await _notes()
+    return OrganizationSettings(**values, notes={role: said.get(role, "") for role in NOTED})
 
 
-async def why_not(wish: Wish) -> dict[str, list[str]]:
-    """What stands against a wish today, by its field: said together with what else is wrong in a form."""
+async def why_not(change: SettingsChange) -> dict[str, list[str]]:
+    """What stands against a change today, by input: for a form that is refused for something else already."""
 
     async def look() -> dict[str, list[str]]:
-        return _faults(_differing(wish, await _rules()), await invite_link.newest())
+        return _faults(change.from_now(await _current()), await invite_link.newest())
 
     return await engine.read(look)
 
 
-def _differing(wish: Wish, rules: Rules) -> dict[str, Any]:
-    """What of a wish isn't so already, by its field; notes only of roles of which something else is said."""
-    values = {item.name: getattr(wish, item.name) for item in fields(Wish) if item.name != "notes"}
-    found = {name: value for name, value in values.items() if value not in (None, getattr(rules, name))}
-    notes = {role: text for role, text in wish.notes.items() if text != rules.notes[role]}
-    return {**found, "notes": notes}
-
-
-def _faults(changed: Mapping[str, Any], link: Link) -> dict[str, list[str]]:
+def _faults(change: SettingsChange, link: Link) -> dict[str, list[str]]:
     faults: dict[str, list[str]] = {}
-    end, most = changed.get("link_end"), changed.get("link_max_uses")
-    if end and end.ends == "on" and end.at <= clock.now():
-        faults["link_ends_on"] = [by_field.DAY_OVER]
+    end, most = change.values.get("link_end"), change.values.get("link_max_uses")
     now = clock.now()
+    if end and end.ends == "on" and end.at <= now:
+        faults["link_ends_on"] = [by_field.DAY_OVER]
     if end and end.days and end.of(link.made_at) <= now and not link.dead_because(now):
         old = (now - link.made_at) // DAY_MS
         faults["link_days"] = [by_field.LINK_TOO_OLD.format(old)]
@@ -128,47 +148,37 @@ def _faults(changed: Mapping[str, Any], link: Link) -> dict[str, list[str]]:
     return faults
 
 
-async def change(actor: Actor, wish: Wish) -> Rules:
-    """Changes what differs from what is settled, with a row in the log for each; returns all of it.
+async def change(actor: Actor, change: SettingsChange) -> OrganizationSettings:
+    """Changes what isn't so already, with a row in the log for each difference; returns all of it.
 
     Raises SignInFirst, NotAllowed unless the actor is the Owner at that moment, and Invalid.
     """
     # The organization's row is the lock: hand-overs and resets take it too, and whoever registers shares it,
     # so that the count of the link stays true.
-    return await changes.write(actor, SETTLING, partial(_change, actor, wish), organization=True)
+    return await changes.write(actor, SETTLING, partial(_change, actor, change), organization=True)
 
 
-async def _change(actor: Actor, wish: Wish, _: Locked) -> Rules:
-    before = await _rules()
-    link, changed = await invite_link.newest(), _differing(wish, before)
-    if faults := _faults(changed, link):
+async def _change(actor: Actor, change: SettingsChange, _: Locked) -> OrganizationSettings:
+    before = await _current()
+    link, change = await invite_link.newest(), change.from_now(before)
+    if faults := _faults(change, link):
         raise Invalid(faults)
-    await _write(changed)
-    if changed.keys() & {"link_end", "link_max_uses"}:
+    await _write(change)
+    if change.values.keys() & {"link_end", "link_max_uses"}:
         await _limit(link)
-    after = await _rules()
-    await _tell(actor, before, after)
+    after = await _current()
+    await _log(actor, before, after)
     return after
 
 
-async def _write(changed: Mapping[str, Any]) -> None:
-    columns: dict[str, str | int] = {}
-    for name, value in changed.items():
-        if name == "notes":
-            await _write_notes(value)
-        elif isinstance(value, End):
-            columns |= {"link_ends": value.ends, "link_days": value.days, "link_ends_at": value.at}
-        elif isinstance(value, tuple):
-            columns[name] = " ".join(value)
-        else:
-            columns[name] = int(value) if isinstance(value, bool) else value
+async def _write(change: SettingsChange) -> None:
+    columns: dict[str, object] = {}
+    for name, value in change.values.items():
+        columns |= zip(TABLE[name].columns, TABLE[name].store(value), strict=True)
     if columns:
         marks = ", ".join(f"{column} = ?" for column in columns)
         await engine.execute(f"UPDATE organization SET {marks}", *columns.values())
-
-
-async def _write_notes(said: Mapping[Role, str]) -> None:
-    for role, text in said.items():
+    for role, text in change.notes.items():
         await engine.execute("DELETE FROM role_note WHERE role = ?", role.value)
         if text:
             await engine.execute("INSERT INTO role_note (role, text) VALUES (?, ?)", role.value, text)
@@ -186,65 +196,19 @@ async def _limit(link: Link) -> None:
     )
 
 
-async def _tell(actor: Actor, before: Rules, after: Rules) -> None:
+async def _log(actor: Actor, before: OrganizationSettings, after: OrganizationSettings) -> None:
     """A row for each thing that is another now, in words as they are shown."""
-    was, now = _words(before, after), _words(after, before)
-    for name in was:
-        old, new = was[name], now[name]
-        if old == new:
-            continue
-        if name == "title":
-            await activity.record(actor, "title_changed", before=old, after=new)
-        elif name.startswith("link_"):
-            await activity.record(actor, "link_limits_changed", before=old, after=new)
-        elif name.startswith("notice_"):
-            await activity.record(actor, "notices_changed", before=old, after=new)
-        elif name.startswith("session_"):
-            await activity.record(actor, "session_ages_changed", before=old, after=new)
-        elif name == "may_ask":
-            await activity.record(actor, "asking_switched", before=old, after=new)
-        else:
-            await activity.record(actor, "role_note_changed", before=old, after=new)
-
-
-def _words(rules: Rules, other: Rules) -> dict[str, str]:
-    uses, age, idle = rules.link_max_uses, rules.session_age // DAY_MS, rules.session_idle // DAY_MS
-    return {
-        "title": rules.title,
-        "link_end": _end(rules.link_end),
-        "link_max_uses": logbook.LINK_USES.format(uses) if uses else logbook.LINK_USED_BY_ANY_NUMBER,
-        "link_domains": _domains(rules.link_domains, other.link_domains),
-        **{
-            name: words.format(who=logbook.TOLD[getattr(rules, name)])
-            for name, words in logbook.NOTICES.items()
-        },
-        "session_age": logbook.SESSION_AGE.format(age) if age else logbook.SESSION_AGE_ALLOWED,
-        "session_idle": logbook.SESSION_IDLE.format(idle) if idle else logbook.SESSION_IDLE_ALLOWED,
-        "may_ask": "on" if rules.may_ask else "off",
-        **{role: _note(role, text) for role, text in rules.notes.items()},
-    }
-
-
-def _end(end: End) -> str:
-    if end.ends == "never":
-        return logbook.LINK_NEVER_ENDS
-    if end.ends == "after":
-        return logbook.LINK_ENDS_AFTER.format(end.days)
-    return logbook.LINK_ENDS_ON.format(day=dates.words(end.at - 1))
+    for name, kind in TABLE.items():
+        old, new = getattr(before, name), getattr(after, name)
+        was, now = kind.logged(old, new), kind.logged(new, old)
+        if was != now:
+            await activity.record(actor, kind.event, before=was, after=now)
+    for role in NOTED:
+        was, now = _note(role, before.notes[role]), _note(role, after.notes[role])
+        if was != now:
+            await activity.record(actor, "role_note_changed", before=was, after=now)
 
 
 def _note(role: Role, text: str) -> str:
     words = logbook.ROLE_NOTE if text else logbook.NO_ROLE_NOTE
     return words.format(role=role.label, text=text)
-
-
-def _domains(domains: tuple[str, ...], others: tuple[str, ...]) -> str:
-    """Domains for the log; of a long list its beginning, with those first that aren't among the others."""
-    if sum(map(len, domains)) > MAX_DOMAIN_CHARACTERS:
-        domains = tuple(sorted(domains, key=others.__contains__))
-    named = list[str]()
-    for domain in domains:
-        if sum(map(len, named)) + len(domain) > MAX_DOMAIN_CHARACTERS:
-            return logbook.DOMAINS_AND_MORE.format(domains=", ".join(named), count=len(domains) - len(named))
-        named.append(domain)
-    return ", ".join(named) or logbook.ANY_DOMAIN

@@ -10,7 +10,7 @@ from db.auth.links import Link
 from db.common import clock
 from db.invitations.creation import Plan
 from db.organization import invite_link
-from db.organization import settings as house_rules
+from db.organization import settings as organization_settings
 from db.policy import Role
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
@@ -60,7 +60,7 @@ class RoleLine:
 
 async def role_lines(request: AnyRequest) -> list[RoleLine]:
     """For organization/settings/_roles.html: every role, in the order of rank."""
-    notes, app_name = await house_rules.notes(), context_of(request).app_name
+    notes, app_name = await organization_settings.notes(), context_of(request).app_name
     return [
         RoleLine(
             role,

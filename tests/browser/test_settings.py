@@ -3,9 +3,9 @@
 from playwright.async_api import expect
 
 from db.organization import invite_link
-from db.organization import settings as house_rules
+from db.organization import settings as organization_settings
 from db.organization.invite_link_limits import End
-from db.organization.settings import Wish
+from db.organization.settings import SettingsChange
 from db.policy import Role
 from tests.browser.support.desk import Desk
 from tests.support.members_house import olga as owner
@@ -31,7 +31,7 @@ async def test_settings_are_saved_in_place_and_a_new_name_stands_everywhere(site
     await page.get_by_role("button", name="Save").click()
     await expect(page.locator(".letterhead .brand")).to_have_text("The Greenhouse")
 
-    rules = await house_rules.rules()
+    rules = await organization_settings.current()
     assert (rules.title, rules.link_end, rules.link_max_uses) == ("The Greenhouse", End("after", 14), 10)
     assert rules.notes[Role.ANNOTATOR] == "Labels leaves"
 
@@ -62,13 +62,13 @@ async def test_settings_are_saved_without_a_script(site: Site, desk: Desk) -> No
     await expect(page.locator("#toasts")).to_contain_text("Saved.")
     await expect(page.locator(".letterhead .brand")).to_have_text("The Greenhouse")
     await expect(page.get_by_label("The closed sign-up page offers to ask for access")).to_be_checked()
-    assert (await house_rules.rules()).link_domains == ("example.org", "*.example.net")
+    assert (await organization_settings.current()).link_domains == ("example.org", "*.example.net")
 
 
 async def test_from_the_dialog_with_its_limits_to_who_came_and_back(site: Site, desk: Desk) -> None:
-    wish = Wish(link_end=End("after", days=14), link_max_uses=3, link_domains=("example.org",))
+    wish = SettingsChange(link_end=End("after", days=14), link_max_uses=3, link_domains=("example.org",))
     await register(site, "ada")
-    await house_rules.change(owner(site), wish)
+    await organization_settings.change(owner(site), wish)
     await register(site, "bob", (await invite_link.present()).id)
     page = await desk.page("olga", "/organization/members")
 
@@ -87,7 +87,7 @@ async def test_from_the_dialog_with_its_limits_to_who_came_and_back(site: Site, 
 
 
 async def test_what_each_role_may_do_opens_beside_the_choice(site: Site, desk: Desk) -> None:
-    await house_rules.change(owner(site), Wish(notes={Role.REVIEWER: "Looks twice"}))
+    await organization_settings.change(owner(site), SettingsChange(notes={Role.REVIEWER: "Looks twice"}))
     page = await desk.page("olga", "/organization/invite?way=email")
 
     await page.get_by_text("What may each role do?").click()

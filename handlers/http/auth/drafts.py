@@ -15,7 +15,7 @@ from db import engine
 from db.accounts import drafts
 from db.auth.sessions import Current
 from db.errors import Busy, Invalid, SignInFirst
-from db.organization.settings import NOTED
+from db.organization.settings import INPUTS
 from db.policy import Actor
 from handlers.http.auth.cookies import SESSION_COOKIE, cookie_in
 from handlers.http.context import context_of
@@ -23,24 +23,7 @@ from handlers.http.request.forms import Form, read_fields
 from handlers.http.request.types import AnyRequest
 
 INVITE_BY_MAIL: Final = ("/organization/invite?way=email", frozenset({"emails", "role", "others"}))
-SETTINGS: Final = frozenset(
-    {
-        "title",
-        "link_ends",
-        "link_days",
-        "link_ends_on",
-        "link_max_uses",
-        "link_domains",
-        "notice_waiting",
-        "notice_asked",
-        "notice_ending",
-        "session_age",
-        "session_idle",
-        "may_ask",
-        "seen",
-        *(f"note_{role.value}" for role in NOTED),
-    }
-)
+SETTINGS: Final = frozenset({*INPUTS, "seen"})
 ACCOUNT: Final = frozenset({"first_name", "last_name", "time_zone", "theme"})
 SHOWN_BY: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
     "/organization/invitations": INVITE_BY_MAIL,

@@ -86,6 +86,11 @@ class Form:
         if sentences:
             self.errors.setdefault(name, []).extend(sentences)
 
+    def add_errors(self, error: Invalid) -> None:
+        """Adds what the domain says against the form, by its fields."""
+        for name, sentences in error.errors.items():
+            self.add_error(name, *sentences)
+
     def wait(self, error: TooManyTries, name: str = "") -> dict[str, str]:
         """Adds the error that this field has to wait. Returns the headers of the answer (429)."""
         self.add_error(name, error.sentence)
@@ -100,15 +105,6 @@ class Form:
         """A first or last name: trimmed, without invisible characters, at most 100 characters."""
         text = visible.name(self.values[name])
         if len(text) > MAX_NAME_CHARACTERS:
-            self.add_error(name, by_field.AT_MOST.format(most=MAX_NAME_CHARACTERS, count=len(text)))
-        return text
-
-    def title(self, name: str = "title") -> str:
-        """The organization's name: trimmed, with a visible character, at most 100 characters."""
-        text = visible.name(self.values[name])
-        if not text:
-            self.add_error(name, by_field.ENTER_TITLE)
-        elif len(text) > MAX_NAME_CHARACTERS:
             self.add_error(name, by_field.AT_MOST.format(most=MAX_NAME_CHARACTERS, count=len(text)))
         return text
 

@@ -9,7 +9,7 @@ from db.common import clock, dates
 from db.errors import Invalid
 from db.mail import outbox
 from db.organization import invite_link, invite_link_limits
-from db.organization import settings as house_rules
+from db.organization import settings as organization_settings
 from handlers.http.auth import drafts, identity
 from handlers.http.auth.guards import administrators, owners
 from handlers.http.auth.identity import CurrentUser
@@ -35,17 +35,18 @@ class SettingsController(Controller):
     @post(status_code=HTTP_200_OK)
     async def change(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form = await Form.read(request, *settings_form.FIELDS)
-        wish, actor = settings_form.wish(form, context_of(request).ages), identity.actor_of(current, request)
+        change = settings_form.change_of(form, context_of(request).ages)
+        actor = identity.actor_of(current, request)
         if form.errors:
-            form.errors.update(await house_rules.why_not(wish))
+            form.errors.update(await organization_settings.why_not(change))
             return await _answer(request, form=form, status=422)
         try:
-            rules = await house_rules.change(actor, wish)
+            settings = await organization_settings.change(actor, change)
         except Invalid as error:
             form.errors.update(error.errors)
             return await _answer(request, form=form, status=422)
         await drafts.discard(actor, form)
-        if rules.title == current.title and rendering.wants_fragment(request):
+        if settings.title == current.title and rendering.wants_fragment(request):
             return await _answer(request, toast=toasts.SAVED)
         # A new name stands around the form as well.
         return rendering.redirect(request, PATH, notice=toasts.SAVED)
@@ -64,7 +65,7 @@ async def _answer(
 ) -> Response[bytes]:
     """The form, as it was typed or as it is settled, with what the environment has settled around it."""
     app_context, link = context_of(request), await invite_link.present()
-    form = form or settings_form.filled(await house_rules.rules())
+    form = form or settings_form.filled(await organization_settings.current())
     form.autofocus = not rendering.wants_fragment(request)
     context: dict[str, Any] = {
         "form": form,

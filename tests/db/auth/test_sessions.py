@@ -14,8 +14,8 @@ from db.auth.presence import Presence
 from db.auth.sessions import Ages
 from db.errors import Unknown
 from db.members import removal, roles
-from db.organization import settings as house_rules
-from db.organization.settings import Wish
+from db.organization import settings as organization_settings
+from db.organization.settings import SettingsChange
 from db.policy import COMMAND_LINE, Actor, Role
 from tests.support.site import Site
 from tests.support.together import at_once
@@ -131,7 +131,7 @@ async def test_a_shorter_setting_ends_sessions_made_under_a_longer_one(site: Sit
 
 async def settle(site: Site, **days: int) -> None:
     ages = {name: number * DAY for name, number in days.items()}
-    await house_rules.change(Actor(site.ids["olga"], Role.OWNER), Wish(**ages))  # type: ignore[arg-type]
+    await organization_settings.change(Actor(site.ids["olga"], Role.OWNER), SettingsChange(**ages))  # type: ignore[arg-type]
 
 
 async def test_what_the_owner_settles_holds_at_once_for_sessions_there_are(

@@ -13,17 +13,17 @@ from db.errors import DeadLink, Invalid, Refused
 from db.maintenance import secret_key
 from db.members import new_member
 from db.organization import invite_link, invite_link_limits, signup
-from db.organization import settings as house_rules
+from db.organization import settings as organization_settings
 from db.organization.invite_link_limits import End, Limits, NotADomain
-from db.organization.settings import Wish
+from db.organization.settings import SettingsChange
 from db.policy import COMMAND_LINE
 from tests.support.members_house import BROWSER, olga, register
 from tests.support.site import ON_SQLITE, Site, password_hash
 from tests.support.together import at_once
 
 
-async def settle(site: Site, wish: Wish) -> None:
-    await house_rules.change(olga(site), wish)
+async def settle(site: Site, wish: SettingsChange) -> None:
+    await organization_settings.change(olga(site), wish)
 
 
 async def comes(site: Site, email: str, link_id: int | None = None) -> SignedIn:
@@ -117,14 +117,14 @@ def test_a_link_ends_so_long_after_it_was_made_or_on_a_day(end: End, ends_at: in
 async def test_limits_hold_for_the_present_link_at_once(site: Site) -> None:
     made = await invite_link.present()
 
-    await settle(site, Wish(link_end=End("after", days=14), link_max_uses=2))
+    await settle(site, SettingsChange(link_end=End("after", days=14), link_max_uses=2))
 
     link = await invite_link.present()
     assert (link.id, link.expires_at, link.max_uses) == (made.id, made.made_at + 14 * DAY_MS, 2)
 
 
 async def test_limits_hold_for_every_later_link_from_its_reset_on(site: Site, clock: ModuleType) -> None:
-    await settle(site, Wish(link_end=End("after", days=14), link_max_uses=2))
+    await settle(site, SettingsChange(link_end=End("after", days=14), link_max_uses=2))
     clock.move(3 * DAY_MS)
 
     made = [await invite_link.reset(COMMAND_LINE)]
@@ -139,21 +139,21 @@ async def test_a_link_whose_time_has_run_out_is_shown_and_works_again_when_the_o
     site: Site, clock: ModuleType
 ) -> None:
     link = await invite_link.present()
-    await settle(site, Wish(link_end=End("after", days=1)))
+    await settle(site, SettingsChange(link_end=End("after", days=1)))
     clock.move(2 * DAY_MS)
     await engine.write(links.stamp_expired)
     assert (await invite_link.present()).dead_because(clock.now()) == "expired"
     with pytest.raises(DeadLink):
         await register(site, "ada", link.id)
 
-    await settle(site, Wish(link_end=End()))
+    await settle(site, SettingsChange(link_end=End()))
 
     assert (await register(site, "bob", link.id)).member_id
     assert (await invite_link.present()).id == link.id
 
 
 async def test_no_link_is_made_that_would_be_dead(site: Site, clock: ModuleType) -> None:
-    await settle(site, Wish(link_end=End("on", at=clock.now() + DAY_MS)))
+    await settle(site, SettingsChange(link_end=End("on", at=clock.now() + DAY_MS)))
     link = await invite_link.present()
     clock.move(DAY_MS)
 
@@ -164,7 +164,7 @@ async def test_no_link_is_made_that_would_be_dead(site: Site, clock: ModuleType)
 
 
 async def test_of_n_plus_five_at_one_instant_exactly_n_come_in(site: Site) -> None:
-    await settle(site, Wish(link_max_uses=7))
+    await settle(site, SettingsChange(link_max_uses=7))
     link = await invite_link.present()
 
     ended = await at_once(*(register(site, f"ada{number}", link.id) for number in range(12)))
@@ -178,7 +178,7 @@ async def test_a_limit_set_while_people_register_is_never_exceeded(site: Site) -
     link = await invite_link.present()
     people = [register(site, f"ada{number}", link.id) for number in range(10)]
 
-    ended = await at_once(*people[:5], settle(site, Wish(link_max_uses=3)), *people[5:])
+    ended = await at_once(*people[:5], settle(site, SettingsChange(link_max_uses=3)), *people[5:])
 
     now = await invite_link.present()
     assert now.uses == sum(isinstance(one, SignedIn) for one in ended)
@@ -187,7 +187,7 @@ async def test_a_limit_set_while_people_register_is_never_exceeded(site: Site) -
 
 
 async def test_domains_hold_for_the_link_and_the_open_page(site: Site) -> None:
-    await settle(site, Wish(link_domains=("fenwick.example", "*.uni.example")))
+    await settle(site, SettingsChange(link_domains=("fenwick.example", "*.uni.example")))
     link = await invite_link.present()
 
     for link_id in (link.id, None):
@@ -205,7 +205,9 @@ async def test_domains_hold_for_the_link_and_the_open_page(site: Site) -> None:
 async def test_who_registers_while_the_domains_change_is_decided_by_one_of_them(site: Site) -> None:
     people = [comes(site, f"ada{number}@gmail.example") for number in range(8)]
 
-    ended = await at_once(*people[:4], settle(site, Wish(link_domains=("fenwick.example",))), *people[4:])
+    ended = await at_once(
+        *people[:4], settle(site, SettingsChange(link_domains=("fenwick.example",))), *people[4:]
+    )
 
     told = await engine.rows("SELECT id FROM activity WHERE kind = 'link_limits_changed'")
     late = await engine.rows("SELECT id FROM activity WHERE kind = 'registered' AND id > ?", told[0][0])
@@ -217,6 +219,6 @@ async def test_who_registers_while_the_domains_change_is_decided_by_one_of_them(
 async def test_fifty_domains_are_kept_in_their_order(site: Site) -> None:
     domains = tuple(f"d{number}.example" for number in range(50))
 
-    await settle(site, Wish(link_domains=domains))
+    await settle(site, SettingsChange(link_domains=domains))
 
     assert (await invite_link.limits()).domains == domains

@@ -9,16 +9,16 @@ from db import engine
 from db.common.dates import DAY_MS
 from db.errors import Invalid, NotAllowed
 from db.organization import invite_link
-from db.organization import settings as house_rules
+from db.organization import settings as organization_settings
 from db.organization.invite_link_limits import End
-from db.organization.settings import Wish
+from db.organization.settings import SettingsChange
 from db.policy import COMMAND_LINE, Role
 from tests.support.members_house import acting, hand_over, olga, register
 from tests.support.site import Site
 from tests.support.together import at_once
 
 NOON = 1_796_558_400_000  # 6 Dec 2026, 12:00 UTC
-EVERYTHING = Wish(
+EVERYTHING = SettingsChange(
     title="Fenwick & Daughters",
     link_end=End("after", days=14),
     link_max_uses=10,
@@ -67,7 +67,7 @@ async def test_as_many_and_as_long_domains_as_there_may_be_are_settled_and_told(
     )
 
     for domains in (first, (*first[:49], second[0]), second):
-        rules = await house_rules.change(olga(site), Wish(link_domains=domains))
+        rules = await organization_settings.change(olga(site), SettingsChange(link_domains=domains))
         assert rules.link_domains == domains
 
     (_, before, after), _ = (await told())[1:]
@@ -76,10 +76,10 @@ async def test_as_many_and_as_long_domains_as_there_may_be_are_settled_and_told(
 
 
 async def test_each_changed_thing_is_written_and_told_once_with_before_and_after(site: Site) -> None:
-    rules = await house_rules.change(olga(site), EVERYTHING)
+    rules = await organization_settings.change(olga(site), EVERYTHING)
 
     assert await told() == TOLD
-    assert rules == await house_rules.rules()
+    assert rules == await organization_settings.current()
     assert (rules.title, rules.link_end, rules.may_ask) == ("Fenwick & Daughters", End("after", 14), True)
     assert rules.notes[Role.ANNOTATOR] == "Labels leaves"
     assert {actor for (actor,) in await engine.rows("SELECT actor_id FROM activity WHERE before <> ''")} == {
@@ -88,20 +88,22 @@ async def test_each_changed_thing_is_written_and_told_once_with_before_and_after
 
 
 async def test_what_is_so_already_is_neither_written_nor_told(site: Site) -> None:
-    await house_rules.change(olga(site), EVERYTHING)
+    await organization_settings.change(olga(site), EVERYTHING)
 
-    await house_rules.change(olga(site), EVERYTHING)
-    await house_rules.change(olga(site), Wish())
+    await organization_settings.change(olga(site), EVERYTHING)
+    await organization_settings.change(olga(site), SettingsChange())
 
     assert await told() == TOLD
 
 
 async def test_words_for_a_role_are_taken_back(site: Site) -> None:
-    await house_rules.change(olga(site), Wish(notes={Role.OWNER: "Pays", Role.MANAGER: "Plans"}))
+    await organization_settings.change(
+        olga(site), SettingsChange(notes={Role.OWNER: "Pays", Role.MANAGER: "Plans"})
+    )
 
-    await house_rules.change(olga(site), Wish(notes={Role.OWNER: ""}))
+    await organization_settings.change(olga(site), SettingsChange(notes={Role.OWNER: ""}))
 
-    assert await house_rules.notes() == {Role.MANAGER: "Plans"}
+    assert await organization_settings.notes() == {Role.MANAGER: "Plans"}
     assert (await told())[-1] == ("role_note_changed", "Owner: Pays", "Owner: nothing")
 
 
@@ -113,38 +115,48 @@ async def test_nobody_but_the_owner_changes_anything(site: Site) -> None:
     # An Owner's actor that is out of date is nobody's.
     for actor in (olga(site), acting(site, "bob", Role.OWNER), COMMAND_LINE):
         with pytest.raises(NotAllowed):
-            await house_rules.change(actor, Wish(title="Mine"))
+            await organization_settings.change(actor, SettingsChange(title="Mine"))
 
-    assert (await house_rules.change(acting(site, "ada", Role.OWNER), Wish(title="Hers"))).title == "Hers"
+    assert (
+        await organization_settings.change(acting(site, "ada", Role.OWNER), SettingsChange(title="Hers"))
+    ).title == "Hers"
 
 
 async def test_a_hand_over_at_the_same_instant_comes_before_or_after(site: Site) -> None:
     await site.person("ada", Role.ADMINISTRATOR)
 
-    changed, _ = await at_once(house_rules.change(olga(site), Wish(title="New")), hand_over(site, "ada"))
+    changed, _ = await at_once(
+        organization_settings.change(olga(site), SettingsChange(title="New")), hand_over(site, "ada")
+    )
 
-    title = (await house_rules.rules()).title
+    title = (await organization_settings.current()).title
     assert title == ("Fenwick Herbarium" if isinstance(changed, NotAllowed) else "New")
 
 
 async def test_two_who_save_different_things_at_once_both_get_them(site: Site) -> None:
-    wishes = (Wish(title="New"), Wish(link_max_uses=5), Wish(session_age=DAY_MS), Wish(may_ask=True))
+    wishes = (
+        SettingsChange(title="New"),
+        SettingsChange(link_max_uses=5),
+        SettingsChange(session_age=DAY_MS),
+        SettingsChange(may_ask=True),
+    )
 
-    await at_once(*(house_rules.change(olga(site), wish) for wish in wishes))
+    await at_once(*(organization_settings.change(olga(site), wish) for wish in wishes))
 
-    rules = await house_rules.rules()
+    rules = await organization_settings.current()
     assert (rules.title, rules.link_max_uses, rules.session_age, rules.may_ask) == ("New", 5, DAY_MS, True)
     assert len(await told()) == 4
 
 
 async def test_of_two_who_save_the_same_thing_at_once_the_last_one_wins_whole(site: Site) -> None:
     wishes = [
-        Wish(title=f"T{n}", link_end=End("after", days=n + 1), notes={Role.OWNER: f"N{n}"}) for n in range(6)
+        SettingsChange(title=f"T{n}", link_end=End("after", days=n + 1), notes={Role.OWNER: f"N{n}"})
+        for n in range(6)
     ]
 
-    await at_once(*(house_rules.change(olga(site), wish) for wish in wishes))
+    await at_once(*(organization_settings.change(olga(site), wish) for wish in wishes))
 
-    rules = await house_rules.rules()
+    rules = await organization_settings.current()
     won = int(rules.title[1:])
     assert (rules.link_end.days, rules.notes[Role.OWNER]) == (won + 1, f"N{won}")
     link = await invite_link.present()
@@ -157,12 +169,12 @@ async def test_everything_that_stands_against_it_is_said_at_once_and_nothing_is_
     link = await invite_link.present()
     for name in ("ada", "bob"):
         await register(site, name, link.id)
-    wish = Wish(title="New", link_end=End("on", at=NOON - 10_000 * DAY_MS), link_max_uses=2)
+    wish = SettingsChange(title="New", link_end=End("on", at=NOON - 10_000 * DAY_MS), link_max_uses=2)
 
     with pytest.raises(Invalid) as refused:
-        await house_rules.change(olga(site), wish)
+        await organization_settings.change(olga(site), wish)
 
-    assert refused.value.errors == await house_rules.why_not(wish)
+    assert refused.value.errors == await organization_settings.why_not(wish)
     assert refused.value.errors["link_ends_on"] == ["That day is over. Choose today or a later one."]
     assert refused.value.errors["link_max_uses"][0].startswith("2 people have registered by the present link")
     assert "reset the link first" in refused.value.errors["link_max_uses"][0]
@@ -171,11 +183,11 @@ async def test_everything_that_stands_against_it_is_said_at_once_and_nothing_is_
 
 async def test_a_link_that_is_used_up_hinders_no_other_change(site: Site) -> None:
     link = await invite_link.present()
-    await house_rules.change(olga(site), Wish(link_max_uses=1))
+    await organization_settings.change(olga(site), SettingsChange(link_max_uses=1))
     await register(site, "ada", link.id)
 
-    rules = await house_rules.change(
-        olga(site), Wish(title="New", link_max_uses=1, link_end=End("after", 30))
+    rules = await organization_settings.change(
+        olga(site), SettingsChange(title="New", link_max_uses=1, link_end=End("after", 30))
     )
 
     assert rules.title == "New"

@@ -10,8 +10,8 @@ from db.auth import links
 from db.invitations import creation
 from db.invitations.recipients import address_list
 from db.organization import invite_link
-from db.organization import settings as house_rules
-from db.organization.settings import Wish
+from db.organization import settings as organization_settings
+from db.organization.settings import SettingsChange
 from db.policy import COMMAND_LINE, Role
 from messages import by_field
 from settings import Settings
@@ -303,7 +303,9 @@ async def test_a_removed_persons_address_can_register_again(site: Site) -> None:
 
 
 async def test_a_domain_that_is_not_let_in_says_which_are(site: Site) -> None:
-    await house_rules.change(owner(site), Wish(link_domains=("fenwick.example", "*.uni.example")))
+    await organization_settings.change(
+        owner(site), SettingsChange(link_domains=("fenwick.example", "*.uni.example"))
+    )
     visitor, where = site.visitor(), "an address at fenwick.example or below uni.example."
 
     shown = await visitor.get("/user/signup")
@@ -325,7 +327,7 @@ async def test_a_domain_that_is_not_let_in_says_which_are(site: Site) -> None:
 
 
 async def test_a_domain_is_told_together_with_every_other_error(site: Site) -> None:
-    await house_rules.change(owner(site), Wish(link_domains=("fenwick.example",)))
+    await organization_settings.change(owner(site), SettingsChange(link_domains=("fenwick.example",)))
 
     answer = await site.visitor().submit("/user/signup", ADA, password="short", first_name="x" * 101)
 
@@ -333,7 +335,7 @@ async def test_a_domain_is_told_together_with_every_other_error(site: Site) -> N
 
 
 async def test_domains_do_not_hold_for_invitations(site: Site) -> None:
-    await house_rules.change(owner(site), Wish(link_domains=("fenwick.example",)))
+    await organization_settings.change(owner(site), SettingsChange(link_domains=("fenwick.example",)))
     invited = address_list.parse("ada@example.org")
     await creation.invite(owner(site), invited, role=Role.ANNOTATOR, days=7)
     ((link_id, nonce),) = await engine.rows("SELECT id, nonce FROM links WHERE purpose = 'invitation'")

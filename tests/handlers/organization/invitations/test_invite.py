@@ -7,9 +7,9 @@ import httpx
 from db import engine
 from db.common.dates import DAY_MS
 from db.organization import invite_link
-from db.organization import settings as house_rules
+from db.organization import settings as organization_settings
 from db.organization.invite_link_limits import End
-from db.organization.settings import Wish
+from db.organization.settings import SettingsChange
 from db.policy import Role
 from settings import Settings
 from tests.support.asking import ids
@@ -176,11 +176,13 @@ async def test_a_used_up_link_lets_nobody_in_and_is_told(site: Site) -> None:
 
 
 NOON = 1_796_558_400_000  # 6 Dec 2026, 12:00 UTC
-WISH = Wish(link_end=End("on", at=NOON + DAY_MS // 2), link_max_uses=10, link_domains=("example.org",))
+WISH = SettingsChange(
+    link_end=End("on", at=NOON + DAY_MS // 2), link_max_uses=10, link_domains=("example.org",)
+)
 
 
-async def settled(site: Site, wish: Wish = WISH) -> None:
-    await house_rules.change(owner(site), wish)
+async def settled(site: Site, wish: SettingsChange = WISH) -> None:
+    await organization_settings.change(owner(site), wish)
 
 
 async def test_the_dialog_shows_the_limits_and_who_came(site: Site, clock: ModuleType) -> None:
@@ -212,11 +214,11 @@ async def test_without_limits_nothing_is_said_of_them(site: Site) -> None:
 @ON_SQLITE
 async def test_a_link_that_has_stopped_working_says_why(site: Site, clock: ModuleType) -> None:
     await site.person("ada", Role.ADMINISTRATOR)
-    await settled(site, Wish(link_max_uses=1))
+    await settled(site, SettingsChange(link_max_uses=1))
     await register(site, "bob", await site.invite_token())
     dialog = tree(await (await site.sign_in("olga")).get(DIALOG))
     used_up = dialog.one(id="invite-link-dead")
-    await settled(site, Wish(link_max_uses=0, link_end=End("after", days=1)))
+    await settled(site, SettingsChange(link_max_uses=0, link_end=End("after", days=1)))
     clock.move(2 * DAY_MS)
 
     expired = tree(await (await site.sign_in("ada")).get(DIALOG)).one(id="invite-link-dead")
@@ -247,7 +249,7 @@ async def test_reset_after_the_last_day_is_refused_with_what_to_do(site: Site, c
 
 
 async def test_who_comes_too_late_is_told_why_and_keeps_what_they_typed(site: Site) -> None:
-    await settled(site, Wish(link_max_uses=3))
+    await settled(site, SettingsChange(link_max_uses=3))
     token = await site.invite_token()
 
     answers = await at_once(*(register(site, f"ada{number}", token) for number in range(3 + 5)))
@@ -287,7 +289,7 @@ async def test_the_link_is_built_from_the_address_in_the_request(site: Site) -> 
 
 @ON_SQLITE
 async def test_an_empty_list_offers_no_link_that_has_stopped_working(site: Site, clock: ModuleType) -> None:
-    await settled(site, Wish(link_end=End("after", days=1)))
+    await settled(site, SettingsChange(link_end=End("after", days=1)))
     olga = await site.sign_in("olga")
     before = tree(await olga.get("/organization/members")).one(id="first")
     clock.move(2 * DAY_MS)

@@ -10,11 +10,12 @@ import pytest
 from db import engine
 from db.common.dates import DAY_MS
 from db.organization import invite_link
-from db.organization import settings as house_rules
+from db.organization import settings as organization_settings
 from db.organization.invite_link_limits import End
-from db.organization.settings import Wish
+from db.organization.settings import SettingsChange
 from db.policy import Role
 from handlers.http.auth.cookies import SESSION_COOKIE
+from handlers.organization.settings import settings_form
 from settings import TABLE, Mail, Settings
 from tests.support.markup import tree
 from tests.support.members_house import olga as owner
@@ -72,7 +73,7 @@ async def test_the_owner_settles_everything_as_a_page(site: Site, clock: ModuleT
     answer = await olga.submit(PATH, await opened(olga) | wish)
 
     assert (answer.status_code, answer.headers["location"]) == (303, PATH)
-    rules = await house_rules.rules()
+    rules = await organization_settings.current()
     assert (rules.title, rules.link_max_uses, rules.may_ask) == ("Fenwick & Daughters", 10, True)
     assert rules.link_end == End("on", at=NOON + DAY_MS // 2), "to the end of that day"
     assert rules.link_domains == ("example.org", "*.example.net", "xn--strae-oqa.de")
@@ -97,38 +98,48 @@ async def test_the_owner_settles_everything_as_a_fragment(site: Site) -> None:
     assert [root["id"] for root in tree(await olga.fragment(PATH)).roots] == ["settings"]
 
 
+@ON_SQLITE
+async def test_the_form_has_an_input_for_everything_that_the_owner_settles(site: Site) -> None:
+    olga = await site.sign_in("olga")
+
+    form = tree(await olga.get(PATH)).one("form", id="settings")
+
+    fields = [*form.all("input"), *form.all("select"), *form.all("textarea")]
+    assert {field["name"] for field in fields} == set(settings_form.FIELDS)
+
+
 async def test_what_is_sent_as_it_stands_changes_nothing(site: Site) -> None:
-    await house_rules.change(
-        owner(site), Wish(link_end=End("after", 30), link_domains=("a.org", "b.org"), may_ask=True)
+    await organization_settings.change(
+        owner(site), SettingsChange(link_end=End("after", 30), link_domains=("a.org", "b.org"), may_ask=True)
     )
-    before, known = await house_rules.rules(), await told()
+    before, known = await organization_settings.current(), await told()
     olga = await site.sign_in("olga")
 
     answer = await olga.submit(PATH, await opened(olga))
 
     assert answer.status_code == 303
-    assert (await house_rules.rules(), await told()) == (before, known)
+    assert (await organization_settings.current(), await told()) == (before, known)
 
 
 @ON_SQLITE
 async def test_a_box_that_is_no_longer_ticked_is_off(site: Site) -> None:
-    await house_rules.change(owner(site), Wish(may_ask=True))
+    await organization_settings.change(owner(site), SettingsChange(may_ask=True))
     olga = await site.sign_in("olga")
     form = await opened(olga)
     assert form.pop("may_ask") == "true"
 
     await olga.submit(PATH, form)
 
-    assert not (await house_rules.rules()).may_ask
+    assert not (await organization_settings.current()).may_ask
 
 
 async def test_a_script_that_sends_one_field_changes_that_alone(site: Site) -> None:
-    await house_rules.change(owner(site), Wish(may_ask=True, link_max_uses=5))
+    await organization_settings.change(owner(site), SettingsChange(may_ask=True, link_max_uses=5))
     olga = await site.sign_in("olga")
 
     answer = await olga.submit(PATH, title="New")
 
-    rules = await house_rules.rules()
+    rules = await organization_settings.current()
     assert answer.status_code == 303
     assert (rules.title, rules.may_ask, rules.link_max_uses) == ("New", True, 5)
 
@@ -143,7 +154,7 @@ async def test_two_tabs_do_not_take_each_others_changes_back(site: Site) -> None
     )
     await olga.submit(PATH, other | {"session_idle": "1"})
 
-    rules = await house_rules.rules()
+    rules = await organization_settings.current()
     assert (rules.title, rules.session_age, rules.session_idle) == ("New", 3 * DAY_MS, DAY_MS)
     assert (rules.link_max_uses, rules.notes[Role.OWNER]) == (5, "Pays")
 
@@ -220,14 +231,14 @@ async def test_every_error_stands_by_its_field_and_what_was_typed_stays(site: Si
 async def test_what_cannot_be_settled_says_so_by_its_field(
     site: Site, sent: dict[str, str], field: str, words: str
 ) -> None:
-    before = await house_rules.rules()
+    before = await organization_settings.current()
     olga = await site.sign_in("olga")
 
     answer = await olga.submit(PATH, await opened(olga) | sent)
 
     assert answer.status_code == 422
     assert words in read(answer).error_of(field)
-    assert await house_rules.rules() == before
+    assert await organization_settings.current() == before
 
 
 @ON_SQLITE
@@ -235,7 +246,7 @@ async def test_a_day_that_was_settled_and_is_over_hinders_no_other_change(
     site: Site, clock: ModuleType
 ) -> None:
     clock.stop_at(NOON)
-    await house_rules.change(owner(site), Wish(link_end=End("on", at=NOON + DAY_MS)))
+    await organization_settings.change(owner(site), SettingsChange(link_end=End("on", at=NOON + DAY_MS)))
     clock.move(2 * DAY_MS)
     olga = await site.sign_in("olga")
     form = await opened(olga)
@@ -244,7 +255,7 @@ async def test_a_day_that_was_settled_and_is_over_hinders_no_other_change(
     answer = await olga.submit(PATH, form | {"title": "New"})
 
     assert answer.status_code == 303
-    assert (await house_rules.rules()).title == "New"
+    assert (await organization_settings.current()).title == "New"
     assert "Its time ran out" in (await olga.get(PATH)).text
 
 
@@ -271,7 +282,7 @@ async def test_a_link_does_not_end_unseen_because_it_is_older_than_the_new_numbe
 
     assert (refused.status_code, settled.status_code) == (422, 303)
     assert "14 days old, so it would stop working at once" in read(refused).error_of("link_days")
-    assert (await house_rules.rules()).link_end == End("after", days=15)
+    assert (await organization_settings.current()).link_end == End("after", days=15)
 
 
 async def test_a_new_title_stands_everywhere_at_once(site: Site) -> None:
@@ -335,7 +346,7 @@ async def test_with_mail_the_owner_chooses_who_gets_a_notice(database: str) -> N
 
         await olga.submit(PATH, await opened(olga) | {"notice_waiting": "owner", "notice_ending": "nobody"})
 
-        rules = await house_rules.rules()
+        rules = await organization_settings.current()
     assert (rules.notice_waiting, rules.notice_asked, rules.notice_ending) == (
         "owner",
         "administrators",
@@ -398,7 +409,7 @@ async def test_settings_are_in_the_menu_of_the_owner_alone(site: Site) -> None:
 
 
 async def test_the_cookie_of_a_kept_session_lasts_as_long_as_the_owner_settled(site: Site) -> None:
-    await house_rules.change(owner(site), Wish(session_age=3 * DAY_MS))
+    await organization_settings.change(owner(site), SettingsChange(session_age=3 * DAY_MS))
     visitor = site.visitor()
 
     answer = await visitor.submit(
@@ -410,7 +421,7 @@ async def test_the_cookie_of_a_kept_session_lasts_as_long_as_the_owner_settled(s
 
 
 async def test_what_each_role_may_do_is_told_as_a_page_and_as_a_fragment(site: Site) -> None:
-    await house_rules.change(owner(site), Wish(notes={Role.ANNOTATOR: "Labels <leaves>"}))
+    await organization_settings.change(owner(site), SettingsChange(notes={Role.ANNOTATOR: "Labels <leaves>"}))
     olga = await site.sign_in("olga")
 
     page, fragment = await olga.get("/organization/roles"), await olga.fragment("/organization/roles")
