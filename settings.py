@@ -1,8 +1,7 @@
 """Every setting of the environment, in one table: the fields of `Settings` and `Mail`.
 
-A field says all there is to say of its setting, and what lists settings is made from here: the reading, the
-settings page, the table in docs/deploy.md, the warnings about misspelt names. Nowhere else is the environment
-read.
+A field says everything about its setting. The settings page, the table in docs/deploy.md and the warnings
+about misspelt names are made from the table. No other module reads the environment.
 """
 
 import os
@@ -14,7 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from environment import addresses, databases, values
-from environment.dotenv import BadLine, Written
+from environment.dotenv import BadLine, DotEnv
 from environment.dotenv import read as read_dotenv
 from environment.reader import Reader, is_empty
 from environment.reader import WrongSetting as WrongSetting
@@ -167,13 +166,11 @@ class Settings:
         real = os.environ if environment is None else environment
         secrets = [one.name for one in TABLE if one.shown.nowhere]
         try:
-            written = read_dotenv(dotenv, secrets) if dotenv is not None and dotenv.exists() else Written()
+            file = read_dotenv(dotenv, secrets) if dotenv is not None and dotenv.exists() else DotEnv()
         except BadLine as error:
             raise WrongSetting(str(error)) from None
-        own = {
-            name: value for name, value in real.items() if not is_empty(value) or name not in written.values
-        }
-        return _read(Reader(TABLE, {**written.values, **own}, written.warnings))
+        own = {name: value for name, value in real.items() if not is_empty(value) or name not in file.values}
+        return _read(Reader(TABLE, {**file.values, **own}, file.warnings))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""What the environment and `.env` may say: how the file is read, and which values a setting takes."""
+"""Reads settings from the environment and `.env`: parsers for every kind of value, and warnings."""

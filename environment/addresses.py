@@ -1,14 +1,14 @@
 """Addresses in settings: the public one, the app's, the mail server's.
 
-An address that passes works on every page: what browsers, proxies and mails would each understand in their
-own way is refused at the start.
+An accepted address works everywhere. One that browsers, proxies and mail programs read differently is refused
+at the start.
 """
 
 import ipaddress
 import re
 from typing import Final
 
-# What our own pages begin with: below such a path nobody could tell with and without it apart.
+# Our own pages begin with these. As a sub-path, one of them would make addresses ambiguous.
 OWN_PATHS: Final = frozenset({"api", "health", "organization", "setup", "static", "styleguide", "user"})
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 # It stands in every link, and in lines of mails.
@@ -46,7 +46,7 @@ def of_app(value: str) -> str:
     """APP_URL: any http or https address, path, query and fragment included."""
     accepted = "accepted is an address like https://app.example.org/projects?tab=1"
     scheme, host, path, rest = _parts(value, accepted)
-    if not value.isprintable() or any(sign in value for sign in "\"'<>\\ `{}|^"):
+    if not value.isprintable() or any(char in value for char in "\"'<>\\ `{}|^"):
         raise ValueError(accepted)
     return f"{scheme}://{host}{path}{rest}"
 
@@ -65,7 +65,7 @@ def mail_server(value: str) -> str:
 
 
 def host_name(value: str) -> str:
-    """A name of DNS in lower case and ASCII, without the final dot; with _, as Docker has them. Or IPv4."""
+    """A DNS name or IPv4 address in lower case and ASCII, without the final dot; _ is allowed, for Docker."""
     name = value.removesuffix(".").lower()
     if not name.isascii():
         name = _in_ascii(name)
@@ -79,7 +79,7 @@ def host_name(value: str) -> str:
 
 
 def _parts(value: str, accepted: str) -> tuple[str, str, str, str]:
-    """Scheme, host with its port, path, and what comes behind. Raises ValueError(accepted)."""
+    """Scheme, host with port, path, and query with fragment. Raises ValueError(accepted)."""
     found = _ADDRESS.fullmatch(value)
     address = _HOST_AND_PORT.fullmatch(found[2]) if found else None
     if not found or not address or address[0] == "":

@@ -1,8 +1,8 @@
-"""DATABASE_URL, taken apart by ourselves.
+"""Parses DATABASE_URL more strictly than the drivers do.
 
-A password with a character that isn't percent-encoded ends where it shouldn't; the rest would be taken for
-a host, a port, a database or a parameter, and be named as such by a driver. So nothing is passed on that
-could be read in two ways, and no message repeats anything of it.
+A character of the password that isn't percent-encoded can end the password early. A driver would take the
+rest for a host, a port, a database or a parameter, and print it in an error. So a URL that can be read in two
+ways is refused, and no message repeats any part of it.
 """
 
 import re
@@ -18,9 +18,9 @@ NO_PORT: Final = f"the port isn't a number, or {ENCODE}"
 ACCEPTED_FILE: Final = "accepted is the path of a file, like sqlite:///data/gatehouse.db"
 
 _SCHEME: Final = re.compile(r"([A-Za-z]+)(?:\+[A-Za-z0-9_]+)?://(.*)", re.DOTALL)
-# user, user:password, both percent-encoded; what has a meaning of its own in a URL isn't among them.
-_SIGN: Final = r"(?:[^/?#@:\[\]%]|%[0-9A-Fa-f]{2})"
-_USER: Final = re.compile(rf"{_SIGN}*(?::(?:{_SIGN}|:)*)?")
+# user or user:password, both percent-encoded: no character that has a meaning in URLs.
+_CHAR: Final = r"(?:[^/?#@:\[\]%]|%[0-9A-Fa-f]{2})"
+_USER: Final = re.compile(rf"{_CHAR}*(?::(?:{_CHAR}|:)*)?")
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._%-]+)(?::([0-9]{1,5}))?")
 _PARAMETER: Final = re.compile(r"[a-z_.]+=[^@]*")
 
@@ -46,7 +46,7 @@ def parse(value: str, checkout: Path) -> str:
 
 
 def _file(path: str) -> str:
-    if path.endswith("/") or any(sign in path for sign in "?#") or path.startswith((":", "~", "file:")):
+    if path.endswith("/") or any(char in path for char in "?#") or path.startswith((":", "~", "file:")):
         raise ValueError(ACCEPTED_FILE)
     return path
 
@@ -55,8 +55,8 @@ def _check_postgres(rest: str) -> None:
     authority, behind = re.fullmatch(r"([^/?#]*)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
     user, at, hosts = authority.rpartition("@")
     path, _, query = behind.partition("?")
-    told = "@" in path or "#" in behind or not _USER.fullmatch(user)
-    if told or any(not _PARAMETER.fullmatch(pair) for pair in query.split("&") if query):
+    ambiguous = "@" in path or "#" in behind or not _USER.fullmatch(user)
+    if ambiguous or any(not _PARAMETER.fullmatch(pair) for pair in query.split("&") if query):
         raise ValueError(ENCODE)
     for host in hosts.split(",") if hosts else ():
         if not (address := _HOST.fullmatch(host)) or not 1 <= int(address[1] or 5432) <= 65535:

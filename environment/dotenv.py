@@ -10,15 +10,15 @@ from typing import Final
 
 from environment.names import PREFIX
 
-# Written by editors on Windows in front of a file; each names the encoding of what follows.
+# Byte order marks, which editors on Windows write, and the encodings that they announce.
 MARKS: Final = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
-# What those may who are neither its owner nor of its group.
+# The rights of everybody but the file's owner and group.
 OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
 LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)", re.DOTALL)
-# What a word processor makes of straight quotation marks means the same.
+# Word processors turn straight quotation marks into the others, which mean the same here.
 QUOTES: Final = {"'": "'", '"': '"', "“": "”", "„": "“", "‘": "’"}
 NOTE: Final = re.compile(r"(?:^|\s)#.*", re.DOTALL)
-# In place of a secret only this is a note: a secret may hold # anywhere.
+# A secret may hold # anywhere, so a note can only follow a secret that is empty.
 NOTE_ALONE: Final = re.compile(r"\s+#\s.*", re.DOTALL)
 
 
@@ -27,41 +27,41 @@ class BadLine(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """values: by name. warnings: sentences about what may not be meant as it is read."""
+class DotEnv:
+    """values: by name. warnings: sentences about lines that may not mean what they say."""
 
     values: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 
-def read(path: Path, secrets: Collection[str] = ()) -> Written:
+def read(path: Path, secrets: Collection[str] = ()) -> DotEnv:
     """The settings in a file. Raises BadLine and OSError. secrets: names whose values are kept whole."""
     if path.is_dir():
         raise BadLine(f"{path.name} is a folder; it has to be a file, or not there at all.")
-    written = Written()
+    found = DotEnv()
     lines: dict[str, int] = {}
     for number, raw in enumerate(_lines(path.read_bytes(), path.name), 1):
         line = f"{path.name} line {number}"
         text = _decoded(raw, line)
         if not text or text.startswith("#"):
             continue
-        name, value = _setting(text, line, secrets, written.warnings)
-        if name in lines and written.values[name] != value:
-            written.warnings.append(
+        name, value = _setting(text, line, secrets, found.warnings)
+        if name in lines and found.values[name] != value:
+            found.warnings.append(
                 f"{path.name} sets {name} in line {lines[name]} and in line {number}: the last one counts."
             )
         lines[name] = number
-        written.values[name] = value
+        found.values[name] = value
     # DATABASE_URL, PASSWORD and their like, with or without the prefix.
     kept = sorted(
-        name for name, value in written.values.items() if value and name.removeprefix(PREFIX) in secrets
+        name for name, value in found.values.items() if value and name.removeprefix(PREFIX) in secrets
     )
     if kept and os.name == "posix" and path.stat().st_mode & OTHERS:
-        written.warnings.append(
+        found.warnings.append(
             f"Everybody on this machine may read or write {path.name}, where {kept[0]} stands: "
             f"chmod o= {path.name} takes that right away."
         )
-    return written
+    return found
 
 
 def _lines(content: bytes, name: str) -> list[bytes]:
@@ -103,7 +103,7 @@ def _setting(text: str, line: str, secrets: Collection[str], warnings: list[str]
             f"{line}: {name} is a secret, so what stands behind # counts as a part of it. "
             "Put the secret in quotation marks, or take the note out."
         )
-    if any(ord(sign) < 32 or ord(sign) == 127 for sign in value):
+    if any(ord(char) < 32 or ord(char) == 127 for char in value):
         raise BadLine(f"{line} can't be read: its value holds a control character.")
     return name, value
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Final
 
 PREFIX: Final = "LABEL_STUDIO_"
-# So many letters may be wrong, missing or too many; what is farther away is somebody else's.
-MOST_EDITS: Final = 2
+# A name with more wrong, missing or extra letters belongs to another program.
+MAX_EDITS: Final = 2
 # Label Studio's own names that look like a misspelt one of ours (label_studio/core/settings/base.py).
 NOT_OURS: Final = frozenset({"LABEL_STUDIO_PORT"})
 
@@ -13,13 +13,13 @@ NOT_OURS: Final = frozenset({"LABEL_STUDIO_PORT"})
 def misspelt(found: Iterable[str], known: Iterable[str]) -> list[str]:
     """A sentence for each name in `found` that nearly is LABEL_STUDIO_ with a known name behind it."""
     ours = sorted(PREFIX + name for name in known)
-    said = []
+    sentences = []
     for name in sorted(set(found) - set(ours) - NOT_OURS):
         if name.upper().startswith(PREFIX[:5]):
             edits, nearest = min((edits_between(name.upper(), other), other) for other in ours)
-            if edits <= MOST_EDITS:
-                said.append(f"{name} is no setting and is ignored: did you mean {nearest}?")
-    return said
+            if edits <= MAX_EDITS:
+                sentences.append(f"{name} is no setting and is ignored: did you mean {nearest}?")
+    return sentences
 
 
 def edits_between(one: str, other: str) -> int:

@@ -1,7 +1,7 @@
-"""One parser for each kind of value. Each takes a text without blanks around it and returns what it means.
+"""One parser for each kind of value. Each takes text without blanks around it and returns the value.
 
-Each raises ValueError with a sentence of ours that begins with "accepted" or says what is wrong: never with
-a parser's own words, which may repeat a part of a password.
+Each raises ValueError with a sentence that says what is accepted or what is wrong. It never passes on the
+message of a library, which may repeat a part of a password.
 """
 
 import ipaddress
@@ -15,7 +15,7 @@ from environment import addresses
 
 TRUE: Final = frozenset({"true", "yes", "on", "1"})
 FALSE: Final = frozenset({"false", "no", "not", "off", "0"})
-MOST_NAME_CHARACTERS: Final = 100
+MAX_NAME_CHARACTERS: Final = 100
 # ::ffff:0:0/96 holds the IPv4 addresses written as IPv6.
 MAPPED_BITS: Final = 96
 
@@ -31,19 +31,19 @@ def boolean(value: str) -> bool:
     raise ValueError("accepted are true, yes, on, 1 and false, no, not, off, 0")
 
 
-def number(least: int, most: int) -> Callable[[str], int]:
+def number(minimum: int, maximum: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
-        if value.isascii() and value.isdigit() and least <= int(value[:12]) <= most:
+        if value.isascii() and value.isdigit() and minimum <= int(value[:12]) <= maximum:
             return int(value[:12])
-        raise ValueError(f"accepted is a whole number from {least} to {most}")
+        raise ValueError(f"accepted is a whole number from {minimum} to {maximum}")
 
     return parse
 
 
 def name(value: str) -> str:
     """A name that stands in headings and in the subjects of mails."""
-    if not value.isprintable() or len(value) > MOST_NAME_CHARACTERS:
-        raise ValueError(f"accepted is a name of up to {MOST_NAME_CHARACTERS} visible characters")
+    if not value.isprintable() or len(value) > MAX_NAME_CHARACTERS:
+        raise ValueError(f"accepted is a name of up to {MAX_NAME_CHARACTERS} visible characters")
     return value
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from environment.dotenv import BadLine, Written, read
+from environment.dotenv import BadLine, DotEnv, read
 
 TEXT = "APP_NAME=Lübeck\nINVITATION_DAYS=30\n"
 
@@ -165,7 +165,7 @@ def test_a_secret_is_kept_whole_and_that_is_said_by_its_line(file: Path, name: s
 def test_a_secret_that_can_be_read_in_one_way_needs_no_warning(file: Path, line: str, value: str) -> None:
     file.write_text(line)
 
-    assert read(file, secrets=frozenset({"KEY"})) == Written({line.partition("=")[0]: value}, [])
+    assert read(file, secrets=frozenset({"KEY"})) == DotEnv({line.partition("=")[0]: value}, [])
 
 
 @pytest.mark.parametrize(
