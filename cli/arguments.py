@@ -3,11 +3,13 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, Final, NoReturn
 
 from cli import check, database, links, people, serving
 from cli.operation import in_database
 
+# The one place that names the version.
+PYPROJECT: Final = Path(__file__).resolve().parent.parent / "pyproject.toml"
 # Adds a command: its name, what runs it and returns the exit code, and what it does in a few words.
 Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 
@@ -18,9 +20,25 @@ class _Parser(argparse.ArgumentParser):
         self.exit(1, f"gatehouse: {message} (see {self.prog} --help)\n")
 
 
+class _ShowVersion(argparse.Action):
+    """Prints the version and exits; the file is read only when somebody asks."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        print(f"{parser.prog} {version()}")
+        parser.exit()
+
+
+def version() -> str:
+    """The version of this checkout, like "0.1.0"."""
+    import tomllib
+
+    return str(tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["version"])
+
+
 def parser() -> argparse.ArgumentParser:
     """Reads the words of a command; its `run` then does it, and returns the exit code."""
     main = _Parser(prog="gatehouse", description="The members page and front door of an installation.")
+    main.add_argument("--version", action=_ShowVersion, nargs=0, help="print the version and exit")
     commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, action: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:

@@ -120,6 +120,15 @@ def test_each_command_explains_itself(run: Callable[..., Done], command: str) ->
     assert done.out.startswith(f"usage: gatehouse {command}")
 
 
+def test_the_version_is_the_one_of_pyproject(run: Callable[..., Done]) -> None:
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+
+    stated = re.findall(r'^version = "([^"]+)"$', project, re.MULTILINE)
+
+    assert len(stated) == 1
+    assert run("--version") == (0, f"gatehouse {stated[0]}\n", "")
+
+
 def test_the_list_of_commands_in_the_docs_is_whole(run: Callable[..., Done]) -> None:
     documented = re.findall(
         r"^\| `([a-z-]+)", (ROOT / "docs" / "commands.md").read_text("utf-8"), re.MULTILINE

@@ -28,6 +28,7 @@ PARTS = (
     "handlers",
     "mailer",
     "messages",
+    "pyproject.toml",
     "static",
     "templates",
 )
