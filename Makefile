@@ -26,7 +26,7 @@ BIN = .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 ADDRESS = $(if $(LISTEN),--host $(LISTEN)) $(if $(PORT),--port $(PORT))
 
-.PHONY: run demo test test-tools coverage check trial bench lighthouse pictures docs lock sbom clean
+.PHONY: run demo test test-tools coverage check lint types trial bench lighthouse pictures docs lock sbom clean
 
 run: .venv/runtime
 	@exec $(BIN)/gatehouse serve $(ADDRESS)
@@ -56,11 +56,16 @@ coverage: .venv/dev
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-check: .venv/dev
+# Apart, since .pre-commit-config.yaml calls the quick part before a commit and the slow one before a push.
+check: lint types
+
+lint: .venv/dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache >.venv/imports || { cat .venv/imports; exit 1; }
+
+types: .venv/dev
+	@$(BIN)/mypy
 
 pictures: .venv/dev
 	@$(BIN)/python -m tests.pictures

@@ -14,12 +14,17 @@ ROOT = Path(__file__).parent.parent
 
 TOP_LEVEL = {
     ".ci",
+    ".editorconfig",
     ".git",
+    ".github",
     ".gitignore",
+    ".pre-commit-config.yaml",
+    "CHANGELOG.md",
     "CONTRIBUTING.md",
     "LICENSE",
     "Makefile",
     "README.md",
+    "SECURITY.md",
     "app.py",
     "cli",
     "db",
