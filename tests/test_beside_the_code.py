@@ -80,3 +80,30 @@ def test_the_changelog_begins_with_the_version_of_the_program() -> None:
 
     assert version in entries[:2]
     assert entries[0] in {version, "Unreleased"}
+
+
+def test_each_decision_is_listed_and_says_context_decision_and_consequences() -> None:
+    folder = ROOT / "docs" / "decisions"
+    records = sorted(path.name for path in folder.glob("[0-9]*.md"))
+
+    listed = re.findall(r"^\| (\d+) \| \[(.+)\]\((.+)\) \|$", read("docs/decisions/README.md"), re.MULTILINE)
+
+    assert [name for _, _, name in listed] == records
+    for number, title, name in listed:
+        text = (folder / name).read_text("utf-8")
+        assert (int(name[:4]), text.splitlines()[0]) == (int(number), f"# {number}. {title}")
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"], name
+
+
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs" / "decisions").glob("*.md")), ids=lambda page: page.stem
+)
+def test_what_a_decision_names_of_the_repository_is_there(page: Path) -> None:
+    named = re.findall(r"`([^`]+)`", page.read_text("utf-8"))
+    paths = [
+        name for name in named if re.fullmatch(r"(?:db|docs|handlers|mailer|tests)/[\w./]+|\w+\.py", name)
+    ]
+    benches = [f"tests/bench/{bench}.py" for bench in re.findall(r"tests\.bench (\w+)", " ".join(named))]
+    trials = [f"tests/trials/{trial}" for trial in re.findall(r"trial ARGS=(\w+)", " ".join(named))]
+
+    assert [path for path in (*paths, *benches, *trials) if not (ROOT / path).exists()] == []
