@@ -9,6 +9,7 @@
 #   make check             lint, format, types, and who imports whom
 #   make bench             the figures of docs/performance.md
 #   make trial ARGS=NAME   one of the long trials (tests/trials), a sample of half an hour; FULL=1 for everything
+#   make container         builds the image of the Containerfile and runs it; as root, with podman
 #   make lighthouse        Lighthouse's scores of login, sign-up and members; needs Node and npm
 #   make pictures          the pictures of README.md and docs/, from the made-up people
 #   make docs              the table of settings in docs/deploy.md, from settings.py
@@ -26,7 +27,7 @@ BIN = .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 ADDRESS = $(if $(LISTEN),--host $(LISTEN)) $(if $(PORT),--port $(PORT))
 
-.PHONY: run demo test test-tools coverage check lint types trial bench lighthouse pictures docs lock sbom clean
+.PHONY: run demo test test-tools coverage check lint types trial container bench lighthouse pictures docs lock sbom clean
 
 run: .venv/runtime
 	@exec $(BIN)/gatehouse serve $(ADDRESS)
@@ -76,6 +77,9 @@ docs: .venv/dev
 # The scanners pin versions that would bind everything else, so they stand in an environment of their own.
 trial: test-tools $(if $(filter scan,$(ARGS)),.venv/scan/made)
 	@$(BIN)/python -m tests.trials $(ARGS)
+
+container: .venv/dev
+	@$(BIN)/python -m tests.container
 
 bench: .venv/dev
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -45,8 +45,14 @@ PROGRAMS = {"nginx": "nginx-light", "caddy": "caddy", "fail2ban-regex": "fail2ba
 if sys.platform == "linux":
     PROGRAMS["systemd-analyze"] = "systemd"
 
-# The same for what a long trial alone needs; it is provided when that runs.
-OF_TRIALS = {"strace": "strace", "faketime": "faketime"}
+# The same for what a long trial alone needs, or `make container`; it is provided when that runs.
+OF_TRIALS = {
+    "strace": "strace",
+    "faketime": "faketime",
+    "mmdebstrap": "mmdebstrap",
+    "podman": "podman",
+    "runc": "runc",
+}
 
 BROWSER_START_SECONDS = 60
 CONNECT_SECONDS = 5

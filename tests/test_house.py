@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 TOP_LEVEL = {
     ".ci",
+    ".dockerignore",
     ".editorconfig",
     ".git",
     ".github",
@@ -21,12 +22,14 @@ TOP_LEVEL = {
     ".pre-commit-config.yaml",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "Containerfile",
     "LICENSE",
     "Makefile",
     "README.md",
     "SECURITY.md",
     "app.py",
     "cli",
+    "compose.yaml",
     "db",
     "docs",
     "environment",

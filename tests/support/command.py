@@ -28,7 +28,6 @@ PARTS = (
     "handlers",
     "mailer",
     "messages",
-    "pyproject.toml",
     "static",
     "templates",
 )
@@ -115,7 +114,8 @@ class Checkout:
         self.under: list[str] = []
         self.data = root / "data"
         root.mkdir()
-        for part in PARTS:
+        # `gatehouse --version` reads the last one.
+        for part in (*PARTS, "pyproject.toml"):
             source = ROOT / part
             if source.is_dir():
                 shutil.copytree(source, root / part)
