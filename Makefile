@@ -69,6 +69,7 @@ types: .venv/dev
 	@$(BIN)/mypy
 
 pictures: .venv/dev
+	@$(BIN)/python -m tests.architecture
 	@$(BIN)/python -m tests.pictures
 
 docs: .venv/dev
