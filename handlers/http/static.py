@@ -1,13 +1,13 @@
 """Files that never change under their name: it carries a hash of the content, so any cache may keep them.
 
-All are read once at start and kept compressed; a change of a file needs a restart.
+All are read once at start, joined as JOINED says, and kept compressed; a change of a file needs a restart.
 """
 
 import gzip
 import hashlib
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 HASH_CHARACTERS: Final = 12
@@ -20,6 +20,35 @@ MEDIA_TYPES: Final = {
     ".png": "image/png",
     ".svg": "image/svg+xml; charset=utf-8",
     ".txt": "text/plain",
+}
+# The one file that pages load, and the files that people edit: its content is theirs, in this order. Of two
+# rules of a layer the later one wins.
+JOINED: Final = {
+    "css/app.css": (
+        "css/tokens.css",
+        "css/reset.css",
+        "css/base.css",
+        "css/components/button.css",
+        "css/components/field.css",
+        "css/components/menu.css",
+        "css/components/note.css",
+        "css/components/person.css",
+        "css/components/table.css",
+        "css/components/sheet.css",
+        "css/components/tabs.css",
+        "css/components/lists.css",
+        "css/components/toast.css",
+        "css/pages/letterhead.css",
+        "css/pages/page.css",
+        "css/pages/activity.css",
+        "css/pages/account.css",
+        "css/pages/door.css",
+        "css/pages/columns.css",
+        "css/pages/cards.css",
+        "css/pages/phone.css",
+        "css/pages/print.css",
+        "css/utilities.css",
+    ),
 }
 FOREVER: Final = "public, max-age=31536000, immutable"
 # The hash stands behind the first dot, so there is one place to look for it, however long an address is.
@@ -41,15 +70,18 @@ class StaticFile:
 
 
 class StaticFiles:
-    """The files below a folder, by their plain names such as css/app.css."""
+    """The files below a folder, by their plain names such as css/app.css; those that were joined as one."""
 
     def __init__(self, folder: Path, root: str) -> None:
-        self._root = root
-        self._files = {
-            path.relative_to(folder).as_posix(): _read(folder, path)
-            for path in sorted(folder.rglob("*"))
+        contents = {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in folder.rglob("*")
             if path.is_file() and path.suffix in MEDIA_TYPES
         }
+        for name, parts in JOINED.items():
+            contents[name] = b"\n".join(contents.pop(part) for part in parts)
+        self._root = root
+        self._files = {name: _pack(name, content) for name, content in contents.items()}
 
     def address(self, name: str) -> str:
         """The address of a file, for templates: static('css/app.css')."""
@@ -62,13 +94,12 @@ class StaticFiles:
         return (file, file.address == address) if file else None
 
 
-def _read(folder: Path, path: Path) -> StaticFile:
-    content = path.read_bytes()
-    name = path.relative_to(folder)
+def _pack(name: str, content: bytes) -> StaticFile:
     digest = hashlib.sha256(content).hexdigest()[:HASH_CHARACTERS]
-    stem, dot, suffix = name.name.partition(".")
+    path = PurePosixPath(name)
+    stem, dot, suffix = path.name.partition(".")
     return StaticFile(
-        address=name.with_name(f"{stem}.{digest}{dot}{suffix}").as_posix(),
+        address=path.with_name(f"{stem}.{digest}{dot}{suffix}").as_posix(),
         media_type=MEDIA_TYPES[path.suffix],
         content=content,
         compressed=gzip.compress(content, 9, mtime=0),

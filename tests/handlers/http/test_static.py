@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from handlers.http.static import MEDIA_TYPES
+from handlers.http.static import JOINED, MEDIA_TYPES
 from settings import CHECKOUT
 from tests.support.reading import read
 from tests.support.site import ON_SQLITE, Site
@@ -53,6 +53,18 @@ async def test_an_older_hash_gets_todays_file_but_no_cache_keeps_it(site: Site) 
 
     assert older.content == plain.content == today.content
     assert older.headers["cache-control"] == plain.headers["cache-control"] == "no-cache"
+
+
+async def test_the_style_sheet_is_all_its_files_one_after_the_other(site: Site) -> None:
+    folder = CHECKOUT / "static"
+    sheet = await site.visitor().get(site.house.static.address("css/app.css"))
+    alone = await site.visitor().get("/static/css/tokens.css")
+
+    assert sheet.text == "\n".join((folder / part).read_text() for part in JOINED["css/app.css"])
+    assert sorted(JOINED["css/app.css"]) == sorted(
+        path.relative_to(folder).as_posix() for path in (folder / "css").rglob("*") if path.is_file()
+    )
+    assert alone.status_code == 404
 
 
 async def test_an_address_full_of_hashes_costs_no_time(site: Site) -> None:
@@ -110,10 +122,15 @@ TYPES = {
 
 
 async def test_every_file_says_what_it_is_and_text_its_character_set(site: Site) -> None:
+    parts = {part for joined in JOINED.values() for part in joined}
     served = [
-        path.relative_to(CHECKOUT / "static").as_posix()
-        for path in sorted((CHECKOUT / "static").rglob("*"))
-        if path.suffix[1:] in TYPES
+        *JOINED,
+        *(
+            name
+            for path in sorted((CHECKOUT / "static").rglob("*"))
+            if path.suffix[1:] in TYPES
+            and (name := path.relative_to(CHECKOUT / "static").as_posix()) not in parts
+        ),
     ]
 
     answers = [await site.visitor().get(site.context.static.address(name)) for name in served]
