@@ -228,7 +228,7 @@ async def test_a_link_that_has_stopped_working_says_why(site: Site, clock: Modul
     assert not page.all(id="invite-link")
     assert page.one(id="invite-link-reset").one("button").text == "Reset Link"
     assert "used as often as it may be" in used_up.text
-    assert "Endedused up" in dialog.one("dl", class_="facts").text
+    assert "Ended used up" in dialog.one("dl", class_="facts").text
     assert used_up.one("a")["href"] == "/organization/settings#link-title"
     assert "Its time ran out on" in expired.text
     assert expired.all("a") == [], "settings are for the Owner"
