@@ -10,6 +10,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from handlers.http.static import JOINED
+
 ROOT = Path(__file__).parent.parent
 
 TOP_LEVEL = {
@@ -182,3 +184,16 @@ def test_the_map_for_newcomers_names_every_module_once(part: str) -> None:
         for path in files
         if "migrations" not in path.parts
     )
+
+
+def test_pages_load_every_style_sheet_and_script_there_is() -> None:
+    static = ROOT / "static"
+    files = {
+        path.relative_to(static).as_posix() for path in static.rglob("*") if path.suffix in {".css", ".js"}
+    }
+
+    assert files == {
+        "js/early.js",
+        "js/htmx.min.js",
+        *(part for parts in JOINED.values() for part in parts),
+    }

@@ -22,7 +22,7 @@ MEDIA_TYPES: Final = {
     ".txt": "text/plain",
 }
 # The one file that pages load, and the files that people edit: its content is theirs, in this order. Of two
-# rules of a layer the later one wins.
+# rules of a layer the later one wins; what a script calls at once stands before it.
 JOINED: Final = {
     "css/app.css": (
         "css/tokens.css",
@@ -48,6 +48,26 @@ JOINED: Final = {
         "css/pages/phone.css",
         "css/pages/print.css",
         "css/utilities.css",
+    ),
+    "js/app.js": (
+        "js/core.js",
+        "js/toast.js",
+        "js/dialog.js",
+        "js/password-anew.js",
+        "js/focus.js",
+        "js/swap.js",
+        "js/waiting.js",
+        "js/unsaved.js",
+        "js/copy.js",
+        "js/tabs.js",
+        "js/times.js",
+        "js/selection.js",
+        "js/passwords.js",
+        "js/known-passwords.js",
+        "js/keys.js",
+        "js/theme.js",
+        "js/secret.js",
+        "js/start.js",
     ),
 }
 FOREVER: Final = "public, max-age=31536000, immutable"

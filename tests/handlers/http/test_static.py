@@ -55,16 +55,15 @@ async def test_an_older_hash_gets_todays_file_but_no_cache_keeps_it(site: Site) 
     assert older.headers["cache-control"] == plain.headers["cache-control"] == "no-cache"
 
 
-async def test_the_style_sheet_is_all_its_files_one_after_the_other(site: Site) -> None:
-    folder = CHECKOUT / "static"
-    sheet = await site.visitor().get(site.house.static.address("css/app.css"))
-    alone = await site.visitor().get("/static/css/tokens.css")
+@pytest.mark.parametrize("name", JOINED)
+async def test_what_pages_load_is_its_files_one_after_the_other(site: Site, name: str) -> None:
+    folder, visitor = CHECKOUT / "static", site.visitor()
 
-    assert sheet.text == "\n".join((folder / part).read_text() for part in JOINED["css/app.css"])
-    assert sorted(JOINED["css/app.css"]) == sorted(
-        path.relative_to(folder).as_posix() for path in (folder / "css").rglob("*") if path.is_file()
-    )
-    assert alone.status_code == 404
+    joined = await visitor.get(site.house.static.address(name))
+    alone = [(await visitor.get(f"/static/{part}")).status_code for part in JOINED[name]]
+
+    assert joined.text == "\n".join((folder / part).read_text("utf-8") for part in JOINED[name])
+    assert set(alone) == {404}
 
 
 async def test_an_address_full_of_hashes_costs_no_time(site: Site) -> None:
