@@ -59,7 +59,7 @@ async def test_an_older_hash_gets_todays_file_but_no_cache_keeps_it(site: Site) 
 async def test_what_pages_load_is_its_files_one_after_the_other(site: Site, name: str) -> None:
     folder, visitor = CHECKOUT / "static", site.visitor()
 
-    joined = await visitor.get(site.house.static.address(name))
+    joined = await visitor.get(site.context.static.address(name))
     alone = [(await visitor.get(f"/static/{part}")).status_code for part in JOINED[name]]
 
     assert joined.text == "\n".join((folder / part).read_text("utf-8") for part in JOINED[name])
