@@ -1,4 +1,4 @@
-"""The site map."""
+"""The site map: every route of the application."""
 
 from handlers import health, home
 from handlers.organization.activity import activity

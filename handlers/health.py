@@ -1,4 +1,4 @@
-"""Two addresses for machines: is the service fit, and the files."""
+"""The routes for machines: the health check and the static files."""
 
 from litestar import Response, get
 from litestar.exceptions import NotFoundException

@@ -1,4 +1,4 @@
-"""The start: home for whoever is in, the waiting page for whoever waits for a role."""
+"""The start page: home for members with a role, the waiting page for Pending members."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from handlers.http.response import rendering
 
 @get("/", guards=[public])
 async def home(request: AnyRequest) -> Response[bytes]:
-    """Signed out: to the login page. Pending: the waiting page, or its fragment. Active: home."""
+    """Signed out: redirects to the login page. Pending: the waiting page, or its fragment. Active: home."""
     current = await identify(request)
     if current is None:
         if rendering.is_htmx(request):
@@ -25,7 +25,7 @@ async def home(request: AnyRequest) -> Response[bytes]:
         return rendering.redirect(request, "/user/login")
     ends_at = current.ends_at if last_day.near(current.ends_at) else 0
     if current.role is not Role.PENDING:
-        # The waiting page polls this address: once there is a role, it leads inside.
+        # The waiting page polls this address, and goes home once there is a role.
         if rendering.wants_fragment(request):
             return rendering.redirect(request, "/")
         waiting = (

@@ -1,4 +1,4 @@
-"""The first run: somebody with the one-time code from the log becomes the Owner."""
+"""The first run: the person with the one-time code from the log becomes the Owner."""
 
 from typing import Final
 
@@ -40,7 +40,7 @@ class SetupController(Controller):
     async def found(self, request: AnyRequest) -> Response[bytes]:
         await _not_yet(request)
         form = await Form.read(request, *FIELDS)
-        # The code may also stand in the address that the form was sent to.
+        # The code may be in the address in place of the form.
         form.values["code"] = form["code"] or tokens.in_address(request, "code")
         link = await _link(request, form["code"])
         app_context = context_of(request)
@@ -59,13 +59,13 @@ class SetupController(Controller):
 
 
 async def _not_yet(request: AnyRequest) -> None:
-    """After set-up 404 for ever."""
+    """Raises NotFoundException (404) once the organization is set up."""
     if await context_of(request).is_set_up():
         raise NotFoundException
 
 
 async def _link(request: AnyRequest, code: str) -> Link:
-    """The set-up link of this code; a wrong one is counted and refused."""
+    """The set-up link of this code. Counts and refuses a wrong code (NotAllowed)."""
     try:
         return await tokens.valid_link(request, links.SETUP, code, setup.find_link)
     except DeadLink:

@@ -1,4 +1,4 @@
-"""/styleguide: each component in each state, made of the macros the pages use; only with `serve --debug`."""
+"""/styleguide: each component in each state, from the macros of the pages. Only with `serve --debug`."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ LONG: Final = f"a-very-long-local-part-without-any-end{'x' * 25}@{'herbarium-of-
 
 @get("/styleguide", guards=[public])
 async def show_styleguide(request: AnyRequest) -> Response[bytes]:
-    """Looks at nobody: the people on it are made up."""
+    """Shows made-up people, and reads no database."""
     return await rendering.page(
         request,
         "styleguide.html",
@@ -32,7 +32,7 @@ async def show_styleguide(request: AnyRequest) -> Response[bytes]:
 
 
 def _rows() -> list[tuple[Row, Role, str | None]]:
-    """Members in each state, with the reason where the role can't be changed."""
+    """Members in each state, with the reason if their role can't be changed."""
     people = (
         (Role.OWNER, "Olga", "Lund", "olga@example.org", "Only the Owner can hand this over."),
         (Role.PENDING, "Ben", "Oyelaran", "ben@example.org", None),

@@ -1,6 +1,6 @@
-"""/user/access-request: asking to be let in, where registration is closed and the Owner takes requests.
+"""/user/access-request: requests for access, if registration is closed and the Owner accepts requests.
 
-Whatever is known of the address, the visitor gets the same answer; the rest is told by mail.
+The visitor always gets the same answer. What depends on the address goes into a mail.
 """
 
 from typing import Final
@@ -62,7 +62,7 @@ class AccessRequestController(Controller):
 
     @get("/confirmation")
     async def show_confirmation(self, request: AnyRequest) -> Response[bytes]:
-        """GET and HEAD consume nothing: mail scanners open every link."""
+        """GET and HEAD don't use up the link: mail scanners open every link."""
         token = tokens.in_address(request)
         try:
             wish = await access_requests.of_link(await _link(request, token))
@@ -87,13 +87,13 @@ class AccessRequestController(Controller):
 
 
 async def _check_offered(request: AnyRequest) -> None:
-    """Raises Unknown (404) where registration is open, or the Owner takes no requests."""
+    """Raises Unknown (404) if registration is open, or the Owner accepts no requests."""
     if not context_of(request).closed or not (await setup.site()).may_ask:
         raise Unknown(refusals.NO_SUCH_PAGE)
 
 
 def _wish(form: Form) -> Wish:
-    """What was typed, checked; every error of the form at once."""
+    """The checked content of the form. Raises Invalid with every error at once."""
     name, address = form.person_name("name"), form.email()
     if not name and "name" not in form.errors:
         form.add_error("name", by_field.ENTER_YOUR_NAME)

@@ -1,4 +1,4 @@
-"""/user/account: one's own name, password and sessions."""
+"""/user/account: a member's own name, password and sessions."""
 
 import re
 import zoneinfo
@@ -81,7 +81,7 @@ class AccountController(Controller):
     @post("/confirmation", status_code=HTTP_200_OK)
     @one_by_one
     async def confirm_again(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
-        # By the address, so that whoever is removed and registers anew can't have more mailed to it.
+        # By address: a member who is removed and registers again gets no new allowance of mails.
         account = addresses.account_key(current.email)
         limits = context_of(request).throttle.confirmation(account, client.network_of(request))
         await rate_limits.count(limits)
@@ -91,7 +91,7 @@ class AccountController(Controller):
     @post("/acknowledgement", status_code=HTTP_200_OK)
     @one_by_one
     async def acknowledge(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
-        """They have read that a password link was made for them. By htmx a newer one's line comes back."""
+        """Hides the note that an Administrator made a password link. htmx gets a newer note, if any."""
         form = await Form.read(request, "at")
         at = ids.read(form["at"])
         await _count_change(request, current)
@@ -117,7 +117,7 @@ class AccountController(Controller):
             await rate_limits.count(app_context.throttle.new_password(network, session_id=current.session_id))
             turn = sign_in.turn_of(actor, browser)
             form.add_error("password", *await passwords.why_refused(form["password"], about, turn=turn))
-            # The present password is checked even when the new one is refused: every error at once.
+            # The present password is checked even if the new one is refused, to show every error at once.
             if form.errors and form["current_password"]:
                 await sign_in.check_password(
                     actor, form["current_password"], throttle=app_context.throttle, browser=browser
@@ -139,12 +139,12 @@ class AccountController(Controller):
         except TooManyTries as error:
             headers = form.wait(error, "current_password")
             return await _page(request, current, password_form=form, status=429, headers=headers)
-        # The session goes on under its new token, and ends when it would have.
+        # The session goes on under a new token, and ends at the same time as before.
         signed_in = replace(signed_in, age=current.expires_at - clock.now())
         cookies = sign_in_cookies(app_context, request, signed_in, persistent=current.kept)
         return rendering.redirect(request, "/user/account", notice=toasts.PASSWORD_CHANGED, cookies=cookies)
 
-    # Ending sessions waits for nothing and counts as nothing: a thief's requests must not hold it up.
+    # Neither a lock nor a limit applies to ending sessions: a thief's requests must not delay it.
 
     @post("/sessions/{session_id:str}/end", status_code=HTTP_200_OK)
     async def end_session(
@@ -160,7 +160,7 @@ class AccountController(Controller):
 
 
 async def _count_change(request: AnyRequest, current: Current) -> None:
-    """Each change of oneself counts, so that nobody fills the log. Raises TooManyTries."""
+    """Counts a member's change of their own account, so that nobody fills the log. Raises TooManyTries."""
     network = sign_in.network_counted(current.role, identity.browser_of(request))
     await rate_limits.count(context_of(request).throttle.own_changes(current.member_id, network))
 
@@ -171,7 +171,7 @@ def _zones() -> frozenset[str]:
 
 
 def _is_zone(text: str) -> bool:
-    """In the machine's list, or where it has none, shaped like one: browsers have lists of their own."""
+    """Whether `text` is in the system's list of time zones; without a list, whether it looks like one."""
     zones = _zones()
     return text in zones if zones else bool(_ZONE.fullmatch(text))
 
@@ -196,7 +196,7 @@ async def _page(
         headers=headers,
         form=form or Form(NAME_FIELDS, own),
         password_form=password_form or Form(PASSWORD_FIELDS),
-        # This browser's first: it may have been noted less lately than others.
+        # This browser's session comes first, though others may have a later activity.
         sessions=sorted(open_ones, key=lambda session: session.id != current.session_id),
         session_id=current.session_id,
     )

@@ -1,7 +1,7 @@
-"""/user/confirmation: the link in the mail "check your address". Opening it changes nothing; the button does.
+"""/user/confirmation: the link in the mail "check your address". Only the button changes anything.
 
-Only whoever is signed in to the account confirms it: otherwise somebody who registers under a colleague's
-address would need nothing but that colleague's kind "yes", and an invitation to it would be theirs.
+Confirming takes a session of that very account. Otherwise somebody who registers under a colleague's address
+would need only that colleague's kind click, and could then accept an invitation that was meant for them.
 """
 
 from litestar import Controller, Response, get, post

@@ -1,4 +1,4 @@
-"""/user/invitation: who invites to what in which role; a name and a password, and the person is in."""
+"""/user/invitation: accepting an invitation, with a name and a password."""
 
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ class InvitationController(Controller):
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
-        """GET and HEAD consume nothing: mail scanners open every link."""
+        """GET and HEAD don't use up the link: mail scanners open every link."""
         token = tokens.in_address(request)
         try:
             invited = await _find(request, token)
@@ -77,13 +77,13 @@ class InvitationController(Controller):
 
     @post("/renewal", status_code=HTTP_200_OK)
     async def ask_again(self, request: AnyRequest) -> Response[bytes]:
-        """Asks for a new invitation; the same answer whatever the token."""
+        """Asks the inviter for a new invitation. The answer is the same for any token."""
         form = await Form.read(request, "token")
         app_context = context_of(request)
         await rate_limits.count(app_context.throttle.sign_up(client.network_of(request), with_link=False))
         invited = await _authentic_link(request, form["token"])
         if invited is not None and invited.dead_because(clock.now()) is None:
-            # It came to life again meanwhile.
+            # The invitation has become valid again meanwhile.
             return rendering.redirect(request, f"/user/invitation?token={form['token']}")
         if invited is not None:
             await management.ask_again(invited, address=client.address_of(request))
@@ -91,7 +91,7 @@ class InvitationController(Controller):
 
 
 async def _authentic_link(request: AnyRequest, token: str) -> Invited | None:
-    """The invitation of this token, alive or not."""
+    """The invitation of this token, valid or not."""
     return await tokens.authentic_link(request, links.INVITATION, token, acceptance.find)
 
 
@@ -133,7 +133,7 @@ async def _page(
 
 
 async def _dead(request: AnyRequest, token: str, done: str | None, *, status: int = 410) -> Response[bytes]:
-    """Used, revoked or expired: what happened, and a button that asks for a new one."""
+    """The page of a used, revoked or expired invitation, with a button that asks for a new one."""
     invited, current = await _authentic_link(request, token), await identity.identify(request)
     reason = invited.dead_because(clock.now()) or "used" if invited else "unknown"
     return await rendering.page(

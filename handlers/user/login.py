@@ -53,7 +53,7 @@ async def log_in(request: AnyRequest) -> Response[bytes]:
         return await _page(request, form, status=429, retry_after=error.retry_after)
     except IsDeactivated:
         return await rendering.page(request, "user/deactivated.html", status=403)
-    # Whoever signs in over an old session ends that one: its cookie is about to be replaced.
+    # A sign-in ends the browser's earlier session, whose cookie it replaces.
     await _end_present(request)
     cookies = [
         *sign_in_cookies(app_context, request, signed_in, persistent=kept),
@@ -64,10 +64,9 @@ async def log_in(request: AnyRequest) -> Response[bytes]:
 
 @post("/user/logout", guards=[public_unchecked], status_code=HTTP_200_OK)
 async def log_out(request: AnyRequest) -> Response[bytes]:
-    """Ends the session, and leads to `next`: to a link that somebody else is to open, say.
+    """Ends the session, and redirects to `next`, such as a link that another person is to open.
 
-    Also for somebody whose session has ended already, who then is where they wanted. A form that can't be
-    read leads to the start.
+    Works without a session too. A form that can't be read leads to the start page.
     """
     await _end_present(request)
     cookies = [
@@ -81,7 +80,7 @@ async def log_out(request: AnyRequest) -> Response[bytes]:
         wanted = "/"
     response = rendering.redirect(request, wanted, cookies=cookies)
     if context_of(request).is_trustworthy(request):
-        # Never cookies or storage: the device cookie stays, and what the app keeps is its own.
+        # Not cookies or storage: the device cookie stays, and the app's data isn't ours to delete.
         response.headers["Clear-Site-Data"] = '"cache"'
     return response
 

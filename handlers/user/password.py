@@ -1,4 +1,4 @@
-"""/user/password/…: a new password by a link, which an Administrator or the command line has made."""
+"""/user/password/…: a new password by a link from a mail, an Administrator or the command line."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -31,7 +31,7 @@ async def show_forgot(request: AnyRequest) -> Response[bytes]:
 
 @post("/user/password/forgot", guards=[public], status_code=HTTP_200_OK)
 async def ask(request: AnyRequest) -> Response[bytes]:
-    """Always the same answer, whether the address is known or not."""
+    """The answer is the same whether the address is known or not."""
     form = await Form.read(request, "email")
     form.email()
     app_context = context_of(request)
@@ -47,7 +47,7 @@ async def ask(request: AnyRequest) -> Response[bytes]:
 
 @get("/user/password/reset", guards=[public])
 async def show_reset(request: AnyRequest) -> Response[bytes]:
-    """GET and HEAD consume nothing: mail scanners open every link."""
+    """GET and HEAD don't use up the link: mail scanners open every link."""
     token = tokens.in_address(request)
     try:
         email, _ = await password.whose(await _link(request, token))
@@ -66,7 +66,7 @@ async def reset(request: AnyRequest) -> Response[bytes]:
         return await _dead(request, error)
     try:
         known = await password.has_role(link)
-        # Accounts that anybody can make, as many as they like, don't use up the tries of others there.
+        # Anybody can make accounts without a role. They don't use up the tries of members in their network.
         network = "" if known else client.network_of(request)
         await rate_limits.count(app_context.throttle.new_password(network, link_id=link.id))
         about = await passwords.password_hints(email, name, *app_context.names)
@@ -83,7 +83,7 @@ async def reset(request: AnyRequest) -> Response[bytes]:
         return await _page(request, form, email, status=422)
     except TooManyTries as error:
         return await _page(request, form, email, status=429, headers=form.wait(error))
-    # Nobody is signed in by a reset, and whoever was is no longer.
+    # A reset signs nobody in, and signs out the session of this browser.
     current = await identity.identify(request)
     if current is not None:
         await sign_out.sign_out(identity.actor_of(current, request), current.session_id)
@@ -91,7 +91,7 @@ async def reset(request: AnyRequest) -> Response[bytes]:
     cookies = [no_session_cookie(request)]
     device = device_of(request, app_context)
     if device is None or device.member_id == link.subject:
-        # Whoever set the password knows it: others' guesses keep them out no more, as after signing in.
+        # The person at this browser knows the password, so guesses of others don't lock it out any more.
         cookies.append(device_cookie(request, link.subject, generation, device))
     return rendering.redirect(request, "/user/login", notice=toasts.PASSWORD_RESET, cookies=cookies)
 

@@ -1,4 +1,4 @@
-"""/user/signup: registration by the invite link or, while it is open, without one."""
+"""/user/signup: registration by the invite link, or without it while registration is open."""
 
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -72,16 +72,16 @@ class SignupController(Controller):
 
 
 async def _link(request: AnyRequest, token: str) -> Link | None:
-    """The invite link of this token, None without a token. Raises DeadLink unless it is the current one."""
+    """The invite link of this token, None without a token. Raises DeadLink unless it is the current link."""
     return await tokens.valid_link(request, links.INVITE, token, invite_link.find) if token else None
 
 
 async def _person(request: AnyRequest, form: Form) -> Person:
-    """What was typed, checked; every error of the form at once."""
+    """The checked content of the form. Raises Invalid with every error at once."""
     first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
     address = form.email()
     if address is not None:
-        # Whoever may not register here needn't know who has.
+        # A visitor who may not register doesn't learn who has.
         why = await signup.why_not_let_in(address)
         form.add_error("email", *(why or await new_member.why_taken(address)))
     hints = await passwords.password_hints(form["email"], first_name, last_name, *context_of(request).names)
@@ -115,7 +115,7 @@ async def _closed(request: AnyRequest) -> Response[bytes]:
 
 
 async def _dead(request: AnyRequest, error: DeadLink, form: Form | None = None) -> Response[bytes]:
-    """Whoever was faster: what was typed stays, as long as the link may come to work again."""
+    """The page of an invalid link. It keeps what was typed if the link may become valid again."""
     again = form if form and error.reason in ("used_up", "expired") else None
     context: dict[str, Any] = {
         "reason": error.reason,
