@@ -1,4 +1,4 @@
-"""What the Invite Members dialog shows: the link, and the form for invitations by mail."""
+"""The content of the Invite Members dialog: the link, and the form for invitations by mail."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -50,7 +50,7 @@ async def link_context(request: AnyRequest, link: Link) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class RoleLine:
-    """What a role may do here, and in the app: in the Owner's words, or what is usual."""
+    """The rights of a role, here and in the app, in the Owner's words or in the default words."""
 
     role: Role
     rights: list[str]
@@ -74,7 +74,7 @@ async def role_lines(request: AnyRequest) -> list[RoleLine]:
 
 def _qr(address: str) -> Markup:
     """The link as a QR code, inline SVG without styles; black on white in every colour scheme."""
-    # Imported at first use: a start needn't wait for it.
+    # Imported at first use, to keep the start fast.
     import segno
 
     drawn = segno.make(address, error="m", micro=False)

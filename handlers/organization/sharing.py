@@ -1,4 +1,4 @@
-"""Addresses of links that somebody copies and hands on."""
+"""Addresses of links that people copy and pass on."""
 
 from urllib.parse import quote
 
@@ -11,22 +11,22 @@ from messages import phrases
 
 
 def invite_address(request: AnyRequest, link: Link) -> str:
-    """Where whoever has the invite link registers."""
+    """The address where people register by the invite link."""
     return _address(request, "/user/signup", link.purpose, link.id, link.nonce)
 
 
 def reset_address(request: AnyRequest, link: Link) -> str:
-    """Where a member sets a new password."""
+    """The address where a member sets a new password."""
     return _address(request, "/user/password/reset", link.purpose, link.id, link.nonce)
 
 
 def invitation_address(request: AnyRequest, line: Line) -> str:
-    """Where the invited person accepts."""
+    """The address where the invited person accepts."""
     return _address(request, "/user/invitation", links.INVITATION, line.link_id, line.nonce)
 
 
 def invitation_mailto(request: AnyRequest, title: str, line: Line) -> str:
-    """A mail in the administrator's own program, with the link in it. title: of the organization."""
+    """A mailto: address for a mail with the link. title: of the organization."""
     subject = phrases.MAILTO_SUBJECT.format(title=title)
     link = invitation_address(request, line)
     body = phrases.MAILTO_BODY.format(title=title, link=link)

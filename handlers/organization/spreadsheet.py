@@ -1,4 +1,4 @@
-"""Members, links of invitations, and what happened, as CSV for spreadsheets."""
+"""Members, invitation links and the activity log as CSV for spreadsheets."""
 
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
@@ -22,7 +22,7 @@ COLUMNS: Final = (
     "last_activity",
     "last_day",
 )
-# At the beginning of a file it says that this is UTF-8.
+# At the beginning of a file, it tells spreadsheets that the file is UTF-8.
 BYTE_ORDER_MARK: Final = "\ufeff".encode()
 EVENT_COLUMNS: Final = (
     "time",
@@ -39,13 +39,13 @@ EVENT_COLUMNS: Final = (
     "network_address",
     "actor_email",
     "subject_email",
-    # By it a line that a collector of logs lacks is found.
+    # The number shows whether a log collector has missed a line.
     "id",
 )
 
 
 async def lines(first: list[Row], batches: AsyncIterator[list[Row]]) -> AsyncIterator[bytes]:
-    """The head and the rows, a batch at a time, so that no number of members fills the memory.
+    """The header and the rows, a batch at a time, so that a long list doesn't fill the memory.
 
     first: the batch that was read before the answer began.
     """
@@ -56,7 +56,7 @@ async def lines(first: list[Row], batches: AsyncIterator[list[Row]]) -> AsyncIte
 
 
 def invitation_links(open_ones: Iterable[tuple[str, Role, str]]) -> bytes:
-    """A whole file of addresses, roles and links."""
+    """A whole CSV file of addresses, roles and links."""
     rows = ((email, role.label, link) for email, role, link in open_ones)
     return BYTE_ORDER_MARK + csv_text.written([("email", "role", "link"), *rows])
 
@@ -69,7 +69,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 async def events(first: list[Event], batches: AsyncIterator[list[Event]]) -> AsyncIterator[bytes]:
-    """The same for the activity log."""
+    """The rows of the activity log, a batch at a time. first: as in lines."""
     yield BYTE_ORDER_MARK + csv_text.written([EVENT_COLUMNS])
     yield csv_text.written(_event_cells(event) for event in first)
     async for batch in batches:

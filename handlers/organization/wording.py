@@ -1,4 +1,4 @@
-"""The sentences of the organization's pages: what happened, what has just been done, how many there are."""
+"""The sentences of the organization's pages: events, toasts and counts."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from db.policy import WORKING, Role
 from handlers.http.response import rendering
 from messages import logbook, phrases, toasts
 
-# Kinds whose before and after are days (ISO).
+# Kinds of events whose before and after are days (ISO).
 DAYS: Final = ("end_set", "end_lifted")
-# Kinds whose before and after are what somebody typed, or words already, not codes.
+# Kinds of events whose before and after are plain text, not codes.
 TYPED: Final = (
     "organization_made",
     "title_changed",
@@ -30,10 +30,10 @@ _TURNS: Final = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI
 
 
 def event_sentence(event: Event, organization: str = "") -> Markup:
-    """An event in words, names in <bdi>: they may be written from right to left.
+    """An event in words. Names are in <bdi>, since they may be written from right to left.
 
-    organization: the address of the organization's pages, to make links of the names and to set the
-    addresses beside them; "" for names alone.
+    organization: the address of the organization's pages, for links on the names and addresses beside them;
+    "" for names alone.
     """
     who = _person(event.actor_name, event.actor_email, event.actor_id, event.actor_removed, organization)
     if not who:
@@ -72,9 +72,9 @@ def _word(kind: str, text: str) -> Markup | str:
 
 
 def _person(name: str, email: str, member_id: int, removed: int, organization: str) -> Markup | str:
-    """The name; with `organization` a link to what is known of them, and what tells them apart beside it.
+    """The name; with `organization` as a link to the person's page, with their address or number beside it.
 
-    member_id: 0 for an invitation. removed: the removed member who this was, 0 for somebody who isn't.
+    member_id: 0 for an invitation. removed: the former id of a removed member, 0 for anybody else.
     """
     if not name or not organization:
         return _isolated(name)
@@ -101,19 +101,19 @@ def _isolated(name: str) -> Markup | str:
 
 
 def plain(name: str) -> str:
-    """A name for a sentence without markup (toasts): without the signs that turn the rest of it around."""
+    """A name for a sentence without markup (toasts), without characters that change the direction of text."""
     return "".join(char for char in name if unicodedata.bidirectional(char) not in _TURNS)
 
 
 def change_sentence(change: RoleChange) -> str:
-    """What the toast says after one drop-down."""
+    """The toast after a role was chosen for one member."""
     role = Role(change.row.role)
     sentence = toasts.WAS_ROLE_ALREADY if change.before is role else toasts.IS_ROLE_NOW
     return sentence.format(name=plain(change.row.label), role=role.label)
 
 
 def end_sentence(row: Row) -> str:
-    """What the toast says after a last day was set or lifted."""
+    """The toast after a last day was set or cleared."""
     name = plain(row.label)
     if not row.ends_at:
         return toasts.NO_LAST_DAY.format(name=name)
@@ -121,7 +121,7 @@ def end_sentence(row: Row) -> str:
 
 
 def bulk_sentence(changes: Sequence[RoleChange], role: Role) -> str:
-    """What the toast says after a role for several people."""
+    """The toast after a role was chosen for several members."""
     changed = sum(change.before is not role for change in changes)
     if len(changes) == 1:
         return change_sentence(changes[0])
@@ -131,7 +131,7 @@ def bulk_sentence(changes: Sequence[RoleChange], role: Role) -> str:
 
 
 def bulk_question(count: int, role: Role) -> tuple[str, str]:
-    """What is asked before all of a list get a role, and what its button says."""
+    """The question before everybody in a list gets a role, and the text of its button."""
     asks = (phrases.GIVE_ROLE_ASK, phrases.GIVE_ROLE)
     if role is Role.DEACTIVATED:
         asks = (phrases.DEACTIVATE_ASK, phrases.DEACTIVATE)
@@ -140,14 +140,14 @@ def bulk_question(count: int, role: Role) -> tuple[str, str]:
 
 
 def back_sentence(changes: Sequence[RoleChange]) -> str:
-    """What the toast says after a change was taken back."""
+    """The toast after a change was undone."""
     if len(changes) == 1:
         return change_sentence(changes[0])
     return toasts.ROLES_TAKEN_BACK.format(count=len(changes))
 
 
 def count_sentence(chosen: Filter, page: Page, me_id: int) -> str:
-    """What #members-count says; it begins with the number of people the filter shows."""
+    """The text of #members-count. It begins with the number of people that the filter shows."""
     everybody = sum(page.counts.values())
     if chosen.link and not chosen.q:
         return _came_sentence(page)
@@ -179,7 +179,7 @@ def _came_sentence(page: Page) -> str:
 
 
 def batch_sentence(batch: Batch, *, mail: bool) -> str:
-    """What a press of "Send invitations" did. mail: whether mail is set up."""
+    """The toast after "Send invitations". mail: whether mail is set up."""
     invited = toasts.INVITATIONS_MAILED if mail else toasts.INVITATIONS_MADE
     counted = (
         (invited, batch.invited),

@@ -1,4 +1,4 @@
-"""/organization/activity: what happened, its filter, what has come since, the CSV, and erasing a name."""
+"""/organization/activity: the log, its filter, its news, its CSV, and erasing a name."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,7 +38,7 @@ PATH: Final = "/organization/activity"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An event as the page shows it. at: ms; address: of the network.
+    """An event as the page shows it. at: in ms. address: of the network.
 
     erasable: the removed member whose name the Owner can erase here, 0 for none.
     """
@@ -52,9 +52,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What somebody wants to see. typed: the fields as they were typed, errors: what is wrong with them.
+    """The filter of a request. typed: its fields as they were typed. errors: the errors of these fields.
 
-    people: whom they may mean, when it isn't one; person_name: whom they have chosen, "" for nobody.
+    people: several people who match. person_name: the one who was chosen, "" for nobody.
     """
 
     filter: Filter
@@ -65,7 +65,7 @@ class Asked:
 
     @property
     def unclear(self) -> bool:
-        """Whether a person was looked for and not found, or more than one was."""
+        """Whether the search for a person found nobody, or more than one."""
         return bool(self.typed["who"]) and not self.person_name and "who" not in self.errors
 
 
@@ -87,7 +87,7 @@ class ActivityController(Controller):
 
     @get("/news")
     async def news(self, request: AnyRequest) -> Response[bytes]:
-        """Asked for by the page itself: how many events have come since; 204 while it shows that already."""
+        """For the open page, which polls it: the number of new events, or 204 if it shows that already."""
         query = _query(request)
         shown = Filter.parse(query, KINDS)
         number = await activity_listing.count_new(shown, query.get("top", ["0.0"])[0])
@@ -100,7 +100,7 @@ class ActivityController(Controller):
 
 
 class ErasureController(Controller):
-    """Takes the name of a removed member out of the log; it asks first."""
+    """Erases the name of a removed member from the log, after a confirmation."""
 
     path = f"{PATH}/erasure"
     guards = [owners]
@@ -125,17 +125,18 @@ class ErasureController(Controller):
 
 @get(f"{PATH}.csv", guards=[administrators])
 async def export(request: AnyRequest) -> Stream:
-    """Everything the filter shows."""
+    """Every event that the filter shows, as CSV."""
     batches = activity_listing.export(Filter.parse(_query(request), KINDS))
-    # The first batch is read before the answer begins, so that a fault still has a status.
+    # The first batch is read before the answer begins, so that an error still gets a status.
     first: list[Event] = await anext(batches, [])
     headers = {"Content-Disposition": 'attachment; filename="activity.csv"'}
     return Stream(spreadsheet.events(first, batches), media_type="text/csv", headers=headers)
 
 
 def _history(request: AnyRequest, shown: Filter) -> dict[str, str]:
-    """What the address of the list does in the history: while somebody types on, a search takes the place
-    of the one before, so that one press of Back leads out of it.
+    """The header that puts the list's address into the browser's history.
+
+    While a person goes on typing, each search replaces the one before, so that Back leaves the search.
     """
     before, now = rendering.current_page(request), _path(shown)
     asked_before = {"person", "invited"} & parse_qs(urlsplit(before).query).keys()
@@ -144,13 +145,13 @@ def _history(request: AnyRequest, shown: Filter) -> dict[str, str]:
 
 
 def _query(request: AnyRequest) -> dict[str, list[str]]:
-    """What the address says; its days are those of the account's time zone, else of the browser's."""
+    """The query of the address. Its days are in the account's time zone, or else in the browser's."""
     zone = request.scope["state"]["current"].time_zone
     return request.query_params.dict() | ({"zone": [zone]} if zone else {})
 
 
 async def _asked(request: AnyRequest) -> Asked:
-    """What the address says. What is wrong in it counts for nothing, and is told by its field."""
+    """The filter in the address. A wrong value is ignored, and gets an error at its field."""
     query = _query(request)
     typed = {name: _typed(query, name) for name in ("who", "kind", "from", "to")}
     errors: dict[str, list[str]] = {}
@@ -169,7 +170,7 @@ async def _asked(request: AnyRequest) -> Asked:
 async def _with_person(
     shown: Filter, typed: dict[str, str], errors: Mapping[str, list[str]], *, looked_for: bool
 ) -> Asked:
-    """The person in the filter. The search field holds their name; another one looks for somebody else."""
+    """Finds the person of the filter. The search field holds their name; another text searches again."""
     name = await _name_of(shown)
     if name and (not looked_for or typed["who"] == name):
         return Asked(shown, {**typed, "who": name}, errors, person_name=name)
@@ -182,7 +183,7 @@ async def _with_person(
 
 
 async def _name_of(shown: Filter) -> str:
-    """Of the person in the filter, "" for nobody."""
+    """The name of the person in the filter, "" for nobody."""
     if not shown.person and not shown.invited:
         return ""
     person = await activity_people.one(person=shown.person, invitation=shown.invited)
@@ -205,7 +206,7 @@ async def _page(request: AnyRequest, asked: Asked, status: int) -> Response[byte
 
 
 async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
-    """What the template of the list needs."""
+    """The context of the list's template."""
     shown = asked.filter
     page = await activity_listing.page(shown)
     current, organization = request.scope["state"]["current"], f"{context_of(request).root}/organization"
@@ -232,13 +233,13 @@ async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
 
 
 def _address(shown: Filter, **cursors: str) -> str:
-    """Where this filter's page is, below the sub-path: the newest, or the one at `after` or `before`."""
+    """The address of this filter's page, below the sub-path: the newest, or that at `after` or `before`."""
     query = shown.address(**cursors)
     return f"{PATH}?{query}" if query else PATH
 
 
 def _path(shown: Filter) -> str:
-    """The address of what is shown; with the place in the log."""
+    """The address of what is shown, with its place in the log."""
     places = {name: getattr(shown, name) for name in ("after", "before")}
     cursors = {name: f"{place.at}.{place.id}" for name, place in places.items() if place}
     return _address(shown, **cursors)

@@ -1,11 +1,11 @@
-"""The kinds of events as the activity page offers them: in groups, each group a choice of its own."""
+"""The kinds of events in groups, as the filter of the activity page offers them."""
 
 from typing import Final
 
 from messages import logbook
 from messages.logbook import EVENTS
 
-# A kind that stands nowhere here belongs to the last group, whose own list is what is left.
+# A kind in none of these groups belongs to the last group ("house").
 _GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "sign-ins": (
         "signed_in",
@@ -39,7 +39,7 @@ _GROUPS: Final[dict[str, tuple[str, ...]]] = {
 }
 _GROUPED: Final = {kind for kinds in _GROUPS.values() for kind in kinds}
 _KINDS_OF_GROUPS: Final = {**_GROUPS, "house": tuple(kind for kind in EVENTS if kind not in _GROUPED)}
-# code in the address: what to call it, its kinds.
+# By the code in the address: the name of the group, and its kinds.
 GROUPS: Final = {code: (logbook.GROUPS[code], kinds) for code, kinds in _KINDS_OF_GROUPS.items()}
-# What may stand for `kind` in the address, with the kinds that it means.
+# Each value of `kind` in the address, with the kinds that it means.
 KINDS: Final[dict[str, tuple[str, ...]]] = {**_KINDS_OF_GROUPS, **{kind: (kind,) for kind in EVENTS}}

@@ -1,4 +1,4 @@
-"""/organization/invitations/import: many people from a CSV file, with the same preview."""
+"""/organization/invitations/import: inviting many people from a CSV file, with a preview."""
 
 from typing import Final
 
@@ -45,7 +45,7 @@ class ImportController(Controller):
         try:
             if not content:
                 raise Invalid({"file": [by_field.CHOOSE_A_FILE]})
-            # Ten thousand rows take a second: other people's pages don't wait for it.
+            # Ten thousand rows take a second, and must not hold up other requests.
             await rate_limits.count(context_of(request).throttle.files(current.member_id))
             turn = identity.turn_of(request, current.member_id)
             listed = await LISTS.do(turn, csv_import.parse, content)
@@ -101,7 +101,7 @@ async def _preview(
     plan = await creation.preview(listed, role, context_of(request).throttle)
     form = Form(FIELDS, {"role": [role.value]})
     if listed.wrong:
-        # The preview offers to send the others only where something is wrong.
+        # Only if some rows are wrong does the preview offer to send the others.
         wrong, rows = len(listed.wrong), len(listed.entries)
         form.add_error("file", by_field.FILE_ROWS_WRONG.format(wrong=wrong, rows=rows))
     return await rendering.page(

@@ -1,4 +1,4 @@
-"""/organization/invitations: inviting by mail, its preview, the list and what can be done in it."""
+"""/organization/invitations: inviting by mail, its preview, the list and its actions."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -96,7 +96,7 @@ class InvitationsController(Controller):
 
     @get("/progress/{batch_id:str}")
     async def progress(self, request: AnyRequest, batch_id: FromPath[str]) -> Response[bytes]:
-        """The progress of one sending, for the page that looks again by itself; as a page, the list."""
+        """The progress of one batch, for the open page, which polls it. As a page, the list."""
         batch = row_id(batch_id)
         if not rendering.wants_fragment(request):
             return rendering.redirect(request, f"/organization/invitations?batch={batch}")
@@ -112,7 +112,7 @@ class InvitationsController(Controller):
     async def export(
         self, request: AnyRequest, current: CurrentUser, batch_id: FromPath[str]
     ) -> Response[bytes]:
-        """The open links of one sending as CSV, to hand over by another way; that is noted."""
+        """The open links of one batch as CSV, to pass on without mail. Records that they were revealed."""
         now, batch = clock.now(), await invitation_listing.of_batch(row_id(batch_id))
         lines = [line for line in batch if line.is_open(now)]
         if not lines:
@@ -128,7 +128,7 @@ class InvitationsController(Controller):
 
     @get("/{invitation_id:str}")
     async def show_one(self, request: AnyRequest, invitation_id: FromPath[str]) -> Response[bytes]:
-        """The row that looks again by itself while its mail is queued; as a page, the list."""
+        """A row, which polls itself while its mail is queued. As a page, the list."""
         wanted = row_id(invitation_id)
         if not rendering.wants_fragment(request):
             return rendering.redirect(request, "/organization/invitations")
@@ -182,7 +182,7 @@ class InvitationsController(Controller):
 
     @post("/reversal", status_code=HTTP_200_OK)
     async def bring_back(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
-        """Undo for revoking: brings back what one press has revoked."""
+        """Undoes a revocation: restores all invitations that one press has revoked."""
         form = await Form.read(request, "revoked_at", "filter")
         wanted = [row_id(value) for value in form.several("invitation")]
         shown, actor = shown_in(request, form), await password_anew.actor_of(current, request)
@@ -203,7 +203,7 @@ class InvitationsController(Controller):
     async def show_link(
         self, request: AnyRequest, current: CurrentUser, invitation_id: FromPath[str]
     ) -> Response[bytes]:
-        """Shows the link to copy; from then on accepting it proves nothing about the address."""
+        """Shows the link to copy. From then on, accepting it doesn't prove the address."""
         line = await invitation_listing.one(row_id(invitation_id))
         if line is None:
             raise Unknown(refusals.NO_SUCH_INVITATION)
@@ -223,7 +223,7 @@ class InvitationsController(Controller):
 
     @post("/several", status_code=HTTP_200_OK)
     async def several(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
-        """Resend or revoke several: all or nothing."""
+        """Resends or revokes several invitations: all or none."""
         form = await Form.read(request, "action", "filter")
         wanted, actor = (
             [row_id(value) for value in form.several("invitation")],
@@ -247,7 +247,7 @@ class InvitationsController(Controller):
 
 
 def _undo(revoked: Revoked) -> Undo:
-    """What brings back what one press has revoked."""
+    """The button that restores what one press has revoked."""
     fields = [("invitation", str(invitation_id)) for invitation_id in revoked.invitation_ids]
     fields.append(("revoked_at", str(revoked.at)))
     return Undo("/organization/invitations/reversal", fields, target="#invitations-list")
@@ -256,7 +256,7 @@ def _undo(revoked: Revoked) -> Undo:
 async def _list(
     request: AnyRequest, current: Current, shown: Filter, notice: str | DomainError
 ) -> Response[bytes]:
-    """The list as it is now, and what became of an Undo."""
+    """The present list, with the result of an Undo."""
     refused = isinstance(notice, DomainError)
     status = 422 if isinstance(notice, Invalid) else 409 if refused else 200
     context = await list_context(request, current, shown)
@@ -271,9 +271,9 @@ async def _list(
 
 
 async def _parse(request: AnyRequest, current: Current, form: Form) -> tuple[AddressList, Role]:
-    """The addresses and the role; errors are noted in the form."""
+    """The addresses and the role of a form. Errors go into the form."""
     role = form.role(among=policy.WORKING) or Role.ANNOTATOR
-    # A long text takes a while: other people's pages don't wait for it.
+    # A long text takes a while, and must not hold up other requests.
     turn = identity.turn_of(request, current.member_id)
     listed = await LISTS.do(turn, address_list.parse, form["emails"], most=creation.MAX_TYPED)
     if not listed.entries:
@@ -290,7 +290,7 @@ def _too_many(listed: AddressList) -> bool:
 async def _dialog(
     request: AnyRequest, form: Form, plan: creation.Plan | None, *, status: int
 ) -> Response[bytes]:
-    """The dialog with what was typed; the wrong ones stand first in its preview."""
+    """The dialog with what was typed. Wrong addresses come first in its preview."""
     context = await invite_context(request, form=form, plan=plan, chosen="email")
     if rendering.wants_fragment(request):
         return rendering.fragment(
@@ -302,7 +302,7 @@ async def _dialog(
 async def _wrong_filter(
     request: AnyRequest, current: Current, query: Mapping[str, list[str]], errors: dict[str, list[str]]
 ) -> Response[bytes]:
-    """The list with what of the filter could be understood; the form keeps what was typed."""
+    """The list with the valid part of the filter. The form keeps what was typed."""
     right = Filter.parse({name: values for name, values in query.items() if name not in errors})
     typed = "".join(char for char in query.get("q", [""])[0] if char.isprintable())
     return await _page(request, current, right, status=422, errors=errors, typed=typed)

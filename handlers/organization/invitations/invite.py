@@ -16,7 +16,7 @@ from messages import toasts
 
 @get("/organization/invite", guards=[administrators])
 async def show_invite(request: AnyRequest, current: CurrentUser) -> Response[bytes]:
-    """Looking changes nothing: only Reset makes a new link."""
+    """Shows the present link; only Reset makes a new one."""
     chosen = "email" if request.query_params.get("way") == "email" else "link"
     form = await drafts.form_of(request, current, FIELDS)
     context = await invite_context(request, form=form, chosen=chosen)
@@ -27,7 +27,7 @@ async def show_invite(request: AnyRequest, current: CurrentUser) -> Response[byt
 
 @post("/organization/invite-link/reset", guards=[administrators], status_code=HTTP_200_OK)
 async def reset_link(request: AnyRequest, current: CurrentUser) -> Response[bytes]:
-    # `first` comes with the form when the page behind the dialog shows the link too: that goes out of date.
+    # The form sends `first` if the page behind the dialog shows the link too, which must change as well.
     form = await Form.read(request, "first")
     link = await invite_link.reset(identity.actor_of(current, request))
     if rendering.wants_fragment(request):

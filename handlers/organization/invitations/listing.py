@@ -1,4 +1,4 @@
-"""What the page of invitations shows: the list, those who ask to be let in, and links to hand over."""
+"""The content of the invitations page: the list, the access requests, and links to copy."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -34,9 +34,10 @@ async def list_context(request: AnyRequest, current: Current, shown: Filter) -> 
         "mailtos": {},
     }
     if shown.batch and not app_context.mail:
-        # Without mail the links are what was asked for: they were made to be shown, and stand there to copy
-        # for whoever asked. All others press Copy link, which notes that they have seen it.
-        # To see the link of an Administrator's is to be able to be one: it wants the password like inviting.
+        # Without mail, links are made to be copied, so the page shows them to the person who made them.
+        # Anybody else presses Copy link, which records that they have seen it.
+        # With the link of an Administrator's invitation one can become an Administrator, so it needs the
+        # password, like inviting one.
         actor = identity.actor_of(current, request)
         seen = await link_viewers.seen_by(actor.id, [line.id for line in page.lines])
         unsent = [
@@ -52,7 +53,7 @@ async def list_context(request: AnyRequest, current: Current, shown: Filter) -> 
 
 
 async def _asked(shown: Filter) -> access_request_listing.Page:
-    """Who asks: by themselves in pages of their own, else above the first page of the invitations."""
+    """The access requests: on pages of their own, or above the first page of the invitations."""
     if shown.state == ASKED:
         return await access_request_listing.page(shown.q, after=shown.after, before=shown.before)
     if shown.state or shown.batch or shown.after or shown.before:
@@ -61,7 +62,7 @@ async def _asked(shown: Filter) -> access_request_listing.Page:
 
 
 def filter_in(query: str) -> Filter:
-    """The filter that a form took along; everything, when it can't be read."""
+    """The filter in a form's hidden field. One that can't be read shows everything."""
     try:
         return Filter.parse(parse_qs(query, max_num_fields=20))
     except (Invalid, ValueError):
@@ -69,9 +70,7 @@ def filter_in(query: str) -> Filter:
 
 
 def shown_in(request: AnyRequest, form: Form | None = None) -> Filter:
-    """The filter of the list that somebody is looking at: the field `filter` of a form tells it, else the
-    address of their page.
-    """
+    """The filter of the list on the screen: the form's field `filter`, or else the page's address."""
     if form is not None and form["filter"]:
         return filter_in(form["filter"])
     address = request.headers.get("hx-current-url") or request.headers.get("referer") or ""
@@ -83,6 +82,6 @@ def shown_in(request: AnyRequest, form: Form | None = None) -> Filter:
 
 
 def path_of(shown: Filter) -> str:
-    """The address of the list with this filter, place included."""
+    """The address of the list with this filter and its place in the list."""
     address = shown.address(after=shown.after, before=shown.before)
     return "/organization/invitations" + (f"?{address}" if address else "")

@@ -1,4 +1,4 @@
-"""/organization/requests: inviting who asks to be let in, dismissing, and Undo; they stand in Invitations."""
+"""/organization/requests: accepting and dismissing access requests, on the page of invitations."""
 
 from litestar import Controller, Response, post
 from litestar.params import FromPath
@@ -45,7 +45,7 @@ class RequestsController(Controller):
         except (Invalid, Refused) as error:
             return await _refused(request, current, form, error)
         if not app_context.mail:
-            # There the link stands to copy, as after every sending without mail.
+            # The list shows the link to copy, as it always does without mail.
             notice = toasts.REQUEST_LINK_MADE.format(name=plain(invited.name), role=role.label)
             path = f"/organization/invitations?batch={invited.batch_id}"
             return rendering.redirect(request, path, notice=notice)
@@ -70,7 +70,7 @@ class RequestsController(Controller):
     async def bring_back(
         self, request: AnyRequest, current: CurrentUser, request_id: FromPath[str]
     ) -> Response[bytes]:
-        """Undo for dismissing."""
+        """Undoes a dismissal."""
         form, wanted = await Form.read(request, "dismissed_at", "filter"), row_id(request_id)
         try:
             form.check()
@@ -87,7 +87,7 @@ class RequestsController(Controller):
 async def _refused(
     request: AnyRequest, current: Current, form: Form, error: Invalid | Refused
 ) -> Response[bytes]:
-    """The list as it is now, with the reason; as a page, the reason alone."""
+    """The present list with the reason. As a page, the reason alone."""
     if not rendering.wants_fragment(request):
         raise error
     status = 422 if isinstance(error, Invalid) else 409

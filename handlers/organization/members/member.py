@@ -32,13 +32,13 @@ from handlers.organization.sharing import reset_address
 from handlers.organization.wording import end_sentence, event_sentence, plain
 from messages import refusals, toasts
 
-# What every form of the panel tells of the list behind it: its filter, and whether it is there.
+# The hidden fields of every form of the panel: the filter of the list behind it, and whether it is there.
 CARRIED: Final = ("filter", "listed")
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event as a sentence. at: ms."""
+    """An event as a sentence. at: in ms."""
 
     sentence: Markup
     at: int
@@ -61,7 +61,7 @@ class MemberController(Controller):
         row, form = await _row(member_id), await Form.read(request, *CARRIED)
         actor = await password_anew.actor_of(current, request)
         link = await password.make_reset_link(actor, member_id=row.id)
-        # The link is shown once, in the answer to this very POST: it stands in no address and in no list.
+        # The link is shown once, in the answer to this POST. No address and no list holds it.
         return await _panel(request, current, row, carried=form, link=reset_address(request, link))
 
     @post("/end", status_code=HTTP_200_OK)
@@ -144,12 +144,12 @@ class MemberController(Controller):
 async def _cared_for(
     request: AnyRequest, current: Current, form: Form, row: Row, sentence: str
 ) -> Response[bytes]:
-    """The panel as it is now, with what was done in a toast; without a script their page."""
+    """The present panel with a toast, or the member's page without a script."""
     notice = sentence.format(name=plain(row.label))
     if not rendering.wants_fragment(request):
         return rendering.redirect(request, f"/organization/members/{row.id}", notice=notice)
     if row.id == current.member_id:
-        # The head of the page names them as well.
+        # The head of the page has their name as well.
         path = (
             path_of(present_filter(request, form))
             if is_over_list(request, form)
@@ -162,7 +162,7 @@ async def _cared_for(
 async def _changed(
     request: AnyRequest, current: Current, form: Form, row: Row, notice: str
 ) -> Response[bytes]:
-    """The panel as it is now, and the row in the list behind it, if there is one."""
+    """The present panel, and the row in the list behind it, if there is one."""
     me, in_list = identity.me_of(current), is_over_list(request, form)
     new = await member_rows.out_of_band(request, row, me) if in_list and me else None
     return await _panel(

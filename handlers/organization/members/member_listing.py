@@ -1,4 +1,4 @@
-"""The list of members that somebody was looking at, to come back to it and to change what tells of it."""
+"""The list of members behind a request: to return to it, and to update it."""
 
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -16,9 +16,9 @@ MAX_FIELDS: Final = 100
 
 
 def present_filter(request: AnyRequest, form: Form | None = None) -> Filter:
-    """Of the list that a request came from: its field `filter` tells it, else the address of the page.
+    """The filter of the list behind a request: its field `filter`, or else the page's address.
 
-    In a dialog the address is the dialog's own.
+    A dialog has its own address, so its forms send the field.
     """
     if form is not None and form["filter"]:
         return filter_in(form["filter"])
@@ -27,8 +27,9 @@ def present_filter(request: AnyRequest, form: Form | None = None) -> Filter:
 
 
 def is_over_list(request: AnyRequest, form: Form | None = None) -> bool:
-    """Whether the list stands behind the panel that a request came from: its field `listed` tells it, else
-    the address of the page that opens the panel.
+    """Whether the list is behind the panel that a request came from.
+
+    A form says so in its field `listed`; a request that opens the panel, by the address of its page.
     """
     if form is not None:
         return bool(form["listed"])
@@ -36,7 +37,7 @@ def is_over_list(request: AnyRequest, form: Form | None = None) -> bool:
 
 
 def _came_from(request: AnyRequest) -> SplitResult | None:
-    """The address of the list that a request came from; None when it came from another page."""
+    """The address of the list that a request came from, None if it came from another page."""
     address = request.headers.get("hx-current-url") or request.headers.get("referer") or ""
     try:
         came_from = urlsplit(address)
@@ -46,7 +47,7 @@ def _came_from(request: AnyRequest) -> SplitResult | None:
 
 
 def filter_in(query: str) -> Filter:
-    """The filter of a query string; everybody when it can't be read."""
+    """The filter of a query string. One that can't be read shows everybody."""
     try:
         return Filter.parse(parse_qs(query, max_num_fields=MAX_FIELDS))
     except (Invalid, ValueError):
@@ -54,7 +55,7 @@ def filter_in(query: str) -> Filter:
 
 
 def parameters_in(query: str) -> dict[str, list[str]]:
-    """The parameters of a list's query string, for a decision on all of it. Raises Invalid for any other."""
+    """The parameters of a list's query string, for a change of all its members. Raises Invalid for others."""
     try:
         parameters = parse_qs(query, strict_parsing=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
@@ -65,6 +66,6 @@ def parameters_in(query: str) -> dict[str, list[str]]:
 
 
 def path_of(chosen: Filter) -> str:
-    """Where the list with this filter stands."""
+    """The address of the list with this filter."""
     query = chosen.address()
     return f"{PATH}?{query}" if query else PATH

@@ -47,7 +47,7 @@ from messages import by_field, refusals
 
 # The id of the list in the pages.
 LIST = "directory"
-# How many may get a role by one press.
+# So many members may get a role by one press.
 MAX_AT_ONCE: Final = 500
 
 
@@ -74,7 +74,7 @@ class MembersController(Controller):
 
     @get("/members/news")
     async def news(self, request: AnyRequest) -> Response[bytes]:
-        """How many there are and wait, for the page that looks again by itself; as a page, the list."""
+        """The counts, for the open page, which polls them. As a page, the list."""
         chosen = await _parse(request.query_params.dict())
         if not rendering.wants_fragment(request):
             return await _page(request, chosen)
@@ -95,7 +95,7 @@ class MembersController(Controller):
     @get("/members.csv")
     async def export(self, request: AnyRequest) -> Stream:
         batches = directory.export(await _parse(request.query_params.dict()))
-        # The first batch is read before the answer begins, so that a fault still has a status.
+        # The first batch is read before the answer begins, so that an error still gets a status.
         first: list[Row] = await anext(batches, [])
         headers = {"Content-Disposition": 'attachment; filename="members.csv"'}
         lines = spreadsheet.lines(first, batches)
@@ -146,14 +146,14 @@ class MembersController(Controller):
                 await password_anew.actor_of(current, request), given=given, before=before
             )
         except (Invalid, Refused) as error:
-            # What the list shows may be what was meant to be taken back, and untrue by now.
+            # The list on the screen may be out of date, so it is shown again.
             shown = _list if rendering.wants_fragment(request) else _page
             return await shown(request, chosen, status=_status(error), toast=str(error), refused=True)
         return await _changed_several(request, chosen, back_sentence(changes))
 
 
 async def _parse(query: Mapping[str, list[str]]) -> Filter:
-    """The filter in an address. Raises Invalid, also for a link that there never was."""
+    """The filter in an address. Raises Invalid, also for an invite link that never existed."""
     chosen = Filter.parse(query)
     if chosen.link and await invite_link.find(chosen.link) is None:
         raise Invalid({"link": [by_field.NO_SUCH_LINK]})
@@ -161,8 +161,9 @@ async def _parse(query: Mapping[str, list[str]]) -> Filter:
 
 
 def _history(request: AnyRequest, chosen: Filter) -> dict[str, str]:
-    """What the address of the list does in the history: while somebody types on, a search takes the place
-    of the one before, so that one press of Back leads out of it.
+    """The header that puts the list's address into the browser's history.
+
+    While a person goes on typing, each search replaces the one before, so that Back leaves the search.
     """
     before = present_filter(request)
     typed_on = (
@@ -173,11 +174,11 @@ def _history(request: AnyRequest, chosen: Filter) -> dict[str, str]:
 
 
 async def _ask(request: AnyRequest, chosen: Filter, role: Role) -> Response[bytes]:
-    """Asks before everybody whom the list shows gets this role; the question's form names each of them.
+    """Asks before everybody in the list gets this role. The form of the question has each member's id.
 
-    Who has it already isn't asked about.
+    Members who have the role already are left out.
     """
-    # Two more, whom nobody changes in a list: who looks, and the Owner.
+    # Two more, since nobody can change themselves or the Owner in a list.
     me, everybody = _me(request), await directory.everybody(chosen, MAX_AT_ONCE + 2)
     rows = [
         row for row in everybody if policy.why_untouchable(me.id, me.role, row.id, Role(row.role)) is None
@@ -216,7 +217,7 @@ async def _page(request: AnyRequest, chosen: Filter, *, status: int = 200, **con
 
 
 async def _list(request: AnyRequest, chosen: Filter, **context: Any) -> Response[bytes]:
-    """The list alone, and what else on the page tells of it."""
+    """The list as a fragment, with the counts around it."""
     values = await _listed(request, chosen) | context
     return rendering.fragment(request, "organization/members/_list.html", swap=True, **values)
 
@@ -224,7 +225,7 @@ async def _list(request: AnyRequest, chosen: Filter, **context: Any) -> Response
 async def _wrong_filter(
     request: AnyRequest, query: Mapping[str, list[str]], errors: Mapping[str, list[str]]
 ) -> Response[bytes]:
-    """The page with what of the filter could be understood; the form keeps what was typed."""
+    """The page with the valid part of the filter. The form keeps what was typed."""
     names = {"q", "role", "sort", "link"} - errors.keys()
     right = Filter.parse({name: query.get(name, []) for name in names})
     typed = "".join(char for char in query.get("q", [""])[0] if char.isprintable())
@@ -232,7 +233,7 @@ async def _wrong_filter(
 
 
 async def _listed(request: AnyRequest, chosen: Filter) -> dict[str, Any]:
-    """What the templates of the list need."""
+    """The context of the list's templates."""
     current, me = request.scope["state"]["current"], _me(request)
     page = await directory.page(chosen)
     everybody = sum(page.counts.values())
@@ -248,7 +249,7 @@ async def _listed(request: AnyRequest, chosen: Filter) -> dict[str, Any]:
 
 
 def _around(chosen: Filter, page: Page, me: Me) -> dict[str, Any]:
-    """What tells of the list around the rows: how many there are, in all and by role."""
+    """The context of the counts around the rows: in all, and by role."""
     return {
         "page": page,
         "filter": chosen,
@@ -272,8 +273,10 @@ async def _changed(request: AnyRequest, chosen: Filter, change: RoleChange) -> R
 
 
 def _undo(changes: Sequence[RoleChange]) -> Undo | None:
-    """What takes these changes to one role back. Its target isn't the row: by the time somebody thinks
-    better of it, the page may show others."""
+    """The button that undoes these changes to one role.
+
+    Its target is the list, since the page may show other rows by the time somebody presses it.
+    """
     changed = [change for change in changes if change.before != change.row.role]
     if not changed:
         return None
@@ -282,7 +285,7 @@ def _undo(changes: Sequence[RoleChange]) -> Undo | None:
 
 
 def _before(form: Form) -> dict[int, Role]:
-    """Who had which role, from fields like before=17:RE, or of several people in one: 17:RE 18:AN."""
+    """The former roles by member, from fields like before=17:RE, or for several in one: 17:RE 18:AN."""
     pairs = [pair.partition(":") for value in form.several("before") for pair in value.split(" ")]
     roles = {role.value: role for role in Role}
     if not all(code in roles for _, _, code in pairs):
@@ -300,14 +303,14 @@ async def _changed_several(
     try:
         return await _list(request, chosen, toast=sentence, undo=_undo(changes))
     except (engine.TookTooLong, engine.Unavailable):
-        # The change is done, and "nothing was changed" would be a lie; the next look shows it.
+        # The change is done, and an error page would deny it. The list shows it when it is loaded again.
         return rendering.toast(request, sentence, status=200, refused=False)
 
 
 async def _refused(
     request: AnyRequest, chosen: Filter, member_id: int, error: DomainError
 ) -> Response[bytes]:
-    """htmx gets the row in its true state, so that the drop-down snaps back, with the reason as a toast."""
+    """Returns the row in its true state, so that the drop-down snaps back, with the reason as a toast."""
     row = await directory.one(member_id)
     if row is None:
         raise Unknown(refusals.NO_SUCH_MEMBER)
@@ -317,7 +320,7 @@ async def _refused(
 
 
 async def _refused_page(request: AnyRequest, chosen: Filter, error: DomainError) -> Response[bytes]:
-    """The members as they are, and why nothing was changed."""
+    """The page of members, with the reason why nothing was changed."""
     return await _page(request, chosen, status=_status(error), toast=str(error), refused=True)
 
 
@@ -340,6 +343,6 @@ async def _row(
     try:
         values |= _around(chosen, await directory.page(chosen), me)
     except (engine.TookTooLong, engine.Unavailable):
-        # What was decided is told all the same; the counts around the row wait for the next look.
+        # The result of the change is shown without the counts around the row.
         pass
     return rendering.fragment(request, "organization/members/_changed_row.html", status=status, **values)

@@ -1,4 +1,4 @@
-"""Rows of the members table, remembered: a row's markup is a pure function of the row and of who looks."""
+"""Rows of the members table, cached: the HTML of a row depends only on the row and on who sees it."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,20 +17,20 @@ from handlers.http.context import context_of
 from handlers.http.request.types import AnyRequest
 
 REMEMBERED: Final = 4096
-# A test switches this off and finds the same bytes.
+# A test switches the cache off, and finds the same bytes.
 remember = True
 
-# The environment belongs to the key: it knows the sub-path that stands in every address.
+# The key includes the environment, which knows the sub-path in every address.
 _memory: OrderedDict[tuple[Environment, Row, bool, Role, Meant | None], str] = OrderedDict()
 
 
 async def looked_up(request: AnyRequest, rows: Sequence[Row], me: Me) -> Markup:
-    """The rows as this person sees them, with what those who wait were invited to."""
+    """The rows as this person sees them, with the role that each waiting member was invited to."""
     return rendered(context_of(request).templates, rows, me, await _meant(rows))
 
 
 async def out_of_band(request: AnyRequest, row: Row, me: Me) -> Markup:
-    """One row, to take the place of the one in the list of a page that got another answer."""
+    """One row as an out-of-band piece, to replace the row in the list."""
     meant = (await _meant((row,))).get(row.id)
     return Markup(_render(context_of(request).templates, row, me, meant, swap=True))
 
@@ -41,7 +41,7 @@ async def _meant(rows: Sequence[Row]) -> Mapping[int, Meant]:
 
 
 def rendered(templates: Environment, rows: Iterable[Row], me: Me, meant: Mapping[int, Meant]) -> Markup:
-    """The rows as this person sees them. meant: what members were invited to who came otherwise, by id."""
+    """The rows as this person sees them. meant: by id, the role that a waiting member was invited to."""
     return Markup("\n".join([_row(templates, row, me, meant.get(row.id)) for row in rows]))
 
 

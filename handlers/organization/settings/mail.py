@@ -1,4 +1,4 @@
-"""/organization/settings/test-mail: whether mail really leaves this server, tried while the Owner waits."""
+"""/organization/settings/test-mail: a test mail that is sent at once, while the Owner waits."""
 
 import asyncio
 from typing import Any, Final
@@ -19,7 +19,7 @@ from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from messages import refusals, toasts
 
-# The answer comes within this time, whatever the mail server does and EMAIL_TIMEOUT says.
+# The answer comes within this time, even if the mail server or EMAIL_TIMEOUT would take longer.
 MAX_SECONDS: Final = 15.0
 
 

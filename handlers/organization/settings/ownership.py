@@ -1,4 +1,4 @@
-"""/organization/ownership: the Owner hands the organization over, with their password."""
+"""/organization/ownership: the Owner transfers the ownership, with their password."""
 
 from typing import Final
 
@@ -87,7 +87,7 @@ async def _page(
 
 
 async def _named(member_id: str) -> directory.Row | None:
-    """The member chosen on their own page, when the list is too long to hold them."""
+    """The member who was chosen on their own page, if the list is too long to hold them."""
     try:
         row = await directory.one(row_id(member_id))
     except Unknown:

@@ -1,4 +1,4 @@
-"""/organization/settings: what the Owner settles. /organization/roles: what each role may do."""
+"""/organization/settings: the Owner's settings. /organization/roles: the rights of each role."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ class SettingsController(Controller):
         await drafts.discard(actor, form)
         if settings.title == current.title and rendering.wants_fragment(request):
             return await _answer(request, toast=toasts.SAVED)
-        # A new name stands around the form as well.
+        # The page around the form shows the name as well.
         return rendering.redirect(request, PATH, notice=toasts.SAVED)
 
 
@@ -63,7 +63,7 @@ async def show_roles(request: AnyRequest) -> Response[bytes]:
 async def _answer(
     request: AnyRequest, *, form: Form | None = None, status: int = 200, **more: Any
 ) -> Response[bytes]:
-    """The form, as it was typed or as it is settled, with what the environment has settled around it."""
+    """The form, as it was typed or as it is stored, and the settings of the environment."""
     app_context, link = context_of(request), await invite_link.present()
     form = form or settings_form.filled(await organization_settings.current())
     form.autofocus = not rendering.wants_fragment(request)
