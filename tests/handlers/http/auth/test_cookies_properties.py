@@ -46,13 +46,13 @@ async def test_a_header_is_read_as_another_parser_reads_it(
     line = "; ".join(f"{key}={value}" for key, value in pairs)
     parsed = SimpleCookie(line)
 
-    found = read(site, [line.encode()], name, scheme)
+    value_read = read(site, [line.encode()], name, scheme)
 
     there = f"__Host-{name}" if scheme == "https" else name
-    assert found == (parsed[there].value if there in parsed else "")
+    assert value_read == (parsed[there].value if there in parsed else "")
     # Of several the last, in one header or in as many as there are.
-    assert found == dict(pairs).get(there, "")
-    assert found == read(site, [f"{key}={value}".encode() for key, value in pairs], name, scheme)
+    assert value_read == dict(pairs).get(there, "")
+    assert value_read == read(site, [f"{key}={value}".encode() for key, value in pairs], name, scheme)
 
 
 @given(st.lists(st.binary(), max_size=3), st.sampled_from(OURS), SCHEMES)

@@ -83,10 +83,10 @@ async def test_another_address_is_shown_as_it_was_sent(site: Site, host: str, or
 
 @pytest.mark.parametrize(("letters", "shown"), [(93, 100), (94, 100), (253, 100), (254, 0)])
 async def test_at_most_a_hundred_signs_of_an_address_are_shown(site: Site, letters: int, shown: int) -> None:
-    found = judged(site, origin="http://" + "x" * letters)
+    mismatch = judged(site, origin="http://" + "x" * letters)
 
-    assert found
-    assert found.browser_origin == ("http://" + "x" * letters)[:shown]
+    assert mismatch
+    assert mismatch.browser_origin == ("http://" + "x" * letters)[:shown]
 
 
 @pytest.mark.parametrize(
@@ -103,18 +103,19 @@ async def test_over_http_a_form_for_https_is_refused_by_why(
     database: str, origin: str, reason: Reason
 ) -> None:
     async with Site.opened(Settings(secret_key=SECRET, host=f"{HTTPS}/gate")) as site:
-        found = judged(site, "https", origin=origin)
+        mismatch = judged(site, "https", origin=origin)
         passed = judged(site, "https", origin=HTTPS)
 
-    assert found == Mismatch(reason, origin, HTTPS)
+    assert mismatch == Mismatch(reason, origin, HTTPS)
     assert passed is None
 
 
 async def test_only_what_the_browser_calls_our_own_passes(site: Site) -> None:
-    found = {said: judged(site, sec_fetch_site=said) for said in ("same-origin", "none")}
-    others = {said: judged(site, sec_fetch_site=said) for said in ("same-site", "cross-site", "Same-Origin")}
+    ours = {site_is: judged(site, sec_fetch_site=site_is) for site_is in ("same-origin", "none")}
+    foreign = ("same-site", "cross-site", "Same-Origin")
+    others = {site_is: judged(site, sec_fetch_site=site_is) for site_is in foreign}
 
-    assert set(found.values()) == {None}
+    assert set(ours.values()) == {None}
     assert set(others.values()) == {Mismatch(Reason.ANOTHER_SITE, "", "http://testserver")}
 
 
@@ -130,9 +131,9 @@ async def test_only_what_the_browser_calls_our_own_passes(site: Site) -> None:
 async def test_over_https_who_says_nothing_has_no_session(
     site: Site, scheme: str, cookie: str, passes: bool
 ) -> None:
-    found = judged(site, scheme, cookie=cookie)
+    mismatch = judged(site, scheme, cookie=cookie)
 
-    assert found == (None if passes else Mismatch(Reason.UNSAID, "", f"{scheme}://testserver"))
+    assert mismatch == (None if passes else Mismatch(Reason.UNSAID, "", f"{scheme}://testserver"))
 
 
 @pytest.mark.parametrize("forwarded", ["", "https"])
@@ -163,9 +164,9 @@ async def test_a_page_with_any_sign_of_https_is_shown(
     scope = {"type": "http", "path": "/user/login", "query_string": query, "scheme": "http", "headers": []}
 
     async with Site.opened(Settings(secret_key=SECRET, host=HTTPS)) as site:
-        found = mismatch_of_page(site.context, scope, headers, "http")  # type: ignore[arg-type]
+        mismatch = mismatch_of_page(site.context, scope, headers, "http")  # type: ignore[arg-type]
 
-    assert found is None
+    assert mismatch is None
 
 
 @pytest.mark.parametrize(
@@ -184,9 +185,9 @@ async def test_a_page_with_none_is_not(
     sent = {"host": "members.example.org", **headers}
 
     async with Site.opened(Settings(secret_key=SECRET, host=HTTPS)) as site:
-        found = mismatch_of_page(site.context, scope, sent, "http")  # type: ignore[arg-type]
+        mismatch = mismatch_of_page(site.context, scope, sent, "http")  # type: ignore[arg-type]
 
-    assert found == Mismatch(Reason.PLAIN, "http://members.example.org", HTTPS)
+    assert mismatch == Mismatch(Reason.PLAIN, "http://members.example.org", HTTPS)
 
 
 async def test_without_https_every_page_is_shown(site: Site) -> None:

@@ -84,7 +84,7 @@ async def test_whoever_hangs_up_asks_for_nothing(site: Site) -> None:
     token = await site.invite_token()
     olga = await site.sign_in("olga")
     cookie = "; ".join(f"{name}={value}" for name, value in olga.cookies.items())
-    said = []
+    messages = []
     headers = {"host": "testserver", "content-type": FORM, "sec-fetch-site": "same-origin", "cookie": cookie}
     scope = {
         "type": "http",
@@ -106,11 +106,11 @@ async def test_whoever_hangs_up_asks_for_nothing(site: Site) -> None:
         return coming.pop(0)
 
     async def send(message: dict[str, object]) -> None:
-        said.append(message)
+        messages.append(message)
 
     await site.app(scope, receive, send)  # type: ignore[arg-type]
 
-    assert said[0]["status"] == 400
+    assert messages[0]["status"] == 400
     assert await site.invite_token() == token
 
 

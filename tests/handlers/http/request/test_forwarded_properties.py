@@ -67,9 +67,9 @@ def looked_through(peer: str, *, named: bool = False, **headers: str) -> tuple[d
     )
 )
 def test_what_is_taken_for_an_address_is_nothing_but_one(text: str) -> None:
-    found = proxies.parse(text)
+    address = proxies.parse(text)
 
-    assert found is None or set(str(found)) <= set("0123456789abcdef.:")
+    assert address is None or set(str(address)) <= set("0123456789abcdef.:")
 
 
 @given(st.lists(HOPS, max_size=5), HOPS)
@@ -109,8 +109,8 @@ def test_whatever_is_forwarded_the_client_is_an_address(
 
 def judged(site: Site, scheme: str, host: str, origin: str) -> Reason | None:
     scope: Any = {"scheme": scheme, "path": "/user/login", "query_string": b"", "headers": []}
-    found = origins.mismatch_of_form(site.context, scope, {"host": host, "origin": origin})
-    return found.reason if found else None
+    mismatch = origins.mismatch_of_form(site.context, scope, {"host": host, "origin": origin})
+    return mismatch.reason if mismatch else None
 
 
 def effective(scheme: str, port: str) -> int:
@@ -127,10 +127,10 @@ async def test_a_form_passes_from_its_own_host_and_port_alone(
 ) -> None:
     origin_host = host if same else other
 
-    found = judged(site, scheme, f"{host}{port}", f"{origin_scheme}://{origin_host}{other_port}")
+    reason = judged(site, scheme, f"{host}{port}", f"{origin_scheme}://{origin_host}{other_port}")
 
     ours = origin_host == host and effective(origin_scheme, other_port) == effective(scheme, port)
-    assert (found is None) == (ours and not (scheme == "https" and origin_scheme == "http"))
+    assert (reason is None) == (ours and not (scheme == "https" and origin_scheme == "http"))
     assert judged(site, scheme, f"{host.upper()}{port}", f"{scheme}://{host}{port}") is None
 
 
@@ -140,9 +140,9 @@ async def test_a_form_passes_from_its_own_host_and_port_alone(
 async def test_no_origin_and_no_host_break_the_comparison(
     site: Site, scheme: str, host: str, origin: str
 ) -> None:
-    found = judged(site, scheme, host, origin)
+    reason = judged(site, scheme, host, origin)
 
-    if origin and found is None:
+    if origin and reason is None:
         assert urlsplit(origin).hostname, "whoever passes has named a host"
 
 

@@ -96,7 +96,7 @@ async def test_a_page_that_comes_in_pieces_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "taken"),
+    ("accept_encoding", "taken"),
     [
         ("gzip", True),
         ("br, GZIP;q=0.5", True),
@@ -107,5 +107,5 @@ async def test_a_page_that_comes_in_pieces_stays_as_it_is() -> None:
         ("x-gzipped", False),
     ],
 )
-def test_gzip_is_sent_only_where_it_is_named(said: str, taken: bool) -> None:
-    assert accepts_gzip(said) is taken
+def test_gzip_is_sent_only_where_it_is_named(accept_encoding: str, taken: bool) -> None:
+    assert accepts_gzip(accept_encoding) is taken

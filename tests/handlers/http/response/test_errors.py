@@ -28,8 +28,8 @@ async def test_a_fault_is_told_with_an_id_as_a_page(site: Site, caplog: pytest.L
 
     assert answer.status_code == 500
     (error_id,) = re.findall(r"<code>([0-9a-f]{8})</code>", answer.text)
-    (told,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert f"id={error_id} path=/user/login" in told.getMessage()
+    (record,) = [one for one in caplog.records if one.levelno == logging.ERROR]
+    assert f"id={error_id} path=/user/login" in record.getMessage()
     assert not re.search(r"throttle|SELECT|sqlite|asyncpg|Traceback", answer.text)
     assert PASSWORD not in caplog.text
 
@@ -79,9 +79,9 @@ WAITS = {429: "7", 503: "5"}
 
 
 @ON_SQLITE
-@pytest.mark.parametrize(("error", "status", "said"), ERRORS, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(("error", "status", "sentence"), ERRORS, ids=lambda value: type(value).__name__)
 async def test_each_error_of_the_domain_has_its_status_and_its_words(
-    site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, said: str
+    site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, sentence: str
 ) -> None:
     async def fail(*_: object) -> None:
         raise error
@@ -94,7 +94,7 @@ async def test_each_error_of_the_domain_has_its_status_and_its_words(
     for answer in (page, fragment):
         assert answer.status_code == status
         assert answer.headers.get("retry-after") == WAITS.get(status)
-        assert said in html.unescape(answer.text)
+        assert sentence in html.unescape(answer.text)
         assert not re.search("a secret|disk is full|canceled", answer.text)
     assert ("</html>" in page.text, "</html>" in fragment.text) == (True, False)
     assert fragment.headers["hx-reswap"] == "none"

@@ -83,15 +83,15 @@ class Visitor:
     async def at(cls, server: Server, source: str = "127.0.0.1") -> "Visitor":
         return cls(*await asyncio.open_connection("127.0.0.1", server.port, local_addr=(source, 0)))
 
-    async def say(self, said: bytes) -> None:
-        self._writer.write(said)
+    async def send(self, data: bytes) -> None:
+        self._writer.write(data)
         await self._writer.drain()
 
     async def trickle(self, piece: bytes, seconds: float) -> None:
         """Says a piece again and again, until the server has hung up."""
         while not self._reader.at_eof():
             try:
-                await self.say(piece)
+                await self.send(piece)
             except ConnectionError:
                 return
             await asyncio.sleep(seconds)
@@ -182,7 +182,7 @@ async def test_what_is_too_large_or_makes_no_sense_is_refused_with_our_headers(
 async def test_requests_sent_ahead_are_answered_one_by_one(server: Server, before: bytes) -> None:
     visitor = await Visitor.at(server)
 
-    await visitor.say(before + LAST)
+    await visitor.send(before + LAST)
     heard = await visitor.hear()
 
     assert heard.count(b"HTTP/1.1 ") == before.count(b"HTTP/1.1") + 1
@@ -194,7 +194,7 @@ async def test_trailers_without_end_take_no_memory(server: Server) -> None:
     body = b"10000\r\n" + b"a" * 65_536 + b"\r\n"
     visitor = await Visitor.at(server)
 
-    await visitor.say(FORM + b"Transfer-Encoding: chunked\r\n\r\n" + body * 10 + b"0\r\n")
+    await visitor.send(FORM + b"Transfer-Encoding: chunked\r\n\r\n" + body * 10 + b"0\r\n")
     flood = asyncio.create_task(visitor.trickle(b"X: a\r\n" * 10_000, 0.001))
     heard = await visitor.hear()
     await flood
@@ -210,7 +210,7 @@ async def test_trailers_without_end_take_no_memory(server: Server) -> None:
 async def test_a_header_has_to_be_complete_in_time_however_it_drips(server: Server, begun: bytes) -> None:
     visitor, began = await Visitor.at(server), time.monotonic()
 
-    await visitor.say(begun)
+    await visitor.send(begun)
     dripping = asyncio.create_task(visitor.trickle(begun[-1:], 0.2))
     heard = await visitor.hear()
     await dripping
@@ -220,22 +220,22 @@ async def test_a_header_has_to_be_complete_in_time_however_it_drips(server: Serv
     assert 0.9 < time.monotonic() - began < SOON_SECONDS
 
 
-@pytest.mark.parametrize("said", [b"", HEALTH])
-async def test_a_connection_that_stands_idle_is_closed(server: Server, said: bytes) -> None:
+@pytest.mark.parametrize("data", [b"", HEALTH])
+async def test_a_connection_that_stands_idle_is_closed(server: Server, data: bytes) -> None:
     visitor, began = await Visitor.at(server), time.monotonic()
 
-    await visitor.say(said)
+    await visitor.send(data)
     heard = await visitor.hear()
 
-    assert heard.count(b"HTTP/1.1 200") == (1 if said else 0)
+    assert heard.count(b"HTTP/1.1 200") == (1 if data else 0)
     assert 1.9 < time.monotonic() - began < SOON_SECONDS
 
 
-@pytest.mark.parametrize("told", [b"Content-Length: 9000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
-async def test_a_body_that_drips_is_cut_off(server: Server, told: bytes) -> None:
+@pytest.mark.parametrize("framing", [b"Content-Length: 9000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
+async def test_a_body_that_drips_is_cut_off(server: Server, framing: bytes) -> None:
     visitor, began = await Visitor.at(server), time.monotonic()
 
-    await visitor.say(FORM + told)
+    await visitor.send(FORM + framing)
     dripping = asyncio.create_task(visitor.trickle(b"1\r\na\r\n", 0.2))
     heard = await visitor.hear()
     await dripping
@@ -247,11 +247,11 @@ async def test_a_body_that_drips_is_cut_off(server: Server, told: bytes) -> None
 async def test_a_body_at_the_least_rate_may_take_its_time(server: Server) -> None:
     visitor = await Visitor.at(server)
 
-    await visitor.say(FORM + b"Connection: close\r\nContent-Length: 60000\r\n\r\na=")
+    await visitor.send(FORM + b"Connection: close\r\nContent-Length: 60000\r\n\r\na=")
     for _ in range(6):
-        await visitor.say(b"b" * 9_999)
+        await visitor.send(b"b" * 9_999)
         await asyncio.sleep(0.3)
-    await visitor.say(b"bbbb")
+    await visitor.send(b"bbbb")
 
     assert is_ours(await visitor.hear(), 422)
 
@@ -264,7 +264,7 @@ async def test_a_body_without_end_is_refused_and_not_read_for_ever(
 ) -> None:
     visitor, began = await Visitor.at(server), time.monotonic()
 
-    await visitor.say(FORM + b"Transfer-Encoding: chunked\r\n\r\n")
+    await visitor.send(FORM + b"Transfer-Encoding: chunked\r\n\r\n")
     flood = asyncio.create_task(visitor.trickle(chunk, 0.001))
     heard = await visitor.hear()
     await flood
@@ -279,13 +279,13 @@ async def test_who_never_listens_is_hung_up_on(server: Server) -> None:
     before, open_before = memory(server.pid), sockets(server)
 
     async with wire.small_window(server.port) as visitor:
-        said = asyncio.create_task(asyncio.get_running_loop().sock_sendall(visitor, page * 1_000))
+        sending = asyncio.create_task(asyncio.get_running_loop().sock_sendall(visitor, page * 1_000))
         async with asyncio.timeout(PATIENCE_SECONDS):
             while sockets(server) == open_before:  # noqa: ASYNC110 - another process has no event
                 await asyncio.sleep(0.01)
             while sockets(server) > open_before:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
-        await asyncio.gather(said, return_exceptions=True)
+        await asyncio.gather(sending, return_exceptions=True)
 
     assert memory(server.pid) - before < 20
 
@@ -385,12 +385,12 @@ async def test_what_many_send_ahead_without_listening_takes_little_memory(
         async with AsyncExitStack() as stack:
             visitors = [await stack.enter_async_context(wire.small_window(own.port)) for _ in range(100)]
             loop = asyncio.get_running_loop()
-            said = [asyncio.create_task(loop.sock_sendall(visitor, page * 14_000)) for visitor in visitors]
+            sending = [asyncio.create_task(loop.sock_sendall(visitor, page * 14_000)) for visitor in visitors]
             await asyncio.sleep(3)
             grown = memory(own.pid) - before
-            for one in said:
+            for one in sending:
                 one.cancel()
-            await asyncio.gather(*said, return_exceptions=True)
+            await asyncio.gather(*sending, return_exceptions=True)
 
     assert grown < 30, grown
 
@@ -399,10 +399,10 @@ async def test_stopping_waits_for_no_half_sent_request(tmp_path: Path, migrated_
     with served(tmp_path, migrated_sqlite) as own:
         await hostile.send(own.port, LAST)
         visitors = [await Visitor.at(own) for _ in range(4)]
-        for visitor, said in zip(
+        for visitor, data in zip(
             visitors, (b"", b"GET /", HEALTH, FORM + b"Content-Length: 1000001\r\n\r\n"), strict=True
         ):
-            await visitor.say(said)
+            await visitor.send(data)
         await asyncio.sleep(0.3)
         began = time.monotonic()
 
@@ -435,16 +435,16 @@ async def test_one_network_leaves_connections_to_others(tmp_path: Path, migrated
         await asyncio.sleep(0.2)
         refused = await (await Visitor.at(own)).hear()
         elsewhere = await Visitor.at(own, source="127.0.1.1")
-        await elsewhere.say(LAST)
+        await elsewhere.send(LAST)
         let_in = await elsewhere.hear()
         # One leaves, so one more may come, and no other.
-        await idle[0].say(LAST)
+        await idle[0].send(LAST)
         assert is_ours(await idle[0].hear(), 200)
         idle[0] = await Visitor.at(own)
         await asyncio.sleep(0.2)
         refused_again = await (await Visitor.at(own)).hear()
         for visitor in idle:
-            await visitor.say(LAST)
+            await visitor.send(LAST)
             assert is_ours(await visitor.hear(), 200)
         again = await hostile.send(own.port, LAST)
 
@@ -461,7 +461,7 @@ async def test_no_number_of_half_sent_requests_stops_the_server(
         half_sent = [await Visitor.at(own) for _ in range(400)]
         for visitor in half_sent:
             try:
-                await visitor.say(b"GET / HTTP/1.1\r\n")
+                await visitor.send(b"GET / HTTP/1.1\r\n")
             except ConnectionError:
                 continue
         heard = [await visitor.hear() for visitor in half_sent]

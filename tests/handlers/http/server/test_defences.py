@@ -252,29 +252,29 @@ async def nothing_more() -> Any:
 
 
 async def test_what_is_not_http_is_not_answered(site: Site) -> None:
-    said = []
+    messages = []
 
     async def send(message: Any) -> None:
-        said.append(message)
+        messages.append(message)
 
     await site.app(scope("websocket", "/user/login"), nothing_more, send)
 
-    assert said == []
+    assert messages == []
 
 
 async def test_an_answer_that_breaks_off_is_followed_by_no_other(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
-    said = []
+    messages = []
 
     async def send(message: Any) -> None:
-        said.append(message["type"])
+        messages.append(message["type"])
         if message["type"] == "http.response.body":
             raise OSError("the other side has gone")
 
     await site.app(scope("http", "/user/login"), nothing_more, send)
 
-    assert said == ["http.response.start", "http.response.body"]
+    assert messages == ["http.response.start", "http.response.body"]
     assert "the other side has gone" in caplog.text
 
 

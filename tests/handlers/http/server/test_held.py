@@ -24,7 +24,7 @@ SHORT = replace(LIMITS, body_seconds=0.3, answer_seconds=2, rest_seconds=1)
 
 
 class Application:
-    """It is asked, and goes on when it is told. reads: whether it takes the body; begins: answers at once."""
+    """Answers once `goes_on` is set. reads: it reads the body. begins: it starts its answer at once."""
 
     def __init__(self, *, reads: bool = True, begins: bool = False, body: bytes = b"done") -> None:
         self.state = SimpleNamespace(context=SimpleNamespace(https=False))
@@ -46,23 +46,23 @@ class Application:
         await send({"type": "http.response.body", "body": self._body + b" %d" % size})
 
 
-async def asked(port: int, said: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def asked(port: int, data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(said)
+    writer.write(data)
     return reader, writer
 
 
 async def heard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
     """All that comes until the server hangs up."""
-    said = b""
+    received = b""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while piece := await reader.read(65_536):
-                said += piece
+                received += piece
     except ConnectionError:
         pass
     writer.transport.abort()
-    return said
+    return received
 
 
 async def test_what_comes_behind_a_wish_for_another_protocol_is_thrown_away() -> None:
@@ -144,7 +144,7 @@ async def test_an_answer_goes_on_once_somebody_listens_again_and_so_does_the_con
         # Nobody reads: our side stands still until there is room again.
         await asyncio.sleep(0.3)
         answers = []
-        for wait, said in ((5, GET + b"\r\n"), (0, b"")):
+        for wait, data in ((5, GET + b"\r\n"), (0, b"")):
             answer = b""
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while not answer.endswith(b"0\r\n\r\n"):
@@ -152,7 +152,7 @@ async def test_an_answer_goes_on_once_somebody_listens_again_and_so_does_the_con
                     assert not reader.at_eof(), "hung up on"
             answers.append(answer.count(b"a"))
             await asyncio.sleep(wait)
-            writer.write(said)
+            writer.write(data)
         writer.transport.abort()
 
     assert min(answers) >= 8_000_000

@@ -1,4 +1,4 @@
-"""What the server itself answers to those that take too much, and how often the log is told."""
+"""What the server itself answers to those that take too much, and how often that is logged."""
 
 import logging
 
@@ -8,9 +8,9 @@ from handlers.http.server.limits import LIMITS, SENTENCES, RefusalLog, answer
 
 
 def test_an_answer_of_the_servers_own_is_whole_and_ends_the_connection() -> None:
-    said = answer(431, [(b"date", b"Sat, 28 Nov 2026 09:00:00 GMT")], https=False)
+    response = answer(431, [(b"date", b"Sat, 28 Nov 2026 09:00:00 GMT")], https=False)
 
-    head, _, body = said.partition(b"\r\n\r\n")
+    head, _, body = response.partition(b"\r\n\r\n")
     line, *headers = head.split(b"\r\n")
     named = dict(header.split(b": ", 1) for header in headers)
     assert line == b"HTTP/1.1 431 Request Header Fields Too Large"
@@ -25,10 +25,10 @@ def test_an_answer_of_the_servers_own_is_whole_and_ends_the_connection() -> None
 
 @pytest.mark.parametrize("https", [False, True])
 def test_it_has_the_headers_of_every_answer_and_on_https_hsts(https: bool) -> None:
-    said = answer(503, [], https=https)
+    response = answer(503, [], https=https)
 
-    assert (b"\r\nstrict-transport-security: max-age=31536000\r\n" in said) is https
-    assert b"\r\ncache-control: no-store\r\n" in said
+    assert (b"\r\nstrict-transport-security: max-age=31536000\r\n" in response) is https
+    assert b"\r\ncache-control: no-store\r\n" in response
 
 
 def test_each_status_that_is_refused_has_a_sentence() -> None:
@@ -51,11 +51,11 @@ def test_of_each_status_the_log_has_one_line_a_minute(caplog: pytest.LogCaptureF
     ):
         refusals.add(status, f"192.0.2.{now:.0f}", now)
 
-    said = [
+    logged = [
         record.getMessage().rpartition(f" {SENTENCES[400]}")[0] or record.getMessage()
         for record in caplog.records
     ]
-    assert said == [
+    assert logged == [
         "connections: status=400 from=192.0.2.5 unsaid=0",
         f"connections: status=408 from=192.0.2.6 unsaid=0 {SENTENCES[408]}",
         "connections: status=400 from=192.0.2.65 unsaid=2",

@@ -27,10 +27,10 @@ async def port(site: Site) -> AsyncIterator[int]:
         yield started.port
 
 
-async def talk(port: int, said: bytes) -> str:
+async def talk(port: int, data: bytes) -> str:
     """Everything the server says until it hangs up."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(said)
+    writer.write(data)
     heard = await asyncio.wait_for(reader.read(), 30)
     writer.close()
     return heard.decode("latin-1")
