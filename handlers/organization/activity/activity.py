@@ -37,7 +37,7 @@ PATH: Final = "/organization/activity"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class EventRow:
     """An event as the page shows it. at: in ms. address: of the network.
 
     erasable: the removed member whose name the Owner can erase here, 0 for none.
@@ -216,7 +216,7 @@ async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
         "filter": shown,
         "page": page,
         "lines": [
-            Line(
+            EventRow(
                 event.id,
                 event.at,
                 event_sentence(event, organization),

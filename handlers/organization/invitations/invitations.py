@@ -181,7 +181,7 @@ class InvitationsController(Controller):
         return await _row(request, wanted, toasts.INVITATION_DEAD, undo=_undo(revoked))
 
     @post("/reversal", status_code=HTTP_200_OK)
-    async def bring_back(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
+    async def undo_revoke(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         """Undoes a revocation: restores all invitations that one press has revoked."""
         form = await Form.read(request, "revoked_at", "filter")
         wanted = [row_id(value) for value in form.several("invitation")]

@@ -67,7 +67,7 @@ class RequestsController(Controller):
         return await _list(request, current, form, notice, undo=undo)
 
     @post("/{request_id:str}/reversal", status_code=HTTP_200_OK)
-    async def bring_back(
+    async def undo_dismiss(
         self, request: AnyRequest, current: CurrentUser, request_id: FromPath[str]
     ) -> Response[bytes]:
         """Undoes a dismissal."""

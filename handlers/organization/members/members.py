@@ -135,7 +135,7 @@ class MembersController(Controller):
         return await _changed_several(request, chosen, bulk_sentence(changes, role), changes)
 
     @post("/members/reversal", status_code=HTTP_200_OK)
-    async def take_back(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
+    async def undo_roles(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form = await Form.read(request, "role", "filter")
         given, before = form.role(), _before(form)
         chosen = present_filter(request, form)
