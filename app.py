@@ -93,7 +93,7 @@ def furnished(app: Litestar, settings: Settings) -> Litestar:
 def serve(prepare: Prepare, *, host: str, port: int, workers: int, limits: Limits = LIMITS) -> None:
     """Serves until SIGTERM or SIGINT.
 
-    prepare: is told the port; chooses, starts and migrates the database, and returns the settings with the
+    prepare: gets the port; chooses, starts and migrates the database, and returns the settings with the
     secret key in them. Raises what it raises, OSError if the port can't be had, SystemExit if nobody starts.
     """
     with server.listen(host, port) as listening:

@@ -1,4 +1,4 @@
-"""Files: hashed names that never change, compressed once."""
+"""Static files: names with hashes, and content that is compressed once."""
 
 import gzip
 import re

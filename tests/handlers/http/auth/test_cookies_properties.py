@@ -1,4 +1,4 @@
-"""Cookies of ours, read from the header as it came."""
+"""Reading our cookies from the header."""
 
 import string
 from http.cookies import SimpleCookie

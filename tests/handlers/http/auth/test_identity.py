@@ -1,4 +1,4 @@
-"""Who is asking: the session behind the cookie."""
+"""The session behind the cookie of a request."""
 
 from db import engine
 from tests.support.site import ON_SQLITE, Site

@@ -1,4 +1,4 @@
-"""Where a form was sent from: what browsers write counts, and nothing else is shown to anybody."""
+"""Cross-site protection: which forms pass, and what a refusal shows."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Bodies: in which time they must come, in how much memory, and who is asking once they are there."""
+"""Bodies: their limits of time and memory, and sessions that end while a body arrives."""
 
 import asyncio
 import weakref
@@ -79,7 +79,7 @@ async def test_any_body_will_do_for_signing_out(site: Site, monkeypatch: pytest.
     assert (await olga.get("/user/account")).status_code == 303
 
 
-async def test_whoever_hangs_up_asks_for_nothing(site: Site) -> None:
+async def test_a_client_that_hangs_up_changes_nothing(site: Site) -> None:
     """Not even where no field is needed."""
     token = await site.invite_token()
     olga = await site.sign_in("olga")

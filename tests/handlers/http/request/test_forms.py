@@ -1,4 +1,4 @@
-"""Bodies: what is read, how much of it, and what is said about the rest."""
+"""Forms: what is read, its limits, and the errors."""
 
 import time
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Forms: whatever bytes are sent, each field is what was sent or says what is wrong with it."""
+"""Forms, for any bytes: each field holds what was sent, or has an error."""
 
 import unicodedata
 from urllib.parse import parse_qs, urlencode

@@ -1,4 +1,4 @@
-"""What a request says of its client, host and origin: whatever stands there, nobody becomes somebody else."""
+"""Client, host and origin, for any headers: nobody can pass as somebody else."""
 
 import ipaddress
 from typing import Any, cast
@@ -143,7 +143,7 @@ async def test_no_origin_and_no_host_break_the_comparison(
     reason = judged(site, scheme, host, origin)
 
     if origin and reason is None:
-        assert urlsplit(origin).hostname, "whoever passes has named a host"
+        assert urlsplit(origin).hostname, "an origin that passes names a host"
 
 
 @ON_SQLITE

@@ -1,4 +1,4 @@
-"""Behind proxies: whose forwarded headers count, and how far."""
+"""Behind proxies: which forwarded headers count."""
 
 import ipaddress
 from collections.abc import AsyncIterator

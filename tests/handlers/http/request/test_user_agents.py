@@ -1,4 +1,4 @@
-"""Browsers, as they are named to people."""
+"""The names of browsers."""
 
 import pytest
 

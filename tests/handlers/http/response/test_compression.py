@@ -1,4 +1,4 @@
-"""Pages are sent compressed to who takes it, but not to who was led here by another site."""
+"""Compression: for browsers that accept it, but not for a request from another site."""
 
 import gzip
 from typing import Any

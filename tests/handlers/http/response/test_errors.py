@@ -1,4 +1,4 @@
-"""Faults: an honest page, an id that connects it with the log, and nothing of the fault itself."""
+"""Error pages: an honest text, an id that leads to the log, and no details of the error."""
 
 import errno
 import html
@@ -98,7 +98,7 @@ async def test_each_error_of_the_domain_has_its_status_and_its_words(
         assert not re.search("a secret|disk is full|canceled", answer.text)
     assert ("</html>" in page.text, "</html>" in fragment.text) == (True, False)
     assert fragment.headers["hx-reswap"] == "none"
-    assert ("<code>" in page.text) is (status == 500), "an id for whoever reads the log"
+    assert ("<code>" in page.text) is (status == 500), "an id to find in the log"
 
 
 @on_postgres

@@ -1,4 +1,4 @@
-"""`next`: whatever is sent, a browser stays at our address."""
+"""`next`, for any text: the browser stays on our site."""
 
 import re
 import string

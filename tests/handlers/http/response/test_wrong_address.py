@@ -1,4 +1,4 @@
-"""Where browser and server disagree about the address: a page that says so, one line in the log, a note."""
+"""Browser and server disagree about the address: the page, the line in the log, the Owner's note."""
 
 import ipaddress
 from collections.abc import AsyncIterator

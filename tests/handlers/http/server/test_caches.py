@@ -1,4 +1,4 @@
-"""Nothing of a request stays in memory after it: no cache of any library is keyed by what somebody sends."""
+"""No cache of any library keeps what a request has sent."""
 
 import functools
 import gc

@@ -1,4 +1,4 @@
-"""What a connection may take, on real connections to a server whose deadlines are short."""
+"""The limits of a connection, on real connections to a server with short deadlines."""
 
 import asyncio
 import json

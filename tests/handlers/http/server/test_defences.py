@@ -1,4 +1,4 @@
-"""What stands around every page: headers, cookies, methods, cross-site protection."""
+"""The layer around the application: headers, cookies, methods, cross-site protection."""
 
 import ipaddress
 from collections.abc import AsyncIterator

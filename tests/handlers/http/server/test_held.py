@@ -1,4 +1,4 @@
-"""Connections whose application takes its time: what comes meanwhile, and what they hear of it."""
+"""Connections whose application is slow: what arrives meanwhile, and the answers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What the server itself answers to those that take too much, and how often that is logged."""
+"""The server's own answers to requests beyond its limits, and their lines in the log."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""The log: one line for each sign-in, change and refusal, and no secret in any, nor in the database."""
+"""The log: a line for each sign-in, change and refusal, and no secret in it or in the database."""
 
 import logging
 import re

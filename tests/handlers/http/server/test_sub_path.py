@@ -1,4 +1,4 @@
-"""Below a sub-path of HOST: every address carries it, and requests work with and without it."""
+"""A sub-path in HOST: every address has it, and requests work with and without it."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""On a real connection: what a server and a client make of our answers."""
+"""Answers on a real connection, as servers and clients see them."""
 
 import asyncio
 import logging
