@@ -27,7 +27,6 @@ from db.activity import lines as activity_lines
 from db.activity import retention
 from db.auth import links, rate_limits, sessions
 from db.auth.rate_limits import Throttle
-from db.auth.sessions import Ages
 from db.invitations import access_requests, management
 from db.invitations.recipients import uploads
 from db.mail import outbox
@@ -82,7 +81,7 @@ def routed(*, debug: bool = False) -> Litestar:
 def furnished(app: Litestar, settings: Settings) -> Litestar:
     """The same application, with what these settings give it."""
     app_context = _app_context(settings)
-    outbox.use(app_context.mail, mailer.hello(app_context.host))
+    outbox.use(settings.sends_mail, mailer.hello(settings.host))
     activity_lines.use(settings.activity_to_stderr)
     app.state = State({"context": app_context, "mailer": _mailer(settings, app_context)})
     # Outside the framework, so that 404 and 405 are covered too.
@@ -137,20 +136,8 @@ def _app_context(settings: Settings) -> AppContext:
     return AppContext(
         signer=signer,
         throttle=Throttle(signer.key("throttle")),
-        ages=Ages(kept=settings.max_session_age * 1000, idle=settings.max_time_between_activity * 1000),
-        closed=settings.closed,
-        host=settings.host,
-        root=settings.root,
-        https=settings.https,
-        app_name=settings.app_name,
-        app_url=settings.app_url,
-        names=settings.names,
-        mail=settings.mail is not None,
-        invitation_days=settings.invitation_days,
-        activity_days=settings.activity_days,
-        trusted_proxies=settings.trusted_proxies,
+        settings=settings,
         static=static,
-        environment=settings.shown(),
         send_test_mail=_test_mail(settings),
         templates=rendering.make_environment(
             TEMPLATES,
@@ -158,7 +145,7 @@ def _app_context(settings: Settings) -> AppContext:
             static=static,
             names=settings.names,
             app_url=settings.app_url,
-            mail=settings.mail is not None,
+            mail=settings.sends_mail,
         ),
     )
 
@@ -222,7 +209,7 @@ async def _chores(app_context: AppContext) -> None:
         _remind,
         role_counts.fold,
     )
-    each_hour = (partial(retention.forget, app_context.activity_days), links.forget)
+    each_hour = (partial(retention.forget, app_context.settings.activity_days), links.forget)
     for finished in itertools.count():
         await asyncio.sleep(CHORE_SECONDS)
         for chore in (*each_minute, *(() if finished % ROUNDS_IN_AN_HOUR else each_hour)):

@@ -131,6 +131,11 @@ class Settings:
         return self.host.startswith("https://")
 
     @property
+    def sends_mail(self) -> bool:
+        """Whether mail is set up; without it links are shown to copy."""
+        return self.mail is not None
+
+    @property
     def root(self) -> str:
         """The sub-path under which everything lives, "" when there is none."""
         return urlsplit(self.host).path if self.host else ""

@@ -87,7 +87,7 @@ async def _parse(request: AnyRequest, form: Form) -> tuple[str, Person]:
     title = _title(form)
     first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
     address = form.email()
-    about = (form["email"], first_name, last_name, title, *context_of(request).names)
+    about = (form["email"], first_name, last_name, title, *context_of(request).settings.names)
     turn = identity.turn_of(request)
     form.add_error("password", *await passwords.why_refused(form["password"], about, turn=turn))
     form.check()

@@ -2,7 +2,7 @@
 
 import asyncio
 import ipaddress
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,8 +19,9 @@ from db.auth.sessions import Ages
 from db.organization import setup
 from handlers.http.request.bodies import Room
 from handlers.http.request.mismatches import RecentMismatches
-from handlers.http.request.types import AnyRequest, Network
+from handlers.http.request.types import AnyRequest
 from handlers.http.static import StaticFiles
+from settings import Settings
 from signing import Signer
 
 
@@ -28,9 +29,7 @@ from signing import Signer
 class AppContext:
     """What every handler may use, made once for each process.
 
-    host: the public base URL, or "". root: its sub-path. exists: whether the organization has been seen.
-    names: of the app and of the server, which no password should be made of.
-    environment: settings as the Owner may see them, by name.
+    exists: whether the organization has been seen.
     untrusted_proxies: addresses that sent forwarded headers without being a trusted proxy.
     mismatches: the latest requests that were refused because of their address.
     room: the memory for bodies in progress.
@@ -39,21 +38,9 @@ class AppContext:
 
     signer: Signer
     throttle: Throttle
-    ages: Ages
-    closed: bool
-    host: str
-    root: str
-    https: bool
-    app_name: str
-    app_url: str
-    names: tuple[str, ...]
-    mail: bool
-    invitation_days: int
-    activity_days: int
-    trusted_proxies: tuple[Network, ...]
+    settings: Settings
     templates: Environment
     static: StaticFiles
-    environment: Mapping[str, str]
     untrusted_proxies: set[str] = field(default_factory=set)
     mismatches: RecentMismatches = field(default_factory=RecentMismatches)
     room: Room = field(default_factory=Room)
@@ -64,6 +51,12 @@ class AppContext:
     # Sends a test mail to an address; returns the steps of the dialogue, the server's answer last.
     send_test_mail: Callable[[str], Coroutine[Any, Any, list[str]]] | None = None
 
+    @property
+    def ages(self) -> Ages:
+        """How long sessions live, by the environment."""
+        settings = self.settings
+        return Ages(kept=settings.max_session_age * 1000, idle=settings.max_time_between_activity * 1000)
+
     async def is_set_up(self) -> bool:
         """Whether the organization exists. Asks the database until it does, and never again."""
         if not self.exists:
@@ -72,13 +65,13 @@ class AppContext:
 
     def base_of(self, request: AnyRequest) -> str:
         """The base of links to copy: HOST, or else the address of this request."""
-        if self.host:
-            return self.host
+        if self.settings.host:
+            return self.settings.host
         return f"{request.scope['scheme']}://{request.headers.get('host', '')}"
 
     def is_secure(self, scope: Scope) -> bool:
         """Whether visitors use https, by HOST, or else by the scheme of this request."""
-        return self.https if self.host else scope["scheme"] == "https"
+        return self.settings.https if self.settings.host else scope["scheme"] == "https"
 
     def is_trustworthy(self, request: AnyRequest) -> bool:
         """Whether browsers treat the address as secure: it is https, or this computer itself."""
@@ -86,7 +79,7 @@ class AppContext:
 
     def is_only_here(self, request: AnyRequest) -> bool:
         """Whether links to copy lead to this computer itself (localhost), where nobody else can open them."""
-        if self.host:
+        if self.settings.host:
             return False
         try:
             name = urlsplit(self.base_of(request)).hostname or ""

@@ -31,7 +31,7 @@ async def invite_context(
         "form": form or Form(FIELDS, {"role": ["AN"]}),
         "plan": plan,
         "chosen": chosen,
-        "days": context_of(request).invitation_days,
+        "days": context_of(request).settings.invitation_days,
     }
 
 
@@ -60,7 +60,7 @@ class RoleLine:
 
 async def role_lines(request: AnyRequest) -> list[RoleLine]:
     """For organization/settings/_roles.html: every role, in the order of rank."""
-    notes, app_name = await organization_settings.notes(), context_of(request).app_name
+    notes, app_name = await organization_settings.notes(), context_of(request).settings.app_name
     return [
         RoleLine(
             role,

@@ -88,7 +88,7 @@ class AccessRequestController(Controller):
 
 async def _check_offered(request: AnyRequest) -> None:
     """Raises Unknown (404) if registration is open, or the Owner accepts no requests."""
-    if not context_of(request).closed or not (await setup.site()).may_ask:
+    if not context_of(request).settings.closed or not (await setup.site()).may_ask:
         raise Unknown(refusals.NO_SUCH_PAGE)
 
 

@@ -108,7 +108,13 @@ class AccountController(Controller):
     async def change_password(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form = await Form.read(request, *PASSWORD_FIELDS)
         app_context = context_of(request)
-        about = (current.email, current.first_name, current.last_name, current.title, *app_context.names)
+        about = (
+            current.email,
+            current.first_name,
+            current.last_name,
+            current.title,
+            *app_context.settings.names,
+        )
         if not form["current_password"]:
             form.add_error("current_password", by_field.ENTER_PRESENT_PASSWORD)
         actor, browser = identity.actor_of(current, request), identity.browser_of(request)

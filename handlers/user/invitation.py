@@ -105,7 +105,9 @@ async def _find(request: AnyRequest, token: str) -> Invited:
 
 async def _person(request: AnyRequest, form: Form, invited: Invited) -> Person:
     first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
-    hints = await passwords.password_hints(invited.email, first_name, last_name, *context_of(request).names)
+    hints = await passwords.password_hints(
+        invited.email, first_name, last_name, *context_of(request).settings.names
+    )
     turn = identity.turn_of(request)
     form.add_error("password", *await passwords.why_refused(form["password"], hints, turn=turn))
     form.check()

@@ -35,7 +35,7 @@ async def ask(request: AnyRequest) -> Response[bytes]:
     form = await Form.read(request, "email")
     form.email()
     app_context = context_of(request)
-    if form.errors or not app_context.mail:
+    if form.errors or not app_context.settings.sends_mail:
         return await rendering.page(
             request, "user/forgot.html", status=422 if form.errors else 200, form=form, done=False
         )
@@ -69,7 +69,7 @@ async def reset(request: AnyRequest) -> Response[bytes]:
         # Anybody can make accounts without a role. They don't use up the tries of members in their network.
         network = "" if known else client.network_of(request)
         await rate_limits.count(app_context.throttle.new_password(network, link_id=link.id))
-        about = await passwords.password_hints(email, name, *app_context.names)
+        about = await passwords.password_hints(email, name, *app_context.settings.names)
         turn = replace(identity.turn_of(request, link.subject), known=known)
         form.add_error("password", *await passwords.why_refused(form["password"], about, turn=turn))
         form.check()

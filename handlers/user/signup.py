@@ -37,7 +37,7 @@ class SignupController(Controller):
             link = await _link(request, form["token"])
         except DeadLink as error:
             return await _dead(request, error)
-        if link is None and context_of(request).closed:
+        if link is None and context_of(request).settings.closed:
             return await _closed(request)
         return await _page(request, form)
 
@@ -49,7 +49,7 @@ class SignupController(Controller):
         app_context = context_of(request)
         try:
             link = await _link(request, form["token"])
-            if link is None and app_context.closed:
+            if link is None and app_context.settings.closed:
                 return await _closed(request)
             await rate_limits.count(
                 app_context.throttle.sign_up(client.network_of(request), link is not None)
@@ -84,7 +84,9 @@ async def _person(request: AnyRequest, form: Form) -> Person:
         # A visitor who may not register doesn't learn who has.
         why = await signup.why_not_let_in(address)
         form.add_error("email", *(why or await new_member.why_taken(address)))
-    hints = await passwords.password_hints(form["email"], first_name, last_name, *context_of(request).names)
+    hints = await passwords.password_hints(
+        form["email"], first_name, last_name, *context_of(request).settings.names
+    )
     turn = identity.turn_of(request)
     form.add_error("password", *await passwords.why_refused(form["password"], hints, turn=turn))
     form.check()

@@ -1,5 +1,6 @@
 """The start page, for each who opens it."""
 
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -61,8 +62,8 @@ async def test_the_waiting_page_goes_in_once_there_is_a_role(site: Site) -> None
 
 async def test_the_waiting_page_keeps_no_session_alive(site: Site, clock: ModuleType) -> None:
     await site.person("ada")
-    ada, ages = await site.sign_in("ada"), site.context.ages
-    site.context.ages = type(ages)(kept=ages.kept, idle=10_000)
+    ada = await site.sign_in("ada")
+    site.context.settings = replace(site.context.settings, max_time_between_activity=10)
 
     polled = []
     for _ in range(2):
@@ -76,8 +77,8 @@ async def test_the_waiting_page_keeps_no_session_alive(site: Site, clock: Module
 
 async def test_a_look_by_hand_is_activity(site: Site, clock: ModuleType) -> None:
     await site.person("ada")
-    ada, ages = await site.sign_in("ada"), site.context.ages
-    site.context.ages = type(ages)(kept=ages.kept, idle=10_000)
+    ada = await site.sign_in("ada")
+    site.context.settings = replace(site.context.settings, max_time_between_activity=10)
 
     looked = []
     for _ in range(4):

@@ -35,11 +35,17 @@ def mismatch_of_page(
     forwarded: the scheme that a trusted proxy gave. In a chain of proxies the inner one may give its own,
     so any sign of https outweighs it, and nobody is stopped twice.
     """
-    if not app_context.https or forwarded != "http" or not scope["path"].startswith(SIGNED_OUT_FORMS):
+    if (
+        not app_context.settings.https
+        or forwarded != "http"
+        or not scope["path"].startswith(SIGNED_OUT_FORMS)
+    ):
         return None
     if _shows_https(app_context, headers) or CONTINUED.encode() in scope["query_string"].split(b"&"):
         return None
-    return Mismatch(Reason.PLAIN, _shown(f"http://{headers.get('host', '')}"), origin_of(app_context.host))
+    return Mismatch(
+        Reason.PLAIN, _shown(f"http://{headers.get('host', '')}"), origin_of(app_context.settings.host)
+    )
 
 
 def _shows_https(app_context: AppContext, headers: Headers) -> bool:
@@ -47,7 +53,7 @@ def _shows_https(app_context: AppContext, headers: Headers) -> bool:
     return (
         "sec-fetch-site" in headers
         or "__Host-gatehouse" in headers.get("cookie", "")
-        or headers.get("referer", "").startswith(origin_of(app_context.host) + "/")
+        or headers.get("referer", "").startswith(origin_of(app_context.settings.host) + "/")
     )
 
 
@@ -60,18 +66,18 @@ def mismatch_of_form(app_context: AppContext, scope: HTTPScope, headers: Headers
     """
     site, origin = headers.get("sec-fetch-site", ""), headers.get("origin", "")
     here = f"{scope['scheme']}://{headers.get('host', '')}"
-    own = origin_of(app_context.host) if app_context.host else _shown(here)
+    own = origin_of(app_context.settings.host) if app_context.settings.host else _shown(here)
     if site:
         passes = site in ("same-origin", "none")
         return None if passes else Mismatch(Reason.ANOTHER_SITE, _shown(origin), own)
     if not origin:
-        https = app_context.https or scope["scheme"] == "https"
+        https = app_context.settings.https or scope["scheme"] == "https"
         suspicious = https and _has_session_cookie(app_context, scope, headers)
         return Mismatch(Reason.UNSAID, "", own) if suspicious else None
     page = _host_and_port(origin)
     if not page[0]:
         return Mismatch(Reason.UNSAID, "", own)
-    known = {_host_and_port(here), *([_host_and_port(own)] if app_context.host else [])}
+    known = {_host_and_port(here), *([_host_and_port(own)] if app_context.settings.host else [])}
     if app_context.is_secure(scope) and origin.lower().startswith("http:"):
         names = {host for host, _ in known}
         reason = Reason.PLAIN if page[0] in names else Reason.OTHER_ADDRESS

@@ -65,7 +65,7 @@ async def _answer(
         with contextlib.suppress(engine.DatabaseError):
             return await rendering.page(request, "error.html", status=status, headers=headers, **context)
     # Without the database, the page has no title of the organization.
-    site = rendering.Site(title="Gatehouse", closed=context_of(request).closed)
+    site = rendering.Site(title="Gatehouse", closed=context_of(request).settings.closed)
     return rendering.fragment(
         request, "error.html", status=status, headers=headers, site=site, toast=None, **context
     )
@@ -85,11 +85,11 @@ def wrong_address(request: AnyRequest, mismatch: Mismatch) -> Response[bytes]:
         request,
         "wrong_address.html",
         status=403,
-        site=rendering.Site(title="Gatehouse", closed=app_context.closed),
+        site=rendering.Site(title="Gatehouse", closed=app_context.settings.closed),
         reason=mismatch.reason.value,
         browser_origin=mismatch.browser_origin,
         server_origin=mismatch.server_origin,
-        proper=app_context.host and app_context.host + page,
+        proper=app_context.settings.host and app_context.settings.host + page,
     )
 
 
@@ -106,7 +106,7 @@ async def sign_in_first(request: AnyRequest, _: SignInFirst) -> Response[bytes]:
             b"",
             status_code=401,
             media_type=rendering.HTML,
-            headers={"HX-Redirect": app_context.root + login},
+            headers={"HX-Redirect": app_context.settings.root + login},
         )
     return rendering.redirect(request, login)
 

@@ -83,7 +83,7 @@ async def ask(request: AnyRequest, error: PasswordWanted) -> Response[bytes]:
     """Asks for the password, in a dialog or on a page of its own. Hidden fields hold the original form."""
     prompt = error if isinstance(error, PasswordPrompt) else PasswordPrompt(Form((FIELD,)), status=403)
     target = request.headers.get("hx-target", "")
-    root = context_of(request).root
+    root = context_of(request).settings.root
     context: dict[str, Any] = {
         "form": prompt.form,
         "fields": [

@@ -170,8 +170,8 @@ async def page(
     organization = setup.Site(current.title, exists=True) if current else await setup.site()
     site = Site(
         organization.title or "Gatehouse",
-        app_context.closed,
-        may_ask=app_context.closed and organization.may_ask,
+        app_context.settings.closed,
+        may_ask=app_context.settings.closed and organization.may_ask,
     )
     notice, undo = _notice(request)
     # The toast of this very request wins over the notice, and must not get the notice's button.
@@ -205,7 +205,7 @@ def redirect(
     undo: the button beside it.
     """
     app_context = context_of(request)
-    address = app_context.root + path
+    address = app_context.settings.root + path
     set_cookies = [*cookies, *([_notice_cookie(request, notice, undo)] if notice else [])]
     if is_htmx(request):
         return Response(
@@ -242,7 +242,7 @@ def current_page(request: AnyRequest) -> str:
             )
         except ValueError:
             came_from = urlsplit("")
-        path, query = came_from.path.removeprefix(context_of(request).root), came_from.query
+        path, query = came_from.path.removeprefix(context_of(request).settings.root), came_from.query
     return local_path(path + ("?" + query if query else ""))
 
 

@@ -327,7 +327,7 @@ class Connection(HttpToolsProtocol):
             self.cycle.message_event.set()
         if not (is_open and self.cycle.response_started):
             app_context: AppContext = cast(Any, self.app).state.context
-            self._write(answer(status, self.server_state.default_headers, https=app_context.https))
+            self._write(answer(status, self.server_state.default_headers, https=app_context.settings.https))
         if status in (408, 503):
             self._hang_up()
         else:
@@ -337,7 +337,7 @@ class Connection(HttpToolsProtocol):
         """Whether the peer is a trusted proxy, through which everybody comes."""
         app_context: AppContext = cast(Any, self.app).state.context
         address = proxies.parse(peer)
-        return address is not None and proxies.is_among(address, app_context.trusted_proxies)
+        return address is not None and proxies.is_among(address, app_context.settings.trusted_proxies)
 
     def _has_open_request(self) -> bool:
         is_asked = self._awaited is not _Awaited.HEADER and not self._guarded.shut

@@ -47,7 +47,9 @@ class Defences:
         self._app = app
         self._context = app_context
         self._proxies = Proxies(
-            app_context.trusted_proxies, app_context.untrusted_proxies, named=bool(app_context.host)
+            app_context.settings.trusted_proxies,
+            app_context.untrusted_proxies,
+            named=bool(app_context.settings.host),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,7 +61,9 @@ class Defences:
         self._strip_root(scope)
         refusal = refusal or _misdirected(scope, headers)
         secret = _SECRET.search(scope["query_string"]) is not None
-        answer = _AnswerWithHeaders(send, headers_of_every_answer(https=self._context.https, secret=secret))
+        answer = _AnswerWithHeaders(
+            send, headers_of_every_answer(https=self._context.settings.https, secret=secret)
+        )
         try:
             if refusal:
                 await _send_text(answer, *refusal)
@@ -87,7 +91,7 @@ class Defences:
             if method == "HEAD":
                 # A copy: the server looks at its own scope to know that no body follows.
                 scope, send = {**scope, "method": "GET"}, _without_body(send)
-            if compression.may_compress(scope, headers, https=self._context.https):
+            if compression.may_compress(scope, headers, https=self._context.settings.https):
                 send = compression.Compressing(send)
             if method == "POST":
                 await self._with_body(scope, receive, send)
@@ -106,7 +110,7 @@ class Defences:
 
     def _strip_root(self, scope: HTTPScope) -> None:
         """With a sub-path in HOST, requests work with and without it."""
-        root = self._context.root
+        root = self._context.settings.root
         if root and (scope["path"] == root or scope["path"].startswith(root + "/")):
             scope["path"] = scope["path"][len(root) :] or "/"
             scope["raw_path"] = scope["path"].encode()

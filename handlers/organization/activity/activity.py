@@ -141,7 +141,7 @@ def _history(request: AnyRequest, shown: Filter) -> dict[str, str]:
     before, now = rendering.current_page(request), _path(shown)
     asked_before = {"person", "invited"} & parse_qs(urlsplit(before).query).keys()
     typed_on = request.headers.get("hx-trigger") == "search" and (before == now or asked_before)
-    return {"HX-Replace-Url" if typed_on else "HX-Push-Url": context_of(request).root + now}
+    return {"HX-Replace-Url" if typed_on else "HX-Push-Url": context_of(request).settings.root + now}
 
 
 def _query(request: AnyRequest) -> dict[str, list[str]]:
@@ -199,7 +199,7 @@ async def _page(request: AnyRequest, asked: Asked, status: int) -> Response[byte
     app_context = context_of(request)
     context = await _listed(request, asked) | {
         "days": await app_context.days.last(),
-        "kept_days": app_context.activity_days,
+        "kept_days": app_context.settings.activity_days,
         "forgotten_before": await retention.mark(),
     }
     return await rendering.page(request, "organization/activity/activity.html", status=status, **context)
@@ -209,7 +209,10 @@ async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
     """The context of the list's template."""
     shown = asked.filter
     page = await activity_listing.page(shown)
-    current, organization = request.scope["state"]["current"], f"{context_of(request).root}/organization"
+    current, organization = (
+        request.scope["state"]["current"],
+        f"{context_of(request).settings.root}/organization",
+    )
     owns = policy.owns(current.role)
     return {
         "asked": asked,

@@ -83,14 +83,14 @@ class ImportController(Controller):
                 actor,
                 listed,
                 role=role,
-                days=app_context.invitation_days,
+                days=app_context.settings.invitation_days,
                 left_out=bool(form["others"]),
                 upload_id=wanted,
                 throttle=app_context.throttle,
             )
         except Invalid:
             return await _preview(request, current, wanted, status=422)
-        notice = batch_sentence(batch, mail=app_context.mail)
+        notice = batch_sentence(batch, mail=app_context.settings.sends_mail)
         return rendering.redirect(request, f"/organization/invitations?batch={batch.id}", notice=notice)
 
 

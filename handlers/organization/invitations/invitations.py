@@ -81,7 +81,7 @@ class InvitationsController(Controller):
                 actor,
                 listed,
                 role=role,
-                days=app_context.invitation_days,
+                days=app_context.settings.invitation_days,
                 left_out=bool(form["others"]),
                 throttle=app_context.throttle,
             )
@@ -91,7 +91,7 @@ class InvitationsController(Controller):
             plan = await creation.preview(listed, role, app_context.throttle) if is_plain else None
             return await _dialog(request, form, plan, status=422 if isinstance(error, Invalid) else 409)
         await drafts.discard(actor, form)
-        notice = batch_sentence(batch, mail=app_context.mail)
+        notice = batch_sentence(batch, mail=app_context.settings.sends_mail)
         return rendering.redirect(request, f"/organization/invitations?batch={batch.id}", notice=notice)
 
     @get("/progress/{batch_id:str}")
@@ -161,12 +161,12 @@ class InvitationsController(Controller):
             await management.resend(
                 actor,
                 invitation_ids=[wanted],
-                days=app_context.invitation_days,
+                days=app_context.settings.invitation_days,
                 throttle=app_context.throttle,
             )
         except Refused as error:
             return await _row(request, wanted, str(error), status=409)
-        notice = toasts.MAIL_AGAIN if app_context.mail else toasts.LIVES_ON
+        notice = toasts.MAIL_AGAIN if app_context.settings.sends_mail else toasts.LIVES_ON
         return await _row(request, wanted, notice)
 
     @post("/{invitation_id:str}/revocation", status_code=HTTP_200_OK)
@@ -236,7 +236,7 @@ class InvitationsController(Controller):
             notice, undo = toasts.INVITATIONS_DEAD.format(len(revoked.invitation_ids)), _undo(revoked)
         elif form["action"] == "resend":
             app_context = context_of(request)
-            days = app_context.invitation_days
+            days = app_context.settings.invitation_days
             done = await management.resend(
                 actor, invitation_ids=wanted, days=days, throttle=app_context.throttle
             )
@@ -322,7 +322,7 @@ async def _page(
     if typed is not None:
         context["typed"] = typed
     if rendering.wants_fragment(request):
-        before, address = shown_in(request), context_of(request).root + path_of(shown)
+        before, address = shown_in(request), context_of(request).settings.root + path_of(shown)
         typed_on = "" not in (before.q, shown.q) and replace(before, q=shown.q, after=0, before=0) == shown
         headers = {"HX-Replace-Url" if typed_on else "HX-Push-Url": address}
         return rendering.fragment(

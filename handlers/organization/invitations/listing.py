@@ -29,11 +29,13 @@ async def list_context(request: AnyRequest, current: Current, shown: Filter) -> 
         "filter": shown,
         "typed": shown.q,
         "now": now,
-        "progress": await outbox.progress(shown.batch) if shown.batch and app_context.mail else None,
+        "progress": await outbox.progress(shown.batch)
+        if shown.batch and app_context.settings.sends_mail
+        else None,
         "links": {},
         "mailtos": {},
     }
-    if shown.batch and not app_context.mail:
+    if shown.batch and not app_context.settings.sends_mail:
         # Without mail, links are made to be copied, so the page shows them to the person who made them.
         # Anybody else presses Copy link, which records that they have seen it.
         # With the link of an Administrator's invitation one can become an Administrator, so it needs the

@@ -39,12 +39,12 @@ class RequestsController(Controller):
                 await password_anew.actor_of(current, request),
                 request_id=wanted,
                 role=role,
-                days=app_context.invitation_days,
+                days=app_context.settings.invitation_days,
                 throttle=app_context.throttle,
             )
         except (Invalid, Refused) as error:
             return await _refused(request, current, form, error)
-        if not app_context.mail:
+        if not app_context.settings.sends_mail:
             # The list shows the link to copy, as it always does without mail.
             notice = toasts.REQUEST_LINK_MADE.format(name=plain(invited.name), role=role.label)
             path = f"/organization/invitations?batch={invited.batch_id}"

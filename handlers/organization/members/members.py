@@ -170,7 +170,7 @@ def _history(request: AnyRequest, chosen: Filter) -> dict[str, str]:
         chosen.q != "" and before.q != "" and replace(before, q=chosen.q, after="", before="") == chosen
     )
     name = "HX-Replace-Url" if typed_on else "HX-Push-Url"
-    return {name: context_of(request).root + path_of(chosen)}
+    return {name: context_of(request).settings.root + path_of(chosen)}
 
 
 async def _ask(request: AnyRequest, chosen: Filter, role: Role) -> Response[bytes]:
@@ -240,7 +240,7 @@ async def _listed(request: AnyRequest, chosen: Filter) -> dict[str, Any]:
     alone = everybody == 1 and not chosen.q and not chosen.roles and not chosen.link
     link = await invite_link.present() if alone else None
     return _around(chosen, page, me) | {
-        "site": rendering.Site(title=current.title, closed=context_of(request).closed),
+        "site": rendering.Site(title=current.title, closed=context_of(request).settings.closed),
         "rows": await member_rows.looked_up(request, page.rows, me),
         "came_by": await invite_link.find(chosen.link) if chosen.link else None,
         "first_link": invite_address(request, link) if link else None,

@@ -4,11 +4,9 @@ from types import ModuleType
 
 import pytest
 
-from app import create_app
 from db import activity, engine
 from db.activity import retention
 from db.policy import SYSTEM
-from settings import Settings
 from tests.support.together import at_once
 
 DAY = 24 * 3600 * 1000
@@ -106,9 +104,3 @@ async def test_two_processes_that_forget_at_once_forget_once(database: str, cloc
 
     assert sum(number for number in forgotten if isinstance(number, int)) == 2_500
     assert await kinds() == []
-
-
-def test_the_days_come_from_the_settings() -> None:
-    app = create_app(Settings(secret_key="a secret for tests, and for nothing else", activity_days=77))
-
-    assert app.state.context.activity_days == 77

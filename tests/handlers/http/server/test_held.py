@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from handlers.http.server.limits import LIMITS
+from settings import Settings
 from tests.support.command import PATIENCE_SECONDS
 from tests.support.wire import served
 
@@ -27,7 +28,7 @@ class Application:
     """Answers once `goes_on` is set. reads: it reads the body. begins: it starts its answer at once."""
 
     def __init__(self, *, reads: bool = True, begins: bool = False, body: bytes = b"done") -> None:
-        self.state = SimpleNamespace(context=SimpleNamespace(https=False))
+        self.state = SimpleNamespace(context=SimpleNamespace(settings=Settings()))
         self.asked, self.goes_on = asyncio.Event(), asyncio.Event()
         self._reads, self._begins, self._body = reads, begins, body
 
@@ -180,7 +181,7 @@ async def test_the_end_of_the_server_waits_for_an_answer_and_for_no_idle_connect
 
 async def test_a_proxy_that_is_trusted_may_have_all_connections() -> None:
     application = Application(reads=False)
-    application.state.context.trusted_proxies = (ip_network("127.0.0.1"),)
+    application.state.context.settings = Settings(trusted_proxies=(ip_network("127.0.0.1"),))
     application.goes_on.set()
     async with served(application, replace(LIMITS, connections=8)) as started:
         through = [await asked(started.port, GET + b"Connection: close\r\n") for _ in range(8)]

@@ -85,7 +85,7 @@ async def _forms_of_visitors(site: Site) -> dict[str, list[Sent]]:
     await _execute("UPDATE links SET ended_at = 1, end_reason = 'revoked' WHERE id = ?", revoked.link_id)
     confirming = "1.forged"
     await requests_house.ask("asking")
-    if site.context.mail:
+    if site.context.settings.sends_mail:
         link = await requests_house.link_of("asking")
         confirming = site.context.signer.token(links.REQUEST, link.id, link.nonce)
     fields: dict[str, dict[str, Any]] = {
