@@ -80,6 +80,7 @@ NOTE_INPUTS: Final[Mapping[str, Role]] = {f"note_{role.value}": role for role in
 # Of the form, in the order of the table.
 INPUTS: Final = (*(name for kind in TABLE.values() for name in kind.inputs), *NOTE_INPUTS)
 COLUMNS: Final = tuple(name for kind in TABLE.values() for name in kind.columns)
+COLUMN_LIST: Final = ", ".join(COLUMNS)
 
 
 class SettingsChange:
@@ -118,7 +119,7 @@ async def _notes() -> dict[Role, str]:
 
 
 async def _current() -> OrganizationSettings:
-    (row,) = await engine.rows(f"SELECT {', '.join(COLUMNS)} FROM organization")
+    (row,) = await engine.rows(f"SELECT {COLUMN_LIST} FROM organization")
     kept = dict(zip(COLUMNS, row, strict=True))
     values = {name: kind.load(*(kept[column] for column in kind.columns)) for name, kind in TABLE.items()}
     said = await _notes()
