@@ -5,10 +5,10 @@
 #   make demo              the same with thirty made-up people, on a throw-away database
 #   make test [ARGS=…]     every test, on SQLite, on PostgreSQL and in a browser; ARGS go to pytest
 #   make test-tools        what the tests need beside Python packages; as root it is installed by apt
-#   make coverage          ends with 1 where no test has run a line or branch of the code that keeps people out
+#   make coverage          ends with 1 where no test has run a line or branch of what keeps people out
 #   make check             lint, format, types, and who imports whom
 #   make bench             the figures of docs/performance.md
-#   make trial ARGS=NAME   one of the long trials (tests/trials), a sample of half an hour; FULL=1 for everything
+#   make trial ARGS=NAME   one of the long trials (tests/trials), a sample of half an hour; FULL=1 for all
 #   make container         builds the image of the Containerfile and runs it; as root, with podman
 #   make lighthouse        Lighthouse's scores of login, sign-up and members; needs Node and npm
 #   make pictures          the pictures of README.md and docs/, from the made-up people
@@ -92,10 +92,10 @@ lighthouse: .venv/dev
 # files of each release. The versions that people run bind those of the tests.
 #
 # Left out of what people run, each with what it brings: what litestar and piccolo ask for and Gatehouse never
-# imports. Piccolo's writer of migrations formats with black and reads its command line with targ; its schemas for
-# pydantic and litestar's test client (httpx), made-up data (polyfactory) and command line (rich, rich-click) aren't
-# used. `pip check` therefore names them in an environment without the tests' packages. tests/test_packages.py
-# holds that every command works without.
+# imports. Piccolo's writer of migrations formats with black and reads its command line with targ; its schemas
+# for pydantic and litestar's test client (httpx), made-up data (polyfactory) and command line (rich,
+# rich-click) aren't used. `pip check` therefore names them in an environment without the tests' packages.
+# tests/test_packages.py holds that every command works without.
 LEFT_OUT = black httpx polyfactory pydantic rich rich-click targ
 LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-config --quiet $(ARGS)
@@ -132,11 +132,14 @@ for candidate in "$(PYTHON)" python3 python3.14 python3.13 python3.12 python3.11
 	if test -n "$(PYTHON)"; then echo "PYTHON=$(PYTHON) is not Python 3.11 or newer." >&2; exit 1; fi
 done
 if test -z "$$python"; then
-	echo "Gatehouse needs Python 3.11 or newer and found none: install one (Debian, Ubuntu: apt install python3 python3-venv; Fedora: dnf install python3; macOS: brew install python), or name it: make PYTHON=/path/to/python3" >&2
+	echo "Gatehouse needs Python 3.11 or newer and found none: install one (Debian, Ubuntu:" \
+		"apt install python3 python3-venv; Fedora: dnf install python3; macOS: brew install python)," \
+		"or name it: make PYTHON=/path/to/python3" >&2
 	exit 1
 fi
 if ! "$$python" -c "import ensurepip, venv" >/dev/null 2>&1; then
-	echo "$$python lacks the module that makes virtual environments: install it (Debian, Ubuntu: apt install python3-venv)." >&2
+	echo "$$python lacks the module that makes virtual environments: install it" \
+		"(Debian, Ubuntu: apt install python3-venv)." >&2
 	exit 1
 fi
 echo "Making .venv with $$("$$python" --version)"
@@ -156,7 +159,8 @@ endef
 .venv/dev: .venv/runtime requirements-dev.txt
 	@echo "Installing the packages of requirements-dev.txt"
 	@$(INSTALL) --require-hashes -r requirements-dev.txt || { \
-		echo "Some package for the tests can't be installed here; they have ready-made files for Python 3.11 to 3.14 on Linux and macOS: make clean test PYTHON=python3.13" >&2; \
+		echo "Some package for the tests can't be installed here; they have ready-made files for" \
+			"Python 3.11 to 3.14 on Linux and macOS: make clean test PYTHON=python3.13" >&2; \
 		exit 1; \
 	}
 	@touch $@
@@ -166,7 +170,8 @@ endef
 	@$(BIN)/python -m venv --clear .venv/scan
 	@.venv/scan/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
 		--require-hashes -r requirements-scan.txt || { \
-		echo "Some scanner can't be installed here; they have ready-made files for Python 3.11 and 3.12: make clean trial ARGS=scan PYTHON=python3.12" >&2; \
+		echo "Some scanner can't be installed here; they have ready-made files for" \
+			"Python 3.11 and 3.12: make clean trial ARGS=scan PYTHON=python3.12" >&2; \
 		exit 1; \
 	}
 	@touch $@

@@ -49,7 +49,9 @@ async def test_links_that_anybody_asked_for_are_forgotten_three_months_after_the
 
     async with Site.opened():
         async with asyncio.timeout(60):
-            while await engine.rows("SELECT 1 FROM links WHERE subject = 7 AND purpose = 'reset'"):  # noqa: ASYNC110
+            while await engine.rows(  # noqa: ASYNC110
+                "SELECT 1 FROM links WHERE subject = 7 AND purpose = 'reset'"
+            ):
                 await asyncio.sleep(0.01)
         left = await engine.rows("SELECT purpose, subject FROM links WHERE subject > 0 ORDER BY id")
 

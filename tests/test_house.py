@@ -197,3 +197,58 @@ def test_pages_load_every_style_sheet_and_script_there_is() -> None:
         "js/htmx.min.js",
         *(part for parts in JOINED.values() for part in parts),
     }
+
+
+# Markdown has a paragraph on a line. The others are pictures, and texts that no one here writes line by line:
+# licences, locks, what is minified, and a list that quotes lines of code.
+NOT_HELD = {
+    *("*.md", "*.png", "*.pyc"),
+    *("LICENSE", "htmx.LICENSE.txt", "htmx.min.js"),
+    *("requirements*.txt", "package-lock.json", "equivalent.txt"),
+}
+MOST_COLUMNS = 110
+# A rule begins, a rule ends, or there is one declaration, or a part of one: of a list, or of a selector.
+CSS_LINE = re.compile(r"\s*(\}|[^{};]*[{;]|[^{};]*)")
+
+
+def crowded_lines(text: str) -> list[str]:
+    """The lines of a style sheet that hold more than one declaration, or a rule and what is in it."""
+    bare = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    return [line for line in bare.splitlines() if not CSS_LINE.fullmatch(line)]
+
+
+def test_no_line_is_longer_than_110_characters_in_any_language() -> None:
+    entries = [ROOT / name for name in TOP_LEVEL - {".git"}]
+    files = {
+        path
+        for entry in entries
+        for path in (entry, *entry.rglob("*"))
+        if path.is_file() and not any(fnmatch.fnmatch(path.name, one) for one in NOT_HELD)
+    }
+
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sorted(files)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if len(line) > MOST_COLUMNS
+    ]
+
+    endings = {path.suffix or path.name for path in files}
+    assert endings >= {".py", ".css", ".js", ".html", ".jinja", ".toml", ".conf", "Makefile", "run"}
+    assert found == []
+
+
+def test_a_style_sheet_has_one_declaration_a_line() -> None:
+    sheets = sorted((ROOT / "static").rglob("*.css"))
+
+    found = {path.name: lines for path in sheets if (lines := crowded_lines(path.read_text("utf-8")))}
+
+    assert len(sheets) > 1
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "line", ["a { color: red }", "  color: red; margin: 0;", "  color: red }", "} a {", "a { b {", "}}"]
+)
+def test_a_line_with_more_than_one_declaration_is_found(line: str) -> None:
+    assert crowded_lines(line) == [line]

@@ -91,7 +91,11 @@ class Site:
 
     def visitor(self, address: str = "192.0.2.1", base: str = "http://testserver") -> Visitor:
         """Somebody who isn't signed in, at this network address, who opens the site at `base`."""
-        transport = httpx.ASGITransport(app=self.app, client=(address, 40000), raise_app_exceptions=False)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(
+            app=self.app,  # type: ignore[arg-type]
+            client=(address, 40000),
+            raise_app_exceptions=False,
+        )
         visitor = Visitor(transport=transport, base_url=base)
         self._visitors.append(visitor)
         return visitor

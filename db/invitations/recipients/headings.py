@@ -74,7 +74,8 @@ KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
 }
 # Those of other people, or those that nobody reads.
 _OTHERS_EMAIL: Final = re.compile(
-    "manager|supervisor|boss|recovery|secondary|invited|inviter|parent|guardian|vorgesetz|wiederherstell|sekundar"
+    "manager|supervisor|boss|recovery|secondary|invited|inviter|parent|guardian"
+    "|vorgesetz|wiederherstell|sekundar"
 )
 # Only as they stand here: "S/N" numbers the rows.
 _EXACT: Final = frozenset(("sn",))

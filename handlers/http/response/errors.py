@@ -186,7 +186,9 @@ class _DeferredResponse(Response[bytes]):
         super().__init__(b"")
         self._answer = answer
 
-    def to_asgi_response(self, *_: Any, request: Request[Any, Any, Any], **__: Any) -> ASGIApp:  # type: ignore[override]
+    def to_asgi_response(  # type: ignore[override]
+        self, *_: Any, request: Request[Any, Any, Any], **__: Any
+    ) -> ASGIApp:
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             response = await self._answer
             await response.to_asgi_response(app=None, request=request)(scope, receive, send)

@@ -297,7 +297,8 @@ def _table(outcomes: Sequence[tuple[Mutant, str]]) -> dict[str, Counter[str]]:
 def _line(name: str, of_one: Counter[str]) -> None:
     killed = of_one["killed"] + of_one["timeout"]
     print(
-        f"{name:32}{of_one.total():7}{killed:8}{of_one['timeout']:9}{of_one['survived']:10}{score(of_one):6.1f}%"
+        f"{name:32}{of_one.total():7}{killed:8}{of_one['timeout']:9}{of_one['survived']:10}"
+        f"{score(of_one):6.1f}%"
     )
 
 

@@ -39,7 +39,11 @@ class Reach:
 
         # Not the file's [run]: nothing is written beside, and no process takes part but this one.
         include = Coverage().get_option("run:include")
-        self._coverage = Coverage(data_file=None, config_file=False, include=include)  # type: ignore[arg-type]
+        self._coverage = Coverage(
+            data_file=None,
+            config_file=False,
+            include=include,  # type: ignore[arg-type]
+        )
         self._seconds: dict[str, float] = defaultdict(float)
         self._failed: set[str] = set()
         self._coverage.start()
