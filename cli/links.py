@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from cli.operation import Stop, number, with_key
 from cli.serving import address_of
-from db.members import new_member
 
 if TYPE_CHECKING:
     from db.auth.links import Link
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 async def reset_link(args: argparse.Namespace, settings: "Settings") -> str:
     """A link that sets a new password, also for the Owner."""
     from db.accounts import password
+    from db.members import new_member
     from db.policy import COMMAND_LINE
     from signing import Signer
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cli.operation import Stop
-from db.members import new_member
 
 if TYPE_CHECKING:
     from db.policy import Role
@@ -76,7 +75,7 @@ def _width(text: str) -> int:
 
 async def change_role(args: argparse.Namespace, settings: "Settings") -> str:
     """Gives a member a role, by the same rules as an Administrator's."""
-    from db.members import roles
+    from db.members import new_member, roles
     from db.policy import COMMAND_LINE
 
     role = _role(args.role)
