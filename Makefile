@@ -27,7 +27,8 @@ BIN = .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 ADDRESS = $(if $(LISTEN),--host $(LISTEN)) $(if $(PORT),--port $(PORT))
 
-.PHONY: run demo test test-tools coverage check lint types trial container bench lighthouse pictures docs lock sbom clean
+.PHONY: run demo test test-tools coverage check lint types trial container bench lighthouse pictures docs \
+	lock sbom clean
 
 run: .venv/runtime
 	@exec $(BIN)/gatehouse serve $(ADDRESS)
@@ -45,8 +46,8 @@ test-tools: .venv/dev
 # Which files are measured says [tool.coverage.run] in pyproject.toml.
 COVERING = tests/test_signing.py tests/journeys/test_drafts.py tests/handlers/http tests/test_server.py \
 	tests/handlers/user \
-	$(patsubst %,tests/db/%.py,accounts/test_password accounts/test_profile members/test_changes invitations/test_management \
-		accounts/test_password_anew accounts/test_sign_in test_policy \
+	$(patsubst %,tests/db/%.py,accounts/test_password accounts/test_profile members/test_changes \
+		invitations/test_management accounts/test_password_anew accounts/test_sign_in test_policy \
 		$(patsubst %,auth/test_%,links passwords rate_limits sessions turns)) \
 	$(patsubst %,tests/handlers/%.py,test_home test_setup) \
 	$(patsubst %,tests/handlers/organization/%.py,members/test_end test_guards invitations/test_imports \

@@ -11,7 +11,8 @@ from functools import partial
 from socket import socket
 from typing import Any, Final
 
-os.environ.setdefault("PICCOLO_CONF", "db.engine.piccolo_conf")  # noqa: TID251 - Piccolo finds its configuration by it alone
+# By this variable alone Piccolo finds its configuration.
+os.environ.setdefault("PICCOLO_CONF", "db.engine.piccolo_conf")  # noqa: TID251
 
 import uvloop
 from litestar import Litestar

@@ -9,7 +9,8 @@ import os
 import sys
 from typing import NoReturn
 
-os.environ.setdefault("PICCOLO_CONF", "db.engine.piccolo_conf")  # noqa: TID251 - Piccolo finds its configuration by it alone
+# By this variable alone Piccolo finds its configuration.
+os.environ.setdefault("PICCOLO_CONF", "db.engine.piccolo_conf")  # noqa: TID251
 
 from cli.arguments import parser
 from cli.operation import Stop, note

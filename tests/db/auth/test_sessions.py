@@ -131,7 +131,8 @@ async def test_a_shorter_setting_ends_sessions_made_under_a_longer_one(site: Sit
 
 async def settle(site: Site, **days: int) -> None:
     ages = {name: number * DAY for name, number in days.items()}
-    await organization_settings.change(Actor(site.ids["olga"], Role.OWNER), SettingsChange(**ages))  # type: ignore[arg-type]
+    wanted = SettingsChange(**ages)  # type: ignore[arg-type]
+    await organization_settings.change(Actor(site.ids["olga"], Role.OWNER), wanted)
 
 
 async def test_what_the_owner_settles_holds_at_once_for_sessions_there_are(
