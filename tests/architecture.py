@@ -194,7 +194,7 @@ def _box(name: str, x: float, y: float) -> str:
     kind = "box db" if name.partition(".")[0] in DIVIDED else "box"
     size = f'width="{BOX_WIDTH}" height="{BOX_HEIGHT}"'
     return (
-        f'<rect class="{kind}" x="{x - BOX_WIDTH / 2:g}" y="{y:g}" {size} rx="6"/>'
+        f'<rect class="{kind}" x="{x - BOX_WIDTH / 2:g}" y="{y:g}" {size} rx="6"/>\n'
         f'<text x="{x:g}" y="{y + 22:g}">{name.replace(".", "/")}</text>'
     )
 
