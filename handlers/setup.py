@@ -54,7 +54,7 @@ class SetupController(Controller):
         signed_in = await setup.found(
             title, owner, link_id=link.id, ages=app_context.ages, browser=identity.browser_of(request)
         )
-        cookies = sign_in_cookies(app_context, request, signed_in, persistent=False)
+        cookies = sign_in_cookies(app_context, request, signed_in)
         return rendering.redirect(request, "/organization/members", cookies=cookies)
 
 

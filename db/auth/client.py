@@ -9,7 +9,7 @@ from db.policy import Role
 class SignedIn:
     """token: of the new session. generation: of the password, for the device cookie.
 
-    age: how long the cookie of a kept session lasts, in ms; 0 for as long as the environment allows.
+    age: how long the cookie of a kept session lasts, in ms; 0 for a session that ends with the browser.
     """
 
     token: str
@@ -36,5 +36,5 @@ class Browser:
 
     def id_for(self, member_id: int, generation: int) -> str:
         """The id in its device cookie; "" unless it signed in to this account since its last new password."""
-        known = member_id and (self.known_member, self.known_generation) == (member_id, generation)
+        known = (self.known_member, self.known_generation) == (member_id, generation)
         return self.known_id if known else ""

@@ -15,11 +15,11 @@ from db.accounts import confirmation, password, profile, sign_in, sign_out
 from db.accounts.sign_in import WrongPassword
 from db.auth import passwords, rate_limits, sessions
 from db.auth.sessions import Current
-from db.common import addresses, clock, ids
+from db.common import addresses, ids
 from db.errors import Invalid, TooManyTries
 from db.members import last_day
 from handlers.http.auth import drafts, identity
-from handlers.http.auth.cookies import sign_in_cookies
+from handlers.http.auth.cookies import age_of, sign_in_cookies
 from handlers.http.auth.guards import one_by_one, signed_in
 from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
@@ -146,8 +146,8 @@ class AccountController(Controller):
             headers = form.wait(error, "current_password")
             return await _page(request, current, password_form=form, status=429, headers=headers)
         # The session goes on under a new token, and ends at the same time as before.
-        signed_in = replace(signed_in, age=current.expires_at - clock.now())
-        cookies = sign_in_cookies(app_context, request, signed_in, persistent=current.kept)
+        signed_in = replace(signed_in, age=age_of(current))
+        cookies = sign_in_cookies(app_context, request, signed_in)
         return rendering.redirect(request, "/user/account", notice=toasts.PASSWORD_CHANGED, cookies=cookies)
 
     # Neither a lock nor a limit applies to ending sessions: a thief's requests must not delay it.

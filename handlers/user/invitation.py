@@ -72,7 +72,7 @@ class InvitationController(Controller):
             return await _page(request, form, invited, status=429, headers=form.wait(error))
         except DeadLink:
             return await _dead(request, form["token"], None)
-        cookies = sign_in_cookies(app_context, request, signed_in, persistent=False)
+        cookies = sign_in_cookies(app_context, request, signed_in)
         return rendering.redirect(request, "/", cookies=cookies)
 
     @post("/renewal", status_code=HTTP_200_OK)

@@ -56,7 +56,7 @@ async def log_in(request: AnyRequest) -> Response[bytes]:
     # A sign-in ends the browser's earlier session, whose cookie it replaces.
     await _end_present(request)
     cookies = [
-        *sign_in_cookies(app_context, request, signed_in, persistent=kept),
+        *sign_in_cookies(app_context, request, signed_in),
         *no_plain_cookie(request),
     ]
     return rendering.redirect(request, rendering.local_path(form["next"]), cookies=cookies)

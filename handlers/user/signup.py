@@ -67,7 +67,7 @@ class SignupController(Controller):
             return await _page(request, form, status=429, headers=form.wait(error))
         except DeadLink as error:
             return await _dead(request, error, form)
-        cookies = sign_in_cookies(app_context, request, signed_in, persistent=False)
+        cookies = sign_in_cookies(app_context, request, signed_in)
         return rendering.redirect(request, "/", cookies=cookies)
 
 

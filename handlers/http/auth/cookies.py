@@ -55,15 +55,19 @@ def cookie(request: AnyRequest, name: str, value: str, max_age: int | None) -> C
     )
 
 
-def session_cookie(request: AnyRequest, token: str, *, persistent: bool, age: int = 0) -> Cookie:
-    """A persistent cookie lasts as long as its session (age in ms); any other ends with the browser."""
-    age = age or context_of(request).ages.kept
-    return cookie(request, SESSION_COOKIE, token, age // 1000 if persistent else None)
+def session_cookie(request: AnyRequest, token: str, age: int) -> Cookie:
+    """age: how long the cookie lasts, in ms; 0 for as long as the browser is open."""
+    return cookie(request, SESSION_COOKIE, token, age // 1000 if age else None)
 
 
 def renewed_cookie(request: AnyRequest, current: Current, token: str) -> Cookie:
     """The same session under its new token: it ends when it would have."""
-    return session_cookie(request, token, persistent=current.kept, age=current.expires_at - clock.now())
+    return session_cookie(request, token, age_of(current))
+
+
+def age_of(current: Current) -> int:
+    """How long the cookie of this session still lasts, in ms; 0 for one that ends with the browser."""
+    return current.expires_at - clock.now() if current.kept else 0
 
 
 def no_session_cookie(request: AnyRequest) -> Cookie:
@@ -91,14 +95,12 @@ def device_cookie(
     return cookie(request, DEVICE_COOKIE, token, DEVICE_SECONDS)
 
 
-def sign_in_cookies(
-    app_context: AppContext, request: AnyRequest, signed_in: SignedIn, *, persistent: bool
-) -> list[Cookie]:
+def sign_in_cookies(app_context: AppContext, request: AnyRequest, signed_in: SignedIn) -> list[Cookie]:
     """The session's cookie, and the device's for later sign-ins."""
     device = device_of(request, app_context)
     # The request came without a session; the log names the member who signed in by it.
     request.scope["state"]["signed_in"] = signed_in.member_id
     return [
-        session_cookie(request, signed_in.token, persistent=persistent, age=signed_in.age),
+        session_cookie(request, signed_in.token, signed_in.age),
         device_cookie(request, signed_in.member_id, signed_in.generation, device),
     ]

@@ -29,7 +29,7 @@ def in_address(request: AnyRequest, name: str = "token") -> str:
     A link copied out of HTML names it amp;token, and some programs encode the `=`.
     """
     for key, value in request.query_params.multi_items():
-        match = re.fullmatch(rf"(?:amp;)*{name}=(.*)", f"{key}={value}" if value else key, re.DOTALL)
+        match = re.fullmatch(rf"(?:amp;)*{name}=(.*)", f"{key}={value}", re.DOTALL)
         if match:
             return token_in(match[1])
     return ""

@@ -14,7 +14,6 @@ from litestar.types import Receive, Scope
 
 from db.auth.turns import customer
 from db.errors import Busy
-from messages import refusals
 
 MAX_BODY_BYTES: Final = 1_000_000
 # A form must be complete within this time; a file gets more time for each piece that has arrived.
@@ -35,12 +34,10 @@ SMALL_BYTES: Final = 16_000
 
 class BodyTooLarge(HTTPException):
     status_code = 413
-    detail = refusals.TOO_LARGE
 
 
 class TooSlow(HTTPException):
     status_code = 408
-    detail = refusals.PAGES[408][1]
 
 
 class HungUp(HTTPException):

@@ -15,7 +15,7 @@ from db.errors import Invalid, TooManyTries
 from db.policy import Role
 from handlers.http.request.bodies import BodyTooLarge, body_of
 from handlers.http.request.types import AnyRequest
-from messages import by_field, refusals
+from messages import by_field
 from signing import token_in
 
 MAX_FIELDS: Final = 1_000
@@ -45,7 +45,6 @@ SECRET_FIELDS: Final = frozenset({"password", "current_password"})
 
 class WrongContentType(HTTPException):
     status_code = 415
-    detail = refusals.FORMS_ONLY
 
 
 class Form:

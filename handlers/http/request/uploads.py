@@ -53,8 +53,6 @@ class _Parts:
     def __init__(self) -> None:
         self.received: list[tuple[str, bytearray]] = []
         self.complete = False
-        self._header = (bytearray(), bytearray())
-        self._name = ""
 
     def callbacks(self) -> dict[str, object]:
         return {

@@ -48,7 +48,7 @@ async def _answer(
     database: bool = True,
 ) -> Response[bytes]:
     """database: whether the page may look up the organization's title: not after the database has failed."""
-    heading, usual = refusals.PAGES.get(status, refusals.PAGES[500 if status >= 500 else 400])
+    heading, usual = refusals.PAGES.get(status, refusals.PAGES[400])
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     if rendering.wants_fragment(request):
         in_a_line = refusals.PAGE_IN_A_LINE.format(heading=heading, text=usual)

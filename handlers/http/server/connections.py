@@ -137,7 +137,7 @@ class Connection(HttpToolsProtocol):
 
     def _feed_parser(self) -> None:
         """Feeds the parser a header, or what there is of a body. The next request waits for the answer."""
-        while self._buffer and not self._is_discarding and not self._raw.is_closing():
+        while self._buffer and not self._raw.is_closing():
             if self._awaited is _Awaited.ANSWER:
                 self.flow.pause_reading()
                 if len(self._buffer) > _MAX_BUFFER_BYTES:

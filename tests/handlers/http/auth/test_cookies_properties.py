@@ -80,7 +80,7 @@ async def test_no_cookie_of_another_name_is_ours(site: Site, names: list[str], j
 async def test_what_is_set_is_what_comes_back(site: Site, scheme: str, member_id: int, token: str) -> None:
     request = asked(site, scheme=scheme)
     given = [
-        cookies.session_cookie(request, token, persistent=True),
+        cookies.session_cookie(request, token, 60_000),
         cookies.device_cookie(request, member_id, 7),
     ]
 
