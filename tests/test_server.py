@@ -11,7 +11,16 @@ import threading
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
-from socket import AF_INET, AF_INET6, SOCK_STREAM, socket
+from socket import (
+    AF_INET,
+    AF_INET6,
+    IPPROTO_TCP,
+    SO_RCVBUF,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    TCP_NOTSENT_LOWAT,
+    socket,
+)
 
 import httpx
 import pytest
@@ -25,7 +34,7 @@ from server import (
     listen,
     why_not,
 )
-from tests.support.command import PATIENCE_SECONDS
+from tests.support.command import PATIENCE_SECONDS, ROOT
 
 HERE = "127.0.0.1"
 
@@ -168,3 +177,39 @@ def test_what_cannot_be_printed_is_one_blank_in_the_log() -> None:
     record = logging.makeLogRecord({"msg": "one\ntwo\x1b[31m\u202ethree", "levelname": "INFO"})
 
     assert server.OneLine("%(message)s").format(record) == "one | two [31m three"
+
+
+def test_the_kernel_holds_little_of_each_connection() -> None:
+    with listen(HERE, 0) as listening:
+        # Linux doubles it, and says so.
+        assert listening.getsockopt(SOL_SOCKET, SO_RCVBUF) == 2 * 65_536
+        assert listening.getsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT) == 65_536
+
+
+STARTS_BADLY = """
+import asyncio, logging, server
+from handlers.http.server.limits import LIMITS
+
+async def application(scope, receive, send):
+    await receive()
+    logging.getLogger("gatehouse").info("starting")
+    await send({"type": "lifespan.startup.failed", "message": "no"})
+
+with server.listen("127.0.0.1", 0) as listening:
+    asyncio.run(server.serve(application, listening, LIMITS))
+"""
+
+
+def test_a_server_logs_its_lines_from_the_start() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STARTS_BADLY],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+
+    assert done.returncode
+    lines = done.stderr.splitlines()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO gatehouse starting", lines[0])

@@ -256,3 +256,8 @@ async def test_for_nobody_a_real_hash_is_tried(monkeypatch: pytest.MonkeyPatch) 
     for _ in range(2):
         assert not await passwords.matches("", "any password")
         assert passwords._dummy.startswith("$argon2id$")
+
+
+@pytest.mark.parametrize("email", ["rothenburger@a.org", "x@rothenburger.org", "j.rothenburger@a.org"])
+def test_each_part_of_an_address_is_a_word_to_the_estimate(email: str) -> None:
+    assert passwords._score("rothenburger", ("x",)) > passwords._score("rothenburger", (email,)) == 0

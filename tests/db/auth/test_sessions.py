@@ -449,3 +449,18 @@ async def test_sessions_of_before_there_was_a_limit_make_room_too(
     await begin(site)
 
     assert len(await open_ones(site)) == 100
+
+
+async def test_what_had_ended_keeps_its_reason_when_the_oldest_makes_room(site: Site) -> None:
+    gone = await begin(site)
+    await engine.write(
+        engine.execute,
+        "UPDATE session SET ended_at = 7, end_reason = 'expired' WHERE token_hash = ?",
+        sessions.token_hash(gone),
+    )
+
+    for _ in range(101):
+        await begin(site)
+
+    assert await reason(gone) == "expired"
+    assert await engine.rows("SELECT ended_at FROM session WHERE ended_at BETWEEN 1 AND 7") == [(7,)]

@@ -96,6 +96,19 @@ async def test_a_customer_with_many_networks_has_one_turn_among_others(networks:
     assert sum(isinstance(answer, Busy) for answer in answers[: turns.ROOM]) == 2
 
 
+@pytest.mark.parametrize(
+    ("network", "block"),
+    [
+        ("2001:db8:7:8::/64", "2001:db8:7::/48"),
+        ("192.0.2.9", "192.0.2.0/24"),
+        ("nothing of the kind", "nothing of the kind"),
+        ("", ""),
+    ],
+)
+def test_a_customer_has_a_48_or_a_24(network: str, block: str) -> None:
+    assert turns.customer(network) == block
+
+
 async def test_however_many_strangers_wait_who_is_known_comes_next() -> None:
     watched = Watched()
     async with watched.held():

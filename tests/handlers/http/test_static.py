@@ -139,3 +139,10 @@ async def test_every_file_says_what_it_is_and_text_its_character_set(site: Site)
     for name, answer in zip(served, answers, strict=True):
         assert answer.headers["content-type"] == TYPES[name.rpartition(".")[2]], name
         assert answer.headers["x-content-type-options"] == "nosniff", name
+
+
+async def test_each_server_compresses_a_file_to_the_same_bytes(site: Site) -> None:
+    """Without the time of the start in the header of gzip (RFC 1952, 2.3.1)."""
+    css, _ = site.context.static.find("css/app.css") or pytest.fail("not there")
+
+    assert css.compressed[4:8] == bytes(4)

@@ -198,6 +198,7 @@ async def test_htmx_is_led_to_the_login_page_by_a_header(site: Site) -> None:
     pressed = await visitor.press("/user/account/sessions/end-others")
 
     assert (asked.status_code, pressed.status_code) == (401, 401)
+    assert asked.text == pressed.text == ""
     assert asked.headers["hx-redirect"] == "/user/login?next=/organization/members%3Fsort%3Dname"
     assert pressed.headers["hx-redirect"] == "/user/login?next=/"
 

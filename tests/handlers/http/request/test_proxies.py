@@ -2,10 +2,12 @@
 
 import ipaddress
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from db import engine
+from handlers.http.request.proxies import Proxies
 from settings import Settings
 from tests.support.markup import tree
 from tests.support.site import ON_SQLITE, PASSWORD, SECRET, Site
@@ -202,3 +204,14 @@ async def test_any_forwarded_header_of_an_untrusted_proxy_is_noted(behind: Site,
     await behind.visitor("192.0.2.78").get("/health", headers={f"X-Forwarded-{name}": "1"})
 
     assert "192.0.2.78" in behind.context.untrusted_proxies
+
+
+async def test_a_connection_without_a_client_has_no_proxy(site: Site) -> None:
+    """Its client was gone before anybody could ask for the address."""
+    assert site.app
+    scope: Any = {"client": None, "scheme": "http"}
+    untrusted = set[str]()
+
+    assert Proxies((), untrusted, named=False).look_through(scope, {"host": "a.example"}) == ""
+    assert scope == {"client": None, "scheme": "http"}
+    assert untrusted == set()

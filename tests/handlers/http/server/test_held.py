@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import ip_network
 from types import SimpleNamespace
@@ -12,11 +13,13 @@ import pytest
 from handlers.http.server.limits import LIMITS
 from settings import Settings
 from tests.support.command import PATIENCE_SECONDS
-from tests.support.wire import served
+from tests.support.wire import Served, served
 
 Send = Callable[[Any], Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]
 
+# What a busy machine may need for what is at once elsewhere.
+SOON_SECONDS = 8
 HOST = b"Host: members.example.org\r\n"
 GET = b"GET / HTTP/1.1\r\n" + HOST
 POST = b"POST / HTTP/1.1\r\n" + HOST
@@ -191,3 +194,124 @@ async def test_a_proxy_that_is_trusted_may_have_all_connections() -> None:
         answers = [await heard(*one) for one in through]
 
     assert [answer[:13] for answer in answers] == [b"HTTP/1.1 200 "] * 8
+
+
+async def none_left(started: Served, seconds: float) -> bool:
+    """Whether the server is rid of all its connections within this time."""
+    connections: set[Any] = started.server.server_state.connections
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while connections:  # noqa: ASYNC110 - no event tells of it
+                await asyncio.sleep(0.01)
+    return not connections
+
+
+async def test_the_rest_of_a_body_is_awaited_for_its_own_time() -> None:
+    application = Application(reads=False)
+    application.goes_on.set()
+    limits = replace(LIMITS, rest_seconds=0.3, idle_seconds=PATIENCE_SECONDS)
+    async with served(application, limits) as started:
+        reader, writer = await asked(started.port, POST + b"Content-Length: 90000\r\n\r\na")
+        await asyncio.wait_for(reader.readuntil(b"done 0"), PATIENCE_SECONDS)
+        is_over = await none_left(started, SOON_SECONDS)
+        writer.transport.abort()
+
+    assert is_over
+
+
+async def test_of_the_rest_of_a_body_only_so_much_is_read() -> None:
+    application = Application(reads=False)
+    application.goes_on.set()
+    limits = replace(LIMITS, rest_bytes=200_000, rest_seconds=PATIENCE_SECONDS)
+    async with served(application, limits) as started:
+        reader, writer = await asked(started.port, POST + b"Content-Length: 900000\r\n\r\na")
+        await asyncio.wait_for(reader.readuntil(b"done 0"), PATIENCE_SECONDS)
+        writer.write(b"a" * 150_000)
+        within = await none_left(started, 0.5)
+        writer.write(b"a" * 50_001)
+        above = await none_left(started, SOON_SECONDS)
+        writer.transport.abort()
+
+    assert (within, above) == (False, True)
+
+
+async def test_while_an_answer_is_awaited_any_number_of_bytes_behind_another_protocol_come() -> None:
+    application = Application(reads=False)
+    async with served(application, replace(LIMITS, rest_bytes=1_000)) as started:
+        reader, writer = await asked(started.port, GET + b"Upgrade: x\r\nConnection: Upgrade\r\n\r\n")
+        await application.asked.wait()
+        writer.write(b"a" * 100_000)
+        await asyncio.sleep(0.2)
+        application.goes_on.set()
+        answer = await asyncio.wait_for(reader.readuntil(b"done 0"), PATIENCE_SECONDS)
+        writer.transport.abort()
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+class Listening(Application):
+    """It takes what comes, to the end: told of it in `types`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.types: asyncio.Queue[str] = asyncio.Queue()
+
+    async def __call__(self, _scope: Any, receive: Receive, send: Send) -> None:
+        while (kind := (await receive())["type"]) == "http.request":
+            self.types.put_nowait(kind)
+        self.types.put_nowait(kind)
+        await send(BEGIN)
+        await send({"type": "http.response.body", "body": b"too late"})
+
+    async def last(self) -> str:
+        async with asyncio.timeout(SOON_SECONDS):
+            while (kind := await self.types.get()) == "http.request":
+                pass
+        return kind
+
+
+async def test_who_hangs_up_is_gone_at_once_though_the_answer_is_still_being_made() -> None:
+    application = Application(reads=False)
+    async with served(application) as started:
+        _, writer = await asked(started.port, GET + b"\r\n")
+        await application.asked.wait()
+        writer.transport.abort()
+        is_over = await none_left(started, SOON_SECONDS)
+        application.goes_on.set()
+
+    assert is_over
+
+
+async def test_an_application_whose_request_is_refused_hears_no_more_of_it_and_says_no_more() -> None:
+    application = Listening()
+    limits = replace(LIMITS, rest_seconds=PATIENCE_SECONDS)
+    async with served(application, limits) as started:
+        reader, writer = await asked(started.port, POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n")
+        assert await asyncio.wait_for(application.types.get(), PATIENCE_SECONDS) == "http.request"
+        writer.write(b"zz\r\n")
+        kind = await application.last()
+        is_open = not await none_left(started, 0.1)
+        answer = await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
+        writer.transport.abort()
+
+    assert (kind, is_open) == ("http.disconnect", True)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"too late" not in answer
+
+
+@pytest.mark.parametrize(("limits", "status"), [({"header_seconds": 0.3}, 408), ({"connections": 0}, 503)])
+async def test_nothing_more_is_read_of_who_was_too_slow_or_one_too_many(
+    limits: dict[str, Any], status: int
+) -> None:
+    application = Application()
+    application.state.context.trusted_proxies = ()
+    async with served(
+        application, replace(LIMITS, rest_seconds=PATIENCE_SECONDS, idle_seconds=PATIENCE_SECONDS, **limits)
+    ) as started:
+        reader, writer = await asked(started.port, b"GET / HT")
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_SECONDS)
+        is_over = await none_left(started, SOON_SECONDS)
+        writer.transport.abort()
+
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert is_over

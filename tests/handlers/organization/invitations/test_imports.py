@@ -143,6 +143,9 @@ async def test_a_plain_form_or_a_broken_one_is_refused(site: Site) -> None:
     assert (await olga.post(PATH, content=b"x", headers=headers)).status_code == 415
     headers["Content-Type"] += "; boundary=cut"
     assert (await olga.post(PATH, content=b"--nothing of the sort", headers=headers)).status_code == 422
+    headers["Content-Type"] = "multipart/form-data; boundary=x"
+    without_file = b'--x\r\nContent-Disposition: form-data; name="role"\r\n\r\nMA\r\n--x--\r\n'
+    assert (await olga.post(PATH, content=without_file, headers=headers)).status_code == 422
     for path in ("/organization/invitations", "/organization/invitations/preview"):
         assert (await olga.post(path, content=b"--cut", headers=headers)).status_code == 415
 
