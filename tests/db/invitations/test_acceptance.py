@@ -78,8 +78,8 @@ PROCESS = """
 import asyncio, json, sys
 from db.invitations import acceptance
 from db import engine
-from db.members.roles import Person
-from db.policy import DeadLink
+from db.members.new_member import Person
+from db.errors import DeadLink
 from db.auth.sessions import Ages
 from tests.support.members_house import BROWSER
 from tests.support.site import password_hash, someone
