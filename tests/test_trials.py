@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Final
 
 from tests.support.command import ROOT
+from tests.trials import mutation
 from tests.trials.mutation import mutants
 from tests.trials.sample import Sample
 
@@ -72,6 +74,23 @@ def test_a_change_keeps_the_rest_of_its_file(tmp_path: Path) -> None:
     for mutant in mutants.of(tmp_path, "door.py"):
         compile(mutant.text, "door.py", "exec")
         assert DOOR.replace(mutant.before, mutant.after) == mutant.text, mutant.diff(DOOR)
+
+
+def test_every_file_that_the_trial_of_mutations_names_is_there() -> None:
+    """What moves takes its place in these lists along."""
+    changed = mutation.paths()
+    lines = mutation.EQUIVALENT.read_text("utf-8").splitlines()
+    listed = {line.partition(": ")[0] for line in lines if line and not line.startswith("#")}
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        include = tomllib.load(file)["tool"]["coverage"]["run"]["include"]
+    assert [pattern for pattern in include if not list(ROOT.glob(pattern))] == []
+    assert listed | set(mutation.BESIDE) <= set(changed)
+    beside = (*mutation.TESTS, *(test for tests in mutation.BESIDE.values() for test in tests))
+    assert [test for test in beside if not (ROOT / test).exists()] == []
+    # The tests of a module stand where the trial looks for them first.
+    for path, tests in mutation.BESIDE.items():
+        assert mutation.own_file(path) not in tests
+        assert (ROOT / mutation.own_file(path)).is_file()
 
 
 def test_of_the_changes_to_a_rule_those_that_nobody_tests_survive(tmp_path: Path) -> None:

@@ -87,6 +87,11 @@ def paths() -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in found)
 
 
+def own_file(path: str) -> str:
+    """The file of tests that bears the name of a module, where there is one."""
+    return str(Path("tests", path).with_name(f"test_{Path(path).name}"))
+
+
 class Equivalent:
     """The changes that change nothing: each a line `path: before -> after`, below its reason after a #."""
 
@@ -166,8 +171,7 @@ class Reach:
         """Those that judge a change: of the module's own files first, then quick ones of each file."""
         reached = self.lines.get(mutant.path, {})
         found = {test for line in self._lines(mutant) for test in reached.get(line, ())}
-        named = (ROOT / "tests" / mutant.path).with_name(f"test_{Path(mutant.path).name}").relative_to(ROOT)
-        own_files = (str(named), *BESIDE.get(mutant.path, ()))
+        own_files = (own_file(mutant.path), *BESIDE.get(mutant.path, ()))
         own = [test for test in self.seconds if test.partition("::")[0] in own_files and self._is_judge(test)]
         chosen, spent = list[str](), 0.0
         for test in sorted(own, key=lambda test: (test not in found, self.seconds[test], test)):
@@ -281,7 +285,7 @@ def _table(outcomes: Sequence[tuple[Mutant, str]]) -> dict[str, Counter[str]]:
         if outcome != "wrong":
             counted[mutant.path][outcome] += 1
     parts: dict[str, Counter[str]] = defaultdict(Counter)
-    print(f"{'module':32}{'tried':>7}{'killed':>8}{'by time':>9}{'survived':>10}{'score':>7}")
+    print(f"{'module':40}{'tried':>7}{'killed':>8}{'by time':>9}{'survived':>10}{'score':>7}")
     for path, of_one in sorted(counted.items()):
         _line(path, of_one)
         parts["handlers/http/" if path.startswith("handlers/http/") else "db/, server.py and signing.py"] += (
@@ -297,7 +301,7 @@ def _table(outcomes: Sequence[tuple[Mutant, str]]) -> dict[str, Counter[str]]:
 def _line(name: str, of_one: Counter[str]) -> None:
     killed = of_one["killed"] + of_one["timeout"]
     print(
-        f"{name:32}{of_one.total():7}{killed:8}{of_one['timeout']:9}{of_one['survived']:10}"
+        f"{name:40}{of_one.total():7}{killed:8}{of_one['timeout']:9}{of_one['survived']:10}"
         f"{score(of_one):6.1f}%"
     )
 
