@@ -341,3 +341,14 @@ async def test_a_notice_is_shown_once(site: Site) -> None:
     shown = ["Saved." in (await olga.get("/user/account")).text for _ in range(2)]
 
     assert shown == [True, False]
+
+
+@ON_SQLITE
+async def test_a_page_takes_back_a_notice_that_there_is_and_no_other(site: Site) -> None:
+    olga = await site.sign_in("olga")
+    await olga.submit("/user/account", FIELDS)
+
+    shown, again = await olga.get("/user/account"), await olga.get("/user/account")
+
+    assert "gatehouse_notice=" in shown.headers["set-cookie"]
+    assert "set-cookie" not in again.headers
