@@ -53,7 +53,9 @@ async def keep(request: AnyRequest) -> str | None:
 async def form_of(request: AnyRequest, current: Current, fields: Collection[str]) -> Form | None:
     """The form filled with the draft that the address names, or None."""
     key = request.query_params.get("draft")
-    draft = await drafts.find(current.member_id, request.scope["path"], key) if key else None
+    if not key:
+        return None
+    draft = await drafts.find(current.member_id, request.scope["path"], key)
     return None if draft is None else Form(fields, {**draft, "draft": [key]}, restored=True)
 
 

@@ -208,9 +208,8 @@ async def test_any_forwarded_header_of_an_untrusted_proxy_is_noted(behind: Site,
 
 async def test_a_connection_without_a_client_has_no_proxy(site: Site) -> None:
     """Its client was gone before anybody could ask for the address."""
-    assert site.app
     scope: Any = {"client": None, "scheme": "http"}
-    untrusted = set[str]()
+    untrusted = site.context.untrusted_proxies
 
     assert Proxies((), untrusted, named=False).look_through(scope, {"host": "a.example"}) == ""
     assert scope == {"client": None, "scheme": "http"}
