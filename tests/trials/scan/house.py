@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -112,6 +113,10 @@ def database(kind: str) -> Iterator[str]:
             postgres.stop(folder)
 
 
+# Houses are opened by several threads, and a process has one engine.
+_FILLING = threading.Lock()
+
+
 @contextmanager
 def open_house(kind: str) -> Iterator[House]:
     """Fills a database of this kind and serves it; each person that is scanned as has signed in."""
@@ -120,7 +125,8 @@ def open_house(kind: str) -> Iterator[House]:
         database(kind) as url,
         standing() as front,
     ):
-        values = asyncio.run(_fill(url))
+        with _FILLING:
+            values = asyncio.run(_fill(url))
         environment = {
             "SECRET_KEY": SECRET,
             "HOST": front.base,
