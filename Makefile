@@ -70,18 +70,18 @@ types: .venv/dev
 	@$(BIN)/mypy
 
 pictures: .venv/dev
-	@$(BIN)/python -m tests.architecture
-	@$(BIN)/python -m tests.pictures
+	@$(BIN)/python -m tests.tools.architecture
+	@$(BIN)/python -m tests.tools.pictures
 
 docs: .venv/dev
-	@$(BIN)/python -m tests.docs
+	@$(BIN)/python -m tests.tools.docs
 
 # The scanners pin versions that would bind everything else, so they stand in an environment of their own.
 trial: test-tools $(if $(filter scan,$(ARGS)),.venv/scan/made)
 	@$(BIN)/python -m tests.trials $(ARGS)
 
 container: .venv/dev
-	@$(BIN)/python -m tests.container
+	@$(BIN)/python -m tests.tools.container
 
 bench: .venv/dev
 	@$(BIN)/python -m tests.bench $(ARGS)
@@ -96,7 +96,7 @@ lighthouse: .venv/dev
 # imports. Piccolo's writer of migrations formats with black and reads its command line with targ; its schemas
 # for pydantic and litestar's test client (httpx), made-up data (polyfactory) and command line (rich,
 # rich-click) aren't used. `pip check` therefore names them in an environment without the tests' packages.
-# tests/test_packages.py holds that every command works without.
+# tests/repository/test_packages.py holds that every command works without.
 LEFT_OUT = black httpx polyfactory pydantic rich rich-click targ
 LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-config --quiet $(ARGS)
@@ -108,7 +108,7 @@ lock: .venv/dev
 	$(LOCK) --group scan --output-file requirements-scan.txt
 
 sbom: .venv/dev
-	@$(BIN)/python -m tests.sbom build/sbom.cdx.json
+	@$(BIN)/python -m tests.tools.sbom build/sbom.cdx.json
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

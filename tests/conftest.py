@@ -22,10 +22,10 @@ from playwright.async_api import Browser, async_playwright
 
 from settings import TABLE
 from tests import provide
-from tests.support import postgres
+from tests.support.servers import postgres
 
 if TYPE_CHECKING:
-    from tests.support.site import Site
+    from tests.support.pages.site import Site
 
 # Settings of the person who runs the tests must not reach them: their database least of all.
 OWN_SETTINGS = {variable for setting in TABLE for variable in setting.variables}
@@ -218,8 +218,8 @@ def clock() -> Iterator[ModuleType]:
 
 @pytest.fixture
 async def site(database: str) -> AsyncIterator["Site"]:
-    """The application on a fresh database, with an organization that olga owns; see tests/support/site.py."""
-    from tests.support.site import Site
+    """The application on a fresh database, with an organization that olga owns; see support/pages/site.py."""
+    from tests.support.pages.site import Site
 
     async with Site.opened() as opened:
         yield opened

@@ -17,8 +17,8 @@ from uuid import uuid4
 
 import asyncpg
 
-from tests.support import postgres
-from tests.support.postgres import Missing
+from tests.support.servers import postgres
+from tests.support.servers.postgres import Missing
 
 ROOT = Path(__file__).parent.parent
 

@@ -11,7 +11,7 @@ from db import activity, engine
 from db.auth import links
 from db.policy import SYSTEM
 from settings import Settings
-from tests.support.site import SECRET, Site
+from tests.support.pages.site import SECRET, Site
 
 DAY = 24 * 3600 * 1000
 

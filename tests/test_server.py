@@ -34,7 +34,7 @@ from server import (
     listen,
     why_not,
 )
-from tests.support.command import PATIENCE_SECONDS, ROOT
+from tests.support.servers.command import PATIENCE_SECONDS, ROOT
 
 HERE = "127.0.0.1"
 
@@ -134,7 +134,7 @@ def workers(base: str) -> set[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_their_parent_however_it_ends(number: signal.Signals) -> None:
-    command = [sys.executable, str(Path(__file__).parent / "support" / "workers_process.py")]
+    command = [sys.executable, str(Path(__file__).parent / "support" / "servers" / "workers_process.py")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, ExitStack() as stack:
         # Nothing waits for it for ever, when something fails.
         stack.callback(process.kill)

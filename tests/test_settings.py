@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from settings import TABLE, Settings, WrongSetting
-from tests import docs
+from tests.tools import docs
 
 
 def read(environment: dict[str, str] | None = None, dotenv: Path | None = None) -> Settings:

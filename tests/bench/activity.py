@@ -20,8 +20,8 @@ from db.activity.listing import Filter
 from db.common import clock
 from db.common.dates import DAY_MS
 from handlers.organization.activity.kinds import KINDS
-from tests.bench import seed
-from tests.bench.databases import filled, say
+from tests.bench.support import seed
+from tests.bench.support.databases import filled, say
 
 REPEATS: Final = 41
 DAYS_KEPT: Final = 400

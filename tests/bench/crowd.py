@@ -17,8 +17,8 @@ from contextlib import closing
 from typing import Final
 
 from tests.bench import server
-from tests.bench.databases import say
-from tests.support import hostile
+from tests.bench.support.databases import say
+from tests.support.pages import hostile_requests
 
 SECONDS: Final = 20
 PAUSE_SECONDS: Final = 0.05
@@ -73,16 +73,16 @@ def _crowd(port: int) -> None:
 
 async def _gather(port: int) -> None:
     chunk = b"10000\r\n" + b"a" * 65_536 + b"\r\n"
-    body = hostile.post(b"/user/login", hostile.FORM, b"a" * 10_000_000)
-    endless = hostile.chunked(b"/user/login", b"a", 1)
-    header = hostile.get(b"/user/login", b"X: " + b"a" * 60_000_000)
-    pages = hostile.get(b"/user/login").replace(b"Connection: close\r\n", b"") * 1_000
-    half = hostile.get(b"/user/login")[:-2]
+    body = hostile_requests.post(b"/user/login", hostile_requests.FORM, b"a" * 10_000_000)
+    endless = hostile_requests.chunked(b"/user/login", b"a", 1)
+    header = hostile_requests.get(b"/user/login", b"X: " + b"a" * 60_000_000)
+    pages = hostile_requests.get(b"/user/login").replace(b"Connection: close\r\n", b"") * 1_000
+    half = hostile_requests.get(b"/user/login")[:-2]
     kinds: tuple[tuple[int, bytes, bytes, float], ...] = (
         # How many, what they say first, then again and again, and the pause before each.
         (IDLE, b"", b"", 60),
         (SLOW // 2, half, b"a", 1),
-        (SLOW // 2, hostile.post(b"/user/login", hostile.FORM, b"a" * 900)[:-900], b"a", 1),
+        (SLOW // 2, hostile_requests.post(b"/user/login", hostile_requests.FORM, b"a" * 900)[:-900], b"a", 1),
         (FEW, body, b"", 1),
         (FEW, endless, chunk, 0.01),
         (FEW, endless, b"1\r\na\r\n" * 10_000, 0.01),

@@ -14,7 +14,7 @@ from db import engine
 from db.members import directory
 from db.members.directory.filters import SORTS, Filter, Place
 from db.policy import Role
-from tests.bench.databases import filled, say
+from tests.bench.support.databases import filled, say
 
 REPEATS: Final = 41
 # Of the seed's members 13 in 16 have this domain, 1 in 16 the next, 1 in 75 the name.

@@ -1,7 +1,7 @@
 """Memory of the server before and after 10,000 hostile requests, none of them of a signed-in browser.
 
-Of each kind of tests/support/hostile.py there was one before, so that nothing counts which is only loaded
-late.
+Of each kind of tests/support/pages/hostile_requests.py there was one before, so that nothing counts which
+is only loaded late.
 """
 
 import argparse
@@ -11,8 +11,8 @@ from collections import Counter
 from typing import Final
 
 from tests.bench import server
-from tests.bench.databases import say
-from tests.support import hostile
+from tests.bench.support.databases import say
+from tests.support.pages import hostile_requests
 
 MANY: Final = 10_000
 WARM: Final = 300
@@ -24,9 +24,9 @@ async def run(options: argparse.Namespace) -> None:
         url = f"sqlite:///{folder}/bench.db"
         await server.fill(url, options.members)
         with server.served(url) as (pid, _):
-            await hostile.send_all(server.PORT, WARM)
+            await hostile_requests.send_all(server.PORT, WARM)
             before = server.memory(pid)
-            answers = await hostile.send_all(server.PORT, MANY)
+            answers = await hostile_requests.send_all(server.PORT, MANY)
             await asyncio.sleep(1)
             after = server.memory(pid)
     say(f"resident memory before                  {before:.0f} MB")

@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from tests import provide
 from tests.bench import server
-from tests.bench.databases import say
-from tests.support.postgres import Missing
+from tests.bench.support.databases import say
+from tests.support.servers.postgres import Missing
 
 PATHS: Final = ("/user/login", "/user/signup", "/organization/members")
 DEVICES: Final = {"phone": (), "desk": ("--preset=desktop",)}

@@ -19,10 +19,11 @@ from urllib.parse import urlencode
 
 from db import engine
 from db.mail import outbox
-from tests.bench.databases import say
 from tests.bench.server import PORT, fill, served, sign_in
-from tests.support import post, postgres
-from tests.support.smtp import Server, serving, silent
+from tests.bench.support.databases import say
+from tests.support.servers import postgres
+from tests.support.servers.smtp import Server, serving, silent
+from tests.support.steps import mail_steps
 
 ROUNDS: Final = 5
 INVITED: Final = 500
@@ -104,10 +105,10 @@ async def _send(url: str) -> tuple[Counter[str], float]:
         await engine.write(engine.execute, "UPDATE outbox SET state = 'void' WHERE state = 'queued'")
         async with serving() as server, AsyncExitStack() as processes:
             for _ in range(PROCESSES):
-                await processes.enter_async_context(post.process(url, server))
+                await processes.enter_async_context(mail_steps.process(url, server))
             began = time.perf_counter()
-            await post.invited_many(MAILS, owner_id)
-            await post.soon(_all_are_marked, PATIENCE_SECONDS)
+            await mail_steps.invited_many(MAILS, owner_id)
+            await mail_steps.soon(_all_are_marked, PATIENCE_SECONDS)
             seconds = time.perf_counter() - began
         return Counter(mail.recipient for mail in server.taken), seconds
     finally:
@@ -116,4 +117,4 @@ async def _send(url: str) -> tuple[Counter[str], float]:
 
 
 async def _all_are_marked() -> bool:
-    return "queued" not in await post.states()
+    return "queued" not in await mail_steps.states()

@@ -16,7 +16,7 @@ from playwright.async_api import Browser, async_playwright
 
 from tests import provide
 from tests.bench import server
-from tests.bench.databases import say
+from tests.bench.support.databases import say
 from tests.browser.support.desk import ARGUMENTS
 from tests.browser.support.visits import Visit, Visitor
 

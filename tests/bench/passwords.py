@@ -26,8 +26,8 @@ from db.members import new_member
 from db.members.new_member import Person
 from db.policy import Role
 from tests.bench import server
-from tests.bench.databases import say
-from tests.support import postgres
+from tests.bench.support.databases import say
+from tests.support.servers import postgres
 
 AT_ONCE: Final = 50
 ROUNDS: Final = 5

@@ -16,7 +16,7 @@ from db.auth.sessions import Ages
 from db.common.dates import DAY_MS
 from db.members import roles
 from db.policy import Actor, Role
-from tests.bench.databases import filled, say
+from tests.bench.support.databases import filled, say
 
 AT_ONCE: Final = 50
 ROUNDS: Final = 10

@@ -27,8 +27,8 @@ from db.members.new_member import Person
 from db.organization import setup
 from db.schema import migrate
 from signing import Signer
-from tests.bench import seed
-from tests.bench.databases import say
+from tests.bench.support import seed
+from tests.bench.support.databases import say
 from tests.support import packages
 
 ROUNDS: Final = 5

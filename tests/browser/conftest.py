@@ -7,7 +7,7 @@ from playwright.async_api import Browser, async_playwright, expect
 
 from tests import provide
 from tests.browser.support.desk import ARGUMENTS, PATIENCE_MS, Desk
-from tests.support.site import Site
+from tests.support.pages.site import Site
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from db.mail import outbox
-from tests.support.site import Site
+from tests.support.pages.site import Site
 
 
 @pytest.fixture

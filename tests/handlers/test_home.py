@@ -8,10 +8,10 @@ import pytest
 from db import engine
 from db.policy import Role
 from settings import Settings
-from tests.support.invitations_house import invite
-from tests.support.markup import tree
-from tests.support.reading import read
-from tests.support.site import ON_SQLITE, SECRET, Site
+from tests.support.pages.forms import read
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, SECRET, Site
+from tests.support.steps.invitation_steps import invite
 
 DAY = 86_400_000
 

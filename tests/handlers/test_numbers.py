@@ -7,7 +7,7 @@ from urllib.parse import quote as quoted
 
 import pytest
 
-from tests.support.site import Site
+from tests.support.pages.site import Site
 
 TOO_LARGE: Final = (str(2**63 - 1), str(2**63), str(2**64), str(10**30), "1" * 5_000)
 NOT_WRITTEN_LIKE_THIS: Final = ("-1", "+1", "0", "01", "1_0", "1.0", "1e3", "0x1", "٣", "²", " 1", "1\t", "x")

@@ -11,7 +11,7 @@ import pytest
 from app import create_app
 from db.policy import Role
 from settings import Settings
-from tests.support.site import ON_SQLITE, SECRET, Site, Visitor
+from tests.support.pages.site import ON_SQLITE, SECRET, Site, Visitor
 
 WHO: Final = ("anonymous", "pending", "deactivated", "annotator", "manager", "administrator", "owner")
 

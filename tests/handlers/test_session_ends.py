@@ -24,7 +24,7 @@ from db.common import clock
 from db.members import changes, removal, roles
 from db.policy import COMMAND_LINE, Actor, Role
 from handlers.http.auth.cookies import SESSION_COOKIE
-from tests.support.changing import (
+from tests.support.pages.changing_requests import (
     FOR_BOTH,
     FOR_VISITORS,
     NEW_PASSWORD,
@@ -37,8 +37,8 @@ from tests.support.changing import (
     posted_to,
     present,
 )
-from tests.support.members_house import BROWSER, acting
-from tests.support.site import ON_SQLITE, PASSWORD, Site, Visitor, password_hash
+from tests.support.pages.site import ON_SQLITE, PASSWORD, Site, Visitor, password_hash
+from tests.support.steps.member_steps import BROWSER, acting
 
 HOURS: Final = 3600 * 1000
 # What is written without a session: tries are counted whoever makes them.

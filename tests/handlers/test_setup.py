@@ -8,8 +8,8 @@ import pytest
 
 from db import engine
 from db.organization import setup
-from tests.support.reading import read, wrong_fields
-from tests.support.site import ON_SQLITE, PASSWORD, Site, someone
+from tests.support.pages.forms import read, wrong_fields
+from tests.support.pages.site import ON_SQLITE, PASSWORD, Site, someone
 
 FORM = {
     "title": "Fenwick Herbarium",

@@ -1,7 +1,7 @@
 """The style guide is there for who works on the looks, and for nobody else."""
 
 from settings import Settings
-from tests.support.site import ON_SQLITE, SECRET, Site
+from tests.support.pages.site import ON_SQLITE, SECRET, Site
 
 pytestmark = ON_SQLITE
 

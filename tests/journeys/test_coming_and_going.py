@@ -4,8 +4,8 @@ from types import ModuleType
 
 from db import engine
 from db.policy import Role
-from tests.support.paper import Reader
-from tests.support.site import PASSWORD, Site
+from tests.support.pages.site import PASSWORD, Site
+from tests.support.pages.without_script import Reader
 
 
 async def test_deactivation_shuts_out_at_once_and_is_taken_back(site: Site) -> None:

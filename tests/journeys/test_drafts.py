@@ -8,8 +8,8 @@ from handlers.http.auth import drafts
 from handlers.organization import dialog
 from handlers.organization.settings import settings_form
 from handlers.user import account
-from tests.support.paper import Reader
-from tests.support.site import PASSWORD, Site
+from tests.support.pages.site import PASSWORD, Site
+from tests.support.pages.without_script import Reader
 
 KEPT = "We kept what you typed. Check it and send it again."
 

@@ -2,8 +2,8 @@
 
 from db.auth import links
 from db.organization import setup
-from tests.support.paper import Reader
-from tests.support.site import PASSWORD, Site
+from tests.support.pages.site import PASSWORD, Site
+from tests.support.pages.without_script import Reader
 
 
 async def test_an_owner_sets_up_and_lets_a_second_person_in(database: str) -> None:

@@ -11,10 +11,10 @@ from db.common.undo import NOT_BEFORE_MS
 from db.mail import outbox
 from db.policy import Role
 from settings import Settings
-from tests.support.paper import Reader
-from tests.support.post import soon
-from tests.support.site import PASSWORD, SECRET, Site
-from tests.support.smtp import Server, serving
+from tests.support.pages.site import PASSWORD, SECRET, Site
+from tests.support.pages.without_script import Reader
+from tests.support.servers.smtp import Server, serving
+from tests.support.steps.mail_steps import soon
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 from db.policy import Role
 from settings import Settings
-from tests.support.paper import Reader
-from tests.support.site import SECRET, Site
+from tests.support.pages.site import SECRET, Site
+from tests.support.pages.without_script import Reader
 
 CLOSED = Settings(secret_key=SECRET, closed=True)
 

@@ -8,10 +8,10 @@ import pytest
 from db.policy import Role
 from settings import Settings
 from tests.journeys.test_invitations import Place
-from tests.support.paper import Reader
-from tests.support.requests_house import switch_on
-from tests.support.site import PASSWORD, SECRET, Site
-from tests.support.smtp import serving
+from tests.support.pages.site import PASSWORD, SECRET, Site
+from tests.support.pages.without_script import Reader
+from tests.support.servers.smtp import serving
+from tests.support.steps.access_request_steps import switch_on
 
 
 @asynccontextmanager

@@ -19,8 +19,8 @@ from db.policy import Role
 from mailer import contents
 from mailer.contents import Letter
 from settings import CHECKOUT
-from tests.support import post
-from tests.support.smtp import Server, Taken
+from tests.support.servers.smtp import Server, Taken
+from tests.support.steps import mail_steps
 
 # The end of 6 December 2026, UTC.
 ENDS_AT = 1_796_601_600_000
@@ -28,27 +28,27 @@ LINK = Link(7, "invitation", 1, "ab" * 16, 0, 1, 1_795_953_600_000, 0, "", 0, 1)
 
 
 def by_hana(kind: str, role: Role, invited: str = "", link: Link | None = None) -> Letter:
-    return Letter(kind, post.TITLE, role, "Hana Vodičková", "hana@fenwick.example", invited, link)
+    return Letter(kind, mail_steps.TITLE, role, "Hana Vodičková", "hana@fenwick.example", invited, link)
 
 
 LETTERS = {
     "invitation": by_hana("invitation", Role.ANNOTATOR, "l@graz.example", LINK),
     "reminder": by_hana("reminder", Role.MANAGER, "l@graz.example", LINK),
-    "waiting": Letter("waiting", post.TITLE, Role.OWNER, waiting=3, newest=9),
-    "approved": Letter("approved", post.TITLE, Role.REVIEWER),
+    "waiting": Letter("waiting", mail_steps.TITLE, Role.OWNER, waiting=3, newest=9),
+    "approved": Letter("approved", mail_steps.TITLE, Role.REVIEWER),
     "accepted": by_hana("accepted", Role.ANNOTATOR),
-    "reset": Letter("reset", post.TITLE, Role.ANNOTATOR, link=replace(LINK, purpose="reset")),
+    "reset": Letter("reset", mail_steps.TITLE, Role.ANNOTATOR, link=replace(LINK, purpose="reset")),
     "handed": by_hana("handed", Role.ANNOTATOR, link=replace(LINK, purpose="reset")),
-    "password": Letter("password", post.TITLE, Role.ANNOTATOR),
-    "address": Letter("address", post.TITLE, Role.PENDING, link=replace(LINK, purpose="address")),
-    "asked": Letter("asked", post.TITLE, Role.ADMINISTRATOR, invited="l@graz.example"),
-    "asked, used": Letter("asked", post.TITLE, Role.OWNER, invited="l@graz.example", state="used"),
-    "asked, removed": Letter("asked", post.TITLE, Role.OWNER, state="removed"),
+    "password": Letter("password", mail_steps.TITLE, Role.ANNOTATOR),
+    "address": Letter("address", mail_steps.TITLE, Role.PENDING, link=replace(LINK, purpose="address")),
+    "asked": Letter("asked", mail_steps.TITLE, Role.ADMINISTRATOR, invited="l@graz.example"),
+    "asked, used": Letter("asked", mail_steps.TITLE, Role.OWNER, invited="l@graz.example", state="used"),
+    "asked, removed": Letter("asked", mail_steps.TITLE, Role.OWNER, state="removed"),
     "ownership": replace(by_hana("ownership", Role.OWNER), yours=True),
     "ending": replace(by_hana("ending", Role.ANNOTATOR), yours=True, ends_at=ENDS_AT),
     "lowered": replace(by_hana("lowered", Role.MANAGER), yours=True, by="Bo", at=ENDS_AT - 1),
-    "request": Letter("request", post.TITLE, link=replace(LINK, purpose="request")),
-    "requested": Letter("requested", post.TITLE, Role.ADMINISTRATOR, waiting=2),
+    "request": Letter("request", mail_steps.TITLE, link=replace(LINK, purpose="request")),
+    "requested": Letter("requested", mail_steps.TITLE, Role.ADMINISTRATOR, waiting=2),
 }
 # What the same kinds say to others than the one they tell of.
 OTHERS = {
@@ -71,11 +71,11 @@ def written(
     """The mail as a server would take it."""
     writer = mailer.LetterWriter(
         Server(25).account(),
-        signer=post.SIGNER,
-        host=post.HOST,
+        signer=mail_steps.SIGNER,
+        host=mail_steps.HOST,
         app_name=app_name,
         app_url=app_url,
-        templates=post.TEMPLATES,
+        templates=mail_steps.TEMPLATES,
     )
     return Taken(recipient, writer.write(replace(MAIL, kind=letter.kind, recipient=recipient), letter))
 
@@ -117,7 +117,7 @@ def test_without_the_address_of_the_app_a_button_is_called_what_it_opens() -> No
     known, unknown = (written(LETTERS["approved"], app_url=app_url) for app_url in (APP_URL, ""))
 
     assert f"Open Label Studio:\n{APP_URL}" in known.text
-    assert f"Log in:\n{post.HOST}" in unknown.text
+    assert f"Log in:\n{mail_steps.HOST}" in unknown.text
     assert "Open Label Studio" not in unknown.text + unknown.html
 
 
@@ -252,12 +252,12 @@ def test_one_person_who_asks_is_no_people() -> None:
 @pytest.mark.parametrize(
     ("known", "subject", "link"),
     [
-        ("member", "You have an account at Fenwick Herbarium", f"{post.HOST}/user/login"),
+        ("member", "You have an account at Fenwick Herbarium", f"{mail_steps.HOST}/user/login"),
         ("asked", "You asked for access to Fenwick Herbarium already", None),
     ],
 )
 def test_who_needs_no_request_is_told_so_without_a_token(known: str, subject: str, link: str | None) -> None:
-    mail = written(Letter("request", post.TITLE, known=known))
+    mail = written(Letter("request", mail_steps.TITLE, known=known))
 
     assert mail.message["Subject"] == subject
     assert re.findall(r"https://\S+", mail.text) == ([link] if link else [])
@@ -289,8 +289,8 @@ def test_a_link_is_built_from_the_public_address_and_opens(kind: str, path: str)
     (url,) = set(re.findall(r"https://\S+", written(LETTERS[kind]).text))
 
     base, _, token = url.partition("?token=")
-    assert base == post.HOST + path
-    assert post.SIGNER.matches(link.purpose, token, link.nonce)
+    assert base == mail_steps.HOST + path
+    assert mail_steps.SIGNER.matches(link.purpose, token, link.nonce)
 
 
 @pytest.mark.parametrize("letter", [*LETTERS.values(), *OTHERS.values()], ids=lambda letter: letter.kind)
@@ -448,9 +448,11 @@ def test_the_sender_is_from_email_or_something_that_can_be_answered(
     sender: str, user: str, is_from: str
 ) -> None:
     account = Server(25).account(sender=sender, user=user)
-    writer = mailer.Writer(account, host=post.HOST, templates=post.TEMPLATES)
+    writer = mailer.Writer(account, host=mail_steps.HOST, templates=mail_steps.TEMPLATES)
 
-    message = writer.message("test", "ada@example.org", "<1@x>", {"title": "Gatehouse", "host": post.HOST})
+    message = writer.message(
+        "test", "ada@example.org", "<1@x>", {"title": "Gatehouse", "host": mail_steps.HOST}
+    )
 
     parsed = message_from_bytes(message.as_bytes(), policy=policy.default)
     assert isinstance(parsed, EmailMessage)

@@ -9,8 +9,8 @@ from db import engine
 from tests.browser.support import everywhere, inviting
 from tests.browser.support.everywhere import MEMBERS
 from tests.browser.support.inviting import INVITATIONS
-from tests.support import nu
-from tests.support.site import ON_SQLITE, Site, Visitor
+from tests.support.pages import html_checker
+from tests.support.pages.site import ON_SQLITE, Site, Visitor
 
 
 @ON_SQLITE
@@ -31,7 +31,7 @@ async def test_every_page_and_every_piece_of_one_is_valid(kind: str, database: s
             assert piece.status_code < 300, path
             answers[f"{path} {fields}"] = piece.text
 
-    assert nu.faults({name: text for name, text in answers.items() if text.strip()}) == {}
+    assert html_checker.faults({name: text for name, text in answers.items() if text.strip()}) == {}
 
 
 async def both(visitor: Visitor, path: str, sent: Any) -> tuple[httpx.Response, httpx.Response]:
@@ -72,7 +72,7 @@ async def test_the_form_that_asks_for_the_password_anew_is_valid(site: Site) -> 
         page, piece = await both(olga, f"{MEMBERS}/{ada}/role", {"role": "AD", **password})
         answers |= {f"page {password}": page.text, f"piece {password}": piece.text}
 
-    assert nu.faults(answers) == {}
+    assert html_checker.faults(answers) == {}
 
 
 def test_the_checker_sees_what_is_wrong() -> None:
@@ -85,7 +85,7 @@ def test_the_checker_sees_what_is_wrong() -> None:
         "aria-describedby": "<!doctype html><html lang=en><title>Page</title><p aria-describedby=gone>",
     }
 
-    found = nu.faults(
+    found = html_checker.faults(
         {
             "sound": "<tr><td hx-get='/'>Good</td></tr><p aria-describedby=else>",
             **{text: text for text in wrong.values()},

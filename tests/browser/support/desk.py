@@ -9,7 +9,7 @@ from playwright.async_api import Browser, ConsoleMessage, Error, Page, Request
 
 from handlers.http.auth.cookies import SESSION_COOKIE
 from tests.browser.support.serving import served
-from tests.support.site import PASSWORD, Site
+from tests.support.pages.site import PASSWORD, Site
 
 # Plain http under a name that isn't localhost: no clipboard there, and no Sec-Fetch-Site.
 PLAIN_HOST = "members.test"

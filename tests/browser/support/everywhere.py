@@ -34,9 +34,10 @@ from tests.browser.support.acts import (
 from tests.browser.support.desk import Desk
 from tests.browser.support.inviting import INVITATIONS
 from tests.browser.support.unusual import LONG_ADDRESS, LONG_NAME
-from tests.support import requests_house, smtp
-from tests.support.site import PASSWORD, SECRET, Site
-from tests.support.smtp import Server
+from tests.support.pages.site import PASSWORD, SECRET, Site
+from tests.support.servers import smtp
+from tests.support.servers.smtp import Server
+from tests.support.steps import access_request_steps
 
 MEMBERS = "/organization/members"
 ASK = "/user/access-request"
@@ -178,8 +179,8 @@ async def unfounded(site: Site) -> list[Stop]:
 
 async def lonely(_: Site) -> list[Stop]:
     """Pages that look different while the Owner is alone, and sign-up is closed but takes requests."""
-    await requests_house.switch_on()
-    await requests_house.ask("ada", "x" * 200)
+    await access_request_steps.switch_on()
+    await access_request_steps.ask("ada", "x" * 200)
     return [
         Stop("sign up, closed", "", "/user/signup", 403),
         Stop("dead link, closed", "", "/user/signup?token=forged", 410),
@@ -219,11 +220,11 @@ async def invited(site: Site, server: Server) -> list[Stop]:
     expired = await inviting.path_for(site, "late@fenwick.example")
     link = await engine.write(confirmation_link, site.ids["zed"])
     shown = await inviting.id_of("s.iyer@fenwick.example")
-    await requests_house.switch_on()
+    await access_request_steps.switch_on()
     for words in ("I press ferns, and know labels in Kazakh", ""):
-        await requests_house.asked(f"guest{len(words)}", words)
-    await requests_house.ask("pia", "x" * 200)
-    asking = await requests_house.link_of("pia")
+        await access_request_steps.asked(f"guest{len(words)}", words)
+    await access_request_steps.ask("pia", "x" * 200)
+    asking = await access_request_steps.link_of("pia")
     asking_token = site.context.signer.token(links.REQUEST, asking.id, asking.nonce)
     for _ in range(5):
         await rate_limits.count(site.context.throttle.forgot("busy@example.org", "192.0.2.7"))

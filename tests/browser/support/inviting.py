@@ -18,9 +18,10 @@ from db.members.new_member import Person
 from db.policy import Actor, Role
 from settings import Settings
 from tests.browser.support.desk import Desk
-from tests.support import post, smtp
-from tests.support.site import SECRET, Site, password_hash
-from tests.support.smtp import Server
+from tests.support.pages.site import SECRET, Site, password_hash
+from tests.support.servers import smtp
+from tests.support.servers.smtp import Server
+from tests.support.steps import mail_steps
 
 INVITATIONS: Final = "/organization/invitations"
 LONG_ADDRESS: Final = (
@@ -84,7 +85,7 @@ async def accept(email: str) -> None:
 
 async def delivered() -> None:
     """Returns once each mail that was due has been tried; some wait until Undo is over."""
-    await post.soon(all_tried)
+    await mail_steps.soon(all_tried)
 
 
 async def all_tried() -> bool:

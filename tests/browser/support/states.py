@@ -12,7 +12,7 @@ from handlers.http.request.mismatches import Mismatch, Reason
 from tests.browser.support import inviting, unusual
 from tests.browser.support.acts import Act, Stop
 from tests.browser.support.inviting import INVITATIONS
-from tests.support.site import Site
+from tests.support.pages.site import Site
 
 MEMBERS: Final = "/organization/members"
 ACTIVITY: Final = "/organization/activity"

@@ -7,7 +7,7 @@ from db.common import addresses
 from db.members import new_member
 from db.members.new_member import Person
 from db.policy import Role
-from tests.support.site import Site, password_hash
+from tests.support.pages.site import Site, password_hash
 
 LONG_NAME: Final = ("Wolfeschlegelsteinhausenbergerdorff", "Ekwueme-Oluwaseun-Adebayo")
 LONG_ADDRESS: Final = (

@@ -19,12 +19,12 @@ from db.mail import delivery, outbox
 from db.members import removal, roles
 from db.policy import COMMAND_LINE, Actor, Role
 from mailer import contents
-from tests.support.invitations_house import confirmed, invited, mails, one
-from tests.support.members_house import BROWSER, acting, hand_over, olga, register
-from tests.support.post import delivering, soon
-from tests.support.site import PASSWORD, Site
-from tests.support.smtp import serving
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.site import PASSWORD, Site
+from tests.support.servers.smtp import serving
+from tests.support.steps.invitation_steps import confirmed, invited, mails, one
+from tests.support.steps.mail_steps import delivering, soon
+from tests.support.steps.member_steps import BROWSER, acting, hand_over, olga, register
 
 
 async def link_of(member_id: int) -> Link:

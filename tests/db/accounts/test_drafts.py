@@ -12,9 +12,9 @@ from db.auth.rate_limits import WINDOW_MS, Throttle
 from db.auth.sessions import Ages
 from db.members import last_day, removal, roles
 from db.policy import COMMAND_LINE, Role
-from tests.support.members_house import acting, olga
-from tests.support.site import Site
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.site import Site
+from tests.support.steps.member_steps import acting, olga
 
 AGES = Ages(kept=10**9, idle=10**9)
 PAGE = "/organization/invite"

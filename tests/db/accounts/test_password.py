@@ -10,8 +10,8 @@ from db.common import clock
 from db.errors import DeadLink, NotAllowed, Unknown
 from db.members import removal, roles
 from db.policy import COMMAND_LINE, Role
-from tests.support.members_house import acting, hand_over, olga
-from tests.support.site import Site
+from tests.support.pages.site import Site
+from tests.support.steps.member_steps import acting, hand_over, olga
 
 NEW = "seven silver herons on the ice"
 

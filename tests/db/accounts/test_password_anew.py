@@ -16,10 +16,10 @@ from db.invitations.management import Revoked
 from db.invitations.recipients import address_list, csv_import, uploads
 from db.members import removal, roles
 from db.policy import COMMAND_LINE, PASSWORD_MS, Actor, Role
-from tests.support import requests_house
-from tests.support.invitations_house import invited
-from tests.support.members_house import BROWSER, acting, olga, signed_in
-from tests.support.site import PASSWORD, Site
+from tests.support.pages.site import PASSWORD, Site
+from tests.support.steps import access_request_steps
+from tests.support.steps.invitation_steps import invited
+from tests.support.steps.member_steps import BROWSER, acting, olga, signed_in
 
 # A change that waits for whoever does it.
 Change = Callable[[Actor], Awaitable[object]]
@@ -59,8 +59,8 @@ async def by_file(site: Site, actor: Actor) -> Change:
 
 
 async def by_request(site: Site, actor: Actor) -> Change:
-    await requests_house.switch_on()
-    request_id = await requests_house.asked("ann")
+    await access_request_steps.switch_on()
+    request_id = await access_request_steps.asked("ann")
     return lambda who: access_requests.invite(who, request_id=request_id, role=Role.ADMINISTRATOR, days=7)
 
 

@@ -3,7 +3,7 @@
 from db import engine
 from db.accounts import profile
 from db.policy import Actor, Role
-from tests.support.site import Site
+from tests.support.pages.site import Site
 
 
 async def test_a_change_that_changes_nothing_leaves_no_row(site: Site) -> None:

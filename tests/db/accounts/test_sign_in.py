@@ -15,7 +15,7 @@ from db.errors import TooManyTries
 from db.members import removal
 from db.policy import COMMAND_LINE, Actor, Role
 from signing import Device
-from tests.support.site import PASSWORD, Site
+from tests.support.pages.site import PASSWORD, Site
 
 SECOND = 1_000
 

@@ -16,8 +16,8 @@ from db.policy import COMMAND_LINE, Actor, Role
 from handlers.organization.activity.kinds import GROUPS
 from handlers.organization.wording import event_sentence
 from messages.logbook import EVENTS
-from tests.support.members_house import hand_over, olga, register
-from tests.support.site import Site
+from tests.support.pages.site import Site
+from tests.support.steps.member_steps import hand_over, olga, register
 
 ROOT = Path(__file__).parent.parent.parent.parent
 

@@ -11,9 +11,9 @@ from db.errors import TooManyTries
 from db.invitations import acceptance, management
 from db.members import roles
 from db.policy import Actor, Role
-from tests.support.invitations_house import accept, invited, kinds, mailed
-from tests.support.members_house import BROWSER, acting, olga
-from tests.support.site import PASSWORD, Site
+from tests.support.pages.site import PASSWORD, Site
+from tests.support.steps.invitation_steps import accept, invited, kinds, mailed
+from tests.support.steps.member_steps import BROWSER, acting, olga
 
 DAY = 24 * 3600 * 1000
 

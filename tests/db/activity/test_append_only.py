@@ -7,7 +7,7 @@ import pytest
 from db import activity, engine
 from db.activity import retention
 from db.policy import SYSTEM
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
 
 DAY = 24 * 3600 * 1000
 FORBIDDEN = {

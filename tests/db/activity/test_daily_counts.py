@@ -7,7 +7,7 @@ from db.activity.daily_counts import Day, Days
 from db.common import clock
 from db.common.dates import DAY_MS
 from db.policy import Actor, Role
-from tests.support.site import Site
+from tests.support.pages.site import Site
 
 
 async def happen(member_id: int, kind: str, before: str = "", after: str = "") -> None:

@@ -14,9 +14,9 @@ from db.maintenance import backup, backup_file, restore
 from db.members import removal, roles
 from db.policy import Actor, Role
 from handlers.organization.wording import event_sentence
-from tests.support.invitations_house import accept, invited
-from tests.support.members_house import olga
-from tests.support.site import Site
+from tests.support.pages.site import Site
+from tests.support.steps.invitation_steps import accept, invited
+from tests.support.steps.member_steps import olga
 
 
 async def remove(site: Site, name: str, role: Role = Role.ANNOTATOR) -> int:

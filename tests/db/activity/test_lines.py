@@ -11,7 +11,7 @@ from db import activity, engine
 from db.members import roles
 from db.policy import COMMAND_LINE, Actor, Role, visitor
 from settings import Settings
-from tests.support.site import SECRET, Site
+from tests.support.pages.site import SECRET, Site
 
 Told = Callable[[], list[dict[str, Any]]]
 

@@ -10,7 +10,7 @@ from db.common import clock
 from db.errors import DeadLink
 from db.members import removal
 from db.policy import COMMAND_LINE, Actor, Role
-from tests.support.site import Site
+from tests.support.pages.site import Site
 
 DAY = 86_400_000
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from db.auth import common_passwords, known_words, passwords
 from db.maintenance import demo
 from messages import by_field
-from tests.support import known
+from tests.support import known_passwords
 
 ABOUT = ("ada@fenwick.example", "Ada", "Lovelace", "Fenwick Herbarium", "Label Studio")
 GOOD = "four purple lanterns by the sea"
@@ -55,12 +55,12 @@ async def test_what_others_would_guess_first_is_refused(weak: str) -> None:
     assert await passwords.why_refused(weak, ABOUT) == [by_field.GUESSED_PASSWORD]
 
 
-@pytest.mark.parametrize("usual", [*known.USUAL_GUESSES, *known.COMMON])
+@pytest.mark.parametrize("usual", [*known_passwords.USUAL_GUESSES, *known_passwords.COMMON])
 async def test_usual_guesses_are_refused(usual: str) -> None:
     assert await passwords.why_refused(usual, ABOUT) == [by_field.GUESSED_PASSWORD]
 
 
-@pytest.mark.parametrize("honest", known.HONEST)
+@pytest.mark.parametrize("honest", known_passwords.HONEST)
 async def test_honest_phrases_are_accepted(honest: str) -> None:
     assert await passwords.why_refused(honest, ABOUT) == []
 
@@ -96,21 +96,23 @@ def test_the_list_takes_little_memory_and_time() -> None:
     assert sys.getsizeof(listed) < 200_000
 
 
-@pytest.mark.parametrize("made_of_known", known.MADE_OF_KNOWN)
+@pytest.mark.parametrize("made_of_known", known_passwords.MADE_OF_KNOWN)
 async def test_what_is_made_of_known_words_is_refused(made_of_known: str) -> None:
-    reasons = await passwords.why_refused(made_of_known, (*known.JOERG, *known.INSTALLATION))
+    reasons = await passwords.why_refused(
+        made_of_known, (*known_passwords.JOERG, *known_passwords.INSTALLATION)
+    )
 
     assert reasons == [by_field.MADE_OF_KNOWN]
 
 
-@pytest.mark.parametrize("other", known.OTHERS)
+@pytest.mark.parametrize("other", known_passwords.OTHERS)
 async def test_a_passphrase_may_hold_a_known_word(other: str) -> None:
-    assert await passwords.why_refused(other, (*known.JOERG, *known.INSTALLATION)) == []
+    assert await passwords.why_refused(other, (*known_passwords.JOERG, *known_passwords.INSTALLATION)) == []
 
 
-@pytest.mark.parametrize("drawn", known.DRAWN)
+@pytest.mark.parametrize("drawn", known_passwords.DRAWN)
 async def test_a_year_among_random_digits_is_no_trimming(drawn: str) -> None:
-    assert await passwords.why_refused(drawn, (*known.JOERG, *known.INSTALLATION)) == []
+    assert await passwords.why_refused(drawn, (*known_passwords.JOERG, *known_passwords.INSTALLATION)) == []
 
 
 async def test_random_digits_are_accepted() -> None:
@@ -137,7 +139,7 @@ async def test_years_and_seasons_alone_are_refused(weak: str) -> None:
 
 @pytest.mark.parametrize("weak", ["Lindenhof beautiful", "Lindenhof password", "Müller qwertyuiop"])
 async def test_what_is_left_without_known_words_must_be_hard_to_guess(weak: str) -> None:
-    reasons = await passwords.why_refused(weak, (*known.JOERG, *known.INSTALLATION))
+    reasons = await passwords.why_refused(weak, (*known_passwords.JOERG, *known_passwords.INSTALLATION))
 
     assert reasons == [by_field.MADE_OF_KNOWN]
 
@@ -165,7 +167,13 @@ def test_words_of_one_or_two_letters_do_not_count() -> None:
 
 async def test_the_password_of_the_demo_is_one_that_its_people_could_choose() -> None:
     for somebody in demo.PEOPLE:
-        about = (somebody.email, somebody.first_name, somebody.last_name, demo.TITLE, *known.INSTALLATION)
+        about = (
+            somebody.email,
+            somebody.first_name,
+            somebody.last_name,
+            demo.TITLE,
+            *known_passwords.INSTALLATION,
+        )
         assert await passwords.why_refused(demo.PASSWORD, about) == []
 
 

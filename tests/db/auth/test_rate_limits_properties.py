@@ -13,7 +13,7 @@ from db.auth.rate_limits import APART_MS, Limit
 from db.common import clock
 from db.errors import TooManyTries
 from tests.support.examples import fewer
-from tests.support.site import ON_SQLITE
+from tests.support.pages.site import ON_SQLITE
 
 pytestmark = ON_SQLITE
 

@@ -17,8 +17,8 @@ from db.members import removal, roles
 from db.organization import settings as organization_settings
 from db.organization.settings import SettingsChange
 from db.policy import COMMAND_LINE, Actor, Role
-from tests.support.site import Site
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.site import Site
 
 SECOND, HOUR, DAY = 1_000, 3_600_000, 86_400_000
 AGES = Ages(kept=14 * DAY, idle=5 * DAY)

@@ -14,7 +14,7 @@ from db.auth import sessions
 from db.auth.presence import Presence
 from db.auth.sessions import Ages
 from tests.support.examples import fewer
-from tests.support.site import ON_SQLITE, Site
+from tests.support.pages.site import ON_SQLITE, Site
 
 pytestmark = ON_SQLITE
 

@@ -7,8 +7,8 @@ from db.auth import links, sessions
 from db.common.dates import DAY_MS
 from db.mail import outbox
 from db.policy import Role
-from tests.support.invitations_house import DAYS, invited, mails, state, token
-from tests.support.site import PASSWORD, Site
+from tests.support.pages.site import PASSWORD, Site
+from tests.support.steps.invitation_steps import DAYS, invited, mails, state, token
 
 
 async def sweep(site: Site) -> None:

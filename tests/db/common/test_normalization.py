@@ -13,7 +13,7 @@ from db.members import directory
 from db.members.directory import Filter
 from db.policy import Role
 from db.schema import migrate
-from tests.bench import seed
+from tests.bench.support import seed
 
 BEFORE = "2026-11-22T12:00:00:000002"
 KEY_COLUMNS = list(seed.COLUMNS).index("name_key"), list(seed.COLUMNS).index("search_key")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from db import engine
-from tests.support.engine_house import Note, count_up, counted, from_outside, note, notes, opened
+from tests.support.engine.small_database import Note, count_up, counted, from_outside, note, notes, opened
 
 FOR_EVER = "WITH RECURSIVE t (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t"
 

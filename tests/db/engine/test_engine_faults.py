@@ -13,7 +13,8 @@ import pytest
 from db import engine
 from db.engine.file_locks import locked
 from db.engine.sqlite import SqliteEngine
-from tests.support.engine_house import (
+from tests.support.concurrency import soon
+from tests.support.engine.small_database import (
     KILL_CONNECTIONS,
     count_up,
     counted,
@@ -29,7 +30,6 @@ from tests.support.engine_house import (
     pause,
     process,
 )
-from tests.support.together import soon
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from piccolo.query.base import DDL, Query
 
 from db import engine
 from db.engine.sqlite_places import file_system_of, refuse_unsuitable
-from tests.support.engine_house import file_of, on_sqlite, opened
+from tests.support.engine.small_database import file_of, on_sqlite, opened
 
 
 @on_sqlite

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from db import engine
-from tests.support.engine_house import (
+from tests.support.engine.small_database import (
     KILL_CONNECTIONS,
     count_up,
     counted,

@@ -8,7 +8,7 @@ import pytest
 
 from db import engine
 from db.engine.file_locks import Turn, locked
-from tests.support.engine_house import (
+from tests.support.engine.small_database import (
     KILL_CONNECTIONS,
     another,
     counted,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from db import engine
-from tests.support.engine_house import count_up, note, opened
+from tests.support.engine.small_database import count_up, note, opened
 
 
 @pytest.fixture(autouse=True)

@@ -17,12 +17,19 @@ from db.engine.postgres import PostgresEngine
 from db.maintenance.health import findings
 from db.schema import migrate
 from settings import Settings
-from tests.support import postgres
-from tests.support.command import Checkout
-from tests.support.engine_house import count_up, counted, from_outside, make_tables, on_postgres, pause
-from tests.support.site import PASSWORD as PASSWORD_OF_OLGA
-from tests.support.site import SECRET, Site
-from tests.support.together import soon
+from tests.support.concurrency import soon
+from tests.support.engine.small_database import (
+    count_up,
+    counted,
+    from_outside,
+    make_tables,
+    on_postgres,
+    pause,
+)
+from tests.support.pages.site import PASSWORD as PASSWORD_OF_OLGA
+from tests.support.pages.site import SECRET, Site
+from tests.support.servers import postgres
+from tests.support.servers.command import Checkout
 
 pytestmark = [on_postgres, pytest.mark.usefixtures("database_kind")]
 

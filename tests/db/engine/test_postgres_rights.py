@@ -20,9 +20,9 @@ from db.policy import SYSTEM, Role
 from db.schema import migrate
 from settings import Settings
 from tests.db.engine.test_postgres_doors import PASSWORD, as_role
-from tests.support.engine_house import from_outside, on_postgres
-from tests.support.postgres import run_apart
-from tests.support.site import SECRET, Site
+from tests.support.engine.small_database import from_outside, on_postgres
+from tests.support.pages.site import SECRET, Site
+from tests.support.servers.postgres import run_apart
 
 pytestmark = [on_postgres, pytest.mark.usefixtures("database_kind")]
 

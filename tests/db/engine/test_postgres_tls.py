@@ -16,11 +16,11 @@ from db.engine.postgres import PostgresEngine
 from db.maintenance.health import findings
 from db.schema import migrate
 from settings import Settings
-from tests.support import postgres
-from tests.support.engine_house import on_postgres
-from tests.support.proxies import free_port
-from tests.support.site import SECRET, Site
-from tests.support.smtp import Certificates
+from tests.support.engine.small_database import on_postgres
+from tests.support.pages.site import SECRET, Site
+from tests.support.servers import postgres
+from tests.support.servers.proxies import free_port
+from tests.support.servers.smtp import Certificates
 
 pytestmark = [on_postgres, pytest.mark.usefixtures("database_kind")]
 

@@ -23,7 +23,9 @@ from db.members import removal, roles
 from db.members.new_member import Person
 from db.policy import STILL_ADMINISTRATOR_MS, Actor, Role
 from messages import refusals
-from tests.support.invitations_house import (
+from tests.support.concurrency import at_once
+from tests.support.pages.site import Site, password_hash, someone
+from tests.support.steps.invitation_steps import (
     accept,
     confirmed,
     invite,
@@ -34,9 +36,7 @@ from tests.support.invitations_house import (
     one,
     state,
 )
-from tests.support.members_house import BROWSER, acting, hand_over, olga, register
-from tests.support.site import Site, password_hash, someone
-from tests.support.together import at_once
+from tests.support.steps.member_steps import BROWSER, acting, hand_over, olga, register
 
 
 async def test_accepting_makes_an_account_with_the_role_and_tells_the_inviter(posting: Site) -> None:
@@ -81,9 +81,9 @@ from db import engine
 from db.members.new_member import Person
 from db.errors import DeadLink
 from db.auth.sessions import Ages
-from tests.support.members_house import BROWSER
-from tests.support.site import password_hash, someone
-from tests.support.together import at_once
+from tests.support.steps.member_steps import BROWSER
+from tests.support.pages.site import password_hash, someone
+from tests.support.concurrency import at_once
 
 async def main(url, link_id):
     engine.use(url)

@@ -16,10 +16,10 @@ from db.members import new_member, removal
 from db.policy import Role
 from mailer import contents
 from mailer.contents import CauseEnded
-from tests.support import invitations_house
-from tests.support.invitations_house import mails, one
-from tests.support.members_house import acting, olga, register
-from tests.support.requests_house import (
+from tests.support.concurrency import at_once
+from tests.support.pages.site import ON_SQLITE, Site
+from tests.support.steps import invitation_steps
+from tests.support.steps.access_request_steps import (
     ask,
     asked,
     confirm,
@@ -32,8 +32,8 @@ from tests.support.requests_house import (
     listed,
     switch_on,
 )
-from tests.support.site import ON_SQLITE, Site
-from tests.support.together import at_once
+from tests.support.steps.invitation_steps import mails, one
+from tests.support.steps.member_steps import acting, olga, register
 
 MINUTE_MS = 60_000
 
@@ -150,7 +150,7 @@ async def test_a_thousand_open_requests_are_the_most(open_ear: Site, monkeypatch
 
 
 async def test_an_invited_address_may_ask_and_the_list_says_so(open_ear: Site) -> None:
-    await invitations_house.invite(open_ear, "ada@example.org")
+    await invitation_steps.invite(open_ear, "ada@example.org")
 
     await ask("ada")
 
@@ -235,7 +235,7 @@ async def test_inviting_ends_the_request_with_an_invitation_like_any_other(post_
     assert (made.first_name, made.role, made.state(0)) == ("Ada", "RE", "queued")
     assert await mails("invitation") == ["ada@example.org"]
     assert await engine.rows("SELECT end_reason, invitation_id FROM request") == [("invited", made.id)]
-    assert await invitations_house.kinds(made.id) == ["invitation_made"]
+    assert await invitation_steps.kinds(made.id) == ["invitation_made"]
     assert (await engine.rows("SELECT id, invited FROM batch")) == [(invited.batch_id, 1)]
     with pytest.raises(Refused, match="invited meanwhile"):
         await access_requests.invite(olga(post_house), request_id=request_id, role=Role.MANAGER, days=7)
@@ -245,11 +245,11 @@ async def test_who_was_invited_through_a_request_confirms_the_address_by_accepti
     await asked("ada")
     await invite(post_house, "ada")
     made = await one("ada@example.org")
-    await invitations_house.mailed(made)
+    await invitation_steps.mailed(made)
 
-    signed_in = await invitations_house.accept(post_house, made)
+    signed_in = await invitation_steps.accept(post_house, made)
 
-    assert await invitations_house.confirmed(signed_in.member_id)
+    assert await invitation_steps.confirmed(signed_in.member_id)
     assert await post_house_role(signed_in.member_id) == Role.ANNOTATOR
 
 
@@ -261,14 +261,14 @@ async def post_house_role(member_id: int) -> str:
 async def test_an_invitation_by_another_way_ends_the_request_too(open_ear: Site) -> None:
     await ask("ada")
 
-    await invitations_house.invite(open_ear, "ben@example.org, Ada <ADA@example.org>")
+    await invitation_steps.invite(open_ear, "ben@example.org, Ada <ADA@example.org>")
 
     made = await one("ada@example.org")
     assert await engine.rows("SELECT end_reason, invitation_id FROM request") == [("invited", made.id)]
 
 
 async def test_inviting_whom_somebody_invited_before_extends_that_invitation(open_ear: Site) -> None:
-    await invitations_house.invite(open_ear, "ada@example.org")
+    await invitation_steps.invite(open_ear, "ada@example.org")
     await ask("ada")
 
     await invite(open_ear, "ada", Role.MANAGER)
@@ -459,7 +459,7 @@ async def test_the_log_is_read_with_who_asks_while_the_request_is_kept_and_seen(
 
 async def test_who_asks_is_counted_beside_open_invitations(open_ear: Site) -> None:
     await ask("ada")
-    await invitations_house.invite(open_ear, "ben@example.org")
+    await invitation_steps.invite(open_ear, "ben@example.org")
 
     assert await engine.read(invitation_listing.count_open) == 1
     assert await engine.read(access_request_listing.count) == 1

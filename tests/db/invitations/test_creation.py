@@ -21,8 +21,10 @@ from db.invitations.recipients.address_list import AddressList
 from db.maintenance import secret_key
 from db.members import removal, roles
 from db.policy import Actor, Role
-from tests.support.engine_house import from_outside, on_postgres
-from tests.support.invitations_house import (
+from tests.support.concurrency import at_once, soon
+from tests.support.engine.small_database import from_outside, on_postgres
+from tests.support.pages.site import ON_SQLITE, Site
+from tests.support.steps.invitation_steps import (
     accept,
     confirm,
     invite,
@@ -33,9 +35,7 @@ from tests.support.invitations_house import (
     one,
     state,
 )
-from tests.support.members_house import acting, olga
-from tests.support.site import ON_SQLITE, Site
-from tests.support.together import at_once, soon
+from tests.support.steps.member_steps import acting, olga
 
 
 async def everybody(site: Site) -> str:

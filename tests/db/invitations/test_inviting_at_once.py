@@ -10,11 +10,11 @@ from db import engine
 from db.invitations import acceptance, creation, management
 from db.members import invitation_ends, removal, roles
 from db.policy import Role
-from tests.support.engine_house import pause
-from tests.support.invitations_house import accept, invite, invited, kinds, state
-from tests.support.members_house import acting, olga
-from tests.support.site import Site
-from tests.support.together import soon
+from tests.support.concurrency import soon
+from tests.support.engine.small_database import pause
+from tests.support.pages.site import Site
+from tests.support.steps.invitation_steps import accept, invite, invited, kinds, state
+from tests.support.steps.member_steps import acting, olga
 
 SECONDS = 0.5
 Holding = Callable[[Any, str], list[bool]]

@@ -12,9 +12,9 @@ from db.invitations import management
 from db.invitations.listing import PAGE_SIZE, Filter
 from db.members import removal, roles
 from db.policy import Role
-from tests.support.invitations_house import accept, invite, invited, listed, mailed, one, state
-from tests.support.members_house import acting, olga
-from tests.support.site import ON_SQLITE, Site
+from tests.support.pages.site import ON_SQLITE, Site
+from tests.support.steps.invitation_steps import accept, invite, invited, listed, mailed, one, state
+from tests.support.steps.member_steps import acting, olga
 
 
 async def test_each_state_is_told_filtered_and_counted(posting: Site, clock: ModuleType) -> None:

@@ -14,19 +14,10 @@ from db.invitations.listing import Line
 from db.invitations.recipients import address_list
 from db.members import removal, roles
 from db.policy import COMMAND_LINE, Actor, Role
-from tests.support.invitations_house import (
-    accept,
-    invite,
-    invited,
-    kinds,
-    mailed,
-    mails,
-    one,
-    state,
-)
-from tests.support.members_house import acting, olga
-from tests.support.site import ON_SQLITE, Site
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.site import ON_SQLITE, Site
+from tests.support.steps.invitation_steps import accept, invite, invited, kinds, mailed, mails, one, state
+from tests.support.steps.member_steps import acting, olga
 
 
 async def found(line: Line) -> Invited:

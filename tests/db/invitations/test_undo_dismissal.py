@@ -12,11 +12,11 @@ from db.invitations import access_requests, management, undo_dismissal
 from db.invitations.access_requests import Dismissed
 from db.policy import Actor, Role
 from messages import refusals
-from tests.support import invitations_house
-from tests.support.members_house import acting, olga, register
-from tests.support.requests_house import ask, asked, end, events, id_of, listed, switch_on
-from tests.support.site import Site
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.site import Site
+from tests.support.steps import invitation_steps
+from tests.support.steps.access_request_steps import ask, asked, end, events, id_of, listed, switch_on
+from tests.support.steps.member_steps import acting, olga, register
 
 ROUNDS = 6
 
@@ -67,11 +67,11 @@ async def test_undo_is_accepted_for_a_minute(open_ear: Site, clock: ModuleType) 
 
 
 async def _invite(site: Site) -> None:
-    await invitations_house.invite(site, "ada@example.org")
+    await invitation_steps.invite(site, "ada@example.org")
 
 
 async def _invite_and_revoke(site: Site) -> None:
-    line = await invitations_house.invited(site, "ada")
+    line = await invitation_steps.invited(site, "ada")
     await management.revoke(olga(site), invitation_ids=[line.id])
 
 
@@ -133,7 +133,7 @@ async def test_inviting_and_undo_at_the_same_instant_agree(open_ear: Site) -> No
         done = await dismissed(open_ear, name)
 
         results = await at_once(
-            invitations_house.invite(open_ear, f"{name}@example.org"),
+            invitation_steps.invite(open_ear, f"{name}@example.org"),
             bring_back(open_ear, name, done.at, acting(open_ear, "alma")),
         )
 

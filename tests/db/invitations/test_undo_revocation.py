@@ -18,10 +18,10 @@ from db.members import removal, roles
 from db.policy import Actor, Role
 from db.schema import tables
 from messages import refusals
-from tests.support.invitations_house import accept, invite, invited, kinds, mailed, mails, one, state
-from tests.support.members_house import acting, olga
-from tests.support.site import Site
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.site import Site
+from tests.support.steps.invitation_steps import accept, invite, invited, kinds, mailed, mails, one, state
+from tests.support.steps.member_steps import acting, olga
 
 ROUNDS = 8
 

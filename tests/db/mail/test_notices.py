@@ -12,7 +12,7 @@ from db.mail import delivery, notices, outbox
 from db.mail.notices import Notice
 from db.policy import Role
 from mailer import contents
-from tests.support.post import founded, person, registers
+from tests.support.steps.mail_steps import founded, person, registers
 
 NOTICES = get_args(Notice)
 

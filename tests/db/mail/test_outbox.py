@@ -15,9 +15,18 @@ from db.members import new_member, removal
 from db.policy import Actor, Role
 from mailer import contents
 from messages import refusals
-from tests.support import post
-from tests.support.post import founded, invited, invited_many, owed, person, registers, row, states
-from tests.support.site import someone
+from tests.support.pages.site import someone
+from tests.support.steps import mail_steps
+from tests.support.steps.mail_steps import (
+    founded,
+    invited,
+    invited_many,
+    owed,
+    person,
+    registers,
+    row,
+    states,
+)
 
 LEASE_MS = 100_000
 
@@ -87,7 +96,7 @@ async def test_who_was_approved_and_whose_password_changed_is_written_to_at_thei
     olga: int,
 ) -> None:
     ada = await person("ada", Role.ANNOTATOR)
-    link = await post.link_for(links.RESET, ada)
+    link = await mail_steps.link_for(links.RESET, ada)
 
     async def change() -> tuple[int, ...]:
         return (
@@ -482,7 +491,7 @@ async def test_an_invitation_says_who_invites_to_what_and_until_when(olga: int) 
 
     letter = await contents.read(await the_one())
 
-    assert (letter.title, letter.other, letter.other_email) == (post.TITLE, "Olga", "olga@example.org")
+    assert (letter.title, letter.other, letter.other_email) == (mail_steps.TITLE, "Olga", "olga@example.org")
     assert (letter.role, letter.invited) == (Role.REVIEWER, "ada@example.org")
     assert letter.link is not None
 
@@ -527,7 +536,7 @@ STILL_TOLD = {
 @pytest.mark.parametrize("later", STILL_TOLD)
 async def test_a_warning_is_written_though(later: str, kind: str, olga: int) -> None:
     ada = await person("ada", Role.ANNOTATOR)
-    link = await post.link_for(links.RESET, ada)
+    link = await mail_steps.link_for(links.RESET, ada)
     await owed(kind, "ada@example.org", member_id=ada, subject_id=olga, link_id=link.id)
     mail = await the_one()
 
@@ -548,7 +557,7 @@ async def test_a_mail_whose_cause_has_ended_is_not_written(kind: str, olga: int)
     await engine.write(engine.execute, "UPDATE invitation SET asked_at = ?", clock.now())
     outbox.use(True)
     purpose = links.ADDRESS if kind == "address" else links.RESET
-    link = await post.link_for(purpose, ada)
+    link = await mail_steps.link_for(purpose, ada)
     about = {
         "member_id": mia if kind in ("accepted", "asked") else ada,
         "subject_id": ada,
@@ -679,7 +688,7 @@ async def test_a_registration_that_is_not_committed_yet_makes_the_mail_wait_for_
             await engine.rows("SELECT pg_sleep(0.5)::text")
 
     registration = asyncio.create_task(engine.write(slowly))
-    await post.soon(lambda: begun)
+    await mail_steps.soon(lambda: begun)
     await delivery.sent(mail, "250 OK", newest)
     await registration
 

@@ -36,9 +36,9 @@ from db.organization import invite_link, setup
 from db.policy import COMMAND_LINE, SYSTEM, Actor, Role
 from db.schema import migrate
 from db.schema.piccolo_app import APP_CONFIG
-from tests.support import postgres
-from tests.support.site import ON_SQLITE
-from tests.support.together import soon
+from tests.support.concurrency import soon
+from tests.support.pages.site import ON_SQLITE
+from tests.support.servers import postgres
 
 AGES = Ages(kept=10**9, idle=10**9)
 FINGERPRINT = "the fingerprint of a key"

@@ -15,10 +15,10 @@ from db.auth import sessions
 from db.errors import NotAllowed, SignInFirst, Unknown
 from db.members import changes, removal, roles
 from db.policy import COMMAND_LINE, MANAGING, SIGNED_IN, Actor, Role, SessionKey
-from tests.support.members_house import BROWSER, olga, signed_in
+from tests.support.concurrency import at_once
 from tests.support.modules import ROOT, called, modules_of
-from tests.support.site import PASSWORD, Site
-from tests.support.together import at_once
+from tests.support.pages.site import PASSWORD, Site
+from tests.support.steps.member_steps import BROWSER, olga, signed_in
 
 ROUNDS: Final = 200
 FEW: Final = 40

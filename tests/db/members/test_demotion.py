@@ -16,10 +16,10 @@ from db.policy import COMMAND_LINE, Actor, Role
 from mailer import contents
 from mailer.contents import CauseEnded, Letter
 from messages import phrases, refusals
-from tests.support.invitations_house import accept, invited
-from tests.support.members_house import acting, hand_over, olga
-from tests.support.site import Site
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.site import Site
+from tests.support.steps.invitation_steps import accept, invited
+from tests.support.steps.member_steps import acting, hand_over, olga
 
 DAY = 24 * 60 * 60 * 1000
 NEW = "seven silver herons on the ice"

@@ -21,8 +21,8 @@ from db.members.new_member import Person
 from db.policy import Actor, Role
 from mailer import contents
 from mailer.contents import CauseEnded, Letter
-from tests.support.members_house import BROWSER, acting, hand_over, olga
-from tests.support.site import PASSWORD, Site, someone
+from tests.support.pages.site import PASSWORD, Site, someone
+from tests.support.steps.member_steps import BROWSER, acting, hand_over, olga
 
 TODAY = "2026-12-04"
 NOON = 1_796_385_600_000

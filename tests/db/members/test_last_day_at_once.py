@@ -10,9 +10,9 @@ from db.errors import DomainError, Refused
 from db.mail import outbox
 from db.members import last_day, roles
 from db.policy import Role
-from tests.support.members_house import acting, add, hand_over, olga, owners
-from tests.support.site import Site
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.site import Site
+from tests.support.steps.member_steps import acting, add, hand_over, olga, owners
 
 
 async def ending(site: Site, clock: ModuleType, count: int = 20) -> list[int]:

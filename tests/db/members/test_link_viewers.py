@@ -14,10 +14,10 @@ from db.maintenance.restore import Wish
 from db.members import removal, roles
 from db.members.new_member import Person
 from db.policy import COMMAND_LINE, Actor, Role
-from tests.support.invitations_house import accept, invite, invited, kinds, mailed, mails, one, state
-from tests.support.members_house import BROWSER, acting, hand_over, olga
-from tests.support.site import Site, password_hash, someone
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.site import Site, password_hash, someone
+from tests.support.steps.invitation_steps import accept, invite, invited, kinds, mailed, mails, one, state
+from tests.support.steps.member_steps import BROWSER, acting, hand_over, olga
 
 ROUNDS = 8
 LOSSES = {"lowered": Role.MANAGER, "waits": Role.PENDING, "deactivated": Role.DEACTIVATED, "removed": None}

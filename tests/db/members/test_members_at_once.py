@@ -11,9 +11,9 @@ from db.members import removal, roles
 from db.members.roles import RoleChange
 from db.organization import invite_link
 from db.policy import COMMAND_LINE, Actor, Role
-from tests.support.members_house import acting, add, hand_over, olga, owners, register
-from tests.support.site import Site
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.site import Site
+from tests.support.steps.member_steps import acting, add, hand_over, olga, owners, register
 
 
 async def test_the_owner_stays_whatever_happens_at_the_same_instant(site: Site) -> None:

@@ -7,8 +7,8 @@ from db.accounts import password
 from db.auth import sessions
 from db.members import removal, roles
 from db.policy import Role
-from tests.support.members_house import olga
-from tests.support.site import Site
+from tests.support.pages.site import Site
+from tests.support.steps.member_steps import olga
 
 
 @pytest.mark.parametrize("end", ["deactivated", "removed"])

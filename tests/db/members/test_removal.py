@@ -7,8 +7,8 @@ from db.accounts import profile
 from db.errors import Unknown
 from db.members import new_member, removal, roles
 from db.policy import Role
-from tests.support.members_house import acting, olga, register
-from tests.support.site import Site
+from tests.support.pages.site import Site
+from tests.support.steps.member_steps import acting, olga, register
 
 
 async def test_a_removed_member_leaves_an_empty_tombstone(site: Site) -> None:

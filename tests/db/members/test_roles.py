@@ -7,8 +7,8 @@ from db.errors import Invalid, NotAllowed, Refused
 from db.members import removal, roles
 from db.organization import invite_link
 from db.policy import COMMAND_LINE, Actor, Role
-from tests.support.members_house import acting, olga, owners
-from tests.support.site import Site
+from tests.support.pages.site import Site
+from tests.support.steps.member_steps import acting, olga, owners
 
 # Roles
 

@@ -7,9 +7,9 @@ from db.errors import DeadLink
 from db.members import removal
 from db.organization import invite_link
 from db.policy import COMMAND_LINE, Role
-from tests.support.members_house import acting, olga, register
-from tests.support.site import SECRET, Site
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.site import SECRET, Site
+from tests.support.steps.member_steps import acting, olga, register
 
 
 async def open_links() -> list[int]:

@@ -17,9 +17,9 @@ from db.organization import settings as organization_settings
 from db.organization.invite_link_limits import End, Limits, NotADomain
 from db.organization.settings import SettingsChange
 from db.policy import COMMAND_LINE
-from tests.support.members_house import BROWSER, olga, register
-from tests.support.site import ON_SQLITE, Site, password_hash
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.site import ON_SQLITE, Site, password_hash
+from tests.support.steps.member_steps import BROWSER, olga, register
 
 
 async def settle(site: Site, wish: SettingsChange) -> None:

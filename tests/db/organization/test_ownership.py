@@ -5,8 +5,8 @@ import pytest
 from db.accounts.sign_in import WrongPassword
 from db.errors import Refused
 from db.policy import Role
-from tests.support.members_house import hand_over, owners
-from tests.support.site import Site
+from tests.support.pages.site import Site
+from tests.support.steps.member_steps import hand_over, owners
 
 
 async def test_ownership_is_handed_over_with_the_password(site: Site) -> None:

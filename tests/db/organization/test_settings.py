@@ -13,9 +13,9 @@ from db.organization import settings as organization_settings
 from db.organization.invite_link_limits import End
 from db.organization.settings import SettingsChange
 from db.policy import COMMAND_LINE, Role
-from tests.support.members_house import acting, hand_over, olga, register
-from tests.support.site import Site
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.site import Site
+from tests.support.steps.member_steps import acting, hand_over, olga, register
 
 NOON = 1_796_558_400_000  # 6 Dec 2026, 12:00 UTC
 EVERYTHING = SettingsChange(

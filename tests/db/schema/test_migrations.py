@@ -14,7 +14,7 @@ from piccolo.table import Table
 from db import engine
 from db.auth import links
 from db.schema import migrate, tables
-from tests.support import postgres
+from tests.support.servers import postgres
 
 ROOT = Path(__file__).parent.parent.parent.parent
 ABOUT = ("columns", "keys", "checks", "references", "indexes")

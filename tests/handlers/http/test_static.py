@@ -8,8 +8,8 @@ import pytest
 
 from handlers.http.static import JOINED, MEDIA_TYPES
 from settings import CHECKOUT
-from tests.support.reading import read
-from tests.support.site import ON_SQLITE, Site
+from tests.support.pages.forms import read
+from tests.support.pages.site import ON_SQLITE, Site
 
 pytestmark = ON_SQLITE
 

@@ -8,8 +8,8 @@ from db.common import addresses
 from db.members import new_member
 from db.members.new_member import Person
 from db.policy import Actor, Role
-from tests.support.markup import Element, tree
-from tests.support.site import ON_SQLITE, Site, password_hash
+from tests.support.pages.markup import Element, tree
+from tests.support.pages.site import ON_SQLITE, Site, password_hash
 
 pytestmark = ON_SQLITE
 PATH = "/organization/members"

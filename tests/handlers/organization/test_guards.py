@@ -8,7 +8,7 @@ from db import engine
 from db.policy import Role
 from handlers.http.request.uploads import UPLOAD_PATH
 from settings import Settings
-from tests.support.site import ON_SQLITE, SECRET, Site
+from tests.support.pages.site import ON_SQLITE, SECRET, Site
 
 OWNER_ONLY = ("/organization/ownership", "/organization/settings", "/organization/activity/erasure")
 

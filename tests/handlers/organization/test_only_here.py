@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from settings import Settings
-from tests.support.markup import tree
-from tests.support.site import ON_SQLITE, SECRET, Site, Visitor
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, SECRET, Site, Visitor
 
 pytestmark = ON_SQLITE
 

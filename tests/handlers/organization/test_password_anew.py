@@ -8,11 +8,11 @@ from db.auth import rate_limits
 from db.policy import PASSWORD_MS, Role
 from handlers.http.auth.cookies import SESSION_COOKIE
 from tests.handlers.organization.invitations.test_imports import upload
-from tests.support import requests_house
-from tests.support.asking import select, toast
-from tests.support.invitations_house import invited
-from tests.support.markup import Element, tree
-from tests.support.site import ON_SQLITE, PASSWORD, Site, Visitor
+from tests.support.pages.markup import Element, tree
+from tests.support.pages.members_page import select, toast
+from tests.support.pages.site import ON_SQLITE, PASSWORD, Site, Visitor
+from tests.support.steps import access_request_steps
+from tests.support.steps.invitation_steps import invited
 
 MEMBERS = "/organization/members"
 INVITATIONS = "/organization/invitations"
@@ -194,8 +194,8 @@ async def test_every_way_asks(site: Site) -> None:
     await site.sign_in("ada")
     olga = await site.sign_in("olga")
     plain, grave = await invited(site, "ann"), await invited(site, "bea", Role.ADMINISTRATOR)
-    await requests_house.switch_on()
-    request = await requests_house.asked("guest")
+    await access_request_steps.switch_on()
+    request = await access_request_steps.asked("guest")
     ((session,),) = await engine.rows("SELECT id FROM session WHERE member_id = ?", ada)
     ((batch,),) = await engine.rows("SELECT batch_id FROM invitation WHERE id = ?", grave.id)
     await long_ago()

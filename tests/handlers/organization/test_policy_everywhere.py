@@ -6,8 +6,8 @@ import pytest
 
 from db import engine, policy
 from db.policy import Role
-from tests.support.markup import tree
-from tests.support.site import ON_SQLITE, Site, Visitor
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, Site, Visitor
 
 pytestmark = ON_SQLITE
 

@@ -11,8 +11,8 @@ from db.members import directory, new_member
 from db.members.new_member import Person
 from db.policy import Role
 from handlers.organization import spreadsheet
-from tests.bench import seed
-from tests.support.site import Site, password_hash, someone
+from tests.bench.support import seed
+from tests.support.pages.site import Site, password_hash, someone
 
 PATH = "/organization/members.csv"
 

@@ -12,13 +12,13 @@ from db import engine
 from db.organization import invite_link
 from db.policy import COMMAND_LINE, Role
 from settings import Mail, Settings
-from tests.support import invitations_house
-from tests.support.invitations_house import mails
-from tests.support.markup import tree
-from tests.support.members_house import olga
-from tests.support.reading import read
-from tests.support.requests_house import id_of, link_of, listed, switch_on
-from tests.support.site import ON_SQLITE, SECRET, Site, Visitor
+from tests.support.pages.forms import read
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, SECRET, Site, Visitor
+from tests.support.steps import invitation_steps
+from tests.support.steps.access_request_steps import id_of, link_of, listed, switch_on
+from tests.support.steps.invitation_steps import mails
+from tests.support.steps.member_steps import olga
 
 PATH = "/user/access-request"
 CONFIRMATION = f"{PATH}/confirmation"
@@ -134,7 +134,7 @@ async def test_whoever_is_known_gets_the_same_answer_byte_for_byte(database: str
     async with closed(mail=True) as site:
         for name, role in (("xmem", Role.ANNOTATOR), ("xpen", Role.PENDING), ("xdea", Role.DEACTIVATED)):
             await site.person(name, role)
-        await invitations_house.invite(site, "xinv@example.org")
+        await invitation_steps.invite(site, "xinv@example.org")
         await _asked_and_dismissed(site)
         said = set()
         for number, name in enumerate(("xnew", "xmem", "xpen", "xdea", "xinv", "xdis", "xnew")):
@@ -234,7 +234,7 @@ async def test_a_dead_link_confirms_nothing(database: str, clock: ModuleType, ki
         elif kind == "expired":
             clock.move(24 * 3600 * 1000)
         elif kind == "invited":
-            await invitations_house.invite(site, "ada@example.org", by=olga(site))
+            await invitation_steps.invite(site, "ada@example.org", by=olga(site))
         elif kind == "member":
             await site.person("ada")
         elif kind == "switched off":

@@ -10,9 +10,9 @@ from db.auth import rate_limits
 from db.common import clock
 from db.policy import Role
 from messages import toasts
-from tests.support.markup import tree
-from tests.support.reading import read, wrong_fields
-from tests.support.site import ON_SQLITE, PASSWORD, Site, Visitor
+from tests.support.pages.forms import read, wrong_fields
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, PASSWORD, Site, Visitor
 
 NEW = "seven silver herons on the ice"
 FIELDS = {"first_name": "Ada", "last_name": "Lovelace", "time_zone": "Europe/Prague", "theme": "dark"}

@@ -8,11 +8,11 @@ from db import engine
 from db.auth import links
 from db.policy import Role
 from settings import Settings
-from tests.support.invitations_house import confirmed, mails
-from tests.support.markup import tree
-from tests.support.members_house import register
-from tests.support.site import ON_SQLITE, SECRET, Site
-from tests.support.smtp import Server, serving
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, SECRET, Site
+from tests.support.servers.smtp import Server, serving
+from tests.support.steps.invitation_steps import confirmed, mails
+from tests.support.steps.member_steps import register
 
 PATH = "/user/confirmation"
 pytestmark = ON_SQLITE

@@ -9,10 +9,10 @@ from db import engine
 from db.auth import links
 from db.policy import Role
 from settings import Mail, Settings
-from tests.support.invitations_house import mails
-from tests.support.markup import tree
-from tests.support.reading import read
-from tests.support.site import ON_SQLITE, PASSWORD, SECRET, Site
+from tests.support.pages.forms import read
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, PASSWORD, SECRET, Site
+from tests.support.steps.invitation_steps import mails
 
 PATH = "/user/password/forgot"
 # Nobody listens there: what is queued stays so.

@@ -7,9 +7,9 @@ import pytest
 from db import engine
 from db.accounts import password
 from db.policy import COMMAND_LINE, Role
-from tests.support.markup import tree
-from tests.support.members_house import acting, olga
-from tests.support.site import PASSWORD, Site
+from tests.support.pages.markup import tree
+from tests.support.pages.site import PASSWORD, Site
+from tests.support.steps.member_steps import acting, olga
 
 PATH = "/user/account/acknowledgement"
 NOON = 1_796_385_600_000

@@ -12,14 +12,14 @@ from db.mail import delivery, outbox
 from db.members import new_member, removal, roles
 from db.policy import Role
 from mailer import LetterWriter, contents
-from tests.support.invitations_house import accept, invited, mailed, mails, one, state, token
-from tests.support.markup import tree
-from tests.support.members_house import acting, olga
-from tests.support.post import TEMPLATES
-from tests.support.reading import read
-from tests.support.site import ON_SQLITE, PASSWORD, Site
-from tests.support.smtp import Server, Taken
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.forms import read
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, PASSWORD, Site
+from tests.support.servers.smtp import Server, Taken
+from tests.support.steps.invitation_steps import accept, invited, mailed, mails, one, state, token
+from tests.support.steps.mail_steps import TEMPLATES
+from tests.support.steps.member_steps import acting, olga
 
 PATH = "/user/invitation"
 pytestmark = ON_SQLITE

@@ -9,9 +9,9 @@ import pytest
 from db import engine
 from messages import by_field
 from settings import Settings
-from tests.support.invitations_house import invited, token
-from tests.support.markup import tree
-from tests.support.site import ON_SQLITE, PASSWORD, SECRET, Site
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, PASSWORD, SECRET, Site
+from tests.support.steps.invitation_steps import invited, token
 
 pytestmark = ON_SQLITE
 TITLE = "Lindenhof Translation Bureau"

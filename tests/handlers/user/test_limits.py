@@ -16,9 +16,9 @@ from db.auth import passwords, rate_limits
 from db.members import removal
 from db.policy import COMMAND_LINE, Actor, Role
 from settings import Settings
-from tests.support.invitations_house import invited, token
-from tests.support.markup import tree
-from tests.support.site import ON_SQLITE, PASSWORD, SECRET, Site, Visitor
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, PASSWORD, SECRET, Site, Visitor
+from tests.support.steps.invitation_steps import invited, token
 
 ROOT = Path(__file__).parents[3]
 NEW = "seven silver herons on the ice"

@@ -11,8 +11,8 @@ from db.policy import Role
 from handlers.http.request.forms import FORM_TYPE
 from messages.by_field import NOT_TOGETHER
 from settings import Settings
-from tests.support.reading import read, wrong_fields
-from tests.support.site import ON_SQLITE, PASSWORD, SECRET, Site
+from tests.support.pages.forms import read, wrong_fields
+from tests.support.pages.site import ON_SQLITE, PASSWORD, SECRET, Site
 
 # What must never be followed: another site, or a header of its own making.
 EVIL = (

@@ -11,9 +11,9 @@ from db.auth import links
 from db.common.addresses import parse
 from db.invitations import access_requests
 from db.invitations.access_requests import Wish
-from tests.support.invitations_house import invited, token
-from tests.support.markup import tree
-from tests.support.site import ON_SQLITE, PASSWORD, Site
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, PASSWORD, Site
+from tests.support.steps.invitation_steps import invited, token
 
 pytestmark = ON_SQLITE
 INCOMPLETE = "It may be incomplete: copy the whole link."

@@ -7,8 +7,8 @@ import pytest
 
 from db import engine
 from db.policy import Role
-from tests.support.reading import read, wrong_fields
-from tests.support.site import ON_SQLITE, PASSWORD, Site, Visitor
+from tests.support.pages.forms import read, wrong_fields
+from tests.support.pages.site import ON_SQLITE, PASSWORD, Site, Visitor
 
 NEW = "seven silver herons on the ice"
 HOUR = 3_600_000

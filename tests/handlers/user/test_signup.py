@@ -15,10 +15,10 @@ from db.organization.settings import SettingsChange
 from db.policy import COMMAND_LINE, Role
 from messages import by_field
 from settings import Settings
-from tests.support.markup import tree
-from tests.support.members_house import olga as owner
-from tests.support.reading import read, wrong_fields
-from tests.support.site import ON_SQLITE, PASSWORD, SECRET, Site
+from tests.support.pages.forms import read, wrong_fields
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, PASSWORD, SECRET, Site
+from tests.support.steps.member_steps import olga as owner
 
 ADA = {"email": "ada@example.org", "password": PASSWORD, "first_name": "Ada", "last_name": "Lovelace"}
 CLOSED = Settings(secret_key=SECRET, closed=True)

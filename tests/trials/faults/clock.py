@@ -22,12 +22,12 @@ from db.invitations.listing import Line
 from db.members import last_day
 from db.policy import COMMAND_LINE, Role
 from tests import provide
-from tests.support import postgres
-from tests.support.changing import NEW_PASSWORD
-from tests.support.invitations_house import invited, token
-from tests.support.site import PASSWORD, Visitor
-from tests.support.together import soon
-from tests.trials.faults.served import ServedSite, served
+from tests.support.concurrency import soon
+from tests.support.pages.changing_requests import NEW_PASSWORD
+from tests.support.pages.site import PASSWORD, Visitor
+from tests.support.servers import postgres
+from tests.support.steps.invitation_steps import invited, token
+from tests.trials.faults.support.served import ServedSite, served
 from tests.trials.sample import Sample
 
 LIBRARY: Final = "/usr/lib/*/faketime/libfaketimeMT.so.1"

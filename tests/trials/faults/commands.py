@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.support.command import Checkout
-from tests.trials.faults.injection import OF_DATABASE, Fault, Trace, command
+from tests.support.servers.command import Checkout
+from tests.trials.faults.support.injection import OF_DATABASE, Fault, Trace, command
 from tests.trials.sample import Sample
 
 CALLS: Final = (*OF_DATABASE, "write", "link", "linkat", "rename", "renameat", "renameat2")

@@ -14,9 +14,9 @@ import httpx
 
 from db import engine
 from db.policy import Role
-from tests.support.site import PASSWORD, Visitor
-from tests.support.together import soon
-from tests.trials.faults.served import ServedSite, changed, served, state
+from tests.support.concurrency import soon
+from tests.support.pages.site import PASSWORD, Visitor
+from tests.trials.faults.support.served import ServedSite, changed, served, state
 from tests.trials.sample import Sample
 
 # How many descriptors are left beside those that are open.

@@ -7,11 +7,11 @@ import re
 import time
 from typing import Final
 
-from tests.support.engine_house import from_outside
-from tests.support.together import soon
-from tests.trials.faults.databases import each
-from tests.trials.faults.desks import Crowd, House
-from tests.trials.faults.notes import Outcome, broken_in
+from tests.support.concurrency import soon
+from tests.support.engine.small_database import from_outside
+from tests.trials.faults.support.databases import each
+from tests.trials.faults.support.desks import Crowd, House
+from tests.trials.faults.support.notes import Outcome, broken_in
 from tests.trials.sample import Sample
 
 EVERYTHING: Final = 200

@@ -16,10 +16,10 @@ import asyncpg
 from db import engine
 from db.engine.sqlite import SqliteEngine
 from db.policy import Role
-from tests.support import postgres
-from tests.support.changing import NEW_PASSWORD
-from tests.support.site import Visitor
-from tests.trials.faults.served import ServedSite, changed, served, state
+from tests.support.pages.changing_requests import NEW_PASSWORD
+from tests.support.pages.site import Visitor
+from tests.support.servers import postgres
+from tests.trials.faults.support.served import ServedSite, changed, served, state
 from tests.trials.sample import Sample
 
 SHORT_SECONDS: Final = 8

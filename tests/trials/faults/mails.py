@@ -19,10 +19,11 @@ from db.mail import outbox
 from db.schema import migrate
 from mailer import worker
 from tests import provide
-from tests.support import post, postgres, smtp
-from tests.trials.faults.databases import each
-from tests.trials.faults.injection import Fault, traced
+from tests.support.servers import postgres, smtp
+from tests.support.steps import mail_steps
 from tests.trials.faults.locked import held
+from tests.trials.faults.support.databases import each
+from tests.trials.faults.support.injection import Fault, traced
 from tests.trials.sample import Sample
 
 ERRORS: Final = ("ENOSPC", "EIO")
@@ -60,7 +61,7 @@ async def house(url: str) -> AsyncIterator[int]:
     await engine.start()
     try:
         await migrate.migrate()
-        yield await post.founded()
+        yield await mail_steps.founded()
     finally:
         clock.go_on()
         outbox.use(False)
@@ -93,14 +94,14 @@ async def sent_despite(fault: Fault | None, owner: int) -> tuple[list[str], dict
     wrong = list[str]()
     async with (
         smtp.serving() as server,
-        post.process(_url(), server) as child,
+        mail_steps.process(_url(), server) as child,
         traced(child.pid, fault) as trace,
     ):
-        mail_id = await post.owed("password", recipient, member_id=owner)
+        mail_id = await mail_steps.owed("password", recipient, member_id=owner)
         try:
-            await post.until("sent", mail_id, MAIL_SECONDS)
+            await mail_steps.until("sent", mail_id, MAIL_SECONDS)
         except TimeoutError:
-            wrong.append(f"it is {await post.row(mail_id)} after {MAIL_SECONDS} s")
+            wrong.append(f"it is {await mail_steps.row(mail_id)} after {MAIL_SECONDS} s")
     if len(taken := server.to(recipient)) != 1:
         wrong.append(f"it went out {len(taken)} times")
     if fault and not trace.injected:
@@ -116,21 +117,21 @@ async def _kills(url: str) -> list[str]:
 async def killed_before_the_mark(owner: int) -> list[str]:
     """Kills the post while it waits to mark a mail that was taken; another takes over when its lease ends."""
     recipient = f"guest-{await _count()}@example.org"
-    link = await post.link_for(links.RESET, owner)
+    link = await mail_steps.link_for(links.RESET, owner)
     async with smtp.serving() as server:
         server.seconds_for_each = 2 * ANSWER_SECONDS
-        async with post.process(_url(), server) as child:
-            mail_id = await post.owed("reset", recipient, member_id=owner, link_id=link.id)
-            await post.soon(lambda: _claimed(mail_id))
+        async with mail_steps.process(_url(), server) as child:
+            mail_id = await mail_steps.owed("reset", recipient, member_id=owner, link_id=link.id)
+            await mail_steps.soon(lambda: _claimed(mail_id))
             async with held(LOCKS[engine.dialect()]):
-                await post.soon(lambda: server.to(recipient))
+                await mail_steps.soon(lambda: server.to(recipient))
                 await asyncio.sleep(ANSWER_SECONDS)
                 child.kill()
                 await child.wait()
-        state = (await post.row(mail_id))["state"]
+        state = (await mail_steps.row(mail_id))["state"]
         clock.move(worker.LEASE_MS + 1)
-        async with post.delivering(server.account()):
-            found = await post.until("sent", mail_id, MAIL_SECONDS)
+        async with mail_steps.delivering(server.account()):
+            found = await mail_steps.until("sent", mail_id, MAIL_SECONDS)
         clock.go_on()
     taken = server.to(recipient)
     texts = {mail.text for mail in taken}
@@ -143,7 +144,7 @@ async def killed_before_the_mark(owner: int) -> list[str]:
 
 
 async def _claimed(mail_id: int) -> bool:
-    return bool((await post.row(mail_id))["lease"])
+    return bool((await mail_steps.row(mail_id))["lease"])
 
 
 async def _count() -> int:

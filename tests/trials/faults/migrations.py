@@ -16,11 +16,11 @@ from uuid import uuid4
 
 from db import engine
 from db.schema import migrate
-from tests.support import postgres
-from tests.support.command import PATIENCE_SECONDS, ROOT, Checkout
-from tests.support.engine_house import from_outside
-from tests.support.site import SECRET
-from tests.trials.faults.databases import each
+from tests.support.engine.small_database import from_outside
+from tests.support.pages.site import SECRET
+from tests.support.servers import postgres
+from tests.support.servers.command import PATIENCE_SECONDS, ROOT, Checkout
+from tests.trials.faults.support.databases import each
 from tests.trials.sample import Sample
 
 KILLS: Final = 300

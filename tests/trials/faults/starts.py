@@ -20,10 +20,10 @@ import httpx
 
 from db.schema import migrate
 from tests import provide
-from tests.support import postgres
-from tests.support.command import PATIENCE_SECONDS, Checkout, Server
+from tests.support.servers import postgres
+from tests.support.servers.command import PATIENCE_SECONDS, Checkout, Server
 from tests.trials.faults.commands import CALLS, OWNER, faults_in
-from tests.trials.faults.injection import Fault, Trace, command
+from tests.trials.faults.support.injection import Fault, Trace, command
 from tests.trials.sample import Sample
 
 # Each takes some five seconds: two starts, one of them traced.

@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.support import postgres
-from tests.support.engine_house import KILL_CONNECTIONS, from_outside
-from tests.support.together import soon
-from tests.trials.faults.databases import postgres_folder
-from tests.trials.faults.desks import LOST, Crowd, House
+from tests.support.concurrency import soon
+from tests.support.engine.small_database import KILL_CONNECTIONS, from_outside
+from tests.support.servers import postgres
 from tests.trials.faults.kills import faults
-from tests.trials.faults.notes import Outcome, broken_in
+from tests.trials.faults.support.databases import postgres_folder
+from tests.trials.faults.support.desks import LOST, Crowd, House
+from tests.trials.faults.support.notes import Outcome, broken_in
 from tests.trials.sample import Sample
 
 MODES: Final = ("fast", "immediate", "connections")

@@ -15,8 +15,7 @@ from typing import Any, Final
 from db import engine
 from db.policy import Role
 from tests import provide
-from tests.support import invitations_house, postgres, requests_house
-from tests.support.changing import (
+from tests.support.pages.changing_requests import (
     NEW_PASSWORD,
     NOTHING_CHANGED,
     SENT,
@@ -25,10 +24,12 @@ from tests.support.changing import (
     give_back,
     numbers,
 )
-from tests.support.site import PASSWORD, Visitor
+from tests.support.pages.site import PASSWORD, Visitor
+from tests.support.servers import postgres
+from tests.support.steps import access_request_steps, invitation_steps
 from tests.trials.faults import commands
-from tests.trials.faults.injection import Fault, traced
-from tests.trials.faults.served import ServedSite, State, changed, served, state
+from tests.trials.faults.support.injection import Fault, traced
+from tests.trials.faults.support.served import ServedSite, State, changed, served, state
 from tests.trials.sample import Sample
 
 ERRORS: Final = ("ENOSPC", "EIO")
@@ -218,22 +219,22 @@ async def _sets_password(site: ServedSite) -> Case:
 
 
 async def _asks(site: ServedSite) -> Case:
-    await requests_house.switch_on()
+    await access_request_steps.switch_on()
     return _guest(site, "/user/access-request", {"name": "Gus", "email": _new(), "words": "I press ferns"})
 
 
 async def _confirms_asking(site: ServedSite) -> Case:
-    await requests_house.switch_on()
+    await access_request_steps.switch_on()
     name = f"guest-{next(numbers)}"
-    await requests_house.ask(name)
-    link = await requests_house.link_of(name)
+    await access_request_steps.ask(name)
+    link = await access_request_steps.link_of(name)
     token = site.context.signer.token("request", link.id, link.nonce)
     return _guest(site, "/user/access-request/confirmation", {"token": token})
 
 
 async def _accepts(site: ServedSite) -> Case:
-    line = await invitations_house.invited(site, f"guest-{next(numbers)}")
-    fields = {"token": invitations_house.token(site, line), "password": NEW_PASSWORD}
+    line = await invitation_steps.invited(site, f"guest-{next(numbers)}")
+    fields = {"token": invitation_steps.token(site, line), "password": NEW_PASSWORD}
     return _guest(site, "/user/invitation", fields)
 
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.command import ROOT
+from tests.support.servers.command import ROOT
 from tests.trials.mutation import judge, mutants
 from tests.trials.mutation.mutants import Mutant
 from tests.trials.sample import Sample

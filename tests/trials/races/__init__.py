@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from db import engine
 from db.schema import migrate
-from tests.support import postgres
+from tests.support.servers import postgres
 from tests.trials.races import budgets, first_day, invariants, once, ownership, people, rights
 from tests.trials.races.arena import Arena
 from tests.trials.races.race import kinds

@@ -28,10 +28,10 @@ from db.policy import Actor, Role
 from db.schema import migrate
 from handlers.http.auth.cookies import SESSION_COOKIE
 from settings import Settings
-from tests.support import smtp
-from tests.support.command import PATIENCE_SECONDS, Checkout, Server
-from tests.support.site import SECRET, Site
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.site import SECRET, Site
+from tests.support.servers import smtp
+from tests.support.servers.command import PATIENCE_SECONDS, Checkout, Server
 from tests.trials.races import invariants
 from tests.trials.races.race import Answer, Ended, Named, events_since, newest_event, untold
 

@@ -10,9 +10,9 @@ from db.auth import links, sessions
 from db.auth.rate_limits import Limit, count
 from db.common import clock
 from db.policy import Role
-from tests.support import invitations_house
-from tests.support.changing import NEW_PASSWORD
-from tests.support.site import PASSWORD
+from tests.support.pages.changing_requests import NEW_PASSWORD
+from tests.support.pages.site import PASSWORD
+from tests.support.steps import invitation_steps
 from tests.trials.races.arena import Arena
 from tests.trials.races.people import managed, registers
 from tests.trials.races.race import Contestant, Ended, Race, kinds
@@ -133,7 +133,7 @@ async def uses_of_the_invite_link(arena: Arena) -> Race:
 async def resent_invitations(arena: Arena) -> Race:
     """Three in an hour for one address, whoever does and by whatever way."""
     name, throttle = arena.new_name(), arena.site.context.throttle
-    line = await invitations_house.invited(arena.site, name, by=arena.actor(arena.olga))
+    line = await invitation_steps.invited(arena.site, name, by=arena.actor(arena.olga))
     await _use_up([throttle.resent(f"{name}@example.org")])
     contestants = []
     for _ in range(COME):

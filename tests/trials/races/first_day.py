@@ -12,9 +12,9 @@ from db import engine
 from db.auth import links
 from db.organization import setup
 from settings import Settings
-from tests.support.changing import NEW_PASSWORD
-from tests.support.site import SECRET, Site, someone
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.changing_requests import NEW_PASSWORD
+from tests.support.pages.site import SECRET, Site, someone
 from tests.trials.races import invariants
 
 # A part of all tries on one database.

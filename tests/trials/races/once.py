@@ -6,8 +6,8 @@ from db import engine
 from db.accounts import confirmation, password
 from db.auth import links
 from db.policy import COMMAND_LINE, Role
-from tests.support import invitations_house, requests_house
-from tests.support.changing import NEW_PASSWORD
+from tests.support.pages.changing_requests import NEW_PASSWORD
+from tests.support.steps import access_request_steps, invitation_steps
 from tests.trials.races.arena import Arena
 from tests.trials.races.people import accepts, administrators, column, managed, registers
 from tests.trials.races.race import Contestant, Ended, Race, kinds
@@ -22,10 +22,10 @@ async def _one_wins(ended: Ended) -> list[str]:
 async def invitation_accepted_by_many(arena: Arena) -> Race:
     """One account, for whoever was first; perhaps for somebody who waits under the address already."""
     name = arena.new_name()
-    line = await invitations_house.invited(arena.site, name, by=arena.actor(arena.olga))
+    line = await invitation_steps.invited(arena.site, name, by=arena.actor(arena.olga))
     if arena.rng.random() < 0.3:
         await arena.site.person(name)
-    token = invitations_house.token(arena.site, line)
+    token = invitation_steps.token(arena.site, line)
 
     async def rule(ended: Ended) -> Iterable[str]:
         found = await engine.rows("SELECT role FROM member WHERE email_key = ?", f"{name}@example.org")
@@ -38,8 +38,8 @@ async def invitation_accepted_by_many(arena: Arena) -> Race:
 async def invitation_accepted_by_its_member(arena: Arena) -> Race:
     """In two browsers, in which somebody is signed in who waits."""
     ada = await arena.person(Role.PENDING)
-    line = await invitations_house.invited(arena.site, ada.name, by=arena.actor(arena.olga))
-    token = invitations_house.token(arena.site, line)
+    line = await invitation_steps.invited(arena.site, ada.name, by=arena.actor(arena.olga))
+    token = invitation_steps.token(arena.site, line)
     contestants = []
     for _ in range(2):
         go = await arena.form("/user/invitation", {"token": token}, session=await arena.session(ada.id))
@@ -140,9 +140,9 @@ async def address_confirmed_and_asked_again(arena: Arena) -> Race:
 async def request_confirmed_by_many(arena: Arena) -> Race:
     """Seen once."""
     name = arena.new_name()
-    await requests_house.switch_on()
-    await requests_house.ask(name)
-    token = arena.token(await requests_house.link_of(name))
+    await access_request_steps.switch_on()
+    await access_request_steps.ask(name)
+    token = arena.token(await access_request_steps.link_of(name))
     contestants = []
     for _ in range(3):
         go = await arena.form("/user/access-request/confirmation", {"token": token})

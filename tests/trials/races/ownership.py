@@ -6,8 +6,8 @@ from functools import partial
 from db import engine
 from db.members import last_day
 from db.policy import Role
-from tests.support.changing import OWNERS, SENT
-from tests.support.site import PASSWORD
+from tests.support.pages.changing_requests import OWNERS, SENT
+from tests.support.pages.site import PASSWORD
 from tests.trials.races.arena import Arena, Member
 from tests.trials.races.race import Contestant, Ended, Race, kinds, nothing
 

@@ -7,8 +7,8 @@ from db import engine
 from db.invitations import access_requests, management
 from db.members import roles
 from db.policy import COMMAND_LINE, Role
-from tests.support import invitations_house, requests_house
-from tests.support.changing import NEW_PASSWORD
+from tests.support.pages.changing_requests import NEW_PASSWORD
+from tests.support.steps import access_request_steps, invitation_steps
 from tests.trials.races.arena import Arena, Member
 from tests.trials.races.ownership import loss, removal, role
 from tests.trials.races.race import FOLLOWS, Contestant, Ended, Race, kinds
@@ -193,9 +193,9 @@ async def invited_registers_and_accepts(arena: Arena) -> Race:
     """Somebody who is invited registers, accepts, and is invited once more: one account, with a role if they
     accepted."""
     name, (bob, cyd) = arena.new_name(), await administrators(arena)
-    line = await invitations_house.invited(arena.site, name, by=arena.actor(bob))
+    line = await invitation_steps.invited(arena.site, name, by=arena.actor(bob))
     contestants = [
-        await accepts(arena, invitations_house.token(arena.site, line)),
+        await accepts(arena, invitation_steps.token(arena.site, line)),
         await registers(arena, f"{name}@example.org"),
         await invites(arena, cyd, f"{name}@example.org", "RE"),
     ]
@@ -271,8 +271,8 @@ async def approved_by_invitation_and_otherwise(arena: Arena) -> Race:
 async def request_answered_twice(arena: Arena) -> Race:
     """Of two answers to a request, the same or not, one counts."""
     name, (bob, cyd) = arena.new_name(), await administrators(arena)
-    await requests_house.switch_on()
-    request_id = await requests_house.asked(name)
+    await access_request_steps.switch_on()
+    request_id = await access_request_steps.asked(name)
     answers = {
         "invitation": ({"role": "AN"}, "invitation_made"),
         "dismissal": ({}, "request_dismissed"),
@@ -297,8 +297,8 @@ async def request_answered_twice(arena: Arena) -> Race:
 async def dismissal_undone_and_asked_again(arena: Arena) -> Race:
     """A dismissed request is brought back once, and at most one of an address is open."""
     name, (bob, cyd) = arena.new_name(), await administrators(arena)
-    await requests_house.switch_on()
-    request_id = await requests_house.asked(name)
+    await access_request_steps.switch_on()
+    request_id = await access_request_steps.asked(name)
     dismissed = await access_requests.dismiss(COMMAND_LINE, request_id=request_id)
     undo = {"dismissed_at": str(dismissed.at)}
     path = f"requests/{request_id}/reversal"
@@ -323,8 +323,8 @@ async def dismissal_undone_and_asked_again(arena: Arena) -> Race:
 async def acceptance_and_the_end_of_the_invitation(arena: Arena) -> Race:
     """It is accepted, or it ends: by who revokes it, or with the right of whoever invited."""
     name, (bob, cyd) = arena.new_name(), await administrators(arena)
-    line = await invitations_house.invited(arena.site, name, by=arena.actor(bob))
-    accepted = await accepts(arena, invitations_house.token(arena.site, line))
+    line = await invitation_steps.invited(arena.site, name, by=arena.actor(bob))
+    accepted = await accepts(arena, invitation_steps.token(arena.site, line))
     if arena.rng.random() < 0.5:
         other = await managed(
             arena, cyd, "revocation", f"invitations/{line.id}/revocation", None, "invitation_revoked"
@@ -347,10 +347,10 @@ async def acceptance_and_the_end_of_the_invitation(arena: Arena) -> Race:
 async def acceptance_and_another_role(arena: Arena) -> Race:
     """Whoever accepts gets the role that the invitation has at that moment."""
     name, (bob, cyd) = arena.new_name(), await administrators(arena)
-    line = await invitations_house.invited(arena.site, name, by=arena.actor(bob))
+    line = await invitation_steps.invited(arena.site, name, by=arena.actor(bob))
     path = f"invitations/{line.id}/role"
     contestants = [
-        await accepts(arena, invitations_house.token(arena.site, line)),
+        await accepts(arena, invitation_steps.token(arena.site, line)),
         await managed(arena, cyd, "role", path, {"role": "MA"}, "invitation_role_changed"),
     ]
 
@@ -369,7 +369,7 @@ async def acceptance_and_another_role(arena: Arena) -> Race:
 async def revocation_undone_and_invited_anew(arena: Arena) -> Race:
     """One invitation is open in the end."""
     name, (bob, cyd) = arena.new_name(), await administrators(arena)
-    line = await invitations_house.invited(arena.site, name, by=arena.actor(bob))
+    line = await invitation_steps.invited(arena.site, name, by=arena.actor(bob))
     revoked = await management.revoke(COMMAND_LINE, invitation_ids=[line.id])
     undo = {"invitation": str(line.id), "revoked_at": str(revoked.at)}
     contestants = [

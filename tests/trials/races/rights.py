@@ -10,8 +10,8 @@ from db.accounts import password
 from db.auth.sessions import token_hash
 from db.members import last_day
 from db.policy import COMMAND_LINE, Role
-from tests.support.changing import NEW_PASSWORD, NOTHING_CHANGED, OWNERS, SENT
-from tests.support.site import PASSWORD
+from tests.support.pages.changing_requests import NEW_PASSWORD, NOTHING_CHANGED, OWNERS, SENT
+from tests.support.pages.site import PASSWORD
 from tests.trials.races.arena import Arena, Member
 from tests.trials.races.ownership import loss
 from tests.trials.races.race import FOLLOWS, Contestant, Ended, Race, events_since, kinds, newest_event
@@ -27,7 +27,7 @@ def paths(beginning: str = "/") -> list[str]:
 
 
 async def sends(arena: Arena, ada: Member, path: str, session: str = "") -> Contestant:
-    """They send what stands for this address in tests/support/changing.py."""
+    """They send what stands for this address in tests/support/pages/changing_requests.py."""
     tells = await _told_alone(arena, path)
     sent = await SENT[path](arena.site, ada.name)
     session = session or await arena.session(ada.id)

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.command import PARTS, ROOT
+from tests.support.servers.command import PARTS, ROOT
 from tests.trials.scan.tools import Finding
 
 SOURCES: Final = tuple(part for part in PARTS if part not in ("static", "templates"))

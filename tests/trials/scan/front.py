@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from tests.support import smtp
+from tests.support.servers import smtp
 
 # In place of the session of one member: each case has its own, and another one after so many requests, since
 # what members change of themselves is limited for each of them, and each of them sees another page.

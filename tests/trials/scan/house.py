@@ -25,9 +25,10 @@ from db.organization import invite_link
 from db.policy import COMMAND_LINE
 from db.schema import migrate
 from signing import Signer
-from tests.bench import seed, server
-from tests.support import postgres
-from tests.support.command import Checkout, Server
+from tests.bench import server
+from tests.bench.support import seed
+from tests.support.servers import postgres
+from tests.support.servers.command import Checkout, Server
 from tests.trials.scan.front import SESSION, Front, standing
 
 SECRET: Final = "a secret for scanners, and for nothing else"

@@ -1,7 +1,7 @@
 """Every place of a request at which somebody's text may reach SQL, by address: what sqlmap tries.
 
-tests/test_scan.py holds that each address of the application is here, each path parameter with it, and each
-field that a form or a query string is read for.
+tests/trials/test_scan.py holds that each address of the application is here, each path parameter with it,
+and each field that a form or a query string is read for.
 """
 
 from collections.abc import Mapping

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.support.command import ROOT
+from tests.support.servers.command import ROOT
 
 FOLDER: Final = ROOT / ".venv" / "scan"
 EXPLAINED: Final = Path(__file__).with_name("explained.toml")

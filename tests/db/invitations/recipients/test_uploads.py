@@ -12,9 +12,9 @@ from db.invitations.creation import Batch
 from db.invitations.recipients import csv_import, uploads
 from db.invitations.recipients.address_list import AddressList
 from db.policy import Actor, Role
-from tests.support.members_house import acting, olga
-from tests.support.site import Site
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.site import Site
+from tests.support.steps.member_steps import acting, olga
 
 HOUR_MS = 3600 * 1000
 FILE = b"""email,role,first_name,last_name

@@ -18,8 +18,8 @@ from db.members import directory
 from db.members.directory import PAGE_SIZE, Filter, Page, Row, keyset, search
 from db.members.directory.filters import DEFAULT_ROLES, DEFAULT_SORT, ROLE_ORDER, SORT_COLUMNS, SORTS, Place
 from db.policy import Role
-from tests.bench import seed
-from tests.support.site import ON_SQLITE
+from tests.bench.support import seed
+from tests.support.pages.site import ON_SQLITE
 
 ALL_SORTS = (*SORTS, DEFAULT_SORT)
 FIRST = ("Ada", "ada", "Zoë", "Ольга", "محمد", "", "İbrahim", "Großmann", "小明", "Émile")

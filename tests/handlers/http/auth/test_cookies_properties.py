@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from handlers.http.auth import cookies
 from handlers.http.auth.cookies import DEVICE_COOKIE, SESSION_COOKIE
-from tests.support.asked import asked
 from tests.support.examples import TEXT, fewer
-from tests.support.site import ON_SQLITE, Site
+from tests.support.pages.handler_requests import asked
+from tests.support.pages.site import ON_SQLITE, Site
 
 pytestmark = ON_SQLITE
 

@@ -1,7 +1,7 @@
 """The session behind the cookie of a request."""
 
 from db import engine
-from tests.support.site import ON_SQLITE, Site
+from tests.support.pages.site import ON_SQLITE, Site
 
 
 @ON_SQLITE

@@ -7,7 +7,7 @@ import pytest
 from handlers.http.auth.origins import mismatch_of_form, mismatch_of_page
 from handlers.http.request.mismatches import Mismatch, Reason
 from settings import Settings
-from tests.support.site import ON_SQLITE, SECRET, Site
+from tests.support.pages.site import ON_SQLITE, SECRET, Site
 
 pytestmark = ON_SQLITE
 

@@ -20,7 +20,7 @@ from handlers.http.request.bodies import (
     SHARE_FOR_LARGE_BYTES,
     Body,
 )
-from tests.support.site import ON_SQLITE, PASSWORD, Site, Visitor
+from tests.support.pages.site import ON_SQLITE, PASSWORD, Site, Visitor
 
 pytestmark = ON_SQLITE
 

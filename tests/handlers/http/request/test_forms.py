@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from db import engine
-from tests.support.reading import read, wrong_fields
-from tests.support.site import ON_SQLITE, PASSWORD, Site, Visitor
+from tests.support.pages.forms import read, wrong_fields
+from tests.support.pages.site import ON_SQLITE, PASSWORD, Site, Visitor
 
 pytestmark = ON_SQLITE
 

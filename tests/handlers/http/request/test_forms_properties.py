@@ -18,9 +18,9 @@ from handlers.http.request.forms import (
 )
 from messages import by_field
 from signing import token_in
-from tests.support.asked import asked, body_of
 from tests.support.examples import TEXT, fewer
-from tests.support.site import ON_SQLITE, Site
+from tests.support.pages.handler_requests import asked, body_of
+from tests.support.pages.site import ON_SQLITE, Site
 
 pytestmark = ON_SQLITE
 

@@ -15,7 +15,7 @@ from handlers.http.request.client import network_in
 from handlers.http.request.mismatches import Reason
 from handlers.http.request.proxies import Proxies
 from tests.support.examples import fewer
-from tests.support.site import ON_SQLITE, Site
+from tests.support.pages.site import ON_SQLITE, Site
 
 TRUSTED = tuple(ipaddress.ip_network(text) for text in ("10.0.0.0/8", "fe80::/10", "::1/128"))
 LATIN = st.text(st.characters(max_codepoint=0xFF, exclude_categories=["Cc"]))

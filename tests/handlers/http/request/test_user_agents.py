@@ -3,7 +3,7 @@
 import pytest
 
 from handlers.http.request.user_agents import describe
-from tests.support.site import ON_SQLITE, PASSWORD, Site
+from tests.support.pages.site import ON_SQLITE, PASSWORD, Site
 
 
 @pytest.mark.parametrize(

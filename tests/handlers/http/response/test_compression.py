@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from handlers.http.response.compression import Compressing, accepts_gzip
-from tests.support.site import ON_SQLITE, Site, Visitor
+from tests.support.pages.site import ON_SQLITE, Site, Visitor
 
 
 async def raw(visitor: Visitor, path: str, **headers: str) -> tuple[httpx.Response, bytes]:

@@ -16,9 +16,9 @@ from db import engine
 from db.auth import sessions, turns
 from db.errors import Busy, DeadLink, Invalid, NotAllowed, Refused, TooManyTries, Unknown
 from messages import refusals
-from tests.support.engine_house import KILL_CONNECTIONS, from_outside, on_postgres
-from tests.support.reading import read
-from tests.support.site import ON_SQLITE, PASSWORD, Site
+from tests.support.engine.small_database import KILL_CONNECTIONS, from_outside, on_postgres
+from tests.support.pages.forms import read
+from tests.support.pages.site import ON_SQLITE, PASSWORD, Site
 
 
 async def test_a_fault_is_told_with_an_id_as_a_page(site: Site, caplog: pytest.LogCaptureFixture) -> None:

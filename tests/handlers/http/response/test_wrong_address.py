@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from settings import Settings
-from tests.support.markup import tree
-from tests.support.site import ON_SQLITE, PASSWORD, SECRET, Site
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, PASSWORD, SECRET, Site
 
 pytestmark = ON_SQLITE
 

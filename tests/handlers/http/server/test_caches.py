@@ -5,7 +5,7 @@ import gc
 from typing import Any
 
 from db.policy import Role
-from tests.support.site import ON_SQLITE, Site, Visitor
+from tests.support.pages.site import ON_SQLITE, Site, Visitor
 
 pytestmark = ON_SQLITE
 

@@ -19,9 +19,10 @@ import pytest
 
 from handlers.http.server.limits import Limits
 from tests.bench.server import memory
-from tests.support import hostile, wire
-from tests.support.command import PATIENCE_SECONDS, ROOT
-from tests.support.hostile import HOST, get
+from tests.support.pages import hostile_requests
+from tests.support.pages.hostile_requests import HOST, get
+from tests.support.servers import wire
+from tests.support.servers.command import PATIENCE_SECONDS, ROOT
 
 # What a busy machine may add to a deadline of a second.
 SOON_SECONDS = 8
@@ -35,7 +36,7 @@ SHORT = {
 }
 HEALTH = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
 LAST = get(b"/health")
-FORM = b"POST /user/login HTTP/1.1\r\n" + HOST + hostile.FORM
+FORM = b"POST /user/login HTTP/1.1\r\n" + HOST + hostile_requests.FORM
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,12 @@ class Server:
 def served(folder: Path, template: Path, descriptors: int = 0, **limits: float) -> Iterator[Server]:
     """A server of its own. descriptors: how many files it may have open at most; half of them at first."""
     url = f"sqlite:///{shutil.copyfile(template, folder / 'gatehouse.db')}"
-    command = [sys.executable, str(ROOT / "tests" / "support" / "limits_process.py"), url, json.dumps(limits)]
+    command = [
+        sys.executable,
+        str(ROOT / "tests" / "support" / "servers" / "limits_process.py"),
+        url,
+        json.dumps(limits),
+    ]
     if descriptors:
         bound = f'ulimit -Sn {descriptors // 2} && ulimit -Hn {descriptors} && exec "$@"'
         command = ["sh", "-c", bound, "sh", *command]
@@ -151,9 +157,9 @@ def is_ours(answer: bytes, status: int) -> bool:
         (FORM + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
         (FORM + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n", 400),
         (FORM + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
-        (hostile.chunked(b"/user/login", b"a", 4_000), 400),
-        (hostile.chunked(b"/user/login", b"a" * 20, 4_000) + b"0\r\n\r\n", 422),
-        (hostile.chunked(b"/user/login", b"a", 100) + b"0\r\n\r\n", 422),
+        (hostile_requests.chunked(b"/user/login", b"a", 4_000), 400),
+        (hostile_requests.chunked(b"/user/login", b"a" * 20, 4_000) + b"0\r\n\r\n", 422),
+        (hostile_requests.chunked(b"/user/login", b"a", 100) + b"0\r\n\r\n", 422),
         (b"\r\n\r\n" + LAST, 200),
         (get(b"/health", b"Upgrade: websocket", b"Connection: Upgrade"), 200),
     ],
@@ -164,7 +170,7 @@ async def test_what_is_too_large_or_makes_no_sense_is_refused_with_our_headers(
 ) -> None:
     began = time.monotonic()
 
-    heard = await hostile.send(server.port, request_)
+    heard = await hostile_requests.send(server.port, request_)
 
     assert is_ours(heard, status), heard[:1000]
     assert heard.count(b"HTTP/1.1 ") == 1
@@ -370,7 +376,7 @@ async def test_what_was_taken_of_one_answer_counts_for_no_later_one() -> None:
 async def test_who_sends_far_ahead_is_hung_up_on(server: Server) -> None:
     ahead = get(b"/health", b"X: " + b"a" * 1_000).replace(b"Connection: close\r\n", b"")
 
-    heard = await hostile.send(server.port, ahead * 5_000)
+    heard = await hostile_requests.send(server.port, ahead * 5_000)
 
     assert 1 <= heard.count(b"HTTP/1.1 200 ") < 5_000
 
@@ -380,7 +386,7 @@ async def test_what_many_send_ahead_without_listening_takes_little_memory(
 ) -> None:
     page = get(b"/user/login").replace(b"Connection: close\r\n", b"")
     with served(tmp_path, migrated_sqlite) as own:
-        await hostile.send_all(own.port, 60)
+        await hostile_requests.send_all(own.port, 60)
         before = memory(own.pid)
         async with AsyncExitStack() as stack:
             visitors = [await stack.enter_async_context(wire.small_window(own.port)) for _ in range(100)]
@@ -397,7 +403,7 @@ async def test_what_many_send_ahead_without_listening_takes_little_memory(
 
 async def test_stopping_waits_for_no_half_sent_request(tmp_path: Path, migrated_sqlite: Path) -> None:
     with served(tmp_path, migrated_sqlite) as own:
-        await hostile.send(own.port, LAST)
+        await hostile_requests.send(own.port, LAST)
         visitors = [await Visitor.at(own) for _ in range(4)]
         for visitor, data in zip(
             visitors, (b"", b"GET /", HEALTH, FORM + b"Content-Length: 1000001\r\n\r\n"), strict=True
@@ -421,7 +427,7 @@ async def test_above_the_most_connections_others_are_told_and_the_log_once(
         refused = [await (await Visitor.at(own)).hear() for _ in range(5)]
         for visitor in idle:
             await visitor.hear()
-        again = await hostile.send(own.port, LAST)
+        again = await hostile_requests.send(own.port, LAST)
         log = own.log.read_text()
 
     assert all(is_ours(heard, 503) for heard in refused), refused
@@ -446,7 +452,7 @@ async def test_one_network_leaves_connections_to_others(tmp_path: Path, migrated
         for visitor in idle:
             await visitor.send(LAST)
             assert is_ours(await visitor.hear(), 200)
-        again = await hostile.send(own.port, LAST)
+        again = await hostile_requests.send(own.port, LAST)
 
     assert is_ours(refused, 503)
     assert is_ours(let_in, 200)
@@ -465,7 +471,7 @@ async def test_no_number_of_half_sent_requests_stops_the_server(
             except ConnectionError:
                 continue
         heard = [await visitor.hear() for visitor in half_sent]
-        again = await hostile.send(own.port, LAST)
+        again = await hostile_requests.send(own.port, LAST)
         files = resource.prlimit(own.pid, resource.RLIMIT_NOFILE)
 
     assert files == (240, 240)
@@ -478,10 +484,10 @@ async def test_no_number_of_half_sent_requests_stops_the_server(
 
 
 async def test_hostile_requests_leave_nothing_in_memory(server: Server) -> None:
-    await hostile.send_all(server.port, 60)
+    await hostile_requests.send_all(server.port, 60)
     before = memory(server.pid)
 
-    answers = await hostile.send_all(server.port, 300)
+    answers = await hostile_requests.send_all(server.port, 300)
 
     assert memory(server.pid) - before < 20
     assert b"" not in answers

@@ -11,7 +11,7 @@ from db import engine
 from db.policy import Role
 from messages import refusals
 from settings import Settings
-from tests.support.site import ON_SQLITE, PASSWORD, SECRET, Site, Visitor
+from tests.support.pages.site import ON_SQLITE, PASSWORD, SECRET, Site, Visitor
 
 pytestmark = ON_SQLITE
 

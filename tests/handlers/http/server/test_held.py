@@ -12,8 +12,8 @@ import pytest
 
 from handlers.http.server.limits import LIMITS
 from settings import Settings
-from tests.support.command import PATIENCE_SECONDS
-from tests.support.wire import Served, served
+from tests.support.servers.command import PATIENCE_SECONDS
+from tests.support.servers.wire import Served, served
 
 Send = Callable[[Any], Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]

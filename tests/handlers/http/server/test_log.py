@@ -8,7 +8,7 @@ import pytest
 from db import engine
 from db.auth import sessions
 from db.errors import Busy
-from tests.support.site import ON_SQLITE, PASSWORD, Site
+from tests.support.pages.site import ON_SQLITE, PASSWORD, Site
 
 pytestmark = ON_SQLITE
 

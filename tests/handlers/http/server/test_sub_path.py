@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from settings import Settings
-from tests.support.markup import tree
-from tests.support.reading import read
-from tests.support.site import ON_SQLITE, PASSWORD, SECRET, Site
+from tests.support.pages.forms import read
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, PASSWORD, SECRET, Site
 
 pytestmark = ON_SQLITE
 

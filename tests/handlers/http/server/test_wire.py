@@ -12,8 +12,8 @@ from handlers.http.request import bodies
 from handlers.http.server import connections
 from handlers.http.server.limits import LIMITS, RefusalLog
 from messages import refusals
-from tests.support.site import ON_SQLITE, Site
-from tests.support.wire import served
+from tests.support.pages.site import ON_SQLITE, Site
+from tests.support.servers.wire import served
 
 pytestmark = ON_SQLITE
 

@@ -16,10 +16,10 @@ from db.invitations import management
 from db.members import removal, roles
 from db.policy import COMMAND_LINE, SYSTEM, Actor, Role
 from settings import Settings
-from tests.support.invitations_house import invite, one
-from tests.support.markup import Element, tree
-from tests.support.members_house import olga as as_olga
-from tests.support.site import ON_SQLITE, SECRET, Site
+from tests.support.pages.markup import Element, tree
+from tests.support.pages.site import ON_SQLITE, SECRET, Site
+from tests.support.steps.invitation_steps import invite, one
+from tests.support.steps.member_steps import olga as as_olga
 
 PATH = "/organization/activity"
 NEWS = f"{PATH}/news"

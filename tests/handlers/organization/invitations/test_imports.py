@@ -5,10 +5,10 @@ import pytest
 
 from db import engine
 from db.policy import Role
-from tests.support.markup import tree
-from tests.support.reading import read
-from tests.support.site import ON_SQLITE, Site, Visitor
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.forms import read
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, Site, Visitor
 
 PATH = "/organization/invitations/import"
 GOOD = b"email,role,first_name\nada@example.org,Reviewer,Ada\nben@example.org,,Ben\n"

@@ -2,10 +2,10 @@
 
 import httpx
 
-from tests.support.asking import toast
-from tests.support.invitations_house import invite, invited, one, state
-from tests.support.markup import tree
-from tests.support.site import ON_SQLITE, Site
+from tests.support.pages.markup import tree
+from tests.support.pages.members_page import toast
+from tests.support.pages.site import ON_SQLITE, Site
+from tests.support.steps.invitation_steps import invite, invited, one, state
 
 PATH = "/organization/invitations"
 REVERSAL = f"{PATH}/reversal"

@@ -12,14 +12,14 @@ import pytest
 from db import engine
 from db.policy import Role
 from settings import Settings
-from tests.support.asking import out_of_band, toast
-from tests.support.invitations_house import accept, invite, invited, one, state, token
-from tests.support.markup import Element, tree
-from tests.support.members_house import acting
-from tests.support.post import soon
-from tests.support.reading import read
-from tests.support.site import ON_SQLITE, SECRET, Site
-from tests.support.smtp import serving, silent
+from tests.support.pages.forms import read
+from tests.support.pages.markup import Element, tree
+from tests.support.pages.members_page import out_of_band, toast
+from tests.support.pages.site import ON_SQLITE, SECRET, Site
+from tests.support.servers.smtp import serving, silent
+from tests.support.steps.invitation_steps import accept, invite, invited, one, state, token
+from tests.support.steps.mail_steps import soon
+from tests.support.steps.member_steps import acting
 
 PATH = "/organization/invitations"
 pytestmark = ON_SQLITE

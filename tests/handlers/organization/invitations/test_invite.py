@@ -12,11 +12,11 @@ from db.organization.invite_link_limits import End
 from db.organization.settings import SettingsChange
 from db.policy import Role
 from settings import Settings
-from tests.support.asking import ids
-from tests.support.markup import tree
-from tests.support.members_house import olga as owner
-from tests.support.site import ON_SQLITE, PASSWORD, SECRET, Site
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.markup import tree
+from tests.support.pages.members_page import ids
+from tests.support.pages.site import ON_SQLITE, PASSWORD, SECRET, Site
+from tests.support.steps.member_steps import olga as owner
 
 DIALOG, RESET, SIGNUP = "/organization/invite", "/organization/invite-link/reset", "/user/signup"
 

@@ -6,10 +6,10 @@ from db import engine
 from db.invitations import listing as invitation_listing
 from db.invitations.listing import Meant
 from db.policy import Role
-from tests.support.asking import PATH, select, toast
-from tests.support.invitations_house import invited
-from tests.support.markup import Element, tree
-from tests.support.site import ON_SQLITE, Site
+from tests.support.pages.markup import Element, tree
+from tests.support.pages.members_page import PATH, select, toast
+from tests.support.pages.site import ON_SQLITE, Site
+from tests.support.steps.invitation_steps import invited
 
 SAID = "Invited as Reviewer by Olga; registered by the invite link"
 BUTTON = "Approve as Reviewer"

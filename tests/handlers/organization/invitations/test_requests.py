@@ -9,13 +9,13 @@ from db import engine
 from db.members import removal
 from db.policy import Role
 from settings import Mail, Settings
-from tests.support import requests_house
-from tests.support.asking import out_of_band, toast
-from tests.support.invitations_house import invite, mails
-from tests.support.markup import tree
-from tests.support.requests_house import asked, end, id_of, switch_on
-from tests.support.site import ON_SQLITE, SECRET, Site
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.markup import tree
+from tests.support.pages.members_page import out_of_band, toast
+from tests.support.pages.site import ON_SQLITE, SECRET, Site
+from tests.support.steps import access_request_steps
+from tests.support.steps.access_request_steps import asked, end, id_of, switch_on
+from tests.support.steps.invitation_steps import invite, mails
 
 LIST = "/organization/invitations"
 NOWHERE = Mail("127.0.0.1", 9, "", "", False, False, 1.0, "Fenwick Herbarium <members@fenwick.example>")
@@ -85,7 +85,7 @@ async def test_the_state_asked_shows_them_alone_and_other_states_do_not(ears: Si
 @ON_SQLITE
 async def test_more_than_fifty_are_turned_page_by_page(ears: Site) -> None:
     for number in range(52):
-        await requests_house.ask(f"guest{number}")
+        await access_request_steps.ask(f"guest{number}")
     olga = await ears.sign_in("olga")
 
     first = await olga.get(LIST)

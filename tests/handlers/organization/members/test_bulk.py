@@ -6,13 +6,13 @@ import pytest
 from db import engine
 from db.members import roles
 from db.policy import Role
-from tests.bench import seed
-from tests.support.asking import PATH, out_of_band, select, toast
-from tests.support.markup import tree
-from tests.support.members_house import add
-from tests.support.members_house import olga as the_owner
-from tests.support.site import ON_SQLITE, Site, Visitor
-from tests.support.together import at_once
+from tests.bench.support import seed
+from tests.support.concurrency import at_once
+from tests.support.pages.markup import tree
+from tests.support.pages.members_page import PATH, out_of_band, select, toast
+from tests.support.pages.site import ON_SQLITE, Site, Visitor
+from tests.support.steps.member_steps import add
+from tests.support.steps.member_steps import olga as the_owner
 
 # Several
 

@@ -8,9 +8,9 @@ from db import engine
 from db.common.dates import DAY_MS
 from db.members import last_day
 from db.policy import Role
-from tests.support.markup import tree
-from tests.support.members_house import olga as the_owner
-from tests.support.site import ON_SQLITE, PASSWORD, Site
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, PASSWORD, Site
+from tests.support.steps.member_steps import olga as the_owner
 
 PATH = "/organization/members"
 

@@ -7,11 +7,11 @@ from db import engine
 from db.members import new_member
 from db.organization import invite_link
 from db.policy import COMMAND_LINE, Role
-from tests.bench import seed
-from tests.support.asking import PATH, ids
-from tests.support.markup import tree
-from tests.support.members_house import register
-from tests.support.site import ON_SQLITE, Site, someone
+from tests.bench.support import seed
+from tests.support.pages.markup import tree
+from tests.support.pages.members_page import PATH, ids
+from tests.support.pages.site import ON_SQLITE, Site, someone
+from tests.support.steps.member_steps import register
 
 
 async def crowd(site: Site, number: int, role: Role = Role.ANNOTATOR) -> None:

@@ -6,9 +6,9 @@ from db import engine
 from db.accounts import profile
 from db.members import new_member, removal, roles
 from db.policy import Actor, Role
-from tests.support.markup import tree
-from tests.support.members_house import olga as the_owner
-from tests.support.site import ON_SQLITE, PASSWORD, Site
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, PASSWORD, Site
+from tests.support.steps.member_steps import olga as the_owner
 
 PATH = "/organization/members"
 

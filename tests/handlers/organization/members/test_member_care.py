@@ -4,9 +4,9 @@ import pytest
 
 from db import engine
 from db.policy import Role
-from tests.support.asking import toast
-from tests.support.markup import tree
-from tests.support.site import ON_SQLITE, Site
+from tests.support.pages.markup import tree
+from tests.support.pages.members_page import toast
+from tests.support.pages.site import ON_SQLITE, Site
 
 PATH = "/organization/members"
 

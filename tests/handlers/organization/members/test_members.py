@@ -3,9 +3,9 @@
 import pytest
 
 from db.policy import Role
-from tests.support.asking import PATH, ids, out_of_band
-from tests.support.markup import tree
-from tests.support.site import ON_SQLITE, Site
+from tests.support.pages.markup import tree
+from tests.support.pages.members_page import PATH, ids, out_of_band
+from tests.support.pages.site import ON_SQLITE, Site
 
 
 async def test_the_table_has_the_names_that_scripts_rely_on_as_a_page(site: Site) -> None:

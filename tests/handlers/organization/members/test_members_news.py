@@ -4,9 +4,9 @@ import pytest
 
 from db import engine
 from db.policy import Role
-from tests.support.asking import PATH, out_of_band
-from tests.support.markup import tree
-from tests.support.site import ON_SQLITE, Site, Visitor
+from tests.support.pages.markup import tree
+from tests.support.pages.members_page import PATH, out_of_band
+from tests.support.pages.site import ON_SQLITE, Site, Visitor
 
 pytestmark = ON_SQLITE
 

@@ -7,9 +7,9 @@ import pytest
 
 from db.common.undo import UNDO_MS
 from db.policy import Role
-from tests.support.asking import PATH, select, toast
-from tests.support.markup import tree
-from tests.support.site import ON_SQLITE, PASSWORD, Site, Visitor
+from tests.support.pages.markup import tree
+from tests.support.pages.members_page import PATH, select, toast
+from tests.support.pages.site import ON_SQLITE, PASSWORD, Site, Visitor
 
 REVERSAL = f"{PATH}/reversal"
 

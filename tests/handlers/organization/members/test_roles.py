@@ -6,9 +6,9 @@ from db import activity
 from db.engine import TookTooLong
 from db.members import directory
 from db.policy import Role
-from tests.support.asking import PATH, out_of_band, select, toast
-from tests.support.markup import tree
-from tests.support.site import ON_SQLITE, Site
+from tests.support.pages.markup import tree
+from tests.support.pages.members_page import PATH, out_of_band, select, toast
+from tests.support.pages.site import ON_SQLITE, Site
 
 OUT_OF_BAND = ["members-count", "waiting-note", "role-counts", "toasts"]
 

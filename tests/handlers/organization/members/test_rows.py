@@ -7,7 +7,7 @@ from db.members.directory import Row
 from db.policy import Role
 from handlers.http.auth.identity import Me
 from handlers.organization.members import rows
-from tests.support.site import ON_SQLITE, Site
+from tests.support.pages.site import ON_SQLITE, Site
 
 PATH = "/organization/members"
 

@@ -9,10 +9,10 @@ import pytest
 from db.mail import outbox
 from handlers.organization.settings import mail
 from settings import Settings
-from tests.support.markup import tree
-from tests.support.post import delivering, owed, until, until_said
-from tests.support.site import ON_SQLITE, SECRET, Site
-from tests.support.smtp import Server, scripted, serving, silent
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, SECRET, Site
+from tests.support.servers.smtp import Server, scripted, serving, silent
+from tests.support.steps.mail_steps import delivering, owed, until, until_said
 
 PATH = "/organization/settings"
 BUTTON = f"{PATH}/test-mail"

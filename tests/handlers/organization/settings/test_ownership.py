@@ -6,10 +6,10 @@ import pytest
 from db import engine
 from db.policy import Role
 from handlers.http.auth.cookies import SESSION_COOKIE
-from tests.support.markup import tree
-from tests.support.members_house import add, owners
-from tests.support.site import ON_SQLITE, PASSWORD, Site
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, PASSWORD, Site
+from tests.support.steps.member_steps import add, owners
 
 PATH = "/organization/ownership"
 

@@ -17,11 +17,11 @@ from db.policy import Role
 from handlers.http.auth.cookies import SESSION_COOKIE
 from handlers.organization.settings import settings_form
 from settings import TABLE, Mail, Settings
-from tests.support.markup import tree
-from tests.support.members_house import olga as owner
-from tests.support.reading import read, wrong_fields
-from tests.support.site import ON_SQLITE, PASSWORD, SECRET, Site, Visitor
-from tests.support.together import at_once
+from tests.support.concurrency import at_once
+from tests.support.pages.forms import read, wrong_fields
+from tests.support.pages.markup import tree
+from tests.support.pages.site import ON_SQLITE, PASSWORD, SECRET, Site, Visitor
+from tests.support.steps.member_steps import olga as owner
 
 PATH = "/organization/settings"
 NOON = 1_796_558_400_000  # 6 Dec 2026, 12:00 UTC

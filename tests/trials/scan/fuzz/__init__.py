@@ -21,7 +21,7 @@ from typing import Final
 import uvloop
 
 from tests.bench.server import memory
-from tests.support import postgres
+from tests.support.servers import postgres
 from tests.trials.sample import Sample
 from tests.trials.scan.fuzz import wire
 from tests.trials.scan.fuzz.judge import Facts, Judge

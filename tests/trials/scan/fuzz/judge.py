@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from tests.support.markup import Element, tree
+from tests.support.pages.markup import Element, tree
 from tests.trials.scan.fuzz.requests import Request
 from tests.trials.scan.fuzz.values import CALCULATED, MARK, SECRET
 from tests.trials.scan.fuzz.wire import Answer, BrokenOff, Malformed, answers

@@ -11,9 +11,9 @@ from db.members import roles
 from db.policy import COMMAND_LINE, Role
 from db.schema import migrate
 from settings import Settings
-from tests.support import invitations_house, requests_house
-from tests.support.changing import FOR_VISITORS, NEW_PASSWORD, SENT, Sent
-from tests.support.site import PASSWORD, Site
+from tests.support.pages.changing_requests import FOR_VISITORS, NEW_PASSWORD, SENT, Sent
+from tests.support.pages.site import PASSWORD, Site
+from tests.support.steps import access_request_steps, invitation_steps
 from tests.trials.scan.fuzz.values import SECRETS, mark
 
 # Who asks: by this name their address is known, and what the table of routes calls them.
@@ -46,7 +46,7 @@ async def fill(settings: Settings) -> Seeded:
     await engine.start()
     await migrate.migrate()
     async with Site.opened(settings) as site:
-        await requests_house.switch_on()
+        await access_request_steps.switch_on()
         for name, (_, role) in PEOPLE.items():
             if role is not Role.OWNER:
                 await site.person(name, role)
@@ -81,19 +81,19 @@ async def _form(site: Site, path: str, name: str) -> Sent:
 async def _forms_of_visitors(site: Site) -> dict[str, list[Sent]]:
     await site.person("rita")
     person = {"email": "noor@example.org", "password": NEW_PASSWORD, "first_name": "Noor", "last_name": "N"}
-    revoked = await invitations_house.invited(site, "revoked")
+    revoked = await invitation_steps.invited(site, "revoked")
     await _execute("UPDATE links SET ended_at = 1, end_reason = 'revoked' WHERE id = ?", revoked.link_id)
     confirming = "1.forged"
-    await requests_house.ask("asking")
+    await access_request_steps.ask("asking")
     if site.context.settings.sends_mail:
-        link = await requests_house.link_of("asking")
+        link = await access_request_steps.link_of("asking")
         confirming = site.context.signer.token(links.REQUEST, link.id, link.nonce)
     fields: dict[str, dict[str, Any]] = {
         "/setup": {**person, "title": "House", "code": "1.forged"},
         "/user/signup": {**person, "token": await site.invite_token()},
         "/user/access-request": {"name": "Noor", "email": "noor@example.org", "words": "I press ferns"},
         "/user/access-request/confirmation": {"token": confirming},
-        "/user/invitation/renewal": {"token": invitations_house.token(site, revoked)},
+        "/user/invitation/renewal": {"token": invitation_steps.token(site, revoked)},
         "/user/login": {
             "email": "rita@example.org",
             "password": PASSWORD,
@@ -113,9 +113,9 @@ async def _others(site: Site) -> list[str]:
     for name in ("vesna", "viggo"):
         await site.person(SECRETS + name, Role.ANNOTATOR)
         given.append(await site.reset_token(SECRETS + name))
-    line = await invitations_house.invited(site, f"{SECRETS}guest")
-    given += [invitations_house.token(site, line), await site.invite_token()]
-    await requests_house.asked(f"{SECRETS}asker", f"{SECRETS}words")
+    line = await invitation_steps.invited(site, f"{SECRETS}guest")
+    given += [invitation_steps.token(site, line), await site.invite_token()]
+    await access_request_steps.asked(f"{SECRETS}asker", f"{SECRETS}words")
     await _execute("INSERT INTO role_note (role, text) VALUES ('AN', ?)", f"{SECRETS}note {STORED}")
     # As if nobody had looked at what was typed.
     for table in ("member", "invitation"):

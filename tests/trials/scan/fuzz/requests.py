@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from tests.handlers.test_routes import LOGIN, METHOD, NO, TABLE, WHO
-from tests.support.changing import FOR_VISITORS, Sent
+from tests.support.pages.changing_requests import FOR_VISITORS, Sent
 from tests.trials.scan.fuzz import wire
 from tests.trials.scan.fuzz.people import PEOPLE, Seeded
 from tests.trials.scan.fuzz.values import encoded, hostile, mark
@@ -155,7 +155,7 @@ def routes() -> tuple[str, ...]:
     """Every address by the application's own word; fails for one that the table of the tests leaves out."""
     from app import create_app
     from settings import Settings
-    from tests.support.site import SECRET
+    from tests.support.pages.site import SECRET
 
     found = {route.path_format for route in create_app(Settings(secret_key=SECRET)).routes}
     assert found == TABLE.keys(), found ^ TABLE.keys()

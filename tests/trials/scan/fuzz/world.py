@@ -15,9 +15,9 @@ import asyncpg
 
 from db import engine
 from settings import Mail, Settings
-from tests.support import postgres
-from tests.support.command import Checkout, Server
-from tests.support.site import SECRET
+from tests.support.pages.site import SECRET
+from tests.support.servers import postgres
+from tests.support.servers.command import Checkout, Server
 from tests.trials.scan.fuzz.people import Seeded, fill
 
 HOST: Final = "members.fenwick.example"
