@@ -195,7 +195,7 @@ async def _asked(mail: Mail, title: str) -> Letter:
     found = await engine.rows(
         "SELECT i.email, i.ended_at, COALESCE(m.role, '') FROM invitation AS i"
         " LEFT JOIN member AS m ON m.email_key = i.email_key"
-        " WHERE i.id = ? AND i.asked_at > 0 AND NOT (i.end_reason = 'accepted' AND i.ended_at > ?)"
+        " WHERE i.id = ? AND i.new_wanted_at > 0 AND NOT (i.end_reason = 'accepted' AND i.ended_at > ?)"
         " AND NOT EXISTS (SELECT 1 FROM invitation AS n WHERE n.email_key = i.email_key AND n.email_key <> ''"
         " AND n.id > i.id)",
         mail.invitation_id,
@@ -325,7 +325,9 @@ async def _ending(mail: Mail, title: str) -> Letter:
 async def _request(mail: Mail, title: str) -> Letter:
     if mail.link_id:
         link = await _link(mail, links.REQUEST)
-        if not await engine.rows("SELECT 1 FROM request WHERE link_id = ? AND ended_at = 0", mail.link_id):
+        if not await engine.rows(
+            "SELECT 1 FROM access_request WHERE link_id = ? AND ended_at = 0", mail.link_id
+        ):
             raise CauseEnded
         return Letter(mail.kind, title, link=link)
     if mail.member_id and not await engine.rows(

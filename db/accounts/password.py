@@ -45,7 +45,7 @@ async def change_password(
         generation = await _set_password(actor.id, new_hash, stored)
         await sessions.end_all(actor.id, "password changed", but=session_id)
         # Every link that somebody made has just ended.
-        await engine.execute("UPDATE member SET handed_at = 0 WHERE id = ?", actor.id)
+        await engine.execute("UPDATE member SET reset_link_made_at = 0 WHERE id = ?", actor.id)
         await activity.record(actor, "password_changed", actor.id)
         token = await sessions.rotate(session_id)
         return SignedIn(token=token, member_id=actor.id, generation=generation, role=actor.role)
@@ -76,7 +76,7 @@ async def make_reset_link(actor: Actor, *, member_id: int, life_ms: int = HANDED
         link = await links.make(
             links.RESET, subject=member_id, made_by=actor.id, expires_at=clock.now() + life_ms, max_uses=1
         )
-        await engine.execute("UPDATE member SET handed_at = ? WHERE id = ?", link.made_at, member_id)
+        await engine.execute("UPDATE member SET reset_link_made_at = ? WHERE id = ?", link.made_at, member_id)
         await activity.record(actor, "reset_link_made", member_id)
         await outbox.queue_handed(member_id, link_id=link.id, made_by=actor.id)
         return link
@@ -124,7 +124,9 @@ async def acknowledge(actor: Actor, at: int) -> None:
     """
 
     async def write(_: Locked) -> None:
-        await engine.execute("UPDATE member SET handed_at = 0 WHERE id = ? AND handed_at = ?", actor.id, at)
+        await engine.execute(
+            "UPDATE member SET reset_link_made_at = 0 WHERE id = ? AND reset_link_made_at = ?", actor.id, at
+        )
 
     await changes.write(actor, SIGNED_IN, write)
 

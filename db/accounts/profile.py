@@ -36,7 +36,7 @@ async def set_name(member_id: int, first_name: str, last_name: str) -> bool:
     if before == [first_name, last_name]:
         return False
     await engine.execute(
-        "UPDATE member SET first_name = ?, last_name = ?, name_key = ?, search_key = ? WHERE id = ?",
+        "UPDATE member SET first_name = ?, last_name = ?, sort_key = ?, search_text = ? WHERE id = ?",
         first_name,
         last_name,
         normalization.name_key(first_name, last_name, email_key),

@@ -254,6 +254,6 @@ _NAMES = (
     " LEFT JOIN activity_name AS subject_was"
     " ON subject_was.about = a.about AND subject_was.subject_id = a.subject_id"
     # Perhaps a stranger typed an address that nobody confirmed: it isn't shown here either.
-    f" LEFT JOIN request AS asking ON asking.id = CASE WHEN a.kind IN ({_OF_REQUESTS})"
+    f" LEFT JOIN access_request AS asking ON asking.id = CASE WHEN a.kind IN ({_OF_REQUESTS})"
     " THEN CAST(a.after AS BIGINT) END AND (asking.confirmed_at > 0 OR asking.link_id = 0)"
 )

@@ -157,7 +157,7 @@ async def count(limits: Sequence[Limit]) -> bool:
     now = clock.now()
     for key, *counted in await engine.read(
         engine.rows,
-        f"SELECT key, tries, last_at, ends_at FROM throttle WHERE key IN ({marks}) AND ends_at > ?",
+        f"SELECT key, tries, last_at, ends_at FROM rate_limit WHERE key IN ({marks}) AND ends_at > ?",
         *by_key,
         now,
     ):
@@ -172,12 +172,13 @@ async def count_within(limits: Sequence[Limit]) -> bool:
     # Always in one order, also when a try is taken back: otherwise two of them could wait for each other.
     rows = [(key, now + by_key[key].window_ms) for key in sorted(by_key)]
     # One statement that makes or renews the rows also locks them: the checks below see the last word.
-    goes_on = "throttle.ends_at BETWEEN ? AND excluded.ends_at + ?"
+    goes_on = "rate_limit.ends_at BETWEEN ? AND excluded.ends_at + ?"
     marks = ", ".join(["(?, 1, 0, ?)"] * len(rows))
     counted = await engine.rows(
-        f"INSERT INTO throttle (key, tries, last_at, ends_at) VALUES {marks} ON CONFLICT (key) DO UPDATE SET"
-        f" tries = CASE WHEN {goes_on} THEN throttle.tries + 1 ELSE 1 END,"
-        f" ends_at = CASE WHEN {goes_on} THEN throttle.ends_at ELSE excluded.ends_at END"
+        f"INSERT INTO rate_limit (key, tries, last_at, ends_at) VALUES {marks} ON CONFLICT (key) DO UPDATE"
+        " SET"
+        f" tries = CASE WHEN {goes_on} THEN rate_limit.tries + 1 ELSE 1 END,"
+        f" ends_at = CASE WHEN {goes_on} THEN rate_limit.ends_at ELSE excluded.ends_at END"
         " RETURNING key, tries, last_at, ends_at",
         *(value for row in rows for value in row),
         *(now + 1, APART_MS) * 2,
@@ -190,7 +191,7 @@ async def count_within(limits: Sequence[Limit]) -> bool:
         if limit.told and tries == limit.allowed:
             await activity.record(visitor(limit.network), "limit_reached", after=limit.told)
     marks = ", ".join("?" * len(by_key))
-    await engine.execute(f"UPDATE throttle SET last_at = ? WHERE key IN ({marks})", now, *by_key)
+    await engine.execute(f"UPDATE rate_limit SET last_at = ? WHERE key IN ({marks})", now, *by_key)
     return used_up
 
 
@@ -213,7 +214,7 @@ async def forgive(limits: Sequence[Limit]) -> None:
     """Inside a write, after a success: clears the first limit's count, gives the others the try back."""
     for key in sorted(limit.key for limit in limits):
         if key == limits[0].key:
-            await engine.execute("DELETE FROM throttle WHERE key = ?", key)
+            await engine.execute("DELETE FROM rate_limit WHERE key = ?", key)
         else:
             await _take_back(key)
 
@@ -238,7 +239,7 @@ async def begin_resent(throttle: Throttle, email_keys: Collection[str]) -> None:
     ends_at = clock.now() + HOUR_MS
     for some in engine.chunks(sorted(throttle.resent(key).key for key in email_keys)):
         await engine.execute(
-            "INSERT INTO throttle (key, tries, last_at, ends_at)"
+            "INSERT INTO rate_limit (key, tries, last_at, ends_at)"
             f" VALUES {', '.join(['(?, 0, 0, ?)'] * len(some))}"
             " ON CONFLICT (key) DO UPDATE SET tries = 0, ends_at = excluded.ends_at",
             *(value for key in some for value in (key, ends_at)),
@@ -265,7 +266,7 @@ async def _hours(throttle: Throttle, email_keys: Collection[str]) -> list[tuple[
         found += [
             (*limits[row], *counted)
             for row, *counted in await engine.rows(
-                f"SELECT key, tries, last_at, ends_at FROM throttle WHERE key IN ({marks}) AND ends_at > ?",
+                f"SELECT key, tries, last_at, ends_at FROM rate_limit WHERE key IN ({marks}) AND ends_at > ?",
                 *some,
                 now,
             )
@@ -280,7 +281,7 @@ async def give_back(limits: Sequence[Limit]) -> None:
 
 
 async def _take_back(key: str) -> None:
-    await engine.execute("UPDATE throttle SET tries = tries - 1 WHERE key = ? AND tries > 0", key)
+    await engine.execute("UPDATE rate_limit SET tries = tries - 1 WHERE key = ? AND tries > 0", key)
 
 
 async def sweep() -> int:
@@ -296,7 +297,7 @@ async def sweep() -> int:
 
 async def _sweep_some(now: int) -> int:
     return await engine.execute(
-        "DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE ends_at <= ? LIMIT ?)",
+        "DELETE FROM rate_limit WHERE key IN (SELECT key FROM rate_limit WHERE ends_at <= ? LIMIT ?)",
         now,
         SWEPT_AT_ONCE,
     )

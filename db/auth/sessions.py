@@ -85,9 +85,9 @@ def token_hash(token: str) -> str:
 
 
 _CURRENT = (
-    "SELECT s.id, m.id, s.kept, s.made_at, s.used_at, s.expires_at, s.password_at, m.email,"
-    " m.first_name, m.last_name, m.role, m.theme, m.time_zone, m.joined_at, m.came_by, m.ends_at,"
-    " m.handed_at, o.title, o.session_age, o.session_idle"
+    "SELECT s.id, m.id, s.persistent, s.made_at, s.used_at, s.expires_at, s.password_at, m.email,"
+    " m.first_name, m.last_name, m.role, m.theme, m.time_zone, m.joined_at, m.joined_via, m.ends_at,"
+    " m.reset_link_made_at, o.title, o.session_age, o.session_idle"
     " FROM session AS s JOIN member AS m ON m.id = s.member_id CROSS JOIN organization AS o"
     " WHERE s.token_hash = ? AND s.ended_at = 0"
 )
@@ -160,7 +160,7 @@ async def begin(member_id: int, *, kept: bool, ages: Ages, address: str, device:
         Session(
             member_id=member_id,
             token_hash=token_hash(token),
-            kept=int(kept),
+            persistent=int(kept),
             made_at=now,
             used_at=now,
             expires_at=now + (ages.kept if kept else ages.unkept),
@@ -196,7 +196,7 @@ async def rotate(session_id: int) -> str:
 async def of_member(member_id: int) -> list[OpenSession]:
     """The open sessions of a member, last used first: all there can be."""
     found = await engine.rows(
-        "SELECT id, device, address, made_at, used_at, kept FROM session"
+        "SELECT id, device, address, made_at, used_at, persistent FROM session"
         " WHERE member_id = ? AND ended_at = 0 AND expires_at > ? ORDER BY used_at DESC, id DESC LIMIT ?",
         member_id,
         clock.now(),
@@ -253,7 +253,7 @@ async def sweep(ages: Ages) -> int:
     await engine.execute("UPDATE session SET used_at = ? WHERE ended_at = 0 AND used_at > ?", now, now)
     await engine.execute(
         "UPDATE session SET ended_at = ?, end_reason = 'expired'"
-        " WHERE ended_at = 0 AND (expires_at <= ? OR used_at <= ? OR (kept = 1 AND made_at <= ?))",
+        " WHERE ended_at = 0 AND (expires_at <= ? OR used_at <= ? OR (persistent = 1 AND made_at <= ?))",
         now,
         now,
         now - ages.idle,

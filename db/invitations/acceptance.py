@@ -79,7 +79,7 @@ class Invited:
 
 _FIND = f"""SELECT i.id, l.id, l.nonce, i.email, i.email_key, i.first_name, i.last_name, i.role, i.invited_by,
     COALESCE(NULLIF(TRIM(b.first_name || ' ' || b.last_name), ''), b.email, ''),
-    i.shown_at, EXISTS (SELECT 1 FROM outbox AS o WHERE o.invitation_id = i.id AND o.link_id = l.id
+    i.link_revealed_at, EXISTS (SELECT 1 FROM outbox AS o WHERE o.invitation_id = i.id AND o.link_id = l.id
         AND o.state = 'sent'),
     l.expires_at, l.end_reason, i.end_reason, COALESCE({ROLE_NOW.format(t="m")}, ''),
     COALESCE(m.administrator_until, 0),
@@ -196,7 +196,8 @@ async def _take_over(member_id: int, person: Person, invited: Invited) -> None:
         await links.end(purpose, "taken over", subject=member_id)
     await engine.execute(
         "UPDATE member SET password_hash = ?, password_generation = ?, role = ?,"
-        " first_name = ?, last_name = ?, name_key = ?, search_key = ?, came_by = 'invitation', invited_by = ?"
+        " first_name = ?, last_name = ?, sort_key = ?, search_text = ?, joined_via = 'invitation',"
+        " invited_by = ?"
         " WHERE id = ?",
         person.password_hash,
         person.generation,

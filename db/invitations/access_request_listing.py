@@ -49,7 +49,7 @@ class Page:
 
 
 _COLUMNS: Final = (
-    "r.id, r.email, r.name, r.words, r.made_at, r.confirmed_at, COALESCE((SELECT i.made_at FROM invitation"
+    "r.id, r.email, r.name, r.message, r.made_at, r.confirmed_at, COALESCE((SELECT i.made_at FROM invitation"
     " AS i WHERE i.email_key = r.email_key AND i.ended_at = 0), 0)"
 )
 
@@ -63,14 +63,14 @@ async def _page(q: str, after: int, before: int) -> Page:
     where, args = SEEN, list[object]()
     words = normalization.search_words(q)
     if words:
-        condition, looked_for = search.containing(words, "r.search_key")
+        condition, looked_for = search.containing(words, "r.search_text")
         where += f" AND {condition}"
         args += looked_for
-    ((total,),) = await engine.rows(f"SELECT COUNT(*) FROM request AS r WHERE {where}", *args)
+    ((total,),) = await engine.rows(f"SELECT COUNT(*) FROM access_request AS r WHERE {where}", *args)
     place, order = ("r.id > ?", "ASC") if before else ("r.id < ?", "DESC")
     beyond = f" AND {place}" if before or after else ""
     found = await engine.rows(
-        f"SELECT {_COLUMNS} FROM request AS r WHERE {where}{beyond} ORDER BY r.id {order} LIMIT ?",
+        f"SELECT {_COLUMNS} FROM access_request AS r WHERE {where}{beyond} ORDER BY r.id {order} LIMIT ?",
         *args,
         *((before or after,) if beyond else ()),
         PAGE_SIZE + 1,
@@ -82,7 +82,7 @@ async def _page(q: str, after: int, before: int) -> Page:
     newer, older = (more, True) if before else (after > 0, more)
     offset = 0
     if lines and newer:
-        counted = f"SELECT COUNT(*) FROM request AS r WHERE {where} AND r.id > ?"
+        counted = f"SELECT COUNT(*) FROM access_request AS r WHERE {where} AND r.id > ?"
         ((offset,),) = await engine.rows(counted, *args, lines[0].id)
     return Page(
         lines=tuple(lines),
@@ -95,5 +95,5 @@ async def _page(q: str, after: int, before: int) -> Page:
 
 async def count() -> int:
     """How many people ask now; also inside a read or a write."""
-    ((number,),) = await engine.rows(f"SELECT COUNT(*) FROM request AS r WHERE {SEEN}")
+    ((number,),) = await engine.rows(f"SELECT COUNT(*) FROM access_request AS r WHERE {SEEN}")
     return int(number)

@@ -56,7 +56,7 @@ async def _ask(wish: Wish, address: str) -> None:
     ((may_ask,),) = await engine.rows(f"SELECT may_ask FROM organization{engine.for_update()}")
     if not may_ask:
         raise Unknown(refusals.NOBODY_IS_ASKED)
-    ((open_ones,),) = await engine.rows("SELECT COUNT(*) FROM request WHERE ended_at = 0")
+    ((open_ones,),) = await engine.rows("SELECT COUNT(*) FROM access_request WHERE ended_at = 0")
     if open_ones >= MOST_OPEN:
         raise Refused(refusals.TOO_MANY_REQUESTS)
     visitor = policy.visitor(address)
@@ -65,7 +65,7 @@ async def _ask(wish: Wish, address: str) -> None:
         return
     # Nobody has confirmed the one before, so the newer one counts.
     replaced = await engine.rows(
-        "DELETE FROM request WHERE email_key = ? AND ended_at = 0 RETURNING id", wish.address.key
+        "DELETE FROM access_request WHERE email_key = ? AND ended_at = 0 RETURNING id", wish.address.key
     )
     for (request_id,) in replaced:
         await links.end(links.REQUEST, "replaced", subject=request_id)
@@ -75,7 +75,7 @@ async def _ask(wish: Wish, address: str) -> None:
         link = await links.make(
             links.REQUEST, subject=request_id, expires_at=clock.now() + CONFIRM_MS, max_uses=1
         )
-        await engine.execute("UPDATE request SET link_id = ? WHERE id = ?", link.id, request_id)
+        await engine.execute("UPDATE access_request SET link_id = ? WHERE id = ?", link.id, request_id)
         await outbox.queue("request", recipient=wish.address.email, link_id=link.id)
 
 
@@ -90,7 +90,7 @@ async def _is_known(email_key: str) -> bool:
         await outbox.queue("request", recipient=recipient, member_id=member_id)
         return True
     for (recipient,) in await engine.rows(
-        "SELECT email FROM request WHERE email_key = ?"
+        "SELECT email FROM access_request WHERE email_key = ?"
         " AND (ended_at = 0 AND (confirmed_at > 0 OR link_id = 0)"
         " OR end_reason = 'dismissed' AND ended_at > ?) ORDER BY id DESC LIMIT 1",
         email_key,
@@ -104,7 +104,8 @@ async def _is_known(email_key: str) -> bool:
 async def _insert(wish: Wish) -> int:
     email, key = wish.address.email, wish.address.key
     ((request_id,),) = await engine.rows(
-        "INSERT INTO request (email, email_key, name, words, search_key, link_id, made_at, confirmed_at,"
+        "INSERT INTO access_request (email, email_key, name, message, search_text, link_id, made_at,"
+        " confirmed_at,"
         " invitation_id, ended_at, end_reason) VALUES (?, ?, ?, ?, ?, 0, ?, 0, 0, 0, '') RETURNING id",
         email,
         key,
@@ -127,7 +128,7 @@ async def of_link(link: Link) -> Wish:
 
 async def _of_link(link: Link) -> Wish:
     found = await engine.rows(
-        "SELECT r.email, r.email_key, r.name, r.words FROM request AS r CROSS JOIN organization AS g"
+        "SELECT r.email, r.email_key, r.name, r.message FROM access_request AS r CROSS JOIN organization AS g"
         " WHERE r.id = ? AND r.link_id = ? AND r.ended_at = 0 AND r.confirmed_at = 0 AND g.may_ask = 1"
         " AND NOT EXISTS (SELECT 1 FROM member AS m WHERE m.email_key = r.email_key)",
         link.subject,
@@ -150,7 +151,7 @@ async def _confirm(link: Link, address: str) -> None:
     await _of_link(link)
     await links.consume(link.id)
     if not await engine.execute(
-        "UPDATE request SET confirmed_at = ? WHERE id = ? AND ended_at = 0", clock.now(), link.subject
+        "UPDATE access_request SET confirmed_at = ? WHERE id = ? AND ended_at = 0", clock.now(), link.subject
     ):
         raise DeadLink("void")
     await activity.record(policy.visitor(address), "request_confirmed", after=str(link.subject))
@@ -204,7 +205,8 @@ async def _invite(
     batch = await creation.invite_within(actor, listed, role, days, throttle=throttle)
     # The sending has ended the request, unless somebody dismissed it at this very instant.
     ((batch_of_answer,),) = await engine.rows(
-        "SELECT COALESCE(MAX(i.batch_id), 0) FROM request AS r JOIN invitation AS i ON i.id = r.invitation_id"
+        "SELECT COALESCE(MAX(i.batch_id), 0) FROM access_request AS r JOIN invitation AS i ON i.id ="
+        " r.invitation_id"
         " WHERE r.id = ? AND r.end_reason = 'invited'",
         request_id,
     )
@@ -231,7 +233,7 @@ async def dismiss(actor: Actor, *, request_id: int) -> Dismissed:
 async def _open(request_id: int) -> tuple[str, str, str]:
     """Address, its canonical form, and name, of an open request that is seen. Raises Unknown, Refused."""
     found = await engine.rows(
-        "SELECT email, email_key, name, end_reason FROM request"
+        "SELECT email, email_key, name, end_reason FROM access_request"
         " WHERE id = ? AND (confirmed_at > 0 OR link_id = 0 OR ended_at > 0)",
         request_id,
     )
@@ -247,7 +249,7 @@ async def _end(request_id: int, reason: str) -> int:
     """One conditional UPDATE: of two answers at the same instant one is refused. Returns when, in ms."""
     now = clock.now()
     if not await engine.execute(
-        "UPDATE request SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at = 0",
+        "UPDATE access_request SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at = 0",
         now,
         reason,
         request_id,
@@ -264,17 +266,17 @@ async def sweep() -> int:
     now = clock.now()
     # Perhaps a stranger typed the address: nothing is kept of what its owner didn't confirm.
     await engine.execute(
-        "DELETE FROM request WHERE ended_at = 0 AND confirmed_at = 0 AND link_id > 0 AND made_at <= ?",
+        "DELETE FROM access_request WHERE ended_at = 0 AND confirmed_at = 0 AND link_id > 0 AND made_at <= ?",
         now - CONFIRM_MS,
     )
-    await engine.execute("DELETE FROM request WHERE ended_at > 0 AND ended_at <= ?", now - REMEMBER_MS)
+    await engine.execute("DELETE FROM access_request WHERE ended_at > 0 AND ended_at <= ?", now - REMEMBER_MS)
     joined = await engine.execute(
-        "UPDATE request SET ended_at = ?, end_reason = 'joined' WHERE ended_at = 0"
-        " AND EXISTS (SELECT 1 FROM member AS m WHERE m.email_key = request.email_key)",
+        "UPDATE access_request SET ended_at = ?, end_reason = 'joined' WHERE ended_at = 0"
+        " AND EXISTS (SELECT 1 FROM member AS m WHERE m.email_key = access_request.email_key)",
         now,
     )
     expired = await engine.rows(
-        "UPDATE request SET ended_at = ?, end_reason = 'expired' WHERE ended_at = 0 AND made_at <= ?"
+        "UPDATE access_request SET ended_at = ?, end_reason = 'expired' WHERE ended_at = 0 AND made_at <= ?"
         " RETURNING id",
         now,
         now - OPEN_MS,

@@ -217,7 +217,7 @@ async def invite_within(
     left_alone = plan.count(Fate.MEMBER, Fate.DEACTIVATED, Fate.RESTING)
     counts = (len(mailed), len(approved), left_alone)
     await engine.execute(
-        "UPDATE batch SET invited = ?, approved = ?, left_alone = ? WHERE id = ?", *counts, batch_id
+        "UPDATE batch SET invited = ?, approved = ?, skipped = ? WHERE id = ?", *counts, batch_id
     )
     made = await engine.rows("SELECT id, role FROM invitation WHERE batch_id = ? ORDER BY id", batch_id)
     await activity.record_many(
@@ -273,7 +273,7 @@ async def _open(wanted: Sequence[str], lock: str = "") -> dict[str, tuple[int, i
 
 async def _new_batch(actor: Actor) -> int:
     ((batch_id,),) = await engine.rows(
-        "INSERT INTO batch (made_at, made_by, invited, approved, left_alone)"
+        "INSERT INTO batch (made_at, made_by, invited, approved, skipped)"
         " VALUES (?, ?, 0, 0, 0) RETURNING id",
         clock.now(),
         actor.id,
@@ -305,8 +305,9 @@ async def _insert(actor: Actor, outcomes: Sequence[Outcome], batch_id: int, expi
             ]
         row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0, 0, 0, 0, '')"
         await engine.execute(
-            "INSERT INTO invitation (email, email_key, first_name, last_name, search_key, role, invited_by,"
-            " batch_id, link_id, mail_id, made_at, shown_at, asked_at, reminded_at, member_id, ended_at,"
+            "INSERT INTO invitation (email, email_key, first_name, last_name, search_text, role, invited_by,"
+            " batch_id, link_id, mail_id, made_at, link_revealed_at, new_wanted_at, reminded_at, member_id,"
+            " ended_at,"
             f" end_reason) VALUES {', '.join([row] * len(some))}",
             *values,
         )
@@ -324,7 +325,8 @@ async def _renew(
         for some in engine.chunks(wanted):
             marks = ", ".join("?" * len(some))
             await engine.execute(
-                "UPDATE invitation SET role = ?, batch_id = ?, invited_by = ?, reminded_at = 0, asked_at = 0"
+                "UPDATE invitation SET role = ?, batch_id = ?, invited_by = ?, reminded_at = 0,"
+                " new_wanted_at = 0"
                 f" WHERE ended_at = 0 AND id IN ({marks})",
                 role.value,
                 batch_id,
@@ -371,9 +373,9 @@ async def _approve(actor: Actor, outcomes: Sequence[Outcome]) -> None:
 
 async def answer(batch_id: int) -> None:
     """Whoever is invited by this sending has the answer to their request, whichever way they were invited."""
-    of_batch = "FROM invitation AS i WHERE i.batch_id = ? AND i.email_key = request.email_key"
+    of_batch = "FROM invitation AS i WHERE i.batch_id = ? AND i.email_key = access_request.email_key"
     await engine.execute(
-        "UPDATE request SET ended_at = ?, end_reason = 'invited',"
+        "UPDATE access_request SET ended_at = ?, end_reason = 'invited',"
         f" invitation_id = (SELECT i.id {of_batch})"
         f" WHERE ended_at = 0 AND EXISTS (SELECT 1 {of_batch})",
         clock.now(),

@@ -175,15 +175,15 @@ _INVITER: Final = f"""COALESCE(NULLIF(TRIM(b.first_name || ' ' || b.last_name), 
         {engine.literal(logbook.REMOVED_INVITER)})"""
 _COLUMNS: Final = f"""i.id, i.email, i.first_name, i.last_name, i.role,
     {_INVITER},
-    i.made_at, i.asked_at, i.shown_at, i.link_id, l.nonce, l.expires_at, l.end_reason, i.ended_at,
-    i.end_reason,
-    COALESCE(o.state, ''), COALESCE(o.said, ''), COALESCE(o.tries, 0),
+    i.made_at, i.new_wanted_at, i.link_revealed_at, i.link_id, l.nonce, l.expires_at, l.end_reason,
+    i.ended_at, i.end_reason,
+    COALESCE(o.state, ''), COALESCE(o.server_reply, ''), COALESCE(o.tries, 0),
     CASE WHEN o.done_at > 0 THEN o.done_at ELSE COALESCE(o.due_at, 0) END,
     COALESCE(h.id, 0), COALESCE(h.role, ''),
     CASE WHEN h.role NOT IN ('NO', 'DI') THEN h.last_activity_at ELSE 0 END,
     CASE WHEN EXISTS (SELECT 1 FROM invitation AS n WHERE n.email_key = i.email_key AND n.email_key <> ''
         AND n.id > i.id) THEN 1 ELSE 0 END,
-    COALESCE(h.came_by, '')"""
+    COALESCE(h.joined_via, '')"""
 _FROM: Final = """FROM invitation AS i JOIN links AS l ON l.id = i.link_id
     LEFT JOIN member AS b ON b.id = i.invited_by LEFT JOIN outbox AS o ON o.id = i.mail_id
     LEFT JOIN member AS h ON h.email_key = i.email_key"""
@@ -241,7 +241,7 @@ async def meant_for(member_ids: Sequence[int]) -> dict[int, Meant]:
         f"SELECT m.id, i.role, {_INVITER} FROM member AS m"
         " JOIN invitation AS i ON i.email_key = m.email_key AND i.ended_at = 0"
         f" LEFT JOIN member AS b ON b.id = i.invited_by WHERE m.id IN ({marks})"
-        f" AND m.role = 'NO' AND m.came_by IN ({came_by})",
+        f" AND m.role = 'NO' AND m.joined_via IN ({came_by})",
         *member_ids,
     )
     return {member_id: Meant(role, inviter) for member_id, role, inviter in found}
@@ -334,7 +334,7 @@ def _where(shown: Filter) -> tuple[str, list[object]]:
         args.append(shown.batch)
     words = normalization.search_words(shown.q)
     if words:
-        condition, looked_for = search.containing(words, "i.search_key", "b.search_key")
+        condition, looked_for = search.containing(words, "i.search_text", "b.search_text")
         parts.append(condition)
         args += looked_for
     return " AND ".join(parts), args

@@ -85,7 +85,7 @@ async def resend(actor: Actor, *, invitation_ids: Sequence[int], days: int, thro
             await outbox.void_of_invitation([invitation_id])
             await _mail_again(invitation_id, email, link_id)
             await engine.execute(
-                "UPDATE invitation SET invited_by = ?, reminded_at = 0, asked_at = 0 WHERE id = ?",
+                "UPDATE invitation SET invited_by = ?, reminded_at = 0, new_wanted_at = 0 WHERE id = ?",
                 actor.id,
                 invitation_id,
             )
@@ -164,7 +164,7 @@ async def ask_again(invited: Invited, *, address: str = "") -> None:
         may_ask_from = asked_at + ASK_AGAIN_MS
         if asked_at and (now < may_ask_from or not (reason == "expired" or seen_at > asked_at)):
             return
-        await engine.execute("UPDATE invitation SET asked_at = ? WHERE id = ?", now, newest_id)
+        await engine.execute("UPDATE invitation SET new_wanted_at = ? WHERE id = ?", now, newest_id)
         await activity.record(policy.visitor(address), "invitation_asked_for", newest_id)
         # Whoever invited may be gone; then the Owner is told.
         for member_id, recipient in await engine.rows(
@@ -183,7 +183,7 @@ async def _lock_newest(invited: Invited) -> tuple[int, int, int, int]:
     """The address's newest invitation, locked: id, inviter, when it was last asked for, and when whoever is
     in under the address was last here, which is an answer. What a removal forgot stands for itself."""
     (found,) = await engine.rows(
-        "SELECT i.id, i.invited_by, i.asked_at, COALESCE((SELECT m.last_activity_at FROM member AS m"
+        "SELECT i.id, i.invited_by, i.new_wanted_at, COALESCE((SELECT m.last_activity_at FROM member AS m"
         " WHERE m.email_key = i.email_key AND m.role NOT IN ('NO', 'DI')), 0) FROM invitation AS i"
         " WHERE i.id = ? OR (i.email_key = ? AND i.email_key <> '')"
         f" ORDER BY i.id DESC LIMIT 1{engine.for_update()}",

@@ -25,7 +25,7 @@ async def bring_back(actor: Actor, *, request_id: int, dismissed_at: int) -> str
 async def _bring_back(actor: Actor, request_id: int, dismissed_at: int, _: Locked) -> str:
     if undo.is_over(dismissed_at):
         raise Refused(refusals.TOO_LATE_TO_UNDO)
-    found = await engine.rows("SELECT email_key, name FROM request WHERE id = ?", request_id)
+    found = await engine.rows("SELECT email_key, name FROM access_request WHERE id = ?", request_id)
     if not found:
         raise Unknown(refusals.NO_SUCH_REQUEST)
     email_key, name = found[0]
@@ -36,7 +36,7 @@ async def _bring_back(actor: Actor, request_id: int, dismissed_at: int, _: Locke
         *since,
         email_key,
     ) or not await engine.execute(
-        "UPDATE request SET ended_at = 0, end_reason = ''"
+        "UPDATE access_request SET ended_at = 0, end_reason = ''"
         " WHERE id = ? AND end_reason = 'dismissed' AND ended_at = ?",
         request_id,
         dismissed_at,

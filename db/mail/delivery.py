@@ -128,7 +128,7 @@ async def _count_lost_leases(lease: str, now: int) -> None:
     lost = f"SELECT id FROM outbox WHERE {_DUE} AND lease NOT IN ('', ?) AND leased_until <= ?"
     free = "tries = tries + 1, lease = '', leased_until = 0"
     await engine.execute(
-        f"UPDATE outbox SET state = 'failed', said = ?, done_at = ?, {free}"
+        f"UPDATE outbox SET state = 'failed', server_reply = ?, done_at = ?, {free}"
         f" WHERE id IN ({lost} AND made_at + {GIVE_UP_MS} - {_AFTER_A_LOST_LEASE} < ? ORDER BY id{_lock()})",
         refusals.MAIL_NOT_NOTED,
         now,
@@ -189,7 +189,8 @@ async def void(mail: Mail) -> None:
 
 async def _settle(mail: Mail, state: str, said: str, condition: str) -> None:
     await engine.execute(
-        "UPDATE outbox SET state = ?, tries = tries + ?, said = ?, done_at = ?, lease = '', leased_until = 0"
+        "UPDATE outbox SET state = ?, tries = tries + ?, server_reply = ?, done_at = ?, lease = '',"
+        " leased_until = 0"
         f" WHERE id = ? AND {condition}",
         state,
         0 if state == "void" else 1,
@@ -200,7 +201,7 @@ async def _settle(mail: Mail, state: str, said: str, condition: str) -> None:
     # Some mail goes to people who were removed meanwhile; nothing of them stays
     # (db/members/removal.py).
     await engine.execute(
-        "UPDATE outbox SET recipient = '', said = '' WHERE id = ?"
+        "UPDATE outbox SET recipient = '', server_reply = '' WHERE id = ?"
         " AND member_id IN (SELECT id FROM member WHERE id = ? AND removed_at > 0)",
         mail.id,
         mail.member_id,
@@ -224,7 +225,7 @@ async def again(mail: Mail, said: str) -> None:
         return
     await engine.write(
         engine.execute,
-        "UPDATE outbox SET tries = tries + 1, due_at = ?, said = ?, lease = '', leased_until = 0"
+        "UPDATE outbox SET tries = tries + 1, due_at = ?, server_reply = ?, lease = '', leased_until = 0"
         " WHERE id = ? AND lease = ? AND state = 'queued'",
         now + wait,
         said,
@@ -248,7 +249,7 @@ async def _put_off(lease: str, said: str, pause_ms: int, under_way: Sequence[int
     ours = f"SELECT id FROM outbox WHERE {_DUE} AND (lease = ? OR leased_until <= ?) AND id NOT IN ({others})"
     free = "lease = '', leased_until = 0"
     await engine.execute(
-        f"UPDATE outbox SET state = 'failed', tries = tries + 1, said = ?, done_at = ?, {free}"
+        f"UPDATE outbox SET state = 'failed', tries = tries + 1, server_reply = ?, done_at = ?, {free}"
         f" WHERE id IN ({ours} AND made_at < ? ORDER BY id{_lock()})",
         said,
         now,
@@ -258,7 +259,7 @@ async def _put_off(lease: str, said: str, pause_ms: int, under_way: Sequence[int
         now + pause_ms - GIVE_UP_MS,
     )
     return await engine.execute(
-        f"UPDATE outbox SET tries = tries + 1, due_at = ?, said = ?, {free}"
+        f"UPDATE outbox SET tries = tries + 1, due_at = ?, server_reply = ?, {free}"
         f" WHERE id IN ({ours} ORDER BY id{_lock()})",
         now + pause_ms,
         said,
@@ -273,7 +274,8 @@ async def take_up(pause_ms: int = PAUSES_MS[-1]) -> int:
     now = clock.now()
     return await engine.write(
         engine.execute,
-        "UPDATE outbox SET due_at = ? WHERE state = 'queued' AND said <> '' AND due_at > ? AND due_at <= ?",
+        "UPDATE outbox SET due_at = ? WHERE state = 'queued' AND server_reply <> '' AND due_at > ? AND"
+        " due_at <= ?",
         now,
         now,
         now + pause_ms,

@@ -197,7 +197,7 @@ async def _insert(wanted: Sequence[tuple[Any, ...]], due_at: int, conflict: str 
     row = "(?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?, ?, 0, '', 0, '')"
     found = await engine.rows(
         "INSERT INTO outbox (kind, recipient, member_id, subject_id, invitation_id, link_id, batch_id,"
-        " message_id, state, tries, made_at, due_at, leased_until, lease, done_at, said)"
+        " message_id, state, tries, made_at, due_at, leased_until, lease, done_at, server_reply)"
         f" VALUES {', '.join([row] * len(wanted))}{conflict} RETURNING id",
         *(value for mail in wanted for value in (*mail, now, due_at)),
     )
@@ -301,7 +301,8 @@ async def progress(batch_id: int) -> Progress:
     """Mails that are void count as none of these."""
     found = await engine.read(
         engine.rows,
-        "SELECT state, COUNT(*), MAX(said) FROM outbox WHERE batch_id = ? AND batch_id <> 0 GROUP BY state",
+        "SELECT state, COUNT(*), MAX(server_reply) FROM outbox WHERE batch_id = ? AND batch_id <> 0 GROUP"
+        " BY state",
         batch_id,
     )
     number = {state: count for state, count, _ in found}
@@ -329,11 +330,12 @@ async def health() -> Health:
 
 async def _health() -> Health:
     done = await engine.rows(
-        "SELECT done_at, state, said FROM outbox WHERE done_at > 0 AND state IN ('sent', 'failed')"
+        "SELECT done_at, state, server_reply FROM outbox WHERE done_at > 0 AND state IN ('sent', 'failed')"
         " ORDER BY done_at DESC LIMIT 1"
     )
     waiting = await engine.rows(
-        "SELECT said FROM outbox WHERE state = 'queued' AND said <> '' ORDER BY due_at LIMIT 1"
+        "SELECT server_reply FROM outbox WHERE state = 'queued' AND server_reply <> '' ORDER BY due_at"
+        " LIMIT 1"
     )
     done_at, state, said = done[0] if done else (0, "", "")
     trouble = waiting[0][0] if waiting else ""

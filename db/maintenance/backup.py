@@ -35,13 +35,13 @@ KEPT: Final = (
     "activity_name",
     "batch",
     "invitation",
-    "invitation_shown",
-    "request",
+    "invitation_link_viewer",
+    "access_request",
     "outbox",
 )
 # The key's fingerprint stands in the header, the ledger is summed anew, and counted tries, uploads and drafts
 # live for an hour at most.
-LEFT_OUT: Final = ("installation", "role_ledger", "throttle", "upload", "draft")
+LEFT_OUT: Final = ("installation", "role_count", "rate_limit", "upload", "draft")
 # Tables of one row, whose key is given, not counted.
 UNCOUNTED: Final = ("organization", "activity_mark")
 PRIVATE: Final = 0o600

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from piccolo.columns import Text
 
 from db.errors import DomainError
 from db.maintenance.backup import FORMAT, KEPT, UNCOUNTED, Header, closing_line
-from db.schema import migrate
+from db.schema import migrate, renames
 from db.schema.piccolo_app import APP_CONFIG
 
 # The longest row has some texts of people, and the name of a browser: at most 32 KB.
@@ -81,6 +81,7 @@ def _is_number(value: object, most: int, least: int | None = 0) -> bool:
     return type(value) is int and (-most - 1 if least is None else least) <= value <= most
 
 
+# By today's names.
 _COLUMNS: Final = {
     table._meta.tablename: {
         column._meta.name: _Column(
@@ -92,8 +93,22 @@ _COLUMNS: Final = {
 }
 
 
+def _columns_at(migrations: Collection[str]) -> dict[str, dict[str, _Column]]:
+    """By table, what a backup made with these migrations may hold; named as they were then."""
+    return {
+        renames.table_at(migrations, table): {
+            renames.column_at(migrations, table, name): column for name, column in _COLUMNS[table].items()
+        }
+        for table in KEPT
+    }
+
+
 class Backup:
-    """A backup that was read to its end and is whole. header: its first line."""
+    """A backup that was read to its end and is whole.
+
+    header: its first line. columns: by table, in the order of the file; of both the names that the program
+    had which wrote it.
+    """
 
     def __init__(self, name: str, raw: IO[bytes]) -> None:
         """raw: the open file. Raises BadBackup, TooNew and OSError."""
@@ -111,7 +126,7 @@ class Backup:
 
     def pieces(self) -> Iterator[Piece]:
         """The rows from the first to the last. Raises BadBackup and OSError, maybe only at the end."""
-        awaited: list[str] = [table for table in KEPT if table in self.header.rows]
+        awaited: list[str] = [table for table in self.columns if table in self.header.rows]
         table, columns, rows, size, left, last_id = "", list[str](), list[list[Value]](), 0, 0, 0
         for number, line in self._lines():
             if number == 1:
@@ -176,12 +191,14 @@ class Backup:
         if found.keys() != Header.__dataclass_fields__.keys():
             self._refuse(1, "has other parts than a backup's header")
         header = Header(**found)
+        are_migrations = _are_migrations(header.migrations)
+        self.columns = _columns_at(header.migrations if are_migrations else ())
         for part, is_right in (
-            ("migrations", _are_migrations(header.migrations)),
+            ("migrations", are_migrations),
             ("made_at", _is_number(header.made_at, MAX_INSTANT_MS)),
             ("key_fingerprint", _is_fingerprint(header.key_fingerprint)),
-            ("rows", _are_counts(header.rows, {*KEPT}) and bool(header.rows)),
-            ("sequences", _are_counts(header.sequences, {*KEPT} - {*UNCOUNTED})),
+            ("rows", _are_counts(header.rows, {*self.columns}) and bool(header.rows)),
+            ("sequences", _are_counts(header.sequences, {*self.columns} - {*UNCOUNTED})),
             ("members", _is_number(header.members, MAX_COUNT)),
         ):
             if not is_right:
@@ -200,7 +217,7 @@ class Backup:
         table, columns = found["table"], found["columns"]
         if table not in awaited:
             self._refuse(number, "names a table that doesn't belong there")
-        known = _COLUMNS[table]
+        known = self.columns[table]
         if not isinstance(columns, list) or not all(
             isinstance(name, str) and name in known for name in columns
         ):
@@ -215,7 +232,7 @@ class Backup:
         if not isinstance(row, list) or len(row) != len(columns):
             self._refuse(number, f"is no row of the table {table!r}, which has {len(columns)} columns")
         for name, value in zip(columns, row, strict=True):
-            if not _COLUMNS[table][name].takes(value):
+            if not self.columns[table][name].takes(value):
                 self._refuse(number, f"has a value that {table}.{name} can't have")
         found: int = row[columns.index("id")]
         if not last_id < found <= self.header.sequences.get(table, 1):

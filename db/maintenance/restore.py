@@ -20,7 +20,7 @@ from db.maintenance.backup import KEPT, LEFT_OUT, UNCOUNTED, Header
 from db.maintenance.backup_file import Backup, BadBackup, Value
 from db.members.directory import role_counts
 from db.policy import COMMAND_LINE
-from db.schema import migrate
+from db.schema import migrate, renames
 
 GUARDED: Final = ("activity", "activity_mark")
 
@@ -96,7 +96,7 @@ async def _restore(found: Backup, fingerprint: str, wish: Wish) -> None:
     else:
         # A backup of an older program goes into the tables it was made from; then they are migrated.
         await migrate.forwards(header.migrations[-1])
-    columns = {table: await backup.columns_of(_Database(), table) for table in KEPT}
+    columns = {table: await backup.columns_of(_Database(), table) for table in found.columns}
     if header.rows.keys() != {table for table, names in columns.items() if names}:
         raise BadBackup("The header of the backup names other tables than its Gatehouse had.")
     sequences = {table: await backup.highest_id(_Database(), table) for table in header.sequences}
@@ -124,7 +124,7 @@ async def _empty(header: Header, ran: set[str], wish: Wish) -> None:
     # are off for as long as that takes, in this transaction, and the log then says that it was restored.
     guards = await _take_guards_off()
     for table in (*reversed(KEPT), *LEFT_OUT):
-        await engine.execute(f"DELETE FROM {table}")
+        await engine.execute(f"DELETE FROM {renames.table_at(ran, table)}")
     for statement in guards:
         await engine.execute(statement)
     if engine.dialect() == "sqlite":

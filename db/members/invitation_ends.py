@@ -46,7 +46,7 @@ async def void_with(actor: Actor, member_id: int, *, at: int = 0) -> int:
     shown and so could open afterwards, are void. Returns how many."""
     found = await engine.rows(
         "SELECT id, link_id FROM invitation WHERE ended_at = 0 AND (invited_by = ? OR id IN"
-        " (SELECT s.invitation_id FROM invitation_shown AS s WHERE s.member_id = ?))"
+        " (SELECT s.invitation_id FROM invitation_link_viewer AS s WHERE s.member_id = ?))"
         # Locked: what somebody accepts or revokes at this instant has ended already, and is told once.
         f" ORDER BY id{engine.for_update()}",
         member_id,
@@ -105,7 +105,8 @@ async def behind(member_ids: Sequence[int]) -> set[int]:
     marks = ", ".join("?" * len(member_ids))
     ended = await engine.rows(
         f"SELECT i.id FROM invitation AS i WHERE i.ended_at >= ? AND (i.invited_by IN ({marks})"
-        f" OR i.id IN (SELECT s.invitation_id FROM invitation_shown AS s WHERE s.member_id IN ({marks}))"
+        " OR i.id IN (SELECT s.invitation_id FROM invitation_link_viewer AS s WHERE s.member_id IN"
+        f" ({marks}))"
         f" OR i.email_key IN (SELECT m.email_key FROM member AS m WHERE m.id IN ({marks}))) ORDER BY i.id",
         clock.now() - undo.UNDO_MS,
         *member_ids,

@@ -72,7 +72,9 @@ async def change(actor: Actor, member_id: int, ends_at: int) -> bool:
     ((before,),) = await engine.rows("SELECT ends_at FROM member WHERE id = ?", member_id)
     if before == ends_at:
         return False
-    await engine.execute("UPDATE member SET ends_at = ?, end_told_at = 0 WHERE id = ?", ends_at, member_id)
+    await engine.execute(
+        "UPDATE member SET ends_at = ?, end_notified_at = 0 WHERE id = ?", ends_at, member_id
+    )
     await outbox.void_about("ending", member_id)
     if ends_at:
         await activity.record(actor, "end_set", member_id, before=iso(before), after=iso(ends_at))
@@ -94,7 +96,7 @@ async def tell_due() -> int:
     """Chore: tells each end three days before, once. Returns how many were looked at."""
     now = clock.now()
     due = await engine.rows(
-        "SELECT id FROM member WHERE ends_at > ? AND ends_at <= ? AND end_told_at = 0 AND role <> 'DI'"
+        "SELECT id FROM member WHERE ends_at > ? AND ends_at <= ? AND end_notified_at = 0 AND role <> 'DI'"
         f" ORDER BY id LIMIT ?{engine.for_update()}",
         now,
         now + TOLD_BEFORE_MS,
@@ -113,7 +115,9 @@ async def _tell(member_id: int) -> None:
     now = clock.now()
     # The conditional UPDATE lets one of several processes tell.
     told = await engine.rows(
-        "UPDATE member SET end_told_at = ? WHERE id = ? AND end_told_at = 0 RETURNING email", now, member_id
+        "UPDATE member SET end_notified_at = ? WHERE id = ? AND end_notified_at = 0 RETURNING email",
+        now,
+        member_id,
     )
     for (email,) in told:
         others = [other for other in await notices.recipients("ending") if other[0] != member_id]

@@ -13,7 +13,7 @@ from db.policy import Actor, Role
 # For an invitation `i`: a member `k` who made it or was shown its link; WHERE follows.
 KNOWING: Final = (
     "SELECT 1 FROM (SELECT i.invited_by AS id UNION ALL"
-    " SELECT s.member_id FROM invitation_shown AS s WHERE s.invitation_id = i.id) AS who"
+    " SELECT s.member_id FROM invitation_link_viewer AS s WHERE s.invitation_id = i.id) AS who"
     " JOIN member AS k ON k.id = who.id"
 )
 
@@ -24,10 +24,12 @@ async def note(actor: Actor, invitation_ids: Sequence[int]) -> None:
     for some in engine.chunks(invitation_ids):
         marks = ", ".join("?" * len(some))
         await engine.execute(
-            f"UPDATE invitation SET shown_at = ? WHERE shown_at = 0 AND id IN ({marks})", now, *some
+            f"UPDATE invitation SET link_revealed_at = ? WHERE link_revealed_at = 0 AND id IN ({marks})",
+            now,
+            *some,
         )
         await engine.execute(
-            "INSERT INTO invitation_shown (invitation_id, member_id, shown_at)"
+            "INSERT INTO invitation_link_viewer (invitation_id, member_id, viewed_at)"
             f" SELECT i.id, m.id, ? FROM invitation AS i JOIN member AS m ON m.id = ? WHERE i.id IN ({marks})"
             " ON CONFLICT DO NOTHING",
             now,
@@ -42,7 +44,8 @@ async def seen_by(member_id: int, invitation_ids: Sequence[int]) -> set[int]:
         return set()
     marks = ", ".join("?" * len(invitation_ids))
     found = await engine.rows(
-        f"SELECT invitation_id FROM invitation_shown WHERE member_id = ? AND invitation_id IN ({marks})",
+        "SELECT invitation_id FROM invitation_link_viewer WHERE member_id = ? AND invitation_id IN"
+        f" ({marks})",
         member_id,
         *invitation_ids,
     )
@@ -56,7 +59,7 @@ async def knowing(invitation_ids: Sequence[int]) -> list[tuple[int, str, int]]:
         "SELECT i.id, i.email, i.invited_by FROM invitation AS i"
         f" WHERE i.invited_by > 0 AND i.id IN ({marks})"
         " UNION SELECT i.id, i.email, s.member_id FROM invitation AS i"
-        f" JOIN invitation_shown AS s ON s.invitation_id = i.id WHERE i.id IN ({marks}) ORDER BY 1, 3",
+        f" JOIN invitation_link_viewer AS s ON s.invitation_id = i.id WHERE i.id IN ({marks}) ORDER BY 1, 3",
         *invitation_ids,
         *invitation_ids,
     )
@@ -73,7 +76,7 @@ async def make_anew(actor: Actor, invitation_ids: Collection[int], expires_at: i
     for some in engine.chunks(sorted(invitation_ids)):
         marks = ", ".join("?" * len(some))
         found = await engine.rows(
-            "SELECT i.id, i.link_id FROM invitation AS i WHERE i.shown_at > 0 AND i.ended_at = 0"
+            "SELECT i.id, i.link_id FROM invitation AS i WHERE i.link_revealed_at > 0 AND i.ended_at = 0"
             f" AND i.role <> ? AND i.id IN ({marks}) ORDER BY i.id",
             Role.ADMINISTRATOR.value,
             *some,
@@ -90,7 +93,8 @@ async def _replace(actor: Actor, ids: Sequence[int], old: Sequence[int], expires
     pairs = ", ".join(["(CAST(? AS BIGINT), CAST(? AS BIGINT))"] * len(ids))
     marks = ", ".join("?" * len(ids))
     await engine.execute(
-        f"UPDATE invitation SET link_id = n.column2, shown_at = 0, mail_id = 0 FROM (VALUES {pairs}) AS n"
+        "UPDATE invitation SET link_id = n.column2, link_revealed_at = 0, mail_id = 0 FROM (VALUES"
+        f" {pairs}) AS n"
         " WHERE invitation.id = n.column1",
         *(number for pair in zip(ids, new, strict=True) for number in pair),
     )
@@ -99,4 +103,4 @@ async def _replace(actor: Actor, ids: Sequence[int], old: Sequence[int], expires
         clock.now(),
         *old,
     )
-    await engine.execute(f"DELETE FROM invitation_shown WHERE invitation_id IN ({marks})", *ids)
+    await engine.execute(f"DELETE FROM invitation_link_viewer WHERE invitation_id IN ({marks})", *ids)

@@ -42,14 +42,14 @@ async def insert(person: Person, role: Role, *, came_by: str, link_id: int = 0, 
             email_key=person.address.key,
             first_name=person.first_name,
             last_name=person.last_name,
-            name_key=normalization.name_key(person.first_name, person.last_name, person.address.key),
-            search_key=normalization.search_key(
+            sort_key=normalization.name_key(person.first_name, person.last_name, person.address.key),
+            search_text=normalization.search_key(
                 person.first_name, person.last_name, person.address.email, person.address.key
             ),
             password_hash=person.password_hash,
             password_generation=person.generation,
             role=role.value,
-            came_by=came_by,
+            joined_via=came_by,
             link_id=link_id,
             invited_by=invited_by,
             confirmed_at=0,

@@ -35,8 +35,9 @@ async def _remove(actor: Actor, member_id: int, locked: Locked) -> str:
     await offboarding.shut_out(actor, (member_id,), "removed")
     await activity_names.keep(member_id)
     await engine.execute(
-        "UPDATE member SET email = '', email_key = NULL, first_name = '', last_name = '', name_key = '',"
-        " search_key = '', password_hash = '', role = 'DI', ends_at = 0, end_told_at = 0, handed_at = 0,"
+        "UPDATE member SET email = '', email_key = NULL, first_name = '', last_name = '', sort_key = '',"
+        " search_text = '', password_hash = '', role = 'DI', ends_at = 0, end_notified_at = 0,"
+        " reset_link_made_at = 0,"
         " removed_at = ? WHERE id = ?",
         clock.now(),
         member_id,
@@ -54,13 +55,13 @@ async def _forget(member_id: int, email_key: str) -> None:
         return
     await forget_access_requests(email_key)
     await engine.execute(
-        "UPDATE outbox SET recipient = '', said = '' WHERE state <> 'queued' AND (member_id = ?"
+        "UPDATE outbox SET recipient = '', server_reply = '' WHERE state <> 'queued' AND (member_id = ?"
         " OR invitation_id IN (SELECT i.id FROM invitation AS i WHERE i.email_key = ?))",
         member_id,
         email_key,
     )
     await engine.execute(
-        "UPDATE invitation SET email = '', email_key = '', first_name = '', last_name = '', search_key = ''"
+        "UPDATE invitation SET email = '', email_key = '', first_name = '', last_name = '', search_text = ''"
         " WHERE (member_id = ? OR email_key = ?) AND ended_at > 0",
         member_id,
         email_key,
@@ -76,10 +77,10 @@ async def forget_access_requests(email_key: str) -> None:
         email_key,
     )
     await engine.execute(
-        "UPDATE outbox SET recipient = '', said = '' WHERE kind = 'request' AND LOWER(recipient) = ?",
+        "UPDATE outbox SET recipient = '', server_reply = '' WHERE kind = 'request' AND LOWER(recipient) = ?",
         email_key,
     )
-    await engine.execute("DELETE FROM request WHERE email_key = ?", email_key)
+    await engine.execute("DELETE FROM access_request WHERE email_key = ?", email_key)
 
 
 async def erase_names(actor: Actor, *, member_ids: Sequence[int]) -> int:

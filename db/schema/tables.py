@@ -18,9 +18,11 @@ class Installation(Table, tablename="installation"):
 class Member(Table, tablename="member"):
     """A person. A removed one stays as a tombstone: no address, no name, no password.
 
-    ends_at: the end of the membership. end_told_at: when that was told. handed_at: when somebody made a
-    password link for them that they haven't been told of in the browser yet. administrator_until: when they
-    were Owner or Administrator last, written by a trigger when the role goes; 0 for never, or while they are.
+    sort_key, search_text: the name and address as lists sort and search them (db/common). ends_at: the end of
+    the membership. end_notified_at: when the member was mailed about it. reset_link_made_at: when an
+    Administrator made a password link for them, until the browser has shown it to them.
+    administrator_until: when they last were Owner or Administrator, written by a trigger when they lose the
+    role; 0 for never, or while they have it.
     """
 
     id = BigSerial(primary_key=True)
@@ -28,12 +30,12 @@ class Member(Table, tablename="member"):
     email_key = Text(null=True, default=None)
     first_name = Text()
     last_name = Text()
-    name_key = Text()
-    search_key = Text()
+    sort_key = Text()
+    search_text = Text()
     password_hash = Text()
     password_generation = BigInt()
     role = Text()
-    came_by = Text()
+    joined_via = Text()
     link_id = BigInt()
     invited_by = BigInt()
     confirmed_at = BigInt()
@@ -43,8 +45,8 @@ class Member(Table, tablename="member"):
     theme = Text(default="system")
     removed_at = BigInt()
     ends_at = BigInt()
-    end_told_at = BigInt()
-    handed_at = BigInt()
+    end_notified_at = BigInt()
+    reset_link_made_at = BigInt()
     wants_notices = BigInt(default=1)
     administrator_until = BigInt()
 
@@ -83,8 +85,8 @@ class RoleNote(Table, tablename="role_note"):
     text = Text()
 
 
-class RoleLedger(Table, tablename="role_ledger"):
-    """Changes of the number of members by role; the count is the sum. Written by triggers only."""
+class RoleCount(Table, tablename="role_count"):
+    """Changes of the number of members by role: the number is the sum of n. Only triggers write it."""
 
     id = BigSerial(primary_key=True)
     role = Text()
@@ -94,14 +96,14 @@ class RoleLedger(Table, tablename="role_ledger"):
 class Session(Table, tablename="session"):
     """A signed-in browser. token_hash is SHA-256; gate_hash is for the gate in front of other hosts.
 
-    password_at: when its member gave the password last.
+    persistent: 1 when it outlives the browser. password_at: when its member last gave the password.
     """
 
     id = BigSerial(primary_key=True)
     member_id = ForeignKey(Member)
     token_hash = Text()
     gate_hash = Text(null=True, default=None)
-    kept = BigInt()
+    persistent = BigInt()
     made_at = BigInt()
     used_at = BigInt()
     expires_at = BigInt()
@@ -128,7 +130,7 @@ class Link(Table, tablename="links"):
     max_uses = BigInt()
 
 
-class Throttle(Table, tablename="throttle"):
+class RateLimit(Table, tablename="rate_limit"):
     """Counted tries under an HMAC of account or address, until the window ends."""
 
     key = Text(primary_key=True)
@@ -178,61 +180,65 @@ class ActivityName(Table, tablename="activity_name"):
 
 
 class Batch(Table, tablename="batch"):
-    """One press of "Send invitations": how many were invited, approved at once, or left alone."""
+    """One press of "Send invitations": how many were invited, approved at once, or skipped."""
 
     id = BigSerial(primary_key=True)
     made_at = BigInt()
     made_by = BigInt()
     invited = BigInt()
     approved = BigInt()
-    left_alone = BigInt()
+    skipped = BigInt()
 
 
 class Invitation(Table, tablename="invitation"):
-    """An invitation to one address. Its link's row says when it expires; mail_id is its newest mail."""
+    """An invitation to one address. Its link's row says when it expires; mail_id is its newest mail.
+
+    link_revealed_at: when somebody was first shown its link. new_wanted_at: when the invited person asked for
+    a new one. Both 0 for never.
+    """
 
     id = BigSerial(primary_key=True)
     email = Text()
     email_key = Text()
     first_name = Text()
     last_name = Text()
-    search_key = Text()
+    search_text = Text()
     role = Text()
     invited_by = BigInt()
     batch_id = BigInt()
     link_id = BigInt()
     mail_id = BigInt()
     made_at = BigInt()
-    shown_at = BigInt()
-    asked_at = BigInt()
+    link_revealed_at = BigInt()
+    new_wanted_at = BigInt()
     reminded_at = BigInt()
     member_id = BigInt()
     ended_at = BigInt()
     end_reason = Text()
 
 
-class InvitationShown(Table, tablename="invitation_shown"):
-    """A member who was shown an invitation's link, as it is now, and when first."""
+class InvitationLinkViewer(Table, tablename="invitation_link_viewer"):
+    """A member who was shown an invitation's current link, and when first."""
 
     id = BigSerial(primary_key=True)
     invitation_id = ForeignKey(Invitation)
     member_id = ForeignKey(Member)
-    shown_at = BigInt()
+    viewed_at = BigInt()
 
 
-class Request(Table, tablename="request"):
-    """Somebody who asks to be let in; open until invited, dismissed, joined otherwise, or too old.
+class AccessRequest(Table, tablename="access_request"):
+    """Somebody's request for access; open until invited, dismissed, joined otherwise, or too old.
 
-    link_id: of the link that confirms the address, 0 when no mail could be sent. With one, nobody sees the
-    request before it is confirmed.
+    message: what they wrote, "" for nothing. link_id: of the link that confirms the address, 0 when no mail
+    could be sent. With one, nobody sees the request before it is confirmed.
     """
 
     id = BigSerial(primary_key=True)
     email = Text()
     email_key = Text()
     name = Text()
-    words = Text()
-    search_key = Text()
+    message = Text()
+    search_text = Text()
     link_id = BigInt()
     made_at = BigInt()
     confirmed_at = BigInt()
@@ -281,4 +287,4 @@ class Outbox(Table, tablename="outbox"):
     leased_until = BigInt()
     lease = Text()
     done_at = BigInt()
-    said = Text()
+    server_reply = Text()

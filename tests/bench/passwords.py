@@ -39,7 +39,7 @@ PAUSE_SECONDS: Final = 0.005
 SIGNS: Final = string.ascii_letters + string.digits + string.punctuation
 SAME_ORIGIN: Final = {"Sec-Fetch-Site": "same-origin"}
 # Sign-ins of earlier rounds don't count for later ones.
-FORGET: Final = "DELETE FROM throttle"
+FORGET: Final = "DELETE FROM rate_limit"
 
 
 async def run(options: argparse.Namespace) -> None:

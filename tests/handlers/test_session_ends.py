@@ -149,7 +149,7 @@ async def gets_a_new_password(site: Site, name: str, copied: Visitor) -> None:
         password_hash(),
         site.ids[name],
     )
-    await engine.write(engine.execute, "DELETE FROM throttle")
+    await engine.write(engine.execute, "DELETE FROM rate_limit")
 
 
 async def gets_a_new_password_elsewhere(site: Site, name: str, _: Visitor) -> None:

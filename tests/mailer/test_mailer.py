@@ -64,7 +64,7 @@ async def test_a_mail_is_taken_and_marked_with_the_words_of_the_server(olga: int
         found = await until("sent", mail_id)
 
     (taken,) = server.taken
-    assert found["said"] == "250 2.0.0 Queued as 4F2A"
+    assert found["server_reply"] == "250 2.0.0 Queued as 4F2A"
     assert taken.message["Message-ID"] == found["message_id"]
     assert taken.message["Subject"] == "Olga invites you to Fenwick Herbarium"
 
@@ -87,7 +87,7 @@ async def test_a_refused_address_is_refused_for_good_in_the_words_of_the_server(
         found = await until("failed", mail_id)
         await until("sent", other_id)
 
-    assert found["said"] == "550 5.1.1 <ada@example.org>: nobody of that name here"
+    assert found["server_reply"] == "550 5.1.1 <ada@example.org>: nobody of that name here"
 
 
 @pytest.mark.parametrize("step", ["sender", "mail"])
@@ -102,7 +102,7 @@ async def test_a_5xx_at_any_step_is_for_good(step: str, olga: int) -> None:
 
         found = await until("failed", mail_id)
 
-    assert found["said"] in ("553 5.7.1 Not your address", "554 5.7.1 Looks like spam")
+    assert found["server_reply"] in ("553 5.7.1 Not your address", "554 5.7.1 Looks like spam")
 
 
 async def test_a_4xx_is_tried_again_a_minute_later(olga: int) -> None:
@@ -119,7 +119,9 @@ async def test_a_4xx_is_tried_again_a_minute_later(olga: int) -> None:
 
     assert (put_off["state"], put_off["tries"]) == ("queued", 1)
     assert put_off["due_at"] - put_off["made_at"] >= MINUTE_MS
-    assert put_off["said"] == ("The mail server has not taken it yet: 451 4.7.1 Greylisted, come back later.")
+    assert put_off["server_reply"] == (
+        "The mail server has not taken it yet: 451 4.7.1 Greylisted, come back later."
+    )
     assert len(server.taken) == 1
 
 
@@ -134,9 +136,10 @@ async def test_a_mail_that_hangs_does_not_stop_the_others(olga: int) -> None:
         meanwhile = await row(mail_id)
         found = await until_said(mail_id)
 
-    assert meanwhile["said"] == ""
+    assert meanwhile["server_reply"] == ""
     assert (
-        found["said"] == "The mail server has not taken it yet: no answer in time, and EMAIL_TIMEOUT is 2 s."
+        found["server_reply"]
+        == "The mail server has not taken it yet: no answer in time, and EMAIL_TIMEOUT is 2 s."
     )
     assert {mail.recipient for mail in server.taken} == set(emails) - {"guest0@example.org"}
 
@@ -169,7 +172,7 @@ async def test_a_line_cut_after_the_mail_was_taken_brings_it_again_under_the_sam
         outbox.wake()
         found = await until("sent", mail_id)
 
-    assert put_off["said"] == "The mail server has not taken it yet: it closed the connection."
+    assert put_off["server_reply"] == "The mail server has not taken it yet: it closed the connection."
     assert [mail.message["Message-ID"] for mail in server.taken] == [found["message_id"]] * 2
 
 
@@ -180,7 +183,7 @@ async def test_an_address_that_no_server_could_take_is_refused_before_it_is_sent
 
         found = await until("failed", mail_id)
 
-    assert found["said"].startswith("No mail can be written to a b@example.org")
+    assert found["server_reply"].startswith("No mail can be written to a b@example.org")
     assert server.taken == []
 
 
@@ -198,8 +201,8 @@ async def test_a_mail_that_no_header_can_hold_has_failed_for_good_and_delays_nob
         failed = await until("failed", to_them)
         invitation = await until("failed", of_theirs)
 
-    assert failed["said"].startswith(f"No mail can be written to {email}")
-    assert invitation["said"].startswith("No mail can be written to ada@example.org")
+    assert failed["server_reply"].startswith(f"No mail can be written to {email}")
+    assert invitation["server_reply"].startswith("No mail can be written to ada@example.org")
     assert (failed["tries"], invitation["tries"]) == (1, 1)
 
 
@@ -215,7 +218,7 @@ async def test_what_cannot_be_written_waits_and_stops_nobody(
         await until("sent", mail_id)
         found = await until_said(broken_id)
 
-    assert (found["state"], found["said"]) == (
+    assert (found["state"], found["server_reply"]) == (
         "queued",
         "Gatehouse could not write this mail; its log says why.",
     )
@@ -245,7 +248,7 @@ async def trouble() -> str:
 
 
 async def all_put_off() -> bool:
-    return not await engine.rows("SELECT 1 FROM outbox WHERE said = '' OR lease <> '' LIMIT 1")
+    return not await engine.rows("SELECT 1 FROM outbox WHERE server_reply = '' OR lease <> '' LIMIT 1")
 
 
 async def all_marked() -> bool:
@@ -390,7 +393,7 @@ async def test_a_sign_in_that_is_refused_keeps_all_mails_and_says_so_without_the
             found = await until_said(mail_id)
 
     assert found["state"] == "queued"
-    assert found["said"] == (
+    assert found["server_reply"] == (
         f"localhost:{server.port} doesn't let postman sign in: 535 5.7.8 Sign-in … is wrong."
     )
 
@@ -452,7 +455,7 @@ async def test_a_certificate_nobody_vouches_for_keeps_all_mails_and_says_so(
         found = await until_said(mail_id)
 
     assert found["state"] == "queued"
-    assert "its certificate is self-signed" in found["said"]
+    assert "its certificate is self-signed" in found["server_reply"]
     assert server.taken == []
 
 
@@ -694,7 +697,7 @@ async def test_a_mail_whose_answer_cannot_be_noted_is_marked_without_it_and_sent
 
         found = await until("sent", mail_id)
 
-    assert (found["said"], len(server.taken)) == ("", 1)
+    assert (found["server_reply"], len(server.taken)) == ("", 1)
 
 
 async def test_a_mail_that_cannot_be_marked_at_all_stays_with_its_process_and_is_sent_once(
@@ -758,7 +761,7 @@ async def test_undecodable_bytes_in_the_servers_yes_become_replacement_character
 
         found = await until("sent", mail_id)
 
-    assert (found["said"], len(server.taken)) == ("250 \ufffd", 1)
+    assert (found["server_reply"], len(server.taken)) == ("250 \ufffd", 1)
 
 
 @pytest.mark.parametrize(
@@ -779,7 +782,7 @@ async def test_a_refusal_in_any_bytes_is_for_good_and_shown(
 
         found = await until("failed", mail_id)
 
-    assert found["said"] == said
+    assert found["server_reply"] == said
 
 
 @pytest.mark.parametrize("step", ["greeting", "ehlo", "quit", "rset"])
@@ -831,7 +834,7 @@ async def test_no_log_holds_a_token_or_the_password(olga: int, caplog: pytest.Lo
 
     ours = [record for record in caplog.records if record.name != "mail.log"]
     logged = "\n".join([logging.Formatter().format(record) for record in ours])
-    assert found["said"].endswith("?token=…")
+    assert found["server_reply"].endswith("?token=…")
     assert "mail 1 (invitation) was not taken" in logged
     for secret in (token, token.partition(".")[2], nonce, PASSWORD, "hunter2"):
         assert secret not in logged

@@ -37,8 +37,8 @@ NEWEST_FIRST: Final = "-joined"
 # The columns to sort by; each has an index (role, column, id).
 SORT_COLUMNS: Final = {
     "email": "email_key",
-    "name": "name_key",
-    "role": "name_key",
+    "name": "sort_key",
+    "role": "sort_key",
     "joined": "joined_at",
     "activity": "last_activity_at",
 }

@@ -16,7 +16,7 @@ from messages import logbook
 
 Dialect = Literal["sqlite", "postgres"]
 # The fields of directory.Row, in its order. Records of walks have the sort key behind them.
-COLUMNS: Final = f"""m.id, m.email, '' AS domain_shown, m.first_name, m.last_name, m.role, m.came_by,
+COLUMNS: Final = f"""m.id, m.email, '' AS domain_shown, m.first_name, m.last_name, m.role, m.joined_via,
     COALESCE((
         SELECT CASE WHEN i.removed_at <> 0 THEN {engine.literal(logbook.REMOVED_INVITER)}
             ELSE COALESCE(NULLIF(TRIM(i.first_name || ' ' || i.last_name), ''), i.email) END

@@ -82,7 +82,7 @@ _INVITED: Final = "SELECT i.id, i.first_name, i.last_name, i.email FROM invitati
 
 async def _invited(text: str) -> list[Found]:
     """Of each address that no member has the newest invitation in which this is found."""
-    condition, args = search.containing(normalization.search_words(text), "i.search_key")
+    condition, args = search.containing(normalization.search_words(text), "i.search_text")
     found = await engine.rows(
         f"{_INVITED} WHERE i.id IN (SELECT MAX(i.id) FROM invitation AS i WHERE {condition}"
         " AND i.email_key <> '' AND NOT EXISTS (SELECT 1 FROM member AS m WHERE m.email_key = i.email_key)"

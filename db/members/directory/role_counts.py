@@ -11,7 +11,7 @@ from typing import Final
 from db import engine
 from db.policy import Role
 
-_SUMS: Final = "SELECT role, CAST(SUM(n) AS BIGINT) FROM role_ledger GROUP BY role"
+_SUMS: Final = "SELECT role, CAST(SUM(n) AS BIGINT) FROM role_count GROUP BY role"
 # Rows folded at once: a bulk change is folded in bites, so that no fold holds locks for long.
 _BITE: Final = 20_000
 
@@ -34,18 +34,18 @@ async def fold() -> None:
 
 async def _fold() -> bool:
     """One bite; whether there may be more."""
-    few = await engine.rows("SELECT 1 FROM role_ledger LIMIT ?", len(Role) + 1)
+    few = await engine.rows("SELECT 1 FROM role_count LIMIT ?", len(Role) + 1)
     if len(few) <= len(Role):
         return False
     if engine.dialect() == "sqlite":
         return await _fold_alone()
     ((folded,),) = await engine.rows(
         """WITH gone AS (
-            DELETE FROM role_ledger WHERE id IN (
-                SELECT id FROM role_ledger ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED
+            DELETE FROM role_count WHERE id IN (
+                SELECT id FROM role_count ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED
             ) RETURNING role, n
         ), folded AS (
-            INSERT INTO role_ledger (role, n)
+            INSERT INTO role_count (role, n)
             SELECT role, SUM(n) FROM gone GROUP BY role HAVING SUM(n) <> 0
         ) SELECT COUNT(*) FROM gone""",
         _BITE,
@@ -56,7 +56,7 @@ async def _fold() -> bool:
 async def _fold_alone() -> bool:
     """SQLite has one writer: nobody else changes the ledger meanwhile."""
     sums = await engine.rows(_SUMS)
-    await engine.execute("DELETE FROM role_ledger")
+    await engine.execute("DELETE FROM role_count")
     for role, n in sums:
-        await engine.execute("INSERT INTO role_ledger (role, n) SELECT ?, ? WHERE ? <> 0", role, n, n)
+        await engine.execute("INSERT INTO role_count (role, n) SELECT ?, ? WHERE ? <> 0", role, n, n)
     return False

@@ -115,7 +115,7 @@ async def _estimated_hits(spellings: Sequence[str]) -> float:
     """How many hits a term has in all roles, by how near each other the newest are; 0 for up to MOST."""
     ((hits, lowest, highest),) = await engine.rows(
         "SELECT COUNT(*), MIN(rowid), (SELECT MAX(id) FROM member) FROM ("
-        "SELECT rowid FROM member_search WHERE search_key MATCH ? ORDER BY rowid DESC LIMIT ?)",
+        "SELECT rowid FROM member_search WHERE search_text MATCH ? ORDER BY rowid DESC LIMIT ?)",
         _phrases((spellings,)),
         MOST + 1,
     )
@@ -144,11 +144,11 @@ async def _walk(
         roles = ", ".join(f"'{role.value}'" for role in filter.shown_roles)
         return await engine.rows(
             f"{chosen} FROM member_search AS s CROSS JOIN member AS m ON m.id = s.rowid"
-            f" WHERE s.search_key MATCH ? AND m.role IN ({roles}){placed.replace('m.id', 's.rowid')}"
+            f" WHERE s.search_text MATCH ? AND m.role IN ({roles}){placed.replace('m.id', 's.rowid')}"
             f"{order.replace('id', 's.rowid')} LIMIT {limit}",
             _phrases(filter.terms),
         )
-    condition, args = containing(filter.terms, "m.search_key")
+    condition, args = containing(filter.terms, "m.search_text")
     sqlite = engine.dialect() == "sqlite"
     hint = f" INDEXED BY {'member_by_link' if way == 'link' else 'member_search_by_role'}" if sqlite else ""
     arms = [

@@ -135,7 +135,7 @@ async def every_state(site: Site, server: Server) -> None:
     # As if it had been queued this very moment.
     await engine.write(
         engine.execute,
-        "UPDATE outbox SET state = 'queued', tries = 0, done_at = 0, said = '', due_at = ?"
+        "UPDATE outbox SET state = 'queued', tries = 0, done_at = 0, server_reply = '', due_at = ?"
         " WHERE recipient = ?",
         clock.now() + DAY_MS,
         "kofi.asante@fenwick.example",

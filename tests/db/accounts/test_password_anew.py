@@ -78,7 +78,7 @@ async def by_sending_again(site: Site, actor: Actor) -> Change:
 
 async def by_its_link(site: Site, actor: Actor) -> Change:
     lines = [await invited(site, "ann", by=actor), await invited(site, "bea", Role.ADMINISTRATOR, by=actor)]
-    await engine.write(engine.execute, "UPDATE invitation SET shown_at = 0")
+    await engine.write(engine.execute, "UPDATE invitation SET link_revealed_at = 0")
     return lambda who: management.mark_shown(who, [line.id for line in lines])
 
 
@@ -130,7 +130,17 @@ WAYS = (
     one_session,
     all_sessions,
 )
-TABLES = ("member", "session", "links", "invitation", "request", "upload", "batch", "outbox", "activity")
+TABLES = (
+    "member",
+    "session",
+    "links",
+    "invitation",
+    "access_request",
+    "upload",
+    "batch",
+    "outbox",
+    "activity",
+)
 
 
 async def everything() -> list[object]:

@@ -25,7 +25,7 @@ async def waits(tried: Sequence[Limit]) -> int:
 
 
 async def tries(key: str) -> int:
-    found = await engine.rows("SELECT tries FROM throttle WHERE key = ?", key)
+    found = await engine.rows("SELECT tries FROM rate_limit WHERE key = ?", key)
     return int(found[0][0]) if found else 0
 
 
@@ -189,7 +189,7 @@ async def test_who_has_many_networks_has_ten_times_the_tries_of_one(
         assert await waits(asked(number, networks.format(number))) == 0
     # Each has done what one network may, but the last of them.
     allowed = max(limit.allowed for limit in asked(0, networks.format(0)))
-    await engine.write(engine.execute, "UPDATE throttle SET tries = ? WHERE tries = 10", allowed - 1)
+    await engine.write(engine.execute, "UPDATE rate_limit SET tries = ? WHERE tries = 10", allowed - 1)
     assert await waits(asked(10, networks.format(10))) == 0
 
     assert await waits(asked(11, networks.format(11))) > 0
@@ -226,11 +226,11 @@ async def test_each_further_try_waits_twice_as_long_until_the_window_ends(
 async def test_a_try_too_early_changes_nothing(database: str, clock: ModuleType) -> None:
     for _ in range(5):
         await rate_limits.count(pair())
-    before = await engine.rows("SELECT key, tries, last_at, ends_at FROM throttle ORDER BY key")
+    before = await engine.rows("SELECT key, tries, last_at, ends_at FROM rate_limit ORDER BY key")
     clock.move(SECOND - 1)
 
     assert await waits(pair()) == 1
-    assert await engine.rows("SELECT key, tries, last_at, ends_at FROM throttle ORDER BY key") == before
+    assert await engine.rows("SELECT key, tries, last_at, ends_at FROM rate_limit ORDER BY key") == before
 
 
 async def test_after_fifteen_minutes_the_count_begins_anew(database: str, clock: ModuleType) -> None:
@@ -302,7 +302,7 @@ async def test_other_limits_close_until_their_window_ends(
     database: str, clock: ModuleType, asked: list[Limit], allowed: int, window: int
 ) -> None:
     assert await waits(asked) == 0
-    await engine.write(engine.execute, "UPDATE throttle SET tries = ?", allowed - 1)
+    await engine.write(engine.execute, "UPDATE rate_limit SET tries = ?", allowed - 1)
     assert await waits(asked) == 0
     clock.move(MINUTE)
     assert await waits(asked) == (window - MINUTE) / SECOND
@@ -374,7 +374,7 @@ async def test_rows_die_with_their_window(database: str, clock: ModuleType) -> N
     clock.move(15 * MINUTE)
 
     assert await rate_limits.sweep() == len(pair())
-    assert await engine.rows("SELECT 1 FROM throttle") == []
+    assert await engine.rows("SELECT 1 FROM rate_limit") == []
 
 
 async def test_what_a_flood_has_left_is_swept_without_holding_others_up(database: str) -> None:
@@ -383,7 +383,7 @@ async def test_what_a_flood_has_left_is_swept_without_holding_others_up(database
         marks = ", ".join(["(?, 1, 0, ?)"] * len(some))
         await engine.write(
             engine.execute,
-            f"INSERT INTO throttle (key, tries, last_at, ends_at) VALUES {marks}",
+            f"INSERT INTO rate_limit (key, tries, last_at, ends_at) VALUES {marks}",
             *(value for row in some for value in row),
         )
 
@@ -398,7 +398,7 @@ async def test_what_a_flood_has_left_is_swept_without_holding_others_up(database
 async def test_the_table_names_nobody(database: str) -> None:
     await rate_limits.count(pair())
 
-    keys = str(await engine.rows("SELECT key FROM throttle"))
+    keys = str(await engine.rows("SELECT key FROM rate_limit"))
 
     assert "ada" not in keys
     assert "192.0.2" not in keys

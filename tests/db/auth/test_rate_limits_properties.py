@@ -93,5 +93,5 @@ async def passes(tried: list[Limit]) -> bool:
 
 
 async def counted(tried: list[Limit]) -> list[int]:
-    found = dict(await engine.rows("SELECT key, tries FROM throttle"))
+    found = dict(await engine.rows("SELECT key, tries FROM rate_limit"))
     return [found.get(limit.key, 0) for limit in tried]

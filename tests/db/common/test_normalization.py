@@ -12,11 +12,11 @@ from db.invitations import access_request_listing
 from db.members import directory
 from db.members.directory import Filter
 from db.policy import Role
-from db.schema import migrate
+from db.schema import migrate, renames
 from tests.bench.support import seed
 
 BEFORE = "2026-11-22T12:00:00:000002"
-KEY_COLUMNS = list(seed.COLUMNS).index("name_key"), list(seed.COLUMNS).index("search_key")
+KEY_COLUMNS = list(seed.COLUMNS).index("sort_key"), list(seed.COLUMNS).index("search_text")
 PEOPLE = (
     ("muller@example.org", "Jörg", "Müller"),
     ("cara@example.org", "Cara", "O’Neill"),
@@ -93,7 +93,9 @@ async def test_the_keys_of_everybody_are_written_anew(empty_database_url: str) -
     await engine.start()
     try:
         await engine.write(migrate.forwards, BEFORE)
-        await engine.write(seed.insert, [*map(with_old_keys, PEOPLE), seed.row(1, "DI", removed_at=5)])
+        people = [*map(with_old_keys, PEOPLE), seed.row(1, "DI", removed_at=5)]
+        columns = {renames.column_at([BEFORE], "member", name): kind for name, kind in seed.COLUMNS.items()}
+        await engine.write(seed.insert_into, "member", columns, people)
         await engine.write(
             engine.execute,
             "INSERT INTO request (email, email_key, name, words, search_key, link_id, made_at, confirmed_at,"
@@ -107,7 +109,7 @@ async def test_the_keys_of_everybody_are_written_anew(empty_database_url: str) -
             assert [row.email for row in (await directory.page(Filter(q=q))).rows] == [email]
         assert [line.name for line in (await access_request_listing.page("goeran")).lines] == ["Göran"]
         assert (await directory.page(Filter(q="old"))).rows == ()
-        found = await engine.rows("SELECT email, first_name, last_name, name_key, search_key FROM member")
+        found = await engine.rows("SELECT email, first_name, last_name, sort_key, search_text FROM member")
         for email, first, last, name_key, search_key in found:
             assert name_key == (normalization.name_key(first, last, email) if email else "")
             assert search_key == (normalization.search_key(first, last, email, email) if email else "")

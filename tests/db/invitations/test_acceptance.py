@@ -46,7 +46,7 @@ async def test_accepting_makes_an_account_with_the_role_and_tells_the_inviter(po
     signed_in = await accept(posting, line)
 
     found = await engine.rows(
-        "SELECT email, role, came_by, invited_by FROM member WHERE id = ?", signed_in.member_id
+        "SELECT email, role, joined_via, invited_by FROM member WHERE id = ?", signed_in.member_id
     )
     assert found == [("ada@example.org", "RE", "invitation", posting.ids["olga"])]
     assert signed_in.role is Role.REVIEWER
@@ -71,7 +71,7 @@ async def test_ten_at_the_same_instant_and_one_gets_in(site: Site) -> None:
     ended = await at_once(*(accept(site, line) for _ in range(10)))
 
     assert sorted(type(each).__name__ for each in ended) == ["DeadLink"] * 9 + ["SignedIn"]
-    assert await engine.rows("SELECT COUNT(*) FROM member WHERE came_by = 'invitation'") == [(1,)]
+    assert await engine.rows("SELECT COUNT(*) FROM member WHERE joined_via = 'invitation'") == [(1,)]
 
 
 PROCESS = """
@@ -205,7 +205,7 @@ async def test_a_pending_account_under_the_address_is_taken_over(posting: Site) 
 
     assert signed_in.member_id == stranger.member_id
     ((generation, hash_, role, name, key),) = await engine.rows(
-        "SELECT password_generation, password_hash, role, first_name, name_key FROM member WHERE id = ?",
+        "SELECT password_generation, password_hash, role, first_name, sort_key FROM member WHERE id = ?",
         stranger.member_id,
     )
     assert (role, name) == ("RE", "Adele")
@@ -555,5 +555,5 @@ async def test_names_from_before_stay_where_none_are_given(
     person = Person(someone("ada").address, *typed, password_hash())
     await acceptance.accept(found, person, ages=posting.context.ages, browser=BROWSER)
 
-    names = await engine.rows("SELECT first_name, last_name, came_by FROM member WHERE id = ?", ada)
+    names = await engine.rows("SELECT first_name, last_name, joined_via FROM member WHERE id = ?", ada)
     assert names == [(*has, "invitation")]

@@ -59,7 +59,7 @@ async def test_nobody_asks_while_the_owner_has_not_switched_it_on(site: Site) ->
     with pytest.raises(Unknown):
         await ask("ada")
 
-    assert await engine.rows("SELECT 1 FROM request") == []
+    assert await engine.rows("SELECT 1 FROM access_request") == []
 
 
 async def test_without_mail_a_request_is_seen_at_once_and_not_confirmed(open_ear: Site) -> None:
@@ -104,7 +104,7 @@ async def test_an_unconfirmed_request_is_replaced_by_a_newer_one(post_house: Sit
     with pytest.raises(DeadLink):
         await access_requests.of_link(older)
     assert (await access_requests.of_link(await link_of("ada"))).words == "I press ferns"
-    assert len(await engine.rows("SELECT 1 FROM request")) == 1
+    assert len(await engine.rows("SELECT 1 FROM access_request")) == 1
 
 
 async def test_a_seen_request_is_not_changed_by_asking_again(post_house: Site) -> None:
@@ -123,7 +123,7 @@ async def test_a_member_makes_no_request_and_is_told_by_mail(post_house: Site, r
 
     await ask("ada")
 
-    assert await engine.rows("SELECT 1 FROM request") == []
+    assert await engine.rows("SELECT 1 FROM access_request") == []
     assert await engine.rows("SELECT recipient, member_id, link_id FROM outbox") == [
         ("ada@example.org", post_house.ids["ada"], 0)
     ]
@@ -234,7 +234,7 @@ async def test_inviting_ends_the_request_with_an_invitation_like_any_other(post_
     made = await one("ada@example.org")
     assert (made.first_name, made.role, made.state(0)) == ("Ada", "RE", "queued")
     assert await mails("invitation") == ["ada@example.org"]
-    assert await engine.rows("SELECT end_reason, invitation_id FROM request") == [("invited", made.id)]
+    assert await engine.rows("SELECT end_reason, invitation_id FROM access_request") == [("invited", made.id)]
     assert await invitation_steps.kinds(made.id) == ["invitation_made"]
     assert (await engine.rows("SELECT id, invited FROM batch")) == [(invited.batch_id, 1)]
     with pytest.raises(Refused, match="invited meanwhile"):
@@ -264,7 +264,7 @@ async def test_an_invitation_by_another_way_ends_the_request_too(open_ear: Site)
     await invitation_steps.invite(open_ear, "ben@example.org, Ada <ADA@example.org>")
 
     made = await one("ada@example.org")
-    assert await engine.rows("SELECT end_reason, invitation_id FROM request") == [("invited", made.id)]
+    assert await engine.rows("SELECT end_reason, invitation_id FROM access_request") == [("invited", made.id)]
 
 
 async def test_inviting_whom_somebody_invited_before_extends_that_invitation(open_ear: Site) -> None:
@@ -386,7 +386,7 @@ async def test_unconfirmed_ones_are_forgotten_after_a_day_and_open_ones_end_afte
     await ask("ben")
     clock.move(DAY_MS)
     await engine.write(access_requests.sweep)
-    assert await engine.rows("SELECT name FROM request") == [("Ada",)]
+    assert await engine.rows("SELECT name FROM access_request") == [("Ada",)]
 
     clock.move(89 * DAY_MS)
     await engine.write(access_requests.sweep)
@@ -395,7 +395,7 @@ async def test_unconfirmed_ones_are_forgotten_after_a_day_and_open_ones_end_afte
     clock.move(30 * DAY_MS)
     await engine.write(access_requests.sweep)
 
-    assert await engine.rows("SELECT 1 FROM request") == []
+    assert await engine.rows("SELECT 1 FROM access_request") == []
 
 
 async def test_the_chore_ends_the_requests_of_those_who_joined(open_ear: Site) -> None:
@@ -414,7 +414,7 @@ async def test_the_requests_of_somebody_removed_go_with_them(post_house: Site) -
 
     await removal.remove(olga(post_house), member_id=await new_member.id_of("ada@example.org"))
 
-    assert await engine.rows("SELECT 1 FROM request") == []
+    assert await engine.rows("SELECT 1 FROM access_request") == []
     assert await engine.rows("SELECT kind FROM outbox WHERE recipient = 'ada@example.org'") == []
     assert await engine.rows("SELECT state FROM outbox WHERE kind = 'request'") == [("void",)]
 

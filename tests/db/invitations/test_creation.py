@@ -260,12 +260,13 @@ async def test_two_who_invite_the_same_fifty_at_one_instant_make_one_invitation_
 
 async def test_the_database_itself_allows_one_open_invitation_per_address(site: Site) -> None:
     line = await invited(site, "ada")
-    copied = ", ".join(("email", "email_key", "first_name", "last_name", "search_key", "role", "invited_by"))
+    copied = ", ".join(("email", "email_key", "first_name", "last_name", "search_text", "role", "invited_by"))
 
     with pytest.raises(engine.UniqueViolation):
         await engine.write(
             engine.execute,
-            f"INSERT INTO invitation ({copied}, batch_id, link_id, mail_id, made_at, shown_at, asked_at,"
+            f"INSERT INTO invitation ({copied}, batch_id, link_id, mail_id, made_at, link_revealed_at,"
+            " new_wanted_at,"
             f" reminded_at, member_id, ended_at, end_reason) SELECT {copied}, batch_id, 999, 0, 1, 0,"
             " 0, 0, 0, 0, '' FROM invitation WHERE id = ?",
             line.id,

@@ -28,7 +28,8 @@ async def test_each_state_is_told_filtered_and_counted(posting: Site, clock: Mod
     await invited(posting, "void", by=acting(posting, "alma"))
     await engine.write(
         engine.execute,
-        "UPDATE outbox SET state = 'failed', said = '550 5.1.1 No such user' WHERE recipient LIKE 'refused%'",
+        "UPDATE outbox SET state = 'failed', server_reply = '550 5.1.1 No such user' WHERE recipient LIKE"
+        " 'refused%'",
     )
     await accept(posting, await one("accepted@example.org"))
     await management.revoke(olga(posting), invitation_ids=[(await one("revoked@example.org")).id])

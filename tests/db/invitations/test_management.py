@@ -389,7 +389,7 @@ async def test_removal_ends_and_forgets_an_invitation_that_was_never_accepted(si
 
     await removal.remove(olga(site), member_id=ada)
 
-    assert await engine.rows("SELECT email, email_key, search_key, end_reason FROM invitation") == [
+    assert await engine.rows("SELECT email, email_key, search_text, end_reason FROM invitation") == [
         ("", "", "", "revoked")
     ]
 

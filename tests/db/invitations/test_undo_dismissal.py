@@ -38,7 +38,7 @@ async def bring_back(site: Site, name: str, at: int, by: Actor | None = None) ->
 
 
 async def row(name: str) -> list[tuple[object, ...]]:
-    return await engine.rows("SELECT * FROM request WHERE id = ?", await id_of(name))
+    return await engine.rows("SELECT * FROM access_request WHERE id = ?", await id_of(name))
 
 
 async def test_undo_brings_a_request_back_as_it_was(open_ear: Site) -> None:

@@ -264,7 +264,11 @@ async def test_a_mail_whose_leases_always_end_without_a_mark_is_given_up_after_f
         tries += 1
 
     found = await row(mail_id)
-    assert (found["state"], found["said"], found["tries"]) == ("failed", refusals.MAIL_NOT_NOTED, tries)
+    assert (found["state"], found["server_reply"], found["tries"]) == (
+        "failed",
+        refusals.MAIL_NOT_NOTED,
+        tries,
+    )
     assert delivery.GIVE_UP_MS - 2 * DAY_MS < found["done_at"] - found["made_at"] < delivery.GIVE_UP_MS
 
 
@@ -319,7 +323,7 @@ async def test_sent_mail_keeps_the_words_of_the_server(olga: int) -> None:
     await delivery.sent(mail, "250 Queued as 4F2A")
 
     found = await row(mail.id)
-    assert (found["state"], found["said"], found["tries"], found["lease"]) == (
+    assert (found["state"], found["server_reply"], found["tries"], found["lease"]) == (
         "sent",
         "250 Queued as 4F2A",
         1,
@@ -363,7 +367,7 @@ async def test_mail_that_was_put_off_is_tried_nine_times_in_four_days_and_then_g
     minutes = [wait // MINUTE_MS for wait in BACK_OFF_MS]
     assert minutes == [1, 5, 15, 60, 240, 720, 1440, 2880]
     found = await row(mail_id)
-    assert (found["state"], found["said"], found["tries"]) == ("failed", "451 Later and later", 9)
+    assert (found["state"], found["server_reply"], found["tries"]) == ("failed", "451 Later and later", 9)
 
 
 async def test_when_the_server_is_gone_all_that_is_due_waits_and_says_why(olga: int) -> None:
@@ -460,9 +464,9 @@ async def test_what_warns_somebody_is_owed_whatever_is_done_to_them_next(olga: i
     assert {(await row(mail_id))["recipient"] for mail_id in warnings} == {"ada@example.org"}
     for mail in await claimed():
         await delivery.sent(mail, "250 ada@example.org is fine")
-    assert [((await row(mail_id))["recipient"], (await row(mail_id))["said"]) for mail_id in warnings] == [
-        ("", "")
-    ] * 4
+    assert [
+        ((await row(mail_id))["recipient"], (await row(mail_id))["server_reply"]) for mail_id in warnings
+    ] == [("", "")] * 4
 
 
 async def test_void_mail_that_was_on_its_way_is_sent_nevertheless(olga: int) -> None:
@@ -519,7 +523,7 @@ async def test_an_invitation_is_not_written_when(end: str, olga: int) -> None:
 NOTHING_TO_TELL = {
     "approved": "UPDATE member SET role = 'NO' WHERE email = 'ada@example.org'",
     "accepted": "UPDATE member SET role = 'MA' WHERE email = 'mia@example.org'",
-    "asked": "UPDATE invitation SET asked_at = 0",
+    "asked": "UPDATE invitation SET new_wanted_at = 0",
     "address": "UPDATE member SET confirmed_at = 1 WHERE email = 'ada@example.org'",
     "reset": "UPDATE links SET uses = 1 WHERE purpose = 'reset'",
 }
@@ -554,7 +558,7 @@ async def test_a_mail_whose_cause_has_ended_is_not_written(kind: str, olga: int)
     ada, mia = await person("ada", Role.ANNOTATOR), await person("mia", Role.ADMINISTRATOR)
     outbox.use(False)
     invitation_id, _, _ = await invited("bea@example.org", mia)
-    await engine.write(engine.execute, "UPDATE invitation SET asked_at = ?", clock.now())
+    await engine.write(engine.execute, "UPDATE invitation SET new_wanted_at = ?", clock.now())
     outbox.use(True)
     purpose = links.ADDRESS if kind == "address" else links.RESET
     link = await mail_steps.link_for(purpose, ada)
@@ -594,8 +598,8 @@ async def test_who_is_asked_for_a_new_one_learns_what_answers_it(
     outbox.use(False)
     invitation_id, _, _ = await invited("ada@example.org" if "{ada}" in change else "bea@example.org", olga)
     outbox.use(True)
-    values = change.format(ada=ada) or "shown_at = 0"
-    await engine.write(engine.execute, f"UPDATE invitation SET {values}, asked_at = {clock.now()}")
+    values = change.format(ada=ada) or "link_revealed_at = 0"
+    await engine.write(engine.execute, f"UPDATE invitation SET {values}, new_wanted_at = {clock.now()}")
     await owed("asked", "olga@example.org", member_id=olga, invitation_id=invitation_id)
     mail = await the_one()
 

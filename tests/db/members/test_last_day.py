@@ -47,7 +47,7 @@ async def gives(site: Site, name: str, day: str, by: Actor | None = None) -> Non
 
 async def dates_of(site: Site, name: str) -> tuple[int, int]:
     ((ends_at, told_at),) = await engine.rows(
-        "SELECT ends_at, end_told_at FROM member WHERE id = ?", site.ids[name]
+        "SELECT ends_at, end_notified_at FROM member WHERE id = ?", site.ids[name]
     )
     return ends_at, told_at
 

@@ -33,7 +33,7 @@ async def lose(site: Site, name: str, role: Role | None) -> None:
 
 async def seen_by() -> list[tuple[int, int]]:
     """Who was shown which invitation's link."""
-    found = await engine.rows("SELECT invitation_id, member_id FROM invitation_shown ORDER BY 1, 2")
+    found = await engine.rows("SELECT invitation_id, member_id FROM invitation_link_viewer ORDER BY 1, 2")
     return [(invitation_id, member_id) for invitation_id, member_id in found]
 
 
@@ -50,7 +50,7 @@ async def test_who_was_shown_a_link_is_kept_once_with_the_first_time(
 
     assert await seen_by() == sorted([(line.id, posting.ids["olga"]), (line.id, alma)])
     first = [(clock.now() - 15,), (clock.now() - 10,)]
-    assert await engine.rows("SELECT shown_at FROM invitation_shown ORDER BY shown_at") == first
+    assert await engine.rows("SELECT viewed_at FROM invitation_link_viewer ORDER BY viewed_at") == first
 
 
 async def test_nothing_is_kept_where_nothing_is_shown(posting: Site) -> None:
@@ -374,7 +374,7 @@ async def test_a_backup_keeps_who_was_shown_what(posting: Site, tmp_path: Path) 
     await management.mark_shown(acting(posting, "alma"), [line.id])
     file = tmp_path / "backup"
     await backup.write(file)
-    await engine.write(engine.execute, "DELETE FROM invitation_shown")
+    await engine.write(engine.execute, "DELETE FROM invitation_link_viewer")
 
     with backup_file.opened(file) as found:
         await restore.restore(found, fingerprint="of a key", wish=Wish(replace=True))

@@ -18,7 +18,7 @@ async def test_a_removed_member_leaves_an_empty_tombstone(site: Site) -> None:
 
     assert await removal.remove(olga(site), member_id=ada) == "Ada King"
 
-    kept = "email, first_name, last_name, name_key, search_key, password_hash"
+    kept = "email, first_name, last_name, sort_key, search_text, password_hash"
     assert await engine.rows(f"SELECT {kept} FROM member WHERE id = ?", ada) == [("",) * 6]
     assert await engine.rows("SELECT email_key, role FROM member WHERE id = ?", ada) == [(None, "DI")]
     words = await engine.rows("SELECT before, after FROM activity WHERE kind = 'name_changed'")

@@ -74,7 +74,7 @@ async def test_a_registration_counts_as_one_use(site: Site) -> None:
 
     counted = await invite_link.present()
     assert (counted.id, counted.uses) == (link.id, 1)
-    came = await engine.rows("SELECT came_by, link_id, role FROM member WHERE id = ?", signed_in.member_id)
+    came = await engine.rows("SELECT joined_via, link_id, role FROM member WHERE id = ?", signed_in.member_id)
     assert came == [("link", link.id, "NO")]
 
 

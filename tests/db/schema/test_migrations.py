@@ -236,8 +236,8 @@ async def test_ids_are_counted(database: str) -> None:
     counted = {line.partition(".")[0] for line in columns if line.endswith("id number! counted")}
 
     # The other tables have one row, or a key that says what it is.
-    mail = {"batch", "invitation", "invitation_shown", "request", "upload", "draft", "outbox"}
-    house = {"member", "role_note", "session", "links", "activity", "activity_name", "role_ledger"}
+    mail = {"batch", "invitation", "invitation_link_viewer", "access_request", "upload", "draft", "outbox"}
+    house = {"member", "role_note", "session", "links", "activity", "activity_name", "role_count"}
     assert counted == house | mail
 
 
@@ -274,20 +274,22 @@ async def test_what_was_there_before_passwords_were_asked_for_anew(empty_databas
             ("reset", "a@x.example", 3)
         ]
         for kind in ("lowered", "waiting"):
-            await engine.write(engine.execute, MAIL, kind, "b@x.example", f"<{kind}@x>")
+            await engine.write(engine.execute, MAIL_NOW, kind, "b@x.example", f"<{kind}@x>")
         ((lowest,),) = await engine.rows("SELECT MIN(id) FROM outbox WHERE kind <> 'reset'")
         assert lowest > 2
         with pytest.raises(engine.UniqueViolation):
-            await engine.write(engine.execute, MAIL, "waiting", "b@x.example", "<again@x>")
+            await engine.write(engine.execute, MAIL_NOW, "waiting", "b@x.example", "<again@x>")
         with pytest.raises(engine.DatabaseError):
-            await engine.write(engine.execute, MAIL, "nonsense", "b@x.example", "<nonsense@x>")
+            await engine.write(engine.execute, MAIL_NOW, "nonsense", "b@x.example", "<nonsense@x>")
 
 
+# Of the programs before tables and columns were renamed.
 MAIL = (
     "INSERT INTO outbox (kind, recipient, member_id, subject_id, invitation_id, link_id, batch_id,"
     " message_id, state, tries, made_at, due_at, leased_until, lease, done_at, said)"
     " VALUES (?, ?, 1, 0, 0, 0, 0, ?, 'queued', 0, 3, 3, 0, '', 0, '')"
 )
+MAIL_NOW = MAIL.replace("said)", "server_reply)")
 
 
 async def _people_of_old(*roles: str) -> None:
@@ -341,7 +343,7 @@ async def test_what_was_shown_before_it_was_noted_to_whom(empty_database_url: st
 
         # 1 was shown to both once it was mailed, 2 stood on a page; what ended or was never shown has no row.
         seen = await engine.rows(
-            "SELECT invitation_id, member_id, shown_at FROM invitation_shown ORDER BY 1, 2"
+            "SELECT invitation_id, member_id, viewed_at FROM invitation_link_viewer ORDER BY 1, 2"
         )
         assert seen == [(1, 1, 40), (1, 2, 30), (2, 1, 30), (2, 3, 30), (5, 1, 30), (5, 3, 40)]
         # Who saw 1 is no Administrator any more; who could open the page of 2 is one still.

@@ -69,7 +69,7 @@ async def test_where_registration_is_open_or_nobody_may_ask_there_is_nothing(sit
         for answer in (await guest.get(PATH), await ask(guest)):
             assert answer.status_code == 404
         assert not tree(await guest.get("/user/signup?token=forged")).all("a", href=PATH)
-    assert await engine.rows("SELECT 1 FROM request") == []
+    assert await engine.rows("SELECT 1 FROM access_request") == []
 
 
 async def test_closed_without_the_owner_s_word_there_is_nothing(database: str) -> None:
@@ -88,7 +88,7 @@ async def test_who_is_signed_in_is_told_so(database: str) -> None:
 
         assert (page.status_code, answer.status_code) == (200, 409)
         assert tree(page).one("h1").text == tree(answer).one("h1").text == "You are signed in already"
-        assert await engine.rows("SELECT 1 FROM request") == []
+        assert await engine.rows("SELECT 1 FROM access_request") == []
 
 
 # Asking
@@ -115,7 +115,7 @@ async def test_every_error_stands_by_its_field_and_nothing_typed_is_lost(databas
         assert page.error_of("words").endswith("Use at most 200 characters; this has 201.")
         assert tree(answer).one("input", name="email")["value"] == "ada@"
         assert tree(answer).one("input", name="words")["value"] == "x" * 201
-        assert await engine.rows("SELECT 1 FROM request") == []
+        assert await engine.rows("SELECT 1 FROM access_request") == []
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ async def test_a_dead_link_confirms_nothing(database: str, clock: ModuleType, ki
         ]
 
         assert codes == [410, 410]
-        assert await engine.rows("SELECT 1 FROM request WHERE confirmed_at > 0") == []
+        assert await engine.rows("SELECT 1 FROM access_request WHERE confirmed_at > 0") == []
 
 
 async def test_nobody_turns_the_words_around_in_which_they_ask(database: str) -> None:
@@ -257,4 +257,4 @@ async def test_nobody_turns_the_words_around_in_which_they_ask(database: str) ->
         answer = await ask(site.visitor(), words="please\u202e let me in\u200b")
 
         assert answer.status_code == 200
-        assert await engine.rows("SELECT words FROM request") == [("please let me in",)]
+        assert await engine.rows("SELECT message FROM access_request") == [("please let me in",)]

@@ -41,7 +41,7 @@ async def test_a_name_is_changed_as_a_fragment(site: Site) -> None:
     answer = await ada.press("/user/account", FIELDS)
 
     assert (answer.status_code, answer.headers["hx-redirect"]) == (200, "/user/account")
-    assert await engine.rows("SELECT name_key, theme FROM member WHERE role = 'NO'") == [
+    assert await engine.rows("SELECT sort_key, theme FROM member WHERE role = 'NO'") == [
         ("ada lovelace", "dark")
     ]
 

@@ -26,7 +26,7 @@ def noon(clock: ModuleType) -> None:
 
 
 async def handed(site: Site, name: str) -> int:
-    ((at,),) = await engine.rows("SELECT handed_at FROM member WHERE id = ?", site.ids[name])
+    ((at,),) = await engine.rows("SELECT reset_link_made_at FROM member WHERE id = ?", site.ids[name])
     return int(at)
 
 

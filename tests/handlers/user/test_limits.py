@@ -104,7 +104,7 @@ async def test_accounts_that_anybody_can_make_use_up_nobody_elses_tries(site: Si
     network = "192.0.2.1"
     await rate_limits.count([site.context.throttle.own_password(0, network)[1]])
     await rate_limits.count(site.context.throttle.new_password(network))
-    await engine.write(engine.execute, "UPDATE throttle SET tries = 300 WHERE tries = 1")
+    await engine.write(engine.execute, "UPDATE rate_limit SET tries = 300 WHERE tries = 1")
 
     fields = {"current_password": PASSWORD, "password": NEW}
     answers = [await person.submit("/user/account/password", fields) for person in (ada, olga)]
@@ -116,7 +116,7 @@ async def test_nor_the_tries_of_those_with_a_role_who_come_by_a_link(site: Site)
     await site.person("ada")
     await site.person("ben", Role.ANNOTATOR)
     await rate_limits.count(site.context.throttle.new_password("192.0.2.1"))
-    await engine.write(engine.execute, "UPDATE throttle SET tries = 300")
+    await engine.write(engine.execute, "UPDATE rate_limit SET tries = 300")
 
     answers = [
         await site.visitor().submit("/user/password/reset", token=reset, password=NEW)
@@ -144,7 +144,7 @@ async def test_of_accounts_that_anybody_can_make_300_sessions_begin_from_one_net
     await site.person("ada")
     network, form = "192.0.2.1", {"email": "ada@example.org", "password": PASSWORD}
     await rate_limits.count(site.context.throttle.signed_in("", network)[1:2])
-    await engine.write(engine.execute, "UPDATE throttle SET tries = 299")
+    await engine.write(engine.execute, "UPDATE rate_limit SET tries = 299")
 
     answers = [await site.visitor(network).submit("/user/login", form) for _ in range(2)]
     elsewhere = await site.visitor("198.51.100.1").submit("/user/login", form)
@@ -153,7 +153,7 @@ async def test_of_accounts_that_anybody_can_make_300_sessions_begin_from_one_net
     assert [answer.status_code for answer in (*answers, elsewhere, olga)] == [303, 429, 303, 303]
     failures = site.context.throttle.sign_in("ada@example.org", network, "")[0]
     # The right password is no failure, also when it has to wait.
-    assert await engine.rows("SELECT tries FROM throttle WHERE key = ?", failures.key) == [(0,)]
+    assert await engine.rows("SELECT tries FROM rate_limit WHERE key = ?", failures.key) == [(0,)]
 
 
 @ON_SQLITE
@@ -399,7 +399,7 @@ async def test_sessions_begin_a_thousand_times_an_hour(site: Site, clock: Module
     limit, *_ = site.context.throttle.signed_in("ada@example.org", "")
     await engine.write(
         engine.execute,
-        "INSERT INTO throttle (key, tries, last_at, ends_at) VALUES (?, 999, 0, ?)",
+        "INSERT INTO rate_limit (key, tries, last_at, ends_at) VALUES (?, 999, 0, ?)",
         limit.key,
         clock.now() + 30 * MINUTE,
     )

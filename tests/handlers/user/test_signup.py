@@ -26,7 +26,7 @@ CLOSED = Settings(secret_key=SECRET, closed=True)
 
 async def people() -> list[tuple[Any, ...]]:
     """Everybody but the Owner: address, role, how they came."""
-    return await engine.rows("SELECT email, role, came_by FROM member WHERE role <> 'OW' ORDER BY id")
+    return await engine.rows("SELECT email, role, joined_via FROM member WHERE role <> 'OW' ORDER BY id")
 
 
 async def test_anybody_registers_and_waits_as_a_page(site: Site) -> None:
@@ -66,7 +66,7 @@ async def test_nobody_chooses_more_than_name_and_password(site: Site) -> None:
     answer = await site.visitor().submit("/user/signup", ADA, **wishes)
 
     assert answer.status_code == 303
-    assert await engine.rows("SELECT role, came_by, confirmed_at FROM member WHERE email LIKE 'ada%'") == [
+    assert await engine.rows("SELECT role, joined_via, confirmed_at FROM member WHERE email LIKE 'ada%'") == [
         ("NO", "signup", 0)
     ]
 
@@ -271,7 +271,7 @@ async def test_opening_a_link_uses_nothing_up(site: Site) -> None:
 async def test_sign_ups_from_one_network_are_counted(site: Site) -> None:
     throttled = site.context.throttle.sign_up("192.0.2.1", with_link=False)[0].key
     await site.visitor().submit("/user/signup", email="wrong")
-    await engine.write(engine.execute, "UPDATE throttle SET tries = 30 WHERE key = ?", throttled)
+    await engine.write(engine.execute, "UPDATE rate_limit SET tries = 30 WHERE key = ?", throttled)
 
     answer = await site.visitor().submit("/user/signup", ADA)
     by_link = await site.visitor().submit("/user/signup", ADA, token=await site.invite_token())
@@ -285,7 +285,7 @@ async def test_sign_ups_from_one_network_are_counted(site: Site) -> None:
 @ON_SQLITE
 async def test_ipv6_is_counted_by_64_bits(site: Site) -> None:
     await site.visitor("2001:db8:1:2:aaaa::1").submit("/user/signup", email="wrong")
-    await engine.write(engine.execute, "UPDATE throttle SET tries = 30")
+    await engine.write(engine.execute, "UPDATE rate_limit SET tries = 30")
 
     neighbour = await site.visitor("2001:db8:1:2:bbbb::2").submit("/user/signup", ADA)
     stranger = await site.visitor("2001:db8:1:3::1").submit("/user/signup", ADA)

@@ -46,7 +46,7 @@ OWNERS: Final = {
 }
 TABLES: Final = (
     *("member", "organization", "session", "links", "invitation", "batch", "outbox", "activity"),
-    *("activity_name", "upload", "request", "role_note"),
+    *("activity_name", "upload", "access_request", "role_note"),
 )
 numbers = itertools.count()
 
@@ -297,7 +297,7 @@ async def present(*but: str) -> dict[str, list[str]]:
     """Everything in the database but counts of tries, kept drafts and these tables, each row as text."""
     tables = (
         "member organization session links invitation batch outbox activity activity_name upload"
-        " request role_note"
+        " access_request role_note"
     )
     return {
         table: sorted(map(str, await engine.rows(f"SELECT * FROM {table}")))

@@ -30,7 +30,8 @@ async def ask(name: str, words: str = "") -> None:
 async def link_of(name: str) -> Link:
     """The link that was mailed to name@example.org last."""
     ((link_id,),) = await engine.rows(
-        "SELECT link_id FROM request WHERE email_key = ? ORDER BY id DESC LIMIT 1", f"{name}@example.org"
+        "SELECT link_id FROM access_request WHERE email_key = ? ORDER BY id DESC LIMIT 1",
+        f"{name}@example.org",
     )
     link = await access_requests.find_link(link_id)
     assert link is not None, f"{name} was sent no link"
@@ -52,7 +53,7 @@ async def asked(name: str, words: str = "") -> int:
 async def id_of(name: str) -> int:
     """The newest request with name@example.org."""
     ((request_id,),) = await engine.rows(
-        "SELECT MAX(id) FROM request WHERE email_key = ?", f"{name}@example.org"
+        "SELECT MAX(id) FROM access_request WHERE email_key = ?", f"{name}@example.org"
     )
     return int(request_id)
 
@@ -74,7 +75,7 @@ async def line(name: str) -> Line:
 
 async def end(name: str) -> str:
     """How the newest request of name@example.org ended, "" while it is open."""
-    ((reason,),) = await engine.rows("SELECT end_reason FROM request WHERE id = ?", await id_of(name))
+    ((reason,),) = await engine.rows("SELECT end_reason FROM access_request WHERE id = ?", await id_of(name))
     return str(reason)
 
 

@@ -73,9 +73,11 @@ async def link_for(purpose: str, subject: int) -> Link:
 
 async def _invite(email: str, by: int, role: Role, batch_id: int) -> tuple[int, str, int]:
     link = await links.make(links.INVITATION, expires_at=clock.now() + 7 * DAY_MS, max_uses=1)
-    values = {"email": email, "email_key": email, "first_name": "", "last_name": "", "search_key": email}
+    values = {"email": email, "email_key": email, "first_name": "", "last_name": "", "search_text": email}
     numbers = {"invited_by": by, "batch_id": batch_id, "link_id": link.id, "made_at": clock.now()}
-    nothing = dict.fromkeys(("mail_id", "shown_at", "asked_at", "reminded_at", "member_id", "ended_at"), 0)
+    nothing = dict.fromkeys(
+        ("mail_id", "link_revealed_at", "new_wanted_at", "reminded_at", "member_id", "ended_at"), 0
+    )
     inserted = await Invitation.insert(
         Invitation(**values, role=role.value, **numbers, **nothing, end_reason="")  # type: ignore[arg-type]
     )
@@ -111,7 +113,10 @@ async def invited_many(count: int, by: int, batch_id: int = 1) -> list[str]:
 
 async def row(mail_id: int) -> dict[str, Any]:
     """A mail's row as it is now."""
-    columns = "kind, recipient, message_id, state, tries, made_at, due_at, leased_until, lease, done_at, said"
+    columns = (
+        "kind, recipient, message_id, state, tries, made_at, due_at, leased_until, lease, done_at,"
+        " server_reply"
+    )
     (found,) = await engine.rows(f"SELECT {columns} FROM outbox WHERE id = ?", mail_id)
     return dict(zip(columns.split(", "), found, strict=True))
 
@@ -137,7 +142,7 @@ async def until_said(mail_id: int, tries: int = 1) -> dict[str, Any]:
 
     async def ask() -> dict[str, Any] | None:
         found = await row(mail_id)
-        return found if found["said"] and found["tries"] >= tries else None
+        return found if found["server_reply"] and found["tries"] >= tries else None
 
     found: dict[str, Any] = await soon(ask)
     return found

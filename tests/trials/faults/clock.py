@@ -243,14 +243,14 @@ async def _invitation(site: ServedSite, line: Line) -> int:
 
 
 async def _put_off() -> bool:
-    return bool(await engine.rows("SELECT 1 FROM outbox WHERE state = 'queued' AND said <> ''"))
+    return bool(await engine.rows("SELECT 1 FROM outbox WHERE state = 'queued' AND server_reply <> ''"))
 
 
 async def _too_long() -> list[str]:
     """What lives longer by the machine's clock than it may, once the chores have come by."""
     now = time.time_ns() // 1_000_000
     ((late,),) = await engine.rows(
-        "SELECT COUNT(*) FROM session WHERE ended_at = 0 AND kept = 0 AND expires_at > ?",
+        "SELECT COUNT(*) FROM session WHERE ended_at = 0 AND persistent = 0 AND expires_at > ?",
         now + sessions.UNKEPT_AGE_MS,
     )
     ((links,),) = await engine.rows(

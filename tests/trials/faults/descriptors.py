@@ -78,7 +78,7 @@ async def with_room(site: ServedSite, room: int) -> tuple[list[str], Counter[str
     if errors := [line for line in log.splitlines() if " error id=" in line or "Traceback" in line]:
         wrong.append(f"the log has {len(errors)} errors, the first: {errors[0][:MAX_SHOWN]}")
     await site.leave()
-    await engine.write(engine.execute, "DELETE FROM throttle")
+    await engine.write(engine.execute, "DELETE FROM rate_limit")
     return wrong, Counter(answers)
 
 

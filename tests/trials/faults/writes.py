@@ -167,7 +167,7 @@ def _dishonest(answer: Any) -> list[str]:
 async def _prepared(site: ServedSite, make: Make) -> tuple[Case, State]:
     case = await make(site)
     # Everybody is at one network address here, which would soon have to wait.
-    await engine.write(engine.execute, "DELETE FROM throttle")
+    await engine.write(engine.execute, "DELETE FROM rate_limit")
     return case, await state()
 
 
@@ -276,7 +276,7 @@ async def _with_a_full_log(make: Make, site: ServedSite) -> Case:
         other.execute("PRAGMA wal_autocheckpoint=0")
         rows = ((f"{n}{'x' * 1000}", n, n, n) for n in range(FILLING // 1000))
         other.execute("BEGIN IMMEDIATE")
-        other.executemany("INSERT INTO throttle (key, tries, last_at, ends_at) VALUES (?, ?, ?, ?)", rows)
+        other.executemany("INSERT INTO rate_limit (key, tries, last_at, ends_at) VALUES (?, ?, ?, ?)", rows)
         other.execute("COMMIT")
     return case
 

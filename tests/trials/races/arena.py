@@ -231,7 +231,7 @@ class Arena:
         """One try of a kind; what is broken after it, a sentence each."""
         self.rng = rng
         self.network = f"10.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}"
-        await self.write("DELETE FROM throttle")
+        await self.write("DELETE FROM rate_limit")
         await self.olga_owns()
         race = await kind.prepare(self)
         mark, began = await newest_event(), time.monotonic()

@@ -27,7 +27,7 @@ async def _use_up(limits: Sequence[Limit]) -> None:
     limit, now = limits[0], clock.now()
     await engine.write(
         engine.execute,
-        "INSERT INTO throttle (key, tries, last_at, ends_at) VALUES (?, ?, ?, ?)",
+        "INSERT INTO rate_limit (key, tries, last_at, ends_at) VALUES (?, ?, ?, ?)",
         *(limit.key, limit.allowed - LEFT, now, now + limit.window_ms),
     )
 

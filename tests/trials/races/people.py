@@ -309,7 +309,7 @@ async def dismissal_undone_and_asked_again(arena: Arena) -> Race:
 
     async def rule(ended: Ended) -> Iterable[str]:
         ((left,),) = await engine.rows(
-            "SELECT COUNT(*) FROM request WHERE email_key = ? AND ended_at = 0", f"{name}@example.org"
+            "SELECT COUNT(*) FROM access_request WHERE email_key = ? AND ended_at = 0", f"{name}@example.org"
         )
         return [] if ended.done("undo") <= 1 and left <= 1 else ["brought back twice"]
 

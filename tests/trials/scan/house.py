@@ -213,7 +213,7 @@ async def _more() -> dict[str, str]:
     invitation = await engine.read(links.find, link_id, links.INVITATION)
     reset = await password.make_reset_link(COMMAND_LINE, member_id=found[-1][0])
     assert invitation is not None, "the demo has just made it"
-    ((request_id,),) = await engine.rows("SELECT MAX(id) FROM request")
+    ((request_id,),) = await engine.rows("SELECT MAX(id) FROM access_request")
     return {name: str(id) for name, id in ids.items()} | {
         "anyone": " ".join(email for _, email in found),
         "removed_id": str(removed),

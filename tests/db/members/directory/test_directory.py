@@ -48,7 +48,7 @@ def crowd(number: int) -> list[tuple[Any, ...]]:
 
 async def everybody() -> list[dict[str, Any]]:
     """The members who aren't removed, straight from the table."""
-    columns = ("id", "email_key", "name_key", "search_key", "role", "joined_at", "last_activity_at")
+    columns = ("id", "email_key", "sort_key", "search_text", "role", "joined_at", "last_activity_at")
     found = await engine.rows(f"SELECT {', '.join(columns)} FROM member WHERE removed_at = 0")
     return [dict(zip(columns, record, strict=True)) for record in found]
 
@@ -57,8 +57,8 @@ def model(people: list[dict[str, Any]], shown: Filter) -> list[int]:
     """The ids that a filter shows, in its order."""
     column = {
         "email": "email_key",
-        "name": "name_key",
-        "role": "name_key",
+        "name": "sort_key",
+        "role": "sort_key",
         "joined": "joined_at",
         "waiting": "joined_at",
         "activity": "last_activity_at",
@@ -71,7 +71,7 @@ def model(people: list[dict[str, Any]], shown: Filter) -> list[int]:
 
     roles = {role.value for role in shown.roles or DEFAULT_ROLES}
     terms = normalization.search_terms(shown.q)
-    kept = [p for p in people if p["role"] in roles and found(p["search_key"], terms)]
+    kept = [p for p in people if p["role"] in roles and found(p["search_text"], terms)]
     return [person["id"] for person in sorted(kept, key=rank, reverse=shown.sort.startswith("-"))]
 
 
@@ -420,7 +420,7 @@ async def test_search_follows_a_new_name_and_forgets_a_removed_member(database: 
     await add(seed.row(1, "AN", "ada@example.org", "Ada"), seed.row(1, "AN", "zoe@example.org", "Zoë"))
     await engine.write(
         engine.execute,
-        "UPDATE member SET search_key = '  byron  ada@x.org' WHERE email_key = 'ada@example.org'",
+        "UPDATE member SET search_text = '  byron  ada@x.org' WHERE email_key = 'ada@example.org'",
     )
     await engine.write(
         engine.execute,
@@ -737,7 +737,7 @@ async def test_folding_leaves_a_row_for_each_role_and_the_same_sums(database: st
     await directory.fold()
 
     counted = await engine.rows("SELECT role, COUNT(*) FROM member WHERE removed_at = 0 GROUP BY role")
-    left = await engine.rows("SELECT role, n FROM role_ledger")
+    left = await engine.rows("SELECT role, n FROM role_count")
     assert await directory.counts() == before
     assert sorted(left) == sorted(counted)
 

@@ -236,7 +236,7 @@ async def test_more_sign_ins_than_can_be_queued_are_told_to_come_again(
     monkeypatch.setattr(turns, "ROOM", 0)
 
     busy = [await visitor.submit("/user/login", fields) for _ in range(6)]
-    counted = await engine.rows("SELECT SUM(tries) FROM throttle")
+    counted = await engine.rows("SELECT SUM(tries) FROM rate_limit")
     monkeypatch.undo()
 
     assert {(answer.status_code, answer.headers["retry-after"]) for answer in busy} == {(503, "5")}

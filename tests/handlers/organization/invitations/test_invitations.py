@@ -426,7 +426,7 @@ async def test_without_mail_each_link_stands_there_and_all_are_a_file(site: Site
         ["email", "role", "link"],
         ["ada@example.org", "Manager", shown[0]],
     ]
-    assert await engine.rows("SELECT COUNT(*) FROM invitation WHERE shown_at > 0") == [(2,)]
+    assert await engine.rows("SELECT COUNT(*) FROM invitation WHERE link_revealed_at > 0") == [(2,)]
     assert await engine.rows("SELECT 1 FROM outbox") == []
     await olga.press(f"{PATH}/{ada.id}/revocation")
     assert (await olga.submit(file)).status_code == 404

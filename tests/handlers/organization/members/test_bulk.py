@@ -195,7 +195,7 @@ async def test_the_question_says_who_is_left_out(site: Site, shown: str, sentenc
     await site.person("ownerson")
     await site.person("almaria")
     await engine.write(
-        engine.execute, "UPDATE member SET search_key = search_key || ' owner' WHERE role = 'OW'"
+        engine.execute, "UPDATE member SET search_text = search_text || ' owner' WHERE role = 'OW'"
     )
     alma = await site.sign_in("alma")
 

@@ -91,7 +91,7 @@ WHOLE = {
             WHERE kind = 'role_changed' AND subject_id = a.subject_id AND id < a.id
         ) WHERE a.kind = 'role_changed' AND a.before <> b.after""",
     "members without an event": """
-        SELECT id FROM member WHERE came_by = 'link' AND NOT EXISTS (
+        SELECT id FROM member WHERE joined_via = 'link' AND NOT EXISTS (
             SELECT 1 FROM activity WHERE kind = 'registered' AND subject_id = member.id)""",
     "removed members without an event": """
         SELECT id FROM member WHERE removed_at > 0 AND NOT EXISTS (
@@ -113,7 +113,7 @@ WHOLE = {
         WHERE (i.ended_at = 0) <> (l.ended_at = 0)""",
     "roles that the ledger counts otherwise": """
         SELECT role, SUM(n) FROM (
-            SELECT role, n FROM role_ledger
+            SELECT role, n FROM role_count
             UNION ALL SELECT role, -1 FROM member WHERE removed_at = 0
         ) AS step GROUP BY role HAVING SUM(n) <> 0""",
 }

@@ -22,7 +22,7 @@ HOST: Final = "http://members.fenwick.example"
 AT_ANY_TIME: Final = {
     "member": ("last_activity_at",),
     "session": ("used_at",),
-    "outbox": ("state", "tries", "due_at", "leased_until", "lease", "done_at", "said"),
+    "outbox": ("state", "tries", "due_at", "leased_until", "lease", "done_at", "server_reply"),
 }
 TABLES: Final = (
     *("member", "organization", "session", "links", "invitation", "batch", "outbox", "activity"),

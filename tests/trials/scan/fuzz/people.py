@@ -58,7 +58,7 @@ async def fill(settings: Settings) -> Seeded:
         await roles.change_role(COMMAND_LINE, member_id=site.ids["dora"], role=Role.DEACTIVATED)
         # Nothing is owed, and nothing was tried yet.
         await _execute("UPDATE outbox SET state = 'sent', done_at = made_at")
-        await _execute("DELETE FROM throttle")
+        await _execute("DELETE FROM rate_limit")
     return Seeded(tokens, forms, [token for several in tokens.values() for token in several], given)
 
 
@@ -120,6 +120,6 @@ async def _others(site: Site) -> list[str]:
     # As if nobody had looked at what was typed.
     for table in ("member", "invitation"):
         await _execute(f"UPDATE {table} SET last_name = ? WHERE email LIKE '{SECRETS}%'", STORED)
-    await _execute("UPDATE request SET name = ? WHERE email LIKE ?", STORED, f"{SECRETS}%")
+    await _execute("UPDATE access_request SET name = ? WHERE email LIKE ?", STORED, f"{SECRETS}%")
     await _execute("UPDATE organization SET title = ?", STORED[:90])
     return given
