@@ -34,7 +34,7 @@ from server import (
     listen,
     why_not,
 )
-from tests.support.servers.command import PATIENCE_SECONDS, ROOT
+from tests.support.servers.command import ROOT, TIMEOUT_SECONDS
 
 HERE = "127.0.0.1"
 
@@ -122,11 +122,11 @@ def test_connections_leave_file_descriptors_for_what_else_is_open(
 def workers(base: str) -> set[str]:
     """The two that answer, once both do."""
     found = set[str]()
-    until = time.monotonic() + PATIENCE_SECONDS
+    until = time.monotonic() + TIMEOUT_SECONDS
     while len(found) < 2:
         assert time.monotonic() < until, found
         try:
-            found.add(httpx.get(base, timeout=PATIENCE_SECONDS).text)
+            found.add(httpx.get(base, timeout=TIMEOUT_SECONDS).text)
         except httpx.TransportError:
             time.sleep(0.05)
     return found
@@ -144,11 +144,11 @@ def test_workers_end_with_their_parent_however_it_ends(number: signal.Signals) -
 
         process.send_signal(number)
         # All hold it: it ends with the last of them.
-        rest, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        rest, _ = process.communicate(timeout=TIMEOUT_SECONDS)
 
     assert (process.returncode, rest) == (0 if number == signal.SIGTERM else -number, "")
     with pytest.raises(httpx.ConnectError):
-        httpx.get(base, timeout=PATIENCE_SECONDS)
+        httpx.get(base, timeout=TIMEOUT_SECONDS)
 
 
 def test_who_has_no_parent_goes_on() -> None:
@@ -157,7 +157,7 @@ def test_who_has_no_parent_goes_on() -> None:
     end_with_the_parent()
 
     for thread in set(threading.enumerate()) - before:
-        thread.join(PATIENCE_SECONDS)
+        thread.join(TIMEOUT_SECONDS)
         assert not thread.is_alive()
 
 
@@ -206,7 +206,7 @@ def test_a_server_logs_its_lines_from_the_start() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
 

@@ -181,7 +181,7 @@ _BY_MEMBER: Final = "a.actor_id = ? AND a.actor_id > 0"
 _OF_MEMBER: Final = "a.subject_id = ? AND a.subject_id > 0 AND a.about = 'member'"
 _OF_INVITATION: Final = "a.subject_id = ? AND a.subject_id > 0 AND a.about = 'invitation'"
 # Each kind of event of each of them is an arm, and a statement has only so many.
-MOST_INVITATIONS: Final = 20
+MAX_INVITATIONS: Final = 20
 
 
 async def _of_one_address(invitation_id: int) -> list[int]:
@@ -193,7 +193,7 @@ async def _of_one_address(invitation_id: int) -> list[int]:
         " ON o.id = i.id OR (o.email_key = i.email_key AND o.email_key <> '')"
         " WHERE i.id = ? ORDER BY o.id DESC LIMIT ?",
         invitation_id,
-        MOST_INVITATIONS,
+        MAX_INVITATIONS,
     )
     return [found_id for (found_id,) in found]
 

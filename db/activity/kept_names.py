@@ -10,7 +10,7 @@ from db import engine
 from db.common import clock
 
 # So many others with the same address are offered at once; whoever has more presses once more.
-MOST_OTHERS: Final = 50
+MAX_OTHERS: Final = 50
 
 
 class Kept(NamedTuple):
@@ -76,7 +76,7 @@ async def same_address(kept: Kept) -> list[Kept]:
         " AND LOWER(email) = ? AND member_id <> ? ORDER BY removed_at DESC, id DESC LIMIT ?",
         kept.email.lower(),
         kept.member_id,
-        MOST_OTHERS,
+        MAX_OTHERS,
     )
     return [Kept(*row) for row in found]
 

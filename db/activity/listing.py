@@ -18,7 +18,7 @@ from messages import by_field
 PAGE_SIZE: Final = 50
 EXPORT_BATCH: Final = 1_000
 # "99 new events" is as good as any number above.
-MOST_NEW: Final = 99
+MAX_NEW: Final = 99
 MAX_CHARACTERS: Final = 200
 FIELDS: Final = ("person", "invited", "kind", "from", "to", "zone", "after", "before")
 _CURSOR: Final = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
@@ -119,14 +119,14 @@ async def page(shown: Filter) -> Page:
 
 
 async def count_new(shown: Filter, top: str) -> int:
-    """How many events the filter shows that have come after that cursor, up to MOST_NEW. Raises Invalid."""
+    """How many events the filter shows that have come after that cursor, up to MAX_NEW. Raises Invalid."""
     place = _place(top)
     if place is None:
         raise Invalid({"top": [by_field.NO_TOP_OF_LOG]})
     return await engine.read(
         activity.count_newer,
         place,
-        MOST_NEW,
+        MAX_NEW,
         person=shown.person,
         invited=shown.invited,
         kinds=shown.kinds,

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-LEAST_LEFT: Final = 8
+MIN_LEFT: Final = 8
 SHORTEST_WORD: Final = 3
 # A longer word is recognised by any five letters of it, so Linden counts for Lindenhof.
 RUN: Final = 5

@@ -23,7 +23,7 @@ from messages import by_field
 MIN_CHARACTERS: Final = 12
 MAX_CHARACTERS: Final = 256
 ZXCVBN_CHARACTERS: Final = 72
-LEAST_SCORE: Final = 2
+MIN_SCORE: Final = 2
 MAX_HINTS: Final = 20
 # What zxcvbn reads as the same letter: a, c, g, i or l, s, t.
 LOOKALIKES: Final = ("4@", "({[<", "69", "1!|7", "$5", "+7")
@@ -84,14 +84,14 @@ def _why_guessable(password: str, about: tuple[str, ...]) -> str:
     left = known_words.left(password, about)
     if left is not None and _is_little(left, about):
         return by_field.MADE_OF_KNOWN
-    if _is_common(password, about) or _score(password, about) < LEAST_SCORE:
+    if _is_common(password, about) or _score(password, about) < MIN_SCORE:
         return by_field.GUESSED_PASSWORD
     return ""
 
 
 def _is_little(left: str, about: tuple[str, ...]) -> bool:
     """Whether what is left of a password is too short, or easily guessed."""
-    return len(left) < known_words.LEAST_LEFT or _score(left, about) < LEAST_SCORE
+    return len(left) < known_words.MIN_LEFT or _score(left, about) < MIN_SCORE
 
 
 def _is_common(password: str, about: tuple[str, ...]) -> bool:

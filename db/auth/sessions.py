@@ -16,7 +16,7 @@ from db.schema.tables import Session
 UNKEPT_AGE_MS: Final = 12 * 60 * 60 * 1000
 MAX_DEVICE_CHARACTERS: Final = 80
 # Of one member, at the same time.
-MOST_OPEN: Final = 100
+MAX_OPEN: Final = 100
 # Whose session has ended is known for so long, so that what they typed can be kept (db/accounts/drafts.py).
 REMEMBERED_MS: Final = 12 * 60 * 60 * 1000
 
@@ -152,7 +152,7 @@ async def begin(member_id: int, *, kept: bool, ages: Ages, address: str, device:
         clock.now(),
         member_id,
         member_id,
-        MOST_OPEN - 1,
+        MAX_OPEN - 1,
     )
     token = secrets.token_urlsafe(32)
     ages, now = await in_force(ages), clock.now()
@@ -200,7 +200,7 @@ async def of_member(member_id: int) -> list[OpenSession]:
         " WHERE member_id = ? AND ended_at = 0 AND expires_at > ? ORDER BY used_at DESC, id DESC LIMIT ?",
         member_id,
         clock.now(),
-        MOST_OPEN,
+        MAX_OPEN,
     )
     return [
         OpenSession(session_id, device, address, made_at, used_at, bool(kept))

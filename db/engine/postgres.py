@@ -22,7 +22,7 @@ from db.engine import postgres_fitness, postgres_locks
 from db.engine.errors import A_CHANGE_IS_A_FUNCTION, Misuse
 from db.engine.postgres_connection import (
     DRIVER_ERRORS,
-    PATIENCE_SECONDS,
+    TIMEOUT_SECONDS,
     LoneConnection,
     Session,
     cause_of,
@@ -103,7 +103,7 @@ class PostgresEngine(PiccoloPostgresEngine):
             self.pool = None
             return
         if self._running:
-            await asyncio.wait(self._running, timeout=PATIENCE_SECONDS)
+            await asyncio.wait(self._running, timeout=TIMEOUT_SECONDS)
         self.pool = None
         await pool.close()
 

@@ -43,7 +43,7 @@ DRIVER_ERRORS = (
 _SQLSTATES_WORTH_A_RETRY = ("40001", "40P01")
 _ERRORS_WORTH_A_RETRY = (InvalidCachedStatementError, OutdatedSchemaCacheError)
 # A connection is had within this time; else Unavailable.
-PATIENCE_SECONDS = 10
+TIMEOUT_SECONDS = 10
 ROLLBACK_SECONDS = 5
 
 

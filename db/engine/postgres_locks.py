@@ -12,7 +12,7 @@ import asyncpg
 from db.engine.errors import A_SERVER_RUNS, BEING_REPLACED, BeingServed, DatabaseError, Unavailable
 from db.engine.postgres_connection import (
     DRIVER_ERRORS,
-    PATIENCE_SECONDS,
+    TIMEOUT_SECONDS,
     LoneConnection,
     cause_of,
     from_connecting,
@@ -85,7 +85,7 @@ async def _lost(connection: LoneConnection) -> None:
 
 
 async def _take_shared(connection: LoneConnection) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
+    until = time.monotonic() + TIMEOUT_SECONDS
     while not await _ask(connection, "SELECT pg_try_advisory_lock_shared($1)", SERVING):
         if time.monotonic() > until:
             raise Unavailable(BEING_REPLACED)
@@ -127,7 +127,7 @@ async def _of_pool(pool: Pool) -> AsyncIterator[LoneConnection]:
     finally:
         pool.kept = None
         with contextlib.suppress(*DRIVER_ERRORS):
-            await connection.execute("SELECT pg_advisory_unlock_all()", timeout=PATIENCE_SECONDS)
+            await connection.execute("SELECT pg_advisory_unlock_all()", timeout=TIMEOUT_SECONDS)
 
 
 @asynccontextmanager
@@ -140,17 +140,17 @@ async def _connected(url: str) -> AsyncIterator[LoneConnection]:
         yield connection
         # The server frees the lock now, not when it notices that the connection is gone.
         with contextlib.suppress(*DRIVER_ERRORS):
-            await connection.execute("SELECT pg_advisory_unlock_all()", timeout=PATIENCE_SECONDS)
+            await connection.execute("SELECT pg_advisory_unlock_all()", timeout=TIMEOUT_SECONDS)
     finally:
         connection.terminate()
 
 
 async def _connect(url: str) -> LoneConnection:
     """A connection of its own, as soon as the server has room for it, within ten seconds."""
-    until = time.monotonic() + PATIENCE_SECONDS
+    until = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
-            return await asyncpg.connect(url, timeout=PATIENCE_SECONDS, server_settings=SETTINGS)
+            return await asyncpg.connect(url, timeout=TIMEOUT_SECONDS, server_settings=SETTINGS)
         except asyncpg.TooManyConnectionsError:
             if time.monotonic() > until:
                 raise

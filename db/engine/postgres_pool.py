@@ -12,9 +12,9 @@ from typing import Final
 import asyncpg
 
 from db.engine.errors import POOL_IS_CLOSED
-from db.engine.postgres_connection import DRIVER_ERRORS, PATIENCE_SECONDS, LoneConnection
+from db.engine.postgres_connection import DRIVER_ERRORS, TIMEOUT_SECONDS, LoneConnection
 
-MOST: Final = 10
+MAX_CONNECTIONS: Final = 10
 # What nobody has used for so long is closed, so that other processes can have it; one stays.
 IDLE_SECONDS: Final = 30
 # After the server has refused one more, the next is tried no earlier than this.
@@ -24,7 +24,7 @@ NONE_SECONDS: Final = 0.1
 # A timer may come a moment too early.
 TIMER_SLACK_SECONDS: Final = 0.01
 # The last try, too, is given the time to hear why it is refused.
-LEAST_SECONDS: Final = 1
+MIN_CONNECT_SECONDS: Final = 1
 CLOSING_SECONDS: Final = 5
 STATEMENT_SECONDS: Final = 30
 # A server that doesn't answer at all, when it should have stopped the statement itself, is gone.
@@ -62,11 +62,11 @@ class Pool:
 
     def get_max_size(self) -> int:
         """How many there can be at once."""
-        return MOST
+        return MAX_CONNECTIONS
 
     async def acquire(self) -> LoneConnection:
         """A connection, after ten seconds of waiting at most; else the driver's error or TimeoutError."""
-        until = time.monotonic() + PATIENCE_SECONDS
+        until = time.monotonic() + TIMEOUT_SECONDS
         refusal: Exception = TimeoutError()
         has_waited = False
         while True:
@@ -120,7 +120,7 @@ class Pool:
     def _may_grow(self) -> bool:
         if self._closed:
             raise asyncpg.InterfaceError(POOL_IS_CLOSED)
-        if len(self._used) + len(self._idle) + self._making >= MOST:
+        if len(self._used) + len(self._idle) + self._making >= MAX_CONNECTIONS:
             return False
         # If the server was full a moment ago, one after the other tries again.
         return not self._full_until or (not self._making and time.monotonic() >= self._full_until)
@@ -136,7 +136,7 @@ class Pool:
         try:
             connection = await asyncpg.connect(
                 self._url,
-                timeout=max(seconds, LEAST_SECONDS),
+                timeout=max(seconds, MIN_CONNECT_SECONDS),
                 command_timeout=SILENCE_SECONDS,
                 statement_cache_size=CACHED_STATEMENTS,
                 server_settings=SERVER_SETTINGS,

@@ -29,7 +29,7 @@ from db.engine.errors import (
     Unavailable,
 )
 from db.engine.file_locks import PRIVATE, Turn, locked
-from db.engine.sqlite_connection import PATIENCE_SECONDS, Lane, Session, ask
+from db.engine.sqlite_connection import TIMEOUT_SECONDS, Lane, Session, ask
 from db.engine.sqlite_places import refuse_unsuitable
 from db.engine.transaction import run_inline
 
@@ -215,7 +215,7 @@ class SqliteEngine(SQLiteEngine):
         return locked(
             self.beside(".serving"),
             shared=True,
-            seconds=PATIENCE_SECONDS,
+            seconds=TIMEOUT_SECONDS,
             otherwise=Unavailable(BEING_REPLACED),
         )
 

@@ -29,7 +29,7 @@ from db.engine.transaction import EndedForIt
 T = TypeVar("T")
 
 # What is asked of the database has begun, or has the lock it needs, within this time; else Unavailable.
-PATIENCE_SECONDS = 10
+TIMEOUT_SECONDS = 10
 CACHED_STATEMENTS = 512
 # So many steps of SQLite's machine, about half a millisecond, between two looks at the time limit.
 STEPS_BETWEEN_LOOKS = 10_000
@@ -113,10 +113,10 @@ def open_connection(path: Path, *, writing: bool) -> sqlite3.Connection:
         isolation_level=None,
         cached_statements=CACHED_STATEMENTS,
         detect_types=sqlite3.PARSE_DECLTYPES,
-        timeout=PATIENCE_SECONDS,
+        timeout=TIMEOUT_SECONDS,
     )
     try:
-        connection.execute(f"PRAGMA busy_timeout={PATIENCE_SECONDS * 1000}")
+        connection.execute(f"PRAGMA busy_timeout={TIMEOUT_SECONDS * 1000}")
         (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise Unsupported(f"{path} is on a file system where SQLite can't keep a write-ahead log")
@@ -149,7 +149,7 @@ class Lane:
     def run(self, job: Callable[[], T]) -> asyncio.Future[T]:
         """Lets the thread call `job()`. If the future is cancelled before that, the job isn't begun."""
         loop = asyncio.get_running_loop()
-        ticket = Ticket(job, loop.create_future(), loop, time.monotonic() + PATIENCE_SECONDS)
+        ticket = Ticket(job, loop.create_future(), loop, time.monotonic() + TIMEOUT_SECONDS)
         self._tickets.put(ticket)
         return ticket.future
 
@@ -169,7 +169,7 @@ class Lane:
 
     def seconds_left(self) -> float:
         """How long the present job may still wait for locks."""
-        return PATIENCE_SECONDS if self._present is None else self._present.begin_before - time.monotonic()
+        return TIMEOUT_SECONDS if self._present is None else self._present.begin_before - time.monotonic()
 
     def connection(self) -> sqlite3.Connection:
         """The connection, opened when needed."""

@@ -32,7 +32,7 @@ OPEN_MS: Final = 90 * DAY_MS
 REMEMBER_MS: Final = 30 * DAY_MS
 MAX_WORDS: Final = 200
 # So many open requests at most, unconfirmed ones included: nobody fills the database or the list.
-MOST_OPEN: Final = 1_000
+MAX_OPEN: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ async def _ask(wish: Wish, address: str) -> None:
     if not may_ask:
         raise Unknown(refusals.NOBODY_IS_ASKED)
     ((open_ones,),) = await engine.rows("SELECT COUNT(*) FROM access_request WHERE ended_at = 0")
-    if open_ones >= MOST_OPEN:
+    if open_ones >= MAX_OPEN:
         raise Refused(refusals.TOO_MANY_REQUESTS)
     visitor = policy.visitor(address)
     if await _is_known(wish.address.key):

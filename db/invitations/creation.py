@@ -23,7 +23,7 @@ from messages import by_field, refusals
 
 MAX_TYPED: Final = 500
 # So many wrong ones are named at the field, and so much of each.
-MOST_NAMED: Final = 5
+MAX_NAMED: Final = 5
 MAX_NAMED_CHARACTERS: Final = 60
 
 
@@ -137,9 +137,9 @@ async def invite(
 def _wrong_ones(wrong: Sequence[Entry]) -> str:
     """A sentence that names them, as far as they can be seen at a glance."""
     named = ", ".join(
-        by_field.QUOTED.format(text=entry.typed[:MAX_NAMED_CHARACTERS]) for entry in wrong[:MOST_NAMED]
+        by_field.QUOTED.format(text=entry.typed[:MAX_NAMED_CHARACTERS]) for entry in wrong[:MAX_NAMED]
     )
-    more = len(wrong) - MOST_NAMED
+    more = len(wrong) - MAX_NAMED
     if more > 0:
         return by_field.MANY_NO_ADDRESSES.format(named=named, more=more)
     return by_field.SOME_NO_ADDRESSES.format(len(wrong), named=named)

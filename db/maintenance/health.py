@@ -14,7 +14,7 @@ from db.maintenance import secret_key
 from db.maintenance.snapshot import Snapshot, snapshot
 from db.schema import migrate
 
-LEAST_FREE_BYTES: Final = 100_000_000
+MIN_FREE_BYTES: Final = 100_000_000
 # The fewer of what the role and the database may have; nothing where both are free.
 _CONNECTIONS: Final = """
     SELECT least(nullif(rolconnlimit, -1), nullif(datconnlimit, -1))
@@ -104,7 +104,7 @@ def _disk(folders: Iterable[Path]) -> Finding:
                 free = shutil.disk_usage(folder).free
         except OSError as error:
             return Finding("disk", False, disk.in_words(OSError(error.errno, "", str(folder))))
-        if free < LEAST_FREE_BYTES:
+        if free < MIN_FREE_BYTES:
             return Finding("disk", False, f"only {free // 1_000_000} MB are free in {folder}")
         said.append(f"{free / 1e9:.1f} GB are free in {folder}")
     return Finding("disk", True, ", ".join(said))

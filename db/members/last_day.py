@@ -21,7 +21,7 @@ from messages import by_field
 # How long before the end it is told by mail, and from when on the person's own pages show it.
 TOLD_BEFORE_MS: Final = 3 * DAY_MS
 SHOWN_BEFORE_MS: Final = 14 * DAY_MS
-MOST_YEARS: Final = 10
+MAX_YEARS: Final = 10
 # Memberships in one transaction: a whole course may end on the same day.
 BITE: Final = 200
 
@@ -39,7 +39,7 @@ def earliest() -> str:
 def latest() -> str:
     """The same day in ten years; a leap day's is the day before."""
     today = dates.iso(clock.now())
-    year, rest = int(today[:4]) + MOST_YEARS, today[4:]
+    year, rest = int(today[:4]) + MAX_YEARS, today[4:]
     return f"{year}-02-28" if rest == "-02-29" else f"{year}{rest}"
 
 
@@ -55,7 +55,7 @@ def ends_at_of(text: str) -> int:
     if text < earliest():
         raise Invalid({"last_day": [by_field.LAST_DAY_OVER.format(today=earliest())]})
     if text > latest():
-        raise Invalid({"last_day": [by_field.LAST_DAY_TOO_FAR.format(years=MOST_YEARS)]})
+        raise Invalid({"last_day": [by_field.LAST_DAY_TOO_FAR.format(years=MAX_YEARS)]})
     return start + DAY_MS
 
 

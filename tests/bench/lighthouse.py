@@ -33,7 +33,7 @@ PINNED: Final = Path(__file__).with_name("npm")
 INSTALLED: Final = provide.ROOT / ".venv" / "lighthouse"
 # Nothing is asked of any other machine. Lighthouse splits this at spaces outside quotes.
 NOWHERE_ELSE: Final = '--host-resolver-rules="MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"'
-MOST_SECONDS: Final = 300
+MAX_SECONDS: Final = 300
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -128,7 +128,7 @@ def _scores(look: list[str], environment: dict[str, str], report: Path) -> dict[
     said = ""
     for _ in range(TRIES):
         done = subprocess.run(
-            look, check=False, env=environment, capture_output=True, text=True, timeout=MOST_SECONDS
+            look, check=False, env=environment, capture_output=True, text=True, timeout=MAX_SECONDS
         )
         if done.returncode == 0:
             found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))

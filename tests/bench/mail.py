@@ -29,7 +29,7 @@ ROUNDS: Final = 5
 INVITED: Final = 500
 MAILS: Final = 1_000
 PROCESSES: Final = 3
-PATIENCE_SECONDS: Final = 120
+TIMEOUT_SECONDS: Final = 120
 FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -69,7 +69,7 @@ def _invite(url: str, server: Server) -> list[float]:
     ):
         headers = {**FORM, "Cookie": sign_in(browser)}
         _post(browser, headers, ["first@example.org"])
-        ends = time.monotonic() + PATIENCE_SECONDS
+        ends = time.monotonic() + TIMEOUT_SECONDS
         while not server.connections:
             if time.monotonic() > ends:
                 raise SystemExit("the mail server was never asked")
@@ -108,7 +108,7 @@ async def _send(url: str) -> tuple[Counter[str], float]:
                 await processes.enter_async_context(mail_steps.process(url, server))
             began = time.perf_counter()
             await mail_steps.invited_many(MAILS, owner_id)
-            await mail_steps.soon(_all_are_marked, PATIENCE_SECONDS)
+            await mail_steps.soon(_all_are_marked, TIMEOUT_SECONDS)
             seconds = time.perf_counter() - began
         return Counter(mail.recipient for mail in server.taken), seconds
     finally:

@@ -6,14 +6,14 @@ import pytest
 from playwright.async_api import Browser, async_playwright, expect
 
 from tests import provide
-from tests.browser.support.desk import ARGUMENTS, PATIENCE_MS, Desk
+from tests.browser.support.desk import ARGUMENTS, TIMEOUT_MS, Desk
 from tests.support.pages.site import Site
 
 
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """A Chromium that reaches nothing but this machine."""
-    expect.set_options(timeout=PATIENCE_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
     arguments = [*provide.browser_arguments(), *ARGUMENTS]
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=provide.browser(), args=arguments)

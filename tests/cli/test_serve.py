@@ -20,7 +20,7 @@ import pytest
 
 from cli.serving import own_address, start_line
 from tests.support.servers import postgres
-from tests.support.servers.command import PATIENCE_SECONDS, ROOT, Checkout, Server
+from tests.support.servers.command import ROOT, TIMEOUT_SECONDS, Checkout, Server
 
 PASSWORD = "four purple lanterns by the sea"
 OWNER = {"LABEL_STUDIO_USERNAME": "olga@example.org", "LABEL_STUDIO_PASSWORD": PASSWORD}
@@ -147,7 +147,7 @@ def test_a_fresh_clone_says_where_it_is_and_keeps_all_in_a_private_folder(plain_
 
 def test_with_a_public_address_the_set_up_link_is_built_from_it(plain_checkout: Checkout) -> None:
     with plain_checkout.start("serve", HOST="https://members.example.org/club") as server:
-        until = time.monotonic() + PATIENCE_SECONDS
+        until = time.monotonic() + TIMEOUT_SECONDS
         while len(server.lines) < 2 and time.monotonic() < until:
             time.sleep(0.02)
         lines = server.lines
@@ -338,7 +338,7 @@ def test_every_worker_and_command_ships_the_activity_log(checkout: Checkout) -> 
 def test_workers_end_with_a_parent_that_was_killed(plain_checkout: Checkout) -> None:
     with plain_checkout.serve("--workers", "2") as server:
         server.stop(signal.SIGKILL)
-        until = time.monotonic() + PATIENCE_SECONDS
+        until = time.monotonic() + TIMEOUT_SECONDS
         while answers(server) and time.monotonic() < until:
             time.sleep(0.1)
 
@@ -347,7 +347,7 @@ def test_workers_end_with_a_parent_that_was_killed(plain_checkout: Checkout) -> 
 
 def answers(server: Server) -> bool:
     try:
-        return httpx.get(f"{server.base}/health", timeout=PATIENCE_SECONDS).status_code == 200
+        return httpx.get(f"{server.base}/health", timeout=TIMEOUT_SECONDS).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -373,7 +373,7 @@ def test_what_was_acknowledged_survives_kill_9(checkout: Checkout) -> None:
 
         changing = threading.Thread(target=go_on_changing)
         changing.start()
-        until = time.monotonic() + PATIENCE_SECONDS
+        until = time.monotonic() + TIMEOUT_SECONDS
         while len(acknowledged) < 20 and time.monotonic() < until:
             time.sleep(0.02)
         server.stop(signal.SIGKILL)

@@ -9,7 +9,7 @@ from tests import provide
 from tests.support.servers.command import ROOT
 
 # Of 10, where 10 is a service without any protection; asked for in tenths of that.
-MOST_EXPOSED = 15
+MAX_EXPOSED = 15
 
 
 def unit() -> str:
@@ -31,7 +31,7 @@ if sys.platform == "linux":
     def test_systemd_finds_it_well_protected(tmp_path: Path) -> None:
         file = tmp_path / "gatehouse.service"
         file.write_text(unit(), "utf-8")
-        limits = ["--offline=true", f"--threshold={MOST_EXPOSED}"]
+        limits = ["--offline=true", f"--threshold={MAX_EXPOSED}"]
         command = [provide.program("systemd-analyze"), "security", "--no-pager", *limits, str(file)]
 
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -10,8 +10,8 @@ from tests.support import packages
 from tests.support.modules import modules_of
 from tests.support.servers.command import ROOT, Checkout
 
-MOST_PACKAGES = 40
-MOST_BYTES = 80_000_000
+MAX_PACKAGES = 40
+MAX_BYTES = 80_000_000
 OWNER = "olga@example.org"
 # In each process of the checkout: a package that people don't have can't be imported.
 REFUSE = """
@@ -48,8 +48,8 @@ def checkout(tmp_path: Path, empty_database_url: str) -> Checkout:
 
 
 def test_few_packages_are_installed_and_they_are_small() -> None:
-    assert len(packages.runtime()) <= MOST_PACKAGES
-    assert packages.installed_bytes() <= MOST_BYTES
+    assert len(packages.runtime()) <= MAX_PACKAGES
+    assert packages.installed_bytes() <= MAX_BYTES
 
 
 def test_what_is_left_out_is_not_there_for_the_commands_below() -> None:

@@ -27,7 +27,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "img"
 # Links in the pictures are built from it; nothing is asked from there.
 HOST = "http://members.fenwick.example"
 MEMBERS = "/organization/members"
-MOST_BYTES = 200_000
+MAX_BYTES = 200_000
 DESK: ViewportSize = {"width": 1280, "height": 860}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 # What comes first in the README: three phones side by side.
@@ -154,7 +154,7 @@ async def _shot(page: Page) -> bytes:
 
 async def _take(page: Page, name: str) -> None:
     picture = await page.screenshot(path=FOLDER / f"{name}.png", scale="css", animations="disabled")
-    assert len(picture) < MOST_BYTES, f"{name}.png has {len(picture)} bytes"
+    assert len(picture) < MAX_BYTES, f"{name}.png has {len(picture)} bytes"
 
 
 if __name__ == "__main__":

@@ -15,13 +15,13 @@ from tests.trials.sample import Sample
 
 DOOR: Final = '''"""A door."""
 
-LEAST: Final = 12
+MIN_AGE: Final = 12
 
 
 def enter(age: int | None = 3) -> list[int]:
     """Comes in."""
     log.info("said %d", age)
-    if age < LEAST:
+    if age < MIN_AGE:
         raise ValueError(age)
     return rows("SELECT id FROM door WHERE open = 1 AND age = ?", age)
 '''
@@ -50,10 +50,10 @@ def test_without_a_seed_each_sample_is_another() -> None:
 def test_a_guard_a_query_and_a_limit_are_changed_and_words_are_not(tmp_path: Path) -> None:
     (tmp_path / "door.py").write_text(DOOR, "utf-8")
     changes = [(mutant.before, mutant.after) for mutant in mutants.of(tmp_path, "door.py")]
-    assert ("if age < LEAST:", "if not (age < LEAST):") in changes
-    assert ("if age < LEAST:", "if age <= LEAST:") in changes
+    assert ("if age < MIN_AGE:", "if not (age < MIN_AGE):") in changes
+    assert ("if age < MIN_AGE:", "if age <= MIN_AGE:") in changes
     assert ("raise ValueError(age)", "pass") in changes
-    assert ("LEAST: Final = 12", "LEAST: Final = 13") in changes
+    assert ("MIN_AGE: Final = 12", "MIN_AGE: Final = 13") in changes
     query = 'return rows("SELECT id FROM door WHERE open = 1 AND age = ?", age)'
     assert (query, query.replace(" AND age = ?", "")) in changes
     assert (query, "return None") in changes

@@ -14,7 +14,7 @@ from typing import Final
 from db.common import addresses, visible
 
 # A surname and a given name; more pieces that are no titles are a list of people.
-MOST_NAME_PIECES: Final = 2
+MAX_NAME_PIECES: Final = 2
 # What may stand behind a name, after a comma.
 _TITLES: Final = frozenset(
     ("jr", "sr", "ii", "iii", "iv", "md", "phd", "dr", "prof", "esq", "mba", "msc", "bsc", "cpa", "dds", "rn")
@@ -185,7 +185,7 @@ def _are_one_name(before: list[str], words: str) -> bool:
     """Whether the pieces before the words are a surname, or titles, and none was meant as an address."""
     untitled = [text for text in before if not is_title(text.replace(".", ""))]
     given = bool(words) and not is_title(words.replace(".", ""))
-    return len(untitled) + given <= MOST_NAME_PIECES and not any(map(_MEANT_AS_ADDRESS.search, untitled))
+    return len(untitled) + given <= MAX_NAME_PIECES and not any(map(_MEANT_AS_ADDRESS.search, untitled))
 
 
 def is_title(text: str) -> bool:

@@ -230,10 +230,10 @@ async def _page(filter: Filter) -> Page:  # noqa: A002
     by_role = await counts()
     total, exact = sum(by_role[role] for role in filter.shown_roles), True
     if hits:
-        total, exact = (search.MOST, False) if hits.too_many else (len(hits.places), True)
+        total, exact = (search.MAX_HITS, False) if hits.too_many else (len(hits.places), True)
     elif filter.link:
         came = await _came_by_link(filter)
-        total, exact = min(came, search.MOST), came <= search.MOST
+        total, exact = min(came, search.MAX_HITS), came <= search.MAX_HITS
     offset = _offset(part, (place, backwards), newer=newer, older=older, total=total if exact else None)
     return Page(
         rows=part.rows,
@@ -276,7 +276,7 @@ async def _came_by_link(filter: Filter) -> int:  # noqa: A002
     roles = ", ".join(f"'{role.value}'" for role in filter.shown_roles)
     ((count,),) = await engine.rows(
         f"SELECT COUNT(*) FROM (SELECT 1 AS one FROM member AS m WHERE m.removed_at = 0"
-        f" AND m.role IN ({roles}){keyset.came_by(filter.link)} LIMIT {search.MOST + 1}) AS came"
+        f" AND m.role IN ({roles}){keyset.came_by(filter.link)} LIMIT {search.MAX_HITS + 1}) AS came"
     )
     return int(count)
 

@@ -12,9 +12,9 @@ from db.members import directory
 from db.members.directory import search
 
 # Of more than this many people the page asks for more letters.
-MOST_PEOPLE: Final = 20
+MAX_PEOPLE: Final = 20
 # Names of removed members have no index: so many of the newest are looked through.
-MOST_REMOVED: Final = 10_000
+MAX_REMOVED: Final = 10_000
 
 
 class Found(NamedTuple):
@@ -36,7 +36,7 @@ class Found(NamedTuple):
 
 
 async def find(text: str) -> tuple[Found, ...]:
-    """People whose name or address holds this text, up to MOST_PEOPLE and one more; members come first.
+    """People whose name or address holds this text, up to MAX_PEOPLE and one more; members come first.
 
     Just the one of whom it is the whole name or address, if there is exactly one. Raises engine.TookTooLong.
     """
@@ -44,13 +44,13 @@ async def find(text: str) -> tuple[Found, ...]:
     if not wanted.terms:
         return ()
     members = [Found(row.name, row.email, row.id) for row in (await directory.page(wanted)).rows]
-    kept = await engine.read(activity_names.newest, MOST_REMOVED)
+    kept = await engine.read(activity_names.newest, MAX_REMOVED)
     # Thousands take a while: other people's pages don't wait for it.
     removed = await asyncio.to_thread(_among, kept, wanted.terms)
     found = [*members, *removed, *await engine.read_slowly(_invited, text)]
     typed = visible.trimmed(text).casefold()
     whole = [one for one in found if typed in (one.email.casefold(), one.name.casefold())]
-    return tuple(whole if len(whole) == 1 else found[: MOST_PEOPLE + 1])
+    return tuple(whole if len(whole) == 1 else found[: MAX_PEOPLE + 1])
 
 
 async def one(*, person: int, invitation: int) -> Found | None:
@@ -88,7 +88,7 @@ async def _invited(text: str) -> list[Found]:
         " AND i.email_key <> '' AND NOT EXISTS (SELECT 1 FROM member AS m WHERE m.email_key = i.email_key)"
         " GROUP BY i.email_key) ORDER BY i.id DESC LIMIT ?",
         *args,
-        MOST_PEOPLE + 1,
+        MAX_PEOPLE + 1,
     )
     return [_of_invitation(*row) for row in found]
 

@@ -19,7 +19,7 @@ from db.members.directory import role_counts
 from db.members.directory.filters import NEWEST_FIRST, Filter, Place, column_of, groups, is_grouped
 from db.policy import Role
 
-MOST: Final = 1_000
+MAX_HITS: Final = 1_000
 # So many members of roles are looked through in two milliseconds, whatever the terms are, for their index
 # holds the text; so many who came by a link in ten, for their rows have to be fetched.
 FEW: Final = 20_000
@@ -27,7 +27,7 @@ FEW_BY_LINK: Final = 10_000
 # To step from one hit of a term to the next costs as much as to look at so many members of a role.
 MEMBERS_PER_HIT: Final = 10
 # To ask how many hits a term has takes milliseconds, too; the longest terms are the rarest.
-MOST_ESTIMATED: Final = 3
+MAX_ESTIMATED: Final = 3
 
 Way = Literal["trigrams", "roles", "link"]
 
@@ -63,8 +63,8 @@ class Hits:
 async def find(filter: Filter) -> Hits:  # noqa: A002 - the word of the contract
     """Searches for the filter's terms among its roles; inside a read_slowly, which bounds its time."""
     way = await _way(filter)
-    found = await _walk(filter, way, column_of(filter.sort), MOST + 1)
-    if len(found) > MOST:
+    found = await _walk(filter, way, column_of(filter.sort), MAX_HITS + 1)
+    if len(found) > MAX_HITS:
         return too_many(filter, way)
     grouped = is_grouped(filter.sort)
     places = [Place(key, member_id, Role(role) if grouped else None) for key, member_id, role in found]
@@ -102,7 +102,7 @@ async def _way(filter: Filter) -> Way:  # noqa: A002
     members = sum(by_role[role] for role in filter.shown_roles)
     if members <= FEW:
         return "roles"
-    terms = sorted(filter.terms, key=lambda spellings: -min(map(len, spellings)))[:MOST_ESTIMATED]
+    terms = sorted(filter.terms, key=lambda spellings: -min(map(len, spellings)))[:MAX_ESTIMATED]
     # With each further term there is more to step over until all have a hit in common.
     enough = members / MEMBERS_PER_HIT / len(terms)
     for spellings in terms:
@@ -112,14 +112,14 @@ async def _way(filter: Filter) -> Way:  # noqa: A002
 
 
 async def _estimated_hits(spellings: Sequence[str]) -> float:
-    """How many hits a term has in all roles, by how near each other the newest are; 0 for up to MOST."""
+    """How many hits a term has in all roles, by how near each other the newest are; 0 for up to MAX_HITS."""
     ((hits, lowest, highest),) = await engine.rows(
         "SELECT COUNT(*), MIN(rowid), (SELECT MAX(id) FROM member) FROM ("
         "SELECT rowid FROM member_search WHERE search_text MATCH ? ORDER BY rowid DESC LIMIT ?)",
         _phrases((spellings,)),
-        MOST + 1,
+        MAX_HITS + 1,
     )
-    return hits * highest / (highest - lowest + 1) if hits > MOST else 0
+    return hits * highest / (highest - lowest + 1) if hits > MAX_HITS else 0
 
 
 async def _walk(

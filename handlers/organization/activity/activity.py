@@ -93,7 +93,7 @@ class ActivityController(Controller):
         number = await activity_listing.count_new(shown, query.get("top", ["0.0"])[0])
         if str(number) == query.get("seen", ["0"])[0]:
             return Response(b"", status_code=204, media_type=rendering.HTML)
-        most = number == activity_listing.MOST_NEW
+        most = number == activity_listing.MAX_NEW
         return rendering.fragment(
             request, "organization/activity/_news.html", number=number, most=most, address=_address(shown)
         )
@@ -231,7 +231,7 @@ async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
         "live": bool(page.top) and not asked.unclear and (not shown.until or shown.until > clock.now()),
         "groups": GROUPS,
         "label": logbook.KINDS.__getitem__,
-        "most_people": activity_people.MOST_PEOPLE,
+        "most_people": activity_people.MAX_PEOPLE,
     }
 
 

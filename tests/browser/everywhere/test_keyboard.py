@@ -9,7 +9,7 @@ from tests.browser.support import inviting
 from tests.browser.support.desk import Desk
 from tests.support.pages.site import Site
 
-MOST_TABS = 60
+MAX_TABS = 60
 FOCUSED = """() => {
     const element = document.activeElement;
     return element.getAttribute("aria-label") || element.innerText || element.labels?.[0]?.innerText || "";
@@ -171,7 +171,7 @@ async def test_the_dialog_keeps_the_focus_within_itself(desk: Desk) -> None:
 async def go_to(page: Page, name: str) -> None:
     """Presses Tab until what bears this name has the focus; it must be seen that it has."""
     passed = []
-    for _ in range(MOST_TABS):
+    for _ in range(MAX_TABS):
         passed.append(await page.evaluate(FOCUSED))
         if passed[-1].strip() == name:
             return

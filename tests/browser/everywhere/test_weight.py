@@ -8,7 +8,7 @@ from tests.browser.support.visits import Visitor
 
 FIRST_BYTES = 60_000
 AGAIN_BYTES = 15_000
-MOST_REQUESTS = 6
+MAX_REQUESTS = 6
 
 
 async def test_the_members_page_is_light_and_nothing_moves(database: str, browser: Browser) -> None:
@@ -19,7 +19,7 @@ async def test_the_members_page_is_light_and_nothing_moves(database: str, browse
         rows = await page.locator("#members tbody tr").count()
 
     assert rows == 50
-    assert len(first.requests) <= MOST_REQUESTS, first.requests
+    assert len(first.requests) <= MAX_REQUESTS, first.requests
     assert all(url.startswith(desk.address) for url in first.requests)
     assert first.size <= FIRST_BYTES
     assert (len(again.requests), again.size <= AGAIN_BYTES) == (1, True), again

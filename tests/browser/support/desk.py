@@ -16,7 +16,7 @@ PLAIN_HOST = "members.test"
 # The browser knows this name, and no other beside this machine: nothing can reach a foreign host.
 ARGUMENTS = [f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 # Long, since it costs nothing where all is well: the machine may be busy.
-PATIENCE_MS = 20_000
+TIMEOUT_MS = 20_000
 # What the browser itself notes: of an answer that a test has asked for, of a header that it heeds only where
 # nobody can have changed it on the way, and that it has emptied its cache at logout.
 EXPECTED = re.compile(
@@ -58,7 +58,7 @@ class Desk:
         base = self.plain_address if plain else self.address
         options = {"viewport": {"width": 1280, "height": 900}, "base_url": base, **options}
         context = await self._browser.new_context(**options)
-        context.set_default_timeout(PATIENCE_MS)
+        context.set_default_timeout(TIMEOUT_MS)
         if name:
             token = (await self.site.sign_in(name)).cookies[SESSION_COOKIE]
             await context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": base}])

@@ -14,9 +14,9 @@ from playwright.async_api import CDPSession, Error, Locator, Page, ViewportSize,
 TOP: Final = "[popover]:popover-open, dialog:modal:not(:has(:popover-open)), body:not(:has(:modal))"
 PRESSED: Final = ("button", "link", "tab", "checkbox")
 # More than this nobody presses in order to get on.
-MOST_TABS: Final = 40
+MAX_TABS: Final = 40
 # WCAG 2.5.5; half a pixel less, for rounding.
-LEAST_TARGET: Final = 43.5
+MIN_TARGET: Final = 43.5
 
 # Runs in each document: whether anything in it has had the focus yet.
 REMEMBER: Final = 'addEventListener("focusin", () => { window.hadFocus = true; }, true);'
@@ -171,7 +171,7 @@ class Touch(Mouse):
         """Brings it into sight, where it is large enough for a finger and nothing stands out at the side."""
         await super()._reach(target, name)
         box = await target.evaluate(TARGET)
-        assert box["height"] >= LEAST_TARGET, f"{name!r} is {box['height']} px high"
+        assert box["height"] >= MIN_TARGET, f"{name!r} is {box['height']} px high"
         assert -0.5 <= box["left"] <= box["right"] <= self.size["width"] + 0.5, f"{name!r}: {box}"
         assert -0.5 <= box["top"] <= box["bottom"] <= self.size["height"] + 0.5, f"{name!r}: {box}"
         assert await self.page.evaluate(SIDEWAYS) <= 0, f"the page of {name!r} scrolls sideways"
@@ -233,7 +233,7 @@ class Keyboard(Mouse):
         passed: list[str] = []
         while (here := await self._name()) != name:
             passed.append(here)
-            assert len(passed) <= MOST_TABS, f"{key} doesn't reach {name!r}, only {passed}"
+            assert len(passed) <= MAX_TABS, f"{key} doesn't reach {name!r}, only {passed}"
             await self.page.keyboard.press(key)
             unseen = await self.page.evaluate(UNSEEN)
             assert not unseen, f"{await self._name()!r} {unseen}, after {passed}"

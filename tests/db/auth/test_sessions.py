@@ -441,7 +441,7 @@ async def test_of_many_that_begin_at_the_same_instant_a_hundred_stay(site: Site)
 async def test_sessions_of_before_there_was_a_limit_make_room_too(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "MOST_OPEN", 1_000)
+    monkeypatch.setattr(sessions, "MAX_OPEN", 1_000)
     for _ in range(130):
         await begin(site)
     monkeypatch.undo()

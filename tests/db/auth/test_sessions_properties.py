@@ -20,7 +20,7 @@ pytestmark = ON_SQLITE
 
 AGES: Final = Ages(kept=2_000, idle=500, unkept=900)
 # Few enough that most examples come to it; that it is a hundred, tests/db/auth/test_sessions.py holds.
-MOST: Final = 3
+MAX_OPEN: Final = 3
 # All examples share a database, where each has a member of its own.
 EXAMPLES: Final = count()
 WHICH = st.integers(0, 9)
@@ -78,7 +78,7 @@ class House:
         ((found,),) = await engine.rows(
             "SELECT count(*) FROM session WHERE member_id = ? AND ended_at = 0", self._member_id
         )
-        assert found == len(self._open()) <= MOST
+        assert found == len(self._open()) <= MAX_OPEN
         ended = [one.token for one in self._all if one.dead]
         for token in (*ended, *self._replaced):
             assert await sessions.current(token, AGES, self._presence) is None
@@ -90,7 +90,7 @@ class House:
         token = await engine.write(
             sessions.begin, self._member_id, kept=kept, ages=AGES, address="192.0.2.1", device="Firefox"
         )
-        for oldest in self._open()[: -(MOST - 1)]:
+        for oldest in self._open()[: -(MAX_OPEN - 1)]:
             oldest.dead = True
         now = self._clock.now()
         self._all.append(Modelled(token, kept, made_at=now, used_at=now))
@@ -139,7 +139,7 @@ class House:
 async def test_sessions_live_as_long_as_the_model_says_and_never_again(
     site: Site, clock: ModuleType, monkeypatch: pytest.MonkeyPatch, steps: list[tuple[str, int]]
 ) -> None:
-    monkeypatch.setattr(sessions, "MOST_OPEN", MOST)
+    monkeypatch.setattr(sessions, "MAX_OPEN", MAX_OPEN)
     house = House(await site.person(f"ada{next(EXAMPLES)}"), clock)
 
     for what, number in steps:

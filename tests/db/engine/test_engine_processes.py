@@ -22,7 +22,7 @@ from tests.support.engine.small_database import (
 )
 
 # Generous: the machine of the tests is busy.
-PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 
 async def test_one_process_migrates_while_the_others_wait(empty_database_url: str) -> None:
@@ -32,7 +32,7 @@ async def test_one_process_migrates_while_the_others_wait(empty_database_url: st
             await asyncio.sleep(0.3)
             assert not waiting.done()
             holder.kill()
-            await asyncio.wait_for(waiting, PATIENCE_SECONDS)
+            await asyncio.wait_for(waiting, TIMEOUT_SECONDS)
 
         order = await asyncio.gather(migrate(), migrate())
         assert max(begun for begun, _ in order) >= min(ended for _, ended in order)
@@ -51,7 +51,7 @@ async def test_who_gives_up_waiting_for_the_lock_does_not_get_it_later(empty_dat
     async with engine.exclusive():
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(migrate(), 0.3)
-    await asyncio.wait_for(migrate(), PATIENCE_SECONDS)
+    await asyncio.wait_for(migrate(), TIMEOUT_SECONDS)
 
 
 async def test_a_database_that_is_served_is_not_replaced(empty_database_url: str) -> None:
@@ -75,12 +75,12 @@ async def test_no_server_starts_while_the_database_is_replaced(empty_database_ur
         await asyncio.sleep(0.3)
         assert not server.done()
         restore.kill()
-        await asyncio.wait_for(server, PATIENCE_SECONDS)
+        await asyncio.wait_for(server, TIMEOUT_SECONDS)
 
 
 async def nobody_serves_soon() -> None:
     """A server takes a moment to notice that a client was killed."""
-    until = time.monotonic() + PATIENCE_SECONDS
+    until = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
             async with engine.nobody_is_serving():
@@ -97,7 +97,7 @@ async def test_a_file_is_opened_when_no_other_process_writes(empty_database_url:
         start = asyncio.create_task(engine.start())
         await asyncio.sleep(0.2)
         assert not start.done()
-    await asyncio.wait_for(start, PATIENCE_SECONDS)
+    await asyncio.wait_for(start, TIMEOUT_SECONDS)
     await engine.stop()
 
 
@@ -145,7 +145,7 @@ async def test_a_server_says_again_that_it_serves_after_the_database_was_gone(
     engine.use(empty_database_url)
     async with engine.serving():
         from_outside(empty_database_url, KILL_CONNECTIONS)
-        until = time.monotonic() + PATIENCE_SECONDS
+        until = time.monotonic() + TIMEOUT_SECONDS
         while not await is_served():
             assert time.monotonic() < until
             await asyncio.sleep(0.2)

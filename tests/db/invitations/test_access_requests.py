@@ -137,7 +137,7 @@ async def test_two_who_ask_at_once_with_one_address_make_one_request(open_ear: S
 
 
 async def test_a_thousand_open_requests_are_the_most(open_ear: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access_requests, "MOST_OPEN", 3)
+    monkeypatch.setattr(access_requests, "MAX_OPEN", 3)
     await open_ear.person("cleo", Role.ANNOTATOR)
 
     results = await at_once(*(ask(f"guest{number}") for number in range(8)))

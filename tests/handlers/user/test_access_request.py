@@ -174,7 +174,7 @@ async def test_five_an_hour_for_an_address_and_thirty_for_a_network(database: st
 async def test_when_too_many_are_open_the_form_says_try_later(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("db.invitations.access_requests.MOST_OPEN", 1)
+    monkeypatch.setattr("db.invitations.access_requests.MAX_OPEN", 1)
     async with closed() as site:
         await ask(site.visitor(), "ada")
 

@@ -11,7 +11,7 @@ HOST: Final = b"Host: 127.0.0.1\r\n"
 FORM: Final = b"Content-Type: application/x-www-form-urlencoded\r\n"
 UPLOAD: Final = b"Content-Type: multipart/form-data; boundary=b\r\n"
 # As long as the server takes to hash a password, on a busy machine.
-PATIENCE_SECONDS: Final = 30
+TIMEOUT_SECONDS: Final = 30
 
 
 def get(target: bytes, *headers: bytes, method: bytes = b"GET") -> bytes:
@@ -84,7 +84,7 @@ async def send(port: int, request: bytes) -> bytes:
         writer.write(request)
     heard = b""
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while piece := await reader.read(65_536):
                 heard += piece
     except ConnectionError:

@@ -23,7 +23,7 @@ COMMAND: Final = [
     "--format",
     "json",
 ]
-PATIENCE_SECONDS: Final = 300
+TIMEOUT_SECONDS: Final = 300
 # The attributes of htmx, which the standard doesn't know; tests/templates/test_inert.py looks at these.
 OF_HTMX: Final = re.compile(r"Attribute “hx-[a-z-]+” not allowed on element")
 ROWS: Final = re.compile(r"\s*(?:<tr\b.*?</tr>\s*)+", re.DOTALL)
@@ -37,7 +37,7 @@ def faults(pages: Mapping[str, str]) -> dict[str, list[str]]:
     with tempfile.TemporaryDirectory(prefix="gatehouse-nu-") as folder:
         for number, name in enumerate(names):
             Path(folder, f"{number}.html").write_text(_whole(pages[name]), encoding="utf-8")
-        done = subprocess.run([*COMMAND, folder], capture_output=True, timeout=PATIENCE_SECONDS, check=False)
+        done = subprocess.run([*COMMAND, folder], capture_output=True, timeout=TIMEOUT_SECONDS, check=False)
     found: dict[str, list[str]] = {}
     for message in json.loads(done.stderr)["messages"]:
         text = message["message"]

@@ -32,7 +32,7 @@ PARTS = (
     "templates",
 )
 # Generous: the machine of the tests is busy.
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 
 # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_NET_BIND_SERVICE (linux/capability.h), and how to drop one.
@@ -79,29 +79,29 @@ class Server:
 
     def wait_until_it_answers(self) -> "Server":
         """Returns when it is healthy; fails with its log if it ends before."""
-        until = time.monotonic() + PATIENCE_SECONDS
+        until = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < until:
             assert self.process.poll() is None, f"exit code {self.process.returncode}: {self.log}"
             try:
                 if (
                     self.lines
-                    and httpx.get(f"{self.base}/health", timeout=PATIENCE_SECONDS).status_code == 200
+                    and httpx.get(f"{self.base}/health", timeout=TIMEOUT_SECONDS).status_code == 200
                 ):
                     return self
             except httpx.TransportError:
                 pass
             time.sleep(0.02)
-        raise AssertionError(f"no answer in {PATIENCE_SECONDS} s: {self.log}")
+        raise AssertionError(f"no answer in {TIMEOUT_SECONDS} s: {self.log}")
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Sends a signal and waits for the end; returns the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(PATIENCE_SECONDS)
+        return self.process.wait(TIMEOUT_SECONDS)
 
     def browser(self) -> httpx.Client:
         """Somebody's browser: it keeps cookies and sends what forms send."""
         headers = {"Sec-Fetch-Site": "same-origin"}
-        return httpx.Client(base_url=self.base, headers=headers, timeout=PATIENCE_SECONDS)
+        return httpx.Client(base_url=self.base, headers=headers, timeout=TIMEOUT_SECONDS)
 
 
 class Checkout:
@@ -147,7 +147,7 @@ class Checkout:
             capture_output=True,
             text=True,
             check=False,
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             cwd="/",
             env=self._environment(environment),
             preexec_fn=before,

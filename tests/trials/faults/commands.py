@@ -19,7 +19,7 @@ from tests.trials.sample import Sample
 CALLS: Final = (*OF_DATABASE, "write", "link", "linkat", "rename", "renameat", "renameat2")
 ERRORS: Final = ("ENOSPC", "EIO")
 # Of each command; each takes two seconds.
-MOST: Final = 20
+MAX_FAULTS: Final = 20
 OWNER: Final = {
     "LABEL_STUDIO_USERNAME": "olga@example.org",
     "LABEL_STUDIO_PASSWORD": "four purple lanterns by the sea",
@@ -86,7 +86,7 @@ def run(sample: Sample) -> list[str]:
         scene = _scene(Path(folder))
         for words in COMMANDS:
             for fault in sample.draw(
-                f"writes of gatehouse {' '.join(words)} that fail", planned(scene, words), MOST
+                f"writes of gatehouse {' '.join(words)} that fail", planned(scene, words), MAX_FAULTS
             ):
                 wrong, outcome = tried(scene, words, fault)
                 figures[outcome] += 1

@@ -24,7 +24,7 @@ ROOMS: Final = (2, 3, 5, 8, 13, 21)
 PEOPLE: Final = 30
 RECOVERY_SECONDS: Final = 30
 # Who gets no answer within this has been forgotten.
-PATIENCE_SECONDS: Final = 30
+TIMEOUT_SECONDS: Final = 30
 PAGES: Final = (
     "/health",
     "/user/login",
@@ -99,7 +99,7 @@ class _Person:
     def __init__(self, site: ServedSite, owner: Visitor, number: int) -> None:
         self._browser = site.visitor()
         self._browser.cookies = owner.cookies if number % 3 else httpx.Cookies()
-        self._browser.timeout = httpx.Timeout(PATIENCE_SECONDS)
+        self._browser.timeout = httpx.Timeout(TIMEOUT_SECONDS)
         self._path = "" if number % 3 == 0 else PAGES[number % len(PAGES)]
 
     async def asks(self, email: str) -> str:
@@ -111,7 +111,7 @@ class _Person:
                 else self._browser.submit("/user/login", {"email": email, "password": PASSWORD})
             )
         except httpx.TimeoutException:
-            return f"nothing for {PATIENCE_SECONDS} s"
+            return f"nothing for {TIMEOUT_SECONDS} s"
         except httpx.TransportError:
             return NO_ANSWER
         if answer.status_code == 503 and "retry-after" not in answer.headers:
@@ -124,7 +124,7 @@ async def _recovers(site: ServedSite) -> list[str]:
     await site.leave()
 
     async def is_well() -> bool:
-        async with httpx.AsyncClient(base_url=site.server.base, timeout=PATIENCE_SECONDS) as browser:
+        async with httpx.AsyncClient(base_url=site.server.base, timeout=TIMEOUT_SECONDS) as browser:
             try:
                 return (await browser.get("/user/login")).status_code == 200
             except httpx.TransportError:

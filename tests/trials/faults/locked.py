@@ -25,7 +25,7 @@ from tests.trials.sample import Sample
 SHORT_SECONDS: Final = 8
 LONG_SECONDS: Final = 30
 # How long the server waits before it refuses, and how much later the answer may come on a busy machine.
-PATIENCE_SECONDS: Final = 10
+TIMEOUT_SECONDS: Final = 10
 LATE_SECONDS: Final = 15
 READERS: Final = 4
 # What another program may have locked: on SQLite there is one lock.
@@ -115,12 +115,12 @@ def _judged(
     """What is wrong about these answers to changes, and to readers."""
     broken, statuses = list[str](), [answer.status_code for answer, _ in answers]
     refused = [(answer, took) for answer, took in answers if answer.status_code == 503]
-    early = seconds < PATIENCE_SECONDS and refused
-    late = seconds > PATIENCE_SECONDS + LATE_SECONDS and not refused
+    early = seconds < TIMEOUT_SECONDS and refused
+    late = seconds > TIMEOUT_SECONDS + LATE_SECONDS and not refused
     if early or late or not set(statuses) <= {303, 503}:
         broken.append(f"{where}: the changes were answered {statuses}.")
     for answer, took in refused:
-        if not PATIENCE_SECONDS - 1 < took < PATIENCE_SECONDS + LATE_SECONDS:
+        if not TIMEOUT_SECONDS - 1 < took < TIMEOUT_SECONDS + LATE_SECONDS:
             broken.append(f"{where}: a change was refused after {took:.1f} s.")
         if "retry-after" not in answer.headers:
             broken.append(f"{where}: no Retry-After.")

@@ -28,7 +28,7 @@ from tests.trials.sample import Sample
 
 ERRORS: Final = ("ENOSPC", "EIO")
 # Each waits until the post comes by, which takes up to five seconds.
-MOST: Final = 30
+MAX_FAULTS: Final = 30
 KILLS: Final = 5
 # A claim whose end nobody knows goes out when its lease has ended.
 MAIL_SECONDS: Final = 90
@@ -78,7 +78,7 @@ async def _writes(url: str, sample: Sample) -> list[str]:
             for error in ERRORS
         ]
         broken = list[str]()
-        chosen = sample.draw("writes of the post that fail", planned, MOST)
+        chosen = sample.draw("writes of the post that fail", planned, MAX_FAULTS)
         for fault in chosen:
             broken += (await sent_despite(fault, owner))[0]
     print(f"writes of the post that failed: {len(chosen)}, {len(broken)} broken")

@@ -19,7 +19,7 @@ from db.schema import migrate
 from tests.support.engine.small_database import from_outside
 from tests.support.pages.site import SECRET
 from tests.support.servers import postgres
-from tests.support.servers.command import PATIENCE_SECONDS, ROOT, Checkout
+from tests.support.servers.command import ROOT, TIMEOUT_SECONDS, Checkout
 from tests.trials.faults.support.databases import each
 from tests.trials.sample import Sample
 
@@ -73,7 +73,7 @@ def tried(
             process = _started(copy)
             time.sleep(chance.uniform(0.2, 1.05) * seconds)
             process.kill()
-            killed += process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+            killed += process.wait(TIMEOUT_SECONDS) == -signal.SIGKILL
             process.communicate()
             found = _dump(copy)
             halfway += found == before
@@ -175,7 +175,7 @@ def _started(url: str) -> "subprocess.Popen[str]":
 
 def _ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
     """Its exit code and what it said."""
-    said, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    said, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     return process.returncode, said.strip()
 
 

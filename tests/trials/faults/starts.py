@@ -21,13 +21,13 @@ import httpx
 from db.schema import migrate
 from tests import provide
 from tests.support.servers import postgres
-from tests.support.servers.command import PATIENCE_SECONDS, Checkout, Server
+from tests.support.servers.command import TIMEOUT_SECONDS, Checkout, Server
 from tests.trials.faults.commands import CALLS, OWNER, faults_in
 from tests.trials.faults.support.injection import Fault, Trace, command
 from tests.trials.sample import Sample
 
 # Each takes some five seconds: two starts, one of them traced.
-MOST: Final = 30
+MAX_FAULTS: Final = 30
 REFUSED: Final = "refused"
 SERVED: Final = "served all the same"
 
@@ -41,7 +41,7 @@ def run(sample: Sample) -> list[str]:
     broken, figures = list[str](), Counter[str]()
     with tempfile.TemporaryDirectory(prefix="gatehouse-trial-") as folder:
         checkout = Checkout(Path(folder) / "checkout")
-        for fault in sample.draw("writes of a first start that fail", planned(checkout), MOST):
+        for fault in sample.draw("writes of a first start that fail", planned(checkout), MAX_FAULTS):
             wrong, outcome = tried(checkout, fault)
             figures[outcome] += 1
             broken += [f"The first start, {fault}: {what}." for what in wrong]
@@ -96,21 +96,21 @@ def _first_start(checkout: Checkout, fault: Fault | None) -> Iterator[tuple[Serv
                     pid = server.process.pid
                     (served,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
                     os.kill(int(served), signal.SIGTERM)
-                    server.process.wait(PATIENCE_SECONDS)
+                    server.process.wait(TIMEOUT_SECONDS)
     finally:
         checkout.under = []
 
 
 def _is_up(server: Server) -> bool:
     """Whether it has come to answer; False when it has ended."""
-    until = time.monotonic() + PATIENCE_SECONDS
+    until = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < until:
         if server.process.poll() is not None:
             return False
         if server.lines and _answers(server):
             return True
         time.sleep(0.02)
-    raise AssertionError(f"neither a line nor an end in {PATIENCE_SECONDS} s: {server.log}")
+    raise AssertionError(f"neither a line nor an end in {TIMEOUT_SECONDS} s: {server.log}")
 
 
 def _answers(server: Server) -> bool:

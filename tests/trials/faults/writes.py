@@ -34,8 +34,8 @@ from tests.trials.sample import Sample
 
 ERRORS: Final = ("ENOSPC", "EIO")
 # Runs of one change with one fault, each a twentieth of a second.
-MOST: Final = 3_000
-MOST_OF_CHECKPOINT: Final = 60
+MAX_FAULTS: Final = 3_000
+MAX_CHECKPOINT_FAULTS: Final = 60
 # More than the thousand pages after which a commit carries the log over into the database.
 FILLING: Final = 6_000_000
 DONE: Final = (200, 303)
@@ -74,7 +74,7 @@ async def _run(sample: Sample) -> list[str]:
             for name, make in CASES.items()
             for fault in _faults(await tried.without_fault(site, name, make))
         ]
-        for name, fault in sample.draw("writes of a change that fail", planned, MOST):
+        for name, fault in sample.draw("writes of a change that fail", planned, MAX_FAULTS):
             await tried.with_fault(site, name, fault)
         await tried.look_over(site)
         await _checkpoint(tried, site, sample)
@@ -265,7 +265,7 @@ CASES: Final[dict[str, Make]] = {
 async def _checkpoint(tried: Tried, site: ServedSite, sample: Sample) -> None:
     name, make = "a change that carries the log over", partial(_with_a_full_log, CASES["signing out"])
     planned = _faults(await tried.without_fault(site, name, make))
-    for fault in sample.draw("writes of a checkpoint that fail", planned, MOST_OF_CHECKPOINT):
+    for fault in sample.draw("writes of a checkpoint that fail", planned, MAX_CHECKPOINT_FAULTS):
         await tried.with_fault(site, name, fault, make)
 
 

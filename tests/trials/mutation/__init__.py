@@ -2,7 +2,7 @@
 
 The changes are those of mutants.py, to the files of [tool.coverage.run] in pyproject.toml, each in a copy
 of the checkout. The tests that reach the changed line run until one fails, on SQLite and without a
-browser. A test that takes longer than LONGEST_TEST seconds is no judge, and one change gets MOST_SECONDS
+browser. A test that takes longer than LONGEST_TEST seconds is no judge, and one change gets MAX_SECONDS
 of tests at most: what only the others would notice counts as survived, so the true score is no lower than
 the one shown. A change that makes tests hang is killed, and counted apart.
 
@@ -31,13 +31,13 @@ from tests.trials.mutation import judge, mutants
 from tests.trials.mutation.mutants import Mutant
 from tests.trials.sample import Sample
 
-LEAST_SCORE: Final = 90
+MIN_SCORE: Final = 90
 # Of each module, in a sample.
-AT_MOST: Final = 10
+MAX_CHANGES_OF_FILE: Final = 10
 LONGEST_TEST: Final = 4.0
-MOST_SECONDS: Final = 45.0
+MAX_SECONDS: Final = 45.0
 # Beside ten times what a test took: longer only if it hangs.
-PATIENCE_SECONDS: Final = 20.0
+TIMEOUT_SECONDS: Final = 20.0
 JUDGES: Final = 2
 TESTS: Final = (
     "tests/db",
@@ -65,7 +65,7 @@ def run(sample: Sample) -> list[str]:
     listed = Equivalent.read()
     for path in paths():
         found = [mutant for mutant in mutants.of(ROOT, path) if not listed.holds(mutant)]
-        chosen += sample.draw(f"changes of {path}", found, AT_MOST)
+        chosen += sample.draw(f"changes of {path}", found, MAX_CHANGES_OF_FILE)
     with tempfile.TemporaryDirectory(prefix="gatehouse-mutation-", ignore_cleanup_errors=True) as folder:
         trees = [_copy(Path(folder) / f"tree{number}") for number in range(JUDGES)]
         began = time.monotonic()
@@ -175,16 +175,16 @@ class Reach:
         own = [test for test in self.seconds if test.partition("::")[0] in own_files and self._is_judge(test)]
         chosen, spent = list[str](), 0.0
         for test in sorted(own, key=lambda test: (test not in found, self.seconds[test], test)):
-            if test in found or spent < MOST_SECONDS:
+            if test in found or spent < MAX_SECONDS:
                 chosen.append(test)
                 spent += self.seconds[test]
         by_file: dict[str, deque[str]] = defaultdict(deque)
         for test in sorted(found.difference(own), key=lambda test: (self.seconds[test], test)):
             by_file[test.partition("::")[0]].append(test)
         queues = [queue for _, queue in sorted(by_file.items(), key=lambda row: (len(row[1]), row[0]))]
-        while queues and spent < MOST_SECONDS:
+        while queues and spent < MAX_SECONDS:
             for queue in queues:
-                if queue and spent < MOST_SECONDS:
+                if queue and spent < MAX_SECONDS:
                     chosen.append(queue.popleft())
                     spent += self.seconds[chosen[-1]]
             queues = [queue for queue in queues if queue]
@@ -237,7 +237,7 @@ def _judged(trees: Sequence[Path], reach: Reach, chosen: Sequence[Mutant]) -> li
                 return mutant, "survived" if mutant.before else "control"
             process = free.popleft()
             try:
-                seconds = {test: PATIENCE_SECONDS + 10 * reach.seconds[test] for test in tests}
+                seconds = {test: TIMEOUT_SECONDS + 10 * reach.seconds[test] for test in tests}
                 asked = {"path": mutant.path, "text": mutant.text, "tests": seconds}
                 assert process.stdin is not None
                 assert process.stdout is not None
@@ -313,7 +313,7 @@ def score(counted: Counter[str]) -> float:
 
 def _too_low(parts: dict[str, Counter[str]]) -> list[str]:
     return [
-        f"{name}: {score(counted):.1f} % of the changes were noticed, {LEAST_SCORE} % are asked for."
+        f"{name}: {score(counted):.1f} % of the changes were noticed, {MIN_SCORE} % are asked for."
         for name, counted in parts.items()
-        if score(counted) < LEAST_SCORE
+        if score(counted) < MIN_SCORE
     ]

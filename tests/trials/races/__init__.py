@@ -28,7 +28,7 @@ from tests.trials.sample import Sample
 SUBJECTS: Final = (budgets, once, ownership, people, rights)
 SET_UP: Final = "set_up_at_once"
 # What fits into half an hour on two cores.
-AT_MOST: Final = 10_000
+MAX_RACES: Final = 10_000
 NewDatabase = Callable[[], str]
 
 
@@ -53,7 +53,7 @@ def all_tries() -> list[str]:
 def run(sample: Sample) -> list[str]:
     tally = Tally()
     for name in ("sqlite", "postgres"):
-        chosen = sample.draw(f"races on {name}", all_tries(), AT_MOST // 2)
+        chosen = sample.draw(f"races on {name}", all_tries(), MAX_RACES // 2)
         began = time.monotonic()
         with (
             tempfile.TemporaryDirectory(prefix="gatehouse-races-") as folder,

@@ -31,12 +31,11 @@ from settings import Settings
 from tests.support.concurrency import at_once
 from tests.support.pages.site import SECRET, Site
 from tests.support.servers import smtp
-from tests.support.servers.command import PATIENCE_SECONDS, Checkout, Server
+from tests.support.servers.command import TIMEOUT_SECONDS, Checkout, Server
 from tests.trials.races import invariants
 from tests.trials.races.race import Answer, Ended, Named, events_since, newest_event, untold
 
 HOST: Final = "http://races.example"
-PATIENCE: Final = float(PATIENCE_SECONDS)
 # How far apart two may be at most who come at the same instant: as long as a password is looked at.
 APART_SECONDS: Final = 0.04
 
@@ -206,7 +205,7 @@ class Arena:
         async def rest() -> Answer:
             try:
                 writer.write(body[-1:])
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(TIMEOUT_SECONDS):
                     return _read(await reader.read())
             finally:
                 writer.close()

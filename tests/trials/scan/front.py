@@ -25,7 +25,7 @@ _CASE: Final = re.compile(rf"\r\n{CASE}: *([^\r]*)".encode(), re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _LEFT_OUT: Final = re.compile(rb"\r\n(connection|x-forwarded-for): [^\r]*", re.IGNORECASE)
 _COOKIE: Final = re.compile(rf"{SESSION}={ANYONE}(?=[;\r])".encode())
-PATIENCE_SECONDS: Final = 60
+TIMEOUT_SECONDS: Final = 60
 
 
 class Front:
@@ -79,7 +79,7 @@ class Front:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request of a connection, which ends with its answer."""
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 await self._exchange(reader, writer)
         writer.close()
 
@@ -135,7 +135,7 @@ def standing() -> Iterator[Front]:
     stop = asyncio.Event()
     thread = threading.Thread(target=loop.run_until_complete, args=(front.run(ready, stop),))
     thread.start()
-    assert ready.wait(PATIENCE_SECONDS), "the proxy doesn't listen"
+    assert ready.wait(TIMEOUT_SECONDS), "the proxy doesn't listen"
     try:
         yield front
     finally:

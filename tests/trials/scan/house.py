@@ -40,7 +40,7 @@ ANA, DEACTIVATED = "ana@fenwick.example", "paora@fenwick.example"
 WAITING, LEAVING = "emeka.nwosu@fenwick.example", "zoe@fenwick.example"
 SEEDED: Final = 55
 # What some ten thousand requests may leave in memory: what is loaded late, and caches that have an end.
-MOST_MB: Final = 150.0
+MAX_MB: Final = 150.0
 DATABASES: Final = ("sqlite", "postgres")
 
 
@@ -77,7 +77,7 @@ class House:
         found += [f"{line!r} came from the server" for line in self.front.called[:20]]
         found += [f"the server's log: {line}" for line in self.server.log.splitlines() if is_error(line)]
         grown = server.memory(self.server.process.pid) - self.memory
-        if grown > MOST_MB:
+        if grown > MAX_MB:
             found.append(f"the server's memory grew by {grown:.0f} MB")
         with self.browser() as browser:
             if (status := browser.get("/health").status_code) != 200:

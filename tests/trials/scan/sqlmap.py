@@ -32,7 +32,7 @@ MARK: Final = "*"
 _BLIND: Final = (0, 401, 403, 405, 408, 413, 415, 429, 431, 500, 503)
 # What it asks while it runs, where its own answer would be to try what isn't marked.
 ANSWERS: Final = "process them too=N,in the target URL itself=N"
-MOST_BLIND: Final = 0.1
+MAX_BLIND: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _try(
         reason = STOPPED if STOPPED in said else said.strip()[-300:]
         return findings, [f"{name}: sqlmap didn't come to its end: {reason}"], answered
     blind = sum(answered[status] for status in _BLIND)
-    if blind > MOST_BLIND * answered.total():
+    if blind > MAX_BLIND * answered.total():
         return findings, [f"{name}: too many answers tell nothing: {dict(answered)}"], answered
     return findings, [], answered
 

@@ -487,7 +487,7 @@ async def test_a_search_begins_with_whichever_is_rarer(
 ) -> None:
     monkeypatch.setattr(search, "FEW", 100)
     monkeypatch.setattr(search, "FEW_BY_LINK", 100)
-    monkeypatch.setattr(search, "MOST", 150)
+    monkeypatch.setattr(search, "MAX_HITS", 150)
     await add(
         *(
             seed.row(

@@ -22,7 +22,7 @@ from tests.bench.server import memory
 from tests.support.pages import hostile_requests
 from tests.support.pages.hostile_requests import HOST, get
 from tests.support.servers import wire
-from tests.support.servers.command import PATIENCE_SECONDS, ROOT
+from tests.support.servers.command import ROOT, TIMEOUT_SECONDS
 
 # What a busy machine may add to a deadline of a second.
 SOON_SECONDS = 8
@@ -68,7 +68,7 @@ def served(folder: Path, template: Path, descriptors: int = 0, **limits: float) 
         yield Server(int(line), process.pid, folder / "log")
     finally:
         process.terminate()
-        process.wait(PATIENCE_SECONDS)
+        process.wait(TIMEOUT_SECONDS)
         process.stdout.close()
 
 
@@ -106,7 +106,7 @@ class Visitor:
         """All that the server says until it hangs up."""
         heard = b""
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 while piece := await self._reader.read(65_536):
                     heard += piece
         except ConnectionError:
@@ -286,7 +286,7 @@ async def test_who_never_listens_is_hung_up_on(server: Server) -> None:
 
     async with wire.small_window(server.port) as visitor:
         sending = asyncio.create_task(asyncio.get_running_loop().sock_sendall(visitor, page * 1_000))
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while sockets(server) == open_before:  # noqa: ASYNC110 - another process has no event
                 await asyncio.sleep(0.01)
             while sockets(server) > open_before:  # noqa: ASYNC110

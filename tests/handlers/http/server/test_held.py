@@ -12,7 +12,7 @@ import pytest
 
 from handlers.http.server.limits import LIMITS
 from settings import Settings
-from tests.support.servers.command import PATIENCE_SECONDS
+from tests.support.servers.command import TIMEOUT_SECONDS
 from tests.support.servers.wire import Served, served
 
 Send = Callable[[Any], Awaitable[None]]
@@ -60,7 +60,7 @@ async def heard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> b
     """All that comes until the server hangs up."""
     received = b""
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while piece := await reader.read(65_536):
                 received += piece
     except ConnectionError:
@@ -112,7 +112,7 @@ async def test_an_answer_begun_before_the_end_of_the_body_ends_the_connection_as
     application = Application(begins=True)
     async with served(application) as started:
         reader, writer = await asked(started.port, POST + b"Content-Length: 2\r\n\r\na")
-        begun = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_SECONDS)
+        begun = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), TIMEOUT_SECONDS)
         writer.write(b"b" + GET + b"\r\n")
         application.goes_on.set()
         rest = await heard(reader, writer)
@@ -127,9 +127,9 @@ async def test_what_nobody_took_of_a_body_is_not_kept_for_as_long_as_the_connect
     application.goes_on.set()
     async with served(application) as started:
         reader, writer = await asked(started.port, POST + b"Content-Length: 90000\r\n\r\n" + b"a" * 60_000)
-        await asyncio.wait_for(reader.readuntil(b"done 0"), PATIENCE_SECONDS)
+        await asyncio.wait_for(reader.readuntil(b"done 0"), TIMEOUT_SECONDS)
         connections: set[Any] = started.server.server_state.connections
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while any(one.cycle.body for one in connections):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         connected = len(connections)
@@ -142,7 +142,7 @@ async def test_an_answer_goes_on_once_somebody_listens_again_and_so_does_the_con
     application = Application(reads=False, body=b"a" * 8_000_000)
     application.goes_on.set()
     async with served(
-        application, replace(LIMITS, answer_seconds=4, idle_seconds=PATIENCE_SECONDS)
+        application, replace(LIMITS, answer_seconds=4, idle_seconds=TIMEOUT_SECONDS)
     ) as started:
         reader, writer = await asked(started.port, GET + b"\r\n")
         # Nobody reads: our side stands still until there is room again.
@@ -150,7 +150,7 @@ async def test_an_answer_goes_on_once_somebody_listens_again_and_so_does_the_con
         answers = []
         for wait, data in ((5, GET + b"\r\n"), (0, b"")):
             answer = b""
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 while not answer.endswith(b"0\r\n\r\n"):
                     answer += await reader.read(1_000_000)
                     assert not reader.at_eof(), "hung up on"
@@ -171,7 +171,7 @@ async def test_the_end_of_the_server_waits_for_an_answer_and_for_no_idle_connect
         await application.asked.wait()
         if not waits:
             application.goes_on.set()
-            await asyncio.wait_for(under_way[0].readuntil(b"done 0"), PATIENCE_SECONDS)
+            await asyncio.wait_for(under_way[0].readuntil(b"done 0"), TIMEOUT_SECONDS)
         started.server.should_exit = True
         silence = await heard(*idle)
         application.goes_on.set()
@@ -209,10 +209,10 @@ async def none_left(started: Served, seconds: float) -> bool:
 async def test_the_rest_of_a_body_is_awaited_for_its_own_time() -> None:
     application = Application(reads=False)
     application.goes_on.set()
-    limits = replace(LIMITS, rest_seconds=0.3, idle_seconds=PATIENCE_SECONDS)
+    limits = replace(LIMITS, rest_seconds=0.3, idle_seconds=TIMEOUT_SECONDS)
     async with served(application, limits) as started:
         reader, writer = await asked(started.port, POST + b"Content-Length: 90000\r\n\r\na")
-        await asyncio.wait_for(reader.readuntil(b"done 0"), PATIENCE_SECONDS)
+        await asyncio.wait_for(reader.readuntil(b"done 0"), TIMEOUT_SECONDS)
         is_over = await none_left(started, SOON_SECONDS)
         writer.transport.abort()
 
@@ -222,10 +222,10 @@ async def test_the_rest_of_a_body_is_awaited_for_its_own_time() -> None:
 async def test_of_the_rest_of_a_body_only_so_much_is_read() -> None:
     application = Application(reads=False)
     application.goes_on.set()
-    limits = replace(LIMITS, rest_bytes=200_000, rest_seconds=PATIENCE_SECONDS)
+    limits = replace(LIMITS, rest_bytes=200_000, rest_seconds=TIMEOUT_SECONDS)
     async with served(application, limits) as started:
         reader, writer = await asked(started.port, POST + b"Content-Length: 900000\r\n\r\na")
-        await asyncio.wait_for(reader.readuntil(b"done 0"), PATIENCE_SECONDS)
+        await asyncio.wait_for(reader.readuntil(b"done 0"), TIMEOUT_SECONDS)
         writer.write(b"a" * 150_000)
         within = await none_left(started, 0.5)
         writer.write(b"a" * 50_001)
@@ -243,7 +243,7 @@ async def test_while_an_answer_is_awaited_any_number_of_bytes_behind_another_pro
         writer.write(b"a" * 100_000)
         await asyncio.sleep(0.2)
         application.goes_on.set()
-        answer = await asyncio.wait_for(reader.readuntil(b"done 0"), PATIENCE_SECONDS)
+        answer = await asyncio.wait_for(reader.readuntil(b"done 0"), TIMEOUT_SECONDS)
         writer.transport.abort()
 
     assert answer.startswith(b"HTTP/1.1 200 ")
@@ -284,14 +284,14 @@ async def test_who_hangs_up_is_gone_at_once_though_the_answer_is_still_being_mad
 
 async def test_an_application_whose_request_is_refused_hears_no_more_of_it_and_says_no_more() -> None:
     application = Listening()
-    limits = replace(LIMITS, rest_seconds=PATIENCE_SECONDS)
+    limits = replace(LIMITS, rest_seconds=TIMEOUT_SECONDS)
     async with served(application, limits) as started:
         reader, writer = await asked(started.port, POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n")
-        assert await asyncio.wait_for(application.types.get(), PATIENCE_SECONDS) == "http.request"
+        assert await asyncio.wait_for(application.types.get(), TIMEOUT_SECONDS) == "http.request"
         writer.write(b"zz\r\n")
         kind = await application.last()
         is_open = not await none_left(started, 0.1)
-        answer = await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
+        answer = await asyncio.wait_for(reader.read(), TIMEOUT_SECONDS)
         writer.transport.abort()
 
     assert (kind, is_open) == ("http.disconnect", True)
@@ -306,10 +306,10 @@ async def test_nothing_more_is_read_of_who_was_too_slow_or_one_too_many(
     application = Application()
     application.state.context.trusted_proxies = ()
     async with served(
-        application, replace(LIMITS, rest_seconds=PATIENCE_SECONDS, idle_seconds=PATIENCE_SECONDS, **limits)
+        application, replace(LIMITS, rest_seconds=TIMEOUT_SECONDS, idle_seconds=TIMEOUT_SECONDS, **limits)
     ) as started:
         reader, writer = await asked(started.port, b"GET / HT")
-        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_SECONDS)
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), TIMEOUT_SECONDS)
         is_over = await none_left(started, SOON_SECONDS)
         writer.transport.abort()
 

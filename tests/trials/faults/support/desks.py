@@ -15,7 +15,7 @@ import httpx
 from tests.support.concurrency import soon
 from tests.support.pages.site import PASSWORD, SECRET
 from tests.support.servers import smtp
-from tests.support.servers.command import PATIENCE_SECONDS, Checkout, Server
+from tests.support.servers.command import TIMEOUT_SECONDS, Checkout, Server
 from tests.trials.faults.support.notes import Ask, Notes, Outcome
 
 NAME: Final = "members.fenwick.example"
@@ -82,7 +82,7 @@ class House:
         """Ends a server by SIGKILL."""
         server = self.servers.pop(number)
         server.process.kill()
-        server.process.wait(PATIENCE_SECONDS)
+        server.process.wait(TIMEOUT_SECONDS)
 
     def person(self) -> "Person":
         """Somebody's browser, at a network address of its own."""
@@ -96,7 +96,7 @@ class Person:
         self.house = house
         address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         headers = {"Host": NAME, "X-Forwarded-For": address, "Sec-Fetch-Site": "same-origin"}
-        self.browser = httpx.AsyncClient(transport=house.transport, headers=headers, timeout=PATIENCE_SECONDS)
+        self.browser = httpx.AsyncClient(transport=house.transport, headers=headers, timeout=TIMEOUT_SECONDS)
 
     async def get(self, path: str) -> httpx.Response | None:
         """The page, None when nobody answers. A fault of the server's own is noted."""

@@ -15,7 +15,7 @@ from db.organization import setup
 from settings import Settings
 from tests.support.pages.site import SECRET, Site, Visitor, someone
 from tests.support.servers import smtp
-from tests.support.servers.command import PATIENCE_SECONDS, Checkout, Server
+from tests.support.servers.command import TIMEOUT_SECONDS, Checkout, Server
 
 HOST: Final = "http://members.fenwick.example"
 # Columns that the server's chores and its post write at any time.
@@ -44,7 +44,7 @@ class ServedSite(Site):
 
     def visitor(self, address: str = "", base: str = "") -> Visitor:
         """A browser; all are at the same network address."""
-        visitor = Visitor(base_url=self.server.base, timeout=PATIENCE_SECONDS)
+        visitor = Visitor(base_url=self.server.base, timeout=TIMEOUT_SECONDS)
         self._visitors.append(visitor)
         return visitor
 

@@ -35,8 +35,8 @@ QUIET, LOUD, AT_ONCE = 120, 40, 8
 SETTLED_SECONDS: Final = 0.7
 # What the server may grow by once it has had so many requests: before, it only loads what it needs.
 WARM: Final = 4_000
-MOST_GROWTH_MB: Final = 40
-MOST_TOLD: Final = 30
+MAX_GROWTH_MB: Final = 40
+MAX_REPORTED: Final = 30
 _LOG_LINE: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z (\w+) (.*)|gatehouse: .*|mails wait .*|")
 
 
@@ -82,7 +82,7 @@ def run(sample: Sample) -> list[str]:
         )
         print(f"fuzz, {KINDS[at % len(KINDS)]}: {outcome.requests:,} requests, {grown}; {statuses}")
     broken = list({sentence for outcome in outcomes for sentence in outcome.broken.values()})
-    return sorted(broken)[:MOST_TOLD]
+    return sorted(broken)[:MAX_REPORTED]
 
 
 def fuzz(kind: Kind, seed: str, count: int, server: str, share: tuple[int, int] = (0, 1)) -> Outcome:
@@ -213,7 +213,7 @@ class _Trying:
         server, (before, after) = self._world.server, self._outcome.memory
         if server.process.poll() is not None:
             wrong["end"] = f"fuzz: the server ended with {server.process.returncode} ({self._seed})"
-        if after - before > MOST_GROWTH_MB:
+        if after - before > MAX_GROWTH_MB:
             wrong["memory"] = f"fuzz: the server grew from {before:.0f} to {after:.0f} MB ({self._seed})"
         wrong |= {line[:60]: f"fuzz: the log says {line} ({self._seed})" for line in log_faults(server.log)}
         words = (*self._world.seeded.secrets, *self._world.seeded.links)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.trials.scan.fuzz.requests import Request
 
 # As long as a busy machine may need for a password.
-PATIENCE_SECONDS: Final = 60
+TIMEOUT_SECONDS: Final = 60
 # What the server answers before it knows the method: after them it hangs up.
 UNREAD: Final = (400, 408, 414, 431)
 _STATUS: Final = re.compile(rb"HTTP/1\.1 (\d{3})(?: [\x20-\x7e]*)?")
@@ -104,11 +104,11 @@ async def send(port: int, request: "Request") -> bytes:
         if request.cut:
             writer.write_eof()
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 while piece := await reader.read(262_144):
                     heard += piece
         except TimeoutError as error:
-            raise TimeoutError(f"{len(heard)} bytes in {PATIENCE_SECONDS} s: {heard[:60]!r}") from error
+            raise TimeoutError(f"{len(heard)} bytes in {TIMEOUT_SECONDS} s: {heard[:60]!r}") from error
     writer.transport.abort()
     return heard
 
