@@ -196,7 +196,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
 
 
 async def _chores(app_context: AppContext) -> None:
-    """Each minute: memberships that end, last activity, whatever else ended, reminders, the ledger's fold.
+    """Each minute: memberships that end, last activity, whatever else ended, reminders, the role counts.
 
     A minute after the start and then each hour the activity log forgets what is too old, as do the links that
     anybody may ask for.
@@ -208,7 +208,7 @@ async def _chores(app_context: AppContext) -> None:
         sweep,
         rate_limits.sweep,
         _remind,
-        role_counts.fold,
+        role_counts.compact,
     )
     each_hour = (partial(retention.forget, app_context.settings.activity_days), links.forget)
     for finished in itertools.count():
@@ -235,7 +235,7 @@ async def _remind() -> None:
 
 
 async def _sweep(app_context: AppContext) -> None:
-    await sessions.sweep(app_context.ages)
+    await sessions.sweep(app_context.session_limits)
     await links.stamp_expired()
     await uploads.sweep()
     await drafts.sweep()

@@ -52,7 +52,11 @@ class SetupController(Controller):
         except TooManyTries as error:
             return await _page(request, form, status=429, headers=form.wait(error))
         signed_in = await setup.found(
-            title, owner, link_id=link.id, ages=app_context.ages, browser=identity.browser_of(request)
+            title,
+            owner,
+            link_id=link.id,
+            session_limits=app_context.session_limits,
+            browser=identity.browser_of(request),
         )
         cookies = sign_in_cookies(app_context, request, signed_in)
         return rendering.redirect(request, "/organization/members", cookies=cookies)

@@ -6,7 +6,7 @@ from db import activity, engine
 from db.auth import passwords, sessions
 from db.auth.client import Browser, SignedIn
 from db.auth.rate_limits import Limit, Throttle, count, count_within, forgive, give_back
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from db.auth.turns import Turn
 from db.common import addresses, clock
 from db.errors import Busy, DomainError, TooManyTries
@@ -24,7 +24,13 @@ class IsDeactivated(DomainError):
 
 
 async def sign_in(
-    email: str, password: str, *, kept: bool, throttle: Throttle, ages: Ages, browser: Browser
+    email: str,
+    password: str,
+    *,
+    persistent: bool,
+    throttle: Throttle,
+    session_limits: SessionLimits,
+    browser: Browser,
 ) -> SignedIn:
     """A new session for the right password.
 
@@ -48,7 +54,9 @@ async def sign_in(
         raise WrongPassword
     begun = throttle.signed_in(key, network_counted(role, browser))
     try:
-        signed_in = await engine.write(_begin, member_id, stored, kept, limits, begun, ages, browser)
+        signed_in = await engine.write(
+            _begin, member_id, stored, persistent, limits, begun, session_limits, browser
+        )
     except TooManyTries:
         # The right password is no failure, also when too many sessions have begun.
         await engine.write(give_back, limits)
@@ -80,10 +88,10 @@ async def _look(stored: str, password: str, limits: list[Limit], turn: Turn) -> 
 async def _begin(
     member_id: int,
     stored: str,
-    kept: bool,
+    persistent: bool,
     limits: list[Limit],
     begun: list[Limit],
-    ages: Ages,
+    session_limits: SessionLimits,
     browser: Browser,
 ) -> SignedIn | None:
     # The row is read again under its lock: a deactivation or a new password in between wins.
@@ -97,11 +105,15 @@ async def _begin(
         await activity.record(visitor(browser.address), "sign_in_refused", member_id, after="deactivated")
         return None
     token = await sessions.begin(
-        member_id, kept=kept, ages=ages, address=browser.address, device=browser.device
+        member_id,
+        persistent=persistent,
+        session_limits=session_limits,
+        address=browser.address,
+        device=browser.device,
     )
     actor = Actor(member_id, role, address=browser.address)
     await activity.record(actor, "signed_in", member_id)
-    age = (await sessions.in_force(ages)).kept if kept else 0
+    age = (await sessions.in_force(session_limits)).persistent if persistent else 0
     return SignedIn(token=token, member_id=member_id, generation=found[0][1], role=role, age=age)
 
 

@@ -45,8 +45,8 @@ class Event:
     subject_removed: int = 0
 
 
-class Place(NamedTuple):
-    """An event's place in the log, which is in the order of time, then of ids."""
+class Cursor(NamedTuple):
+    """A position in the log, which is ordered by time, then by id."""
 
     at: int
     id: int
@@ -102,16 +102,16 @@ async def walk(
     kinds: Sequence[str] = (),
     since: int = 0,
     until: int = 0,
-    place: Place | None = None,
+    cursor: Cursor | None = None,
     backwards: bool = False,
     limit: int,
 ) -> list[Event]:
-    """Up to `limit` events after the place, the newest first; backwards: before it, the oldest first.
+    """Up to `limit` events after the cursor, the newest first; backwards: before it, the oldest first.
 
     person: who acted or whom it concerned, 0 for anybody; invited: an invitation, for all that were made to
     its address. kinds: () for all. since, until: ms, the latter excluded, 0 for no end.
     """
-    found, args = await _found((person, invited), kinds, since, until, place, backwards, limit)
+    found, args = await _found((person, invited), kinds, since, until, cursor, backwards, limit)
     order = "ASC" if backwards else "DESC"
     rows = await engine.rows(
         f"SELECT {_COLUMNS} FROM ({found}) AS found JOIN activity AS a ON a.id = found.id {_NAMES}"
@@ -123,7 +123,7 @@ async def walk(
 
 
 async def count_newer(
-    place: Place,
+    cursor: Cursor,
     most: int,
     *,
     person: int = 0,
@@ -133,7 +133,7 @@ async def count_newer(
     until: int = 0,
 ) -> int:
     """How many events have come after this one, counted up to `most`. The others as above."""
-    found, args = await _found((person, invited), kinds, since, until, place, True, most)
+    found, args = await _found((person, invited), kinds, since, until, cursor, True, most)
     ((number,),) = await engine.rows(f"SELECT COUNT(*) FROM ({found}) AS found", *args)
     return min(int(number), most)
 
@@ -143,16 +143,16 @@ async def _found(
     kinds: Sequence[str],
     since: int,
     until: int,
-    place: Place | None,
+    cursor: Cursor | None,
     backwards: bool,
     limit: int,
 ) -> tuple[str, list[object]]:
-    """The statement that finds places of events, and its arguments: a walk along an index for each arm.
+    """The statement that finds events, and its arguments: a walk along an index for each arm.
 
     An OR in place of the arms would read the whole log. Each arm gives its nearest rows, and whoever acted on
     themself stands in two: hence UNION, of which the caller takes as many as it wants.
     """
-    between, ends = _bounds(since, until, place, backwards)
+    between, ends = _bounds(since, until, cursor, backwards)
     order = "ASC" if backwards else "DESC"
     arms, args = list[str](), list[object]()
     for where, values in await _arms(*whom, kinds):
@@ -211,18 +211,18 @@ async def _kinds(where: str, person: int) -> list[str]:
     return [kind for (kind,) in found]
 
 
-def _bounds(since: int, until: int, place: Place | None, backwards: bool) -> tuple[str, list[object]]:
+def _bounds(since: int, until: int, cursor: Cursor | None, backwards: bool) -> tuple[str, list[object]]:
     parts, args = list[str](), list[object]()
     for sign, instant in ((">=", since), ("<", until)):
         if instant:
             parts.append(f" AND a.at {sign} ?")
             args.append(instant)
-    if place is not None:
+    if cursor is not None:
         # The index finds the millisecond; whoever shares it is told apart by the id. The plus signs keep
         # SQLite from walking twice for the OR.
         sign = ">" if backwards else "<"
         parts.append(f" AND a.at {sign}= ? AND (+a.at {sign} ? OR +a.id {sign} ?)")
-        args += [place.at, place.at, place.id]
+        args += [cursor.at, cursor.at, cursor.id]
     return "".join(parts), args
 
 

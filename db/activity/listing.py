@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from db import activity, engine
-from db.activity import Event, Place
+from db.activity import Cursor, Event
 from db.common import dates, ids, visible
 from db.errors import Invalid
 from messages import by_field
@@ -40,8 +40,8 @@ class Filter:
     first: str = ""
     last: str = ""
     zone: str = ""
-    after: Place | None = None
-    before: Place | None = None
+    after: Cursor | None = None
+    before: Cursor | None = None
 
     @classmethod
     def parse(cls, query: Mapping[str, list[str]], kinds: Mapping[str, tuple[str, ...]]) -> "Filter":
@@ -59,17 +59,17 @@ class Filter:
                 errors[name] = [by_field.WRITE_A_DAY]
         if not errors.keys() & {"from", "to"} and typed["to"] and typed["from"] > typed["to"]:
             errors["to"] = [by_field.LAST_BEFORE_FIRST]
-        places = {name: _place(typed[name]) for name in ("after", "before")}
-        for name, place in places.items():
-            if typed[name] and place is None:
+        cursors = {name: _decode(typed[name]) for name in ("after", "before")}
+        for name, cursor in cursors.items():
+            if typed[name] and cursor is None:
                 errors[name] = [by_field.NO_PLACE_IN_LOG]
-        if places["after"] and places["before"]:
+        if cursors["after"] and cursors["before"]:
             errors["before"] = [by_field.AFTER_OR_BEFORE]
         if errors:
             raise Invalid(errors)
         kind = typed["kind"]
         meant = kinds[kind] if kind else ()
-        return cls(person, invited, kind, meant, typed["from"], typed["to"], typed["zone"], **places)
+        return cls(person, invited, kind, meant, typed["from"], typed["to"], typed["zone"], **cursors)
 
     @property
     def chosen(self) -> bool:
@@ -88,16 +88,13 @@ class Filter:
         return 0 if end is None else max(1, end)
 
     def address(self, **changes: Any) -> str:
-        """The query string of this filter with `changes`; a place in the log only if it is one of them.
-
-        after, before: cursors as text.
-        """
-        place = {name: changes.pop(name, "") for name in ("after", "before")}
+        """The query string of this filter with `changes`; a cursor only if it is one of them, as text."""
+        cursors = {name: changes.pop(name, "") for name in ("after", "before")}
         new = replace(self, after=None, before=None, **changes)
         pairs = [("person", new.person), ("invited", new.invited), ("kind", new.kind)]
         pairs += [("from", new.first), ("to", new.last)]
         pairs += [("zone", new.zone)] if new.first or new.last else []
-        return urlencode([(name, value) for name, value in (*pairs, *place.items()) if value])
+        return urlencode([(name, value) for name, value in (*pairs, *cursors.items()) if value])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +117,12 @@ async def page(shown: Filter) -> Page:
 
 async def count_new(shown: Filter, top: str) -> int:
     """How many events the filter shows that have come after that cursor, up to MAX_NEW. Raises Invalid."""
-    place = _place(top)
-    if place is None:
+    cursor = _decode(top)
+    if cursor is None:
         raise Invalid({"top": [by_field.NO_TOP_OF_LOG]})
     return await engine.read(
         activity.count_newer,
-        place,
+        cursor,
         MAX_NEW,
         person=shown.person,
         invited=shown.invited,
@@ -140,44 +137,44 @@ async def export(shown: Filter) -> AsyncIterator[list[Event]]:
 
     Raises engine.Unavailable and engine.TookTooLong.
     """
-    place: Place | None = None
-    while events := await engine.read_slowly(_walk, shown, place, False, EXPORT_BATCH):
+    cursor: Cursor | None = None
+    while events := await engine.read_slowly(_walk, shown, cursor, False, EXPORT_BATCH):
         yield events
-        place = Place(events[-1].at, events[-1].id)
+        cursor = Cursor(events[-1].at, events[-1].id)
 
 
 async def _page(shown: Filter) -> Page:
-    place, backwards = shown.after or shown.before, shown.before is not None
-    events, more = await _part(shown, place, backwards)
-    if place is not None and len(events) < (PAGE_SIZE if backwards else 1):
-        # Less than a page precedes the place, or nothing follows it: that is the first page, or the last one.
-        place, backwards = None, not backwards
-        events, more = await _part(shown, place, backwards)
-    newer, older = (more, place is not None) if backwards else (place is not None, more)
-    cursors = [_cursor(event) for event in events]
+    cursor, backwards = shown.after or shown.before, shown.before is not None
+    events, more = await _part(shown, cursor, backwards)
+    if cursor is not None and len(events) < (PAGE_SIZE if backwards else 1):
+        # Less than a page precedes the cursor, or nothing follows it: show the first page, or the last one.
+        cursor, backwards = None, not backwards
+        events, more = await _part(shown, cursor, backwards)
+    newer, older = (more, cursor is not None) if backwards else (cursor is not None, more)
+    encoded = [_encode(event) for event in events]
     return Page(
         events=tuple(events),
-        newer=cursors[0] if newer and cursors else "",
-        older=cursors[-1] if older and cursors else "",
-        top="" if newer else (cursors[0] if cursors else "0.0"),
+        newer=encoded[0] if newer and encoded else "",
+        older=encoded[-1] if older and encoded else "",
+        top="" if newer else (encoded[0] if encoded else "0.0"),
     )
 
 
-async def _part(shown: Filter, place: Place | None, backwards: bool) -> tuple[list[Event], bool]:
+async def _part(shown: Filter, cursor: Cursor | None, backwards: bool) -> tuple[list[Event], bool]:
     """A page's events, newest first, and whether there are more that way."""
-    found = await _walk(shown, place, backwards, PAGE_SIZE + 1)
+    found = await _walk(shown, cursor, backwards, PAGE_SIZE + 1)
     events = found[:PAGE_SIZE]
     return (events[::-1] if backwards else events), len(found) > PAGE_SIZE
 
 
-async def _walk(shown: Filter, place: Place | None, backwards: bool, limit: int) -> list[Event]:
+async def _walk(shown: Filter, cursor: Cursor | None, backwards: bool, limit: int) -> list[Event]:
     return await activity.walk(
         person=shown.person,
         invited=shown.invited,
         kinds=shown.kinds,
         since=shown.since,
         until=shown.until,
-        place=place,
+        cursor=cursor,
         backwards=backwards,
         limit=limit,
     )
@@ -203,10 +200,10 @@ def _id(name: str, text: str, errors: dict[str, list[str]]) -> int:
     return found
 
 
-def _place(cursor: str) -> Place | None:
-    parts = _CURSOR.fullmatch(cursor)
-    return Place(int(parts[1]), int(parts[2])) if parts else None
+def _decode(text: str) -> Cursor | None:
+    parts = _CURSOR.fullmatch(text)
+    return Cursor(int(parts[1]), int(parts[2])) if parts else None
 
 
-def _cursor(event: Event) -> str:
+def _encode(event: Event) -> str:
     return f"{event.at}.{event.id}"

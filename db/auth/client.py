@@ -9,7 +9,7 @@ from db.policy import Role
 class SignedIn:
     """token: of the new session. generation: of the password, for the device cookie.
 
-    age: how long the cookie of a kept session lasts, in ms; 0 for a session that ends with the browser.
+    age: how long the cookie of a persistent session lasts, in ms; 0 for a session that ends with the browser.
     """
 
     token: str

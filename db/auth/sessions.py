@@ -13,7 +13,7 @@ from db.common import clock, visible
 from db.policy import Role, SessionKey, has_ended
 from db.schema.tables import Session
 
-UNKEPT_AGE_MS: Final = 12 * 60 * 60 * 1000
+TEMPORARY_AGE_MS: Final = 12 * 60 * 60 * 1000
 MAX_DEVICE_CHARACTERS: Final = 80
 # Of one member, at the same time.
 MAX_OPEN: Final = 100
@@ -22,17 +22,24 @@ REMEMBERED_MS: Final = 12 * 60 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Ages:
-    """How long sessions live: a kept one in all, an unkept one in all, any between two requests. In ms."""
+class SessionLimits:
+    """How long sessions last, in ms.
 
-    kept: int
+    persistent: the whole life of one that outlives the browser. temporary: of any other. idle: the longest
+    gap between two requests.
+    """
+
+    persistent: int
     idle: int
-    unkept: int = UNKEPT_AGE_MS
+    temporary: int = TEMPORARY_AGE_MS
 
-    def within(self, kept: int, idle: int) -> "Ages":
-        """No longer than these, which the Owner has settled; 0 leaves an age as it is."""
-        kept, idle = min(self.kept, kept or self.kept), min(self.idle, idle or self.idle)
-        return replace(self, kept=kept, idle=idle)
+    def within(self, persistent: int, idle: int) -> "SessionLimits":
+        """These limits, or the Owner's where they are shorter; 0 means that the Owner has set none."""
+        return replace(
+            self,
+            persistent=min(self.persistent, persistent or self.persistent),
+            idle=min(self.idle, idle or self.idle),
+        )
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Current:
 
     session_id: int
     member_id: int
-    kept: bool
+    persistent: bool
     made_at: int
     used_at: int
     expires_at: int
@@ -77,7 +84,7 @@ class OpenSession:
     address: str
     made_at: int
     used_at: int
-    kept: bool
+    persistent: bool
 
 
 def token_hash(token: str) -> str:
@@ -93,7 +100,7 @@ _CURRENT = (
 )
 
 
-async def current(token: str, ages: Ages, presence: Presence) -> Current | None:
+async def current(token: str, session_limits: SessionLimits, presence: Presence) -> Current | None:
     """The session behind a cookie's token, None when it has ended. One query.
 
     A session seen past its absolute or idle end is marked as ended, so that no clock revives it (ASVS 7.3).
@@ -102,18 +109,20 @@ async def current(token: str, ages: Ages, presence: Presence) -> Current | None:
     found = await engine.read(engine.rows, _CURRENT, hashed)
     if not found:
         return None
-    session_id, member_id, kept, made_at, used_at, expires_at, password_at, email, *rest = found[0]
-    first, last, role, *rest, kept_at_most, idle_at_most = rest
-    ages, now = ages.within(kept_at_most, idle_at_most), clock.now()
+    session_id, member_id, persistent, made_at, used_at, expires_at, password_at, email, *rest = found[0]
+    first, last, role, *rest, max_age, max_idle = rest
+    session_limits, now = session_limits.within(max_age, max_idle), clock.now()
     last_use = max(used_at, presence.of_session(session_id))
-    over_at = min(expires_at, made_at + (ages.kept if kept else ages.unkept))
-    if await end_if_over(SessionKey(session_id, hashed, min(over_at, last_use + ages.idle))):
+    over_at = min(
+        expires_at, made_at + (session_limits.persistent if persistent else session_limits.temporary)
+    )
+    if await end_if_over(SessionKey(session_id, hashed, min(over_at, last_use + session_limits.idle))):
         return None
     # This request is a use of it.
-    key = SessionKey(session_id, hashed, min(over_at, now + ages.idle))
+    key = SessionKey(session_id, hashed, min(over_at, now + session_limits.idle))
     instants = (made_at, used_at, expires_at, password_at)
     member = (email, first, last, Role(role), *rest, key)
-    current = Current(session_id, member_id, bool(kept), *instants, *member)
+    current = Current(session_id, member_id, bool(persistent), *instants, *member)
     if has_ended(current.ends_at, now):
         with contextlib.suppress(engine.Unavailable):
             await engine.write(_end_with_membership, member_id)
@@ -137,11 +146,13 @@ async def _end_with_membership(member_id: int) -> None:
     await end_all(member_id, "membership ended")
 
 
-async def begin(member_id: int, *, kept: bool, ages: Ages, address: str, device: str) -> str:
+async def begin(
+    member_id: int, *, persistent: bool, session_limits: SessionLimits, address: str, device: str
+) -> str:
     """Inside a write: makes a session and returns its token (256 random bits); only its hash is stored.
 
-    Its member has just given their password, or chosen it. ages: what the environment allows; the Owner's
-    are looked up. The oldest session makes room for one that would be too many.
+    The member has just entered or chosen their password. session_limits: the environment's; the Owner's are
+    read here. If the member has MAX_OPEN sessions, the oldest ends.
     """
     # Sessions of one member begin one after the other, or each would leave room for itself alone.
     await engine.rows(f"SELECT id FROM member WHERE id = ?{engine.for_update()}", member_id)
@@ -155,15 +166,15 @@ async def begin(member_id: int, *, kept: bool, ages: Ages, address: str, device:
         MAX_OPEN - 1,
     )
     token = secrets.token_urlsafe(32)
-    ages, now = await in_force(ages), clock.now()
+    session_limits, now = await in_force(session_limits), clock.now()
     await Session.insert(
         Session(
             member_id=member_id,
             token_hash=token_hash(token),
-            persistent=int(kept),
+            persistent=int(persistent),
             made_at=now,
             used_at=now,
-            expires_at=now + (ages.kept if kept else ages.unkept),
+            expires_at=now + (session_limits.persistent if persistent else session_limits.temporary),
             ended_at=0,
             end_reason="",
             address=address,
@@ -174,10 +185,10 @@ async def begin(member_id: int, *, kept: bool, ages: Ages, address: str, device:
     return token
 
 
-async def in_force(ages: Ages) -> Ages:
-    """Inside a read or write: the ages of the environment, no longer than the Owner's."""
+async def in_force(session_limits: SessionLimits) -> SessionLimits:
+    """Inside a read or write: the environment's limits, or the Owner's where they are shorter."""
     found = await engine.rows("SELECT session_age, session_idle FROM organization")
-    return ages.within(*found[0]) if found else ages
+    return session_limits.within(*found[0]) if found else session_limits
 
 
 async def rotate(session_id: int) -> str:
@@ -203,8 +214,8 @@ async def of_member(member_id: int) -> list[OpenSession]:
         MAX_OPEN,
     )
     return [
-        OpenSession(session_id, device, address, made_at, used_at, bool(kept))
-        for session_id, device, address, made_at, used_at, kept in found
+        OpenSession(session_id, device, address, made_at, used_at, bool(persistent))
+        for session_id, device, address, made_at, used_at, persistent in found
     ]
 
 
@@ -236,13 +247,13 @@ async def _end(session_id: int, reason: str) -> int:
     )
 
 
-async def sweep(ages: Ages) -> int:
+async def sweep(session_limits: SessionLimits) -> int:
     """Inside a write: ends sessions whose time is over, deletes those that ended REMEMBERED_MS ago or more.
 
     Returns how many it deleted.
     """
-    ages, now = await in_force(ages), clock.now()
-    # The clock was set back since: their ages begin now, or they would live longer than they may.
+    session_limits, now = await in_force(session_limits), clock.now()
+    # The clock was set back since: their lives begin now, or they would live longer than they may.
     await engine.execute(
         "UPDATE session SET expires_at = expires_at - made_at + ?, made_at = ?"
         " WHERE ended_at = 0 AND made_at > ?",
@@ -256,8 +267,8 @@ async def sweep(ages: Ages) -> int:
         " WHERE ended_at = 0 AND (expires_at <= ? OR used_at <= ? OR (persistent = 1 AND made_at <= ?))",
         now,
         now,
-        now - ages.idle,
-        now - ages.kept,
+        now - session_limits.idle,
+        now - session_limits.persistent,
     )
     return await engine.execute(
         "DELETE FROM session WHERE ended_at > 0 AND ended_at <= ?", now - REMEMBERED_MS

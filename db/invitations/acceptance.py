@@ -6,7 +6,7 @@ from functools import partial
 from db import activity, engine, policy
 from db.auth import links, sessions
 from db.auth.client import Browser, SignedIn
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from db.common import clock, normalization
 from db.common.addresses import Address
 from db.errors import DeadLink, NotAllowed, Refused
@@ -107,7 +107,9 @@ async def present(link_id: int) -> Invited | None:
     return Invited(*row)
 
 
-async def accept(invited: Invited, person: Person, *, ages: Ages, browser: Browser) -> SignedIn:
+async def accept(
+    invited: Invited, person: Person, *, session_limits: SessionLimits, browser: Browser
+) -> SignedIn:
     """A new account with the invitation's role, signed in; a Pending one under this address is taken over if
     the link proves that the address is theirs.
 
@@ -115,10 +117,10 @@ async def accept(invited: Invited, person: Person, *, ages: Ages, browser: Brows
     account with the address that isn't taken over.
     """
     try:
-        signed_in = await engine.write(_accept, invited.link_id, person, ages, browser)
+        signed_in = await engine.write(_accept, invited.link_id, person, session_limits, browser)
     except engine.UniqueViolation:
         # Somebody registered this very address at this very instant: now it is seen whether that is theirs.
-        signed_in = await engine.write(_accept, invited.link_id, person, ages, browser)
+        signed_in = await engine.write(_accept, invited.link_id, person, session_limits, browser)
     outbox.wake()
     return signed_in
 
@@ -133,7 +135,7 @@ async def accept_as(actor: Actor, invited: Invited) -> Role:
     return role
 
 
-async def _accept(link_id: int, person: Person, ages: Ages, browser: Browser) -> SignedIn:
+async def _accept(link_id: int, person: Person, session_limits: SessionLimits, browser: Browser) -> SignedIn:
     invited = await _take(link_id)
     found = await engine.rows("SELECT id FROM member WHERE email_key = ?", invited.email_key)
     roles = await locking.lock_roles([member_id for (member_id,) in found]) if found else {}
@@ -152,7 +154,11 @@ async def _accept(link_id: int, person: Person, ages: Ages, browser: Browser) ->
         )
     await _told(actor, invited, member_id, before=Role.PENDING.value if found else "")
     token = await sessions.begin(
-        member_id, kept=False, ages=ages, address=browser.address, device=browser.device
+        member_id,
+        persistent=False,
+        session_limits=session_limits,
+        address=browser.address,
+        device=browser.device,
     )
     return SignedIn(token=token, member_id=member_id, generation=person.generation, role=invited.role)
 

@@ -39,8 +39,8 @@ KEPT: Final = (
     "access_request",
     "outbox",
 )
-# The key's fingerprint stands in the header, the ledger is summed anew, and counted tries, uploads and drafts
-# live for an hour at most.
+# The header has the key's fingerprint, members are counted anew, and counted tries, uploads and drafts live
+# for an hour at most.
 LEFT_OUT: Final = ("installation", "role_count", "rate_limit", "upload", "draft")
 # Tables of one row, whose key is given, not counted.
 UNCOUNTED: Final = ("organization", "activity_mark")

@@ -10,7 +10,7 @@ from typing import Final
 from db import activity, engine
 from db.auth import passwords
 from db.auth.client import Browser
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from db.common import addresses, clock
 from db.common.dates import DAY_MS
 from db.invitations import creation
@@ -23,7 +23,7 @@ from db.policy import Actor, Role
 TITLE: Final = "Fenwick Herbarium"
 PASSWORD: Final = "pressed fern, blue ink"
 HOUR_MS: Final = 3600 * 1000
-AGES: Final = Ages(kept=14 * DAY_MS, idle=5 * DAY_MS)
+SESSION_LIMITS: Final = SessionLimits(persistent=14 * DAY_MS, idle=5 * DAY_MS)
 # The documentation's networks (RFC 5737, RFC 3849), and browsers as the account page names them.
 BROWSERS: Final = (
     Browser(address="192.0.2.17", device="Firefox on Linux"),
@@ -149,7 +149,7 @@ async def _join(somebody: Somebody, now: int, password_hash: str, actor: Actor, 
     signed_in = await signup.register(
         _person(somebody, password_hash),
         link_id=link.id if somebody.by_link else None,
-        ages=AGES,
+        session_limits=SESSION_LIMITS,
         browser=browser,
     )
     role = Role(somebody.role)

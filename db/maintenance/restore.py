@@ -78,7 +78,7 @@ async def restore(found: Backup, *, fingerprint: str, wish: Wish) -> None:
             await engine.write(_restore, found, fingerprint, wish)
     except (engine.ConstraintViolation, engine.BadQuery) as error:
         raise BadBackup(f"The database refuses what the backup holds, and is as it was. {error}.") from error
-    await role_counts.fold()
+    await role_counts.compact()
 
 
 async def held() -> int:

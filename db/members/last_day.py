@@ -23,7 +23,7 @@ TOLD_BEFORE_MS: Final = 3 * DAY_MS
 SHOWN_BEFORE_MS: Final = 14 * DAY_MS
 MAX_YEARS: Final = 10
 # Memberships in one transaction: a whole course may end on the same day.
-BITE: Final = 200
+BATCH_SIZE: Final = 200
 
 
 def iso(ends_at: int) -> str:
@@ -100,7 +100,7 @@ async def tell_due() -> int:
         f" ORDER BY id LIMIT ?{engine.for_update()}",
         now,
         now + TOLD_BEFORE_MS,
-        BITE,
+        BATCH_SIZE,
     )
     for (member_id,) in due:
         await _tell(member_id)
@@ -152,7 +152,7 @@ async def _set_last_day(actor: Actor, member_id: int, day: str, locked: Locked) 
 
 async def end_due() -> None:
     """Chore, also at start: deactivates everybody whose last day is over; once each, whoever else does it."""
-    while await engine.write(_end_some) == BITE:
+    while await engine.write(_end_some) == BATCH_SIZE:
         pass
 
 
@@ -160,7 +160,7 @@ async def _end_some() -> int:
     due = await engine.rows(
         "SELECT id FROM member WHERE ends_at > 0 AND ends_at <= ? AND role <> 'DI' ORDER BY id LIMIT ?",
         clock.now(),
-        BITE,
+        BATCH_SIZE,
     )
     if due:
         await locking.lock_roles([member_id for (member_id,) in due])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Generic, Literal, TypeVar, get_args
 
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from db.common import dates, visible
 from db.common.dates import DAY_MS
 from db.errors import Invalid
@@ -72,8 +72,8 @@ class Kind(ABC, Generic[T]):
         return (str(value),)
 
     @abstractmethod
-    def parse(self, texts: Mapping[str, str], ages: Ages) -> T:
-        """The value that was typed. texts: by input. ages: as the environment allows. Raises Invalid."""
+    def parse(self, texts: Mapping[str, str], limits: SessionLimits) -> T:
+        """The value that was typed. texts: by input. limits: of the environment. Raises Invalid."""
 
     @abstractmethod
     def logged(self, value: T, other: T) -> str:
@@ -92,7 +92,7 @@ def kinds_of(table: type[Any]) -> list[Kind[Any]]:
 
 
 class Title(Kind[str]):
-    def parse(self, texts: Mapping[str, str], ages: Ages) -> str:
+    def parse(self, texts: Mapping[str, str], limits: SessionLimits) -> str:
         return parse_title(texts[self.name], self.name)
 
     def logged(self, value: str, other: str) -> str:
@@ -115,7 +115,7 @@ class LinkEnd(Kind[End]):
         last_day = dates.iso(value.at - 1) if value.at else ""
         return (value.ends, str(value.days or OFFERED_LINK_DAYS), last_day)
 
-    def parse(self, texts: Mapping[str, str], ages: Ages) -> End:
+    def parse(self, texts: Mapping[str, str], limits: SessionLimits) -> End:
         match texts["link_ends"]:
             case "never":
                 return End()
@@ -143,7 +143,7 @@ class LinkUses(Kind[int]):
     def typed(self, value: int) -> tuple[str, ...]:
         return (str(value or ""),)
 
-    def parse(self, texts: Mapping[str, str], ages: Ages) -> int:
+    def parse(self, texts: Mapping[str, str], limits: SessionLimits) -> int:
         wrong = by_field.WHOLE_USES.format(most=MAX_LINK_USES)
         return _number(self.name, texts, MAX_LINK_USES, wrong)
 
@@ -163,7 +163,7 @@ class Domains(Kind[tuple[str, ...]]):
     def typed(self, value: tuple[str, ...]) -> tuple[str, ...]:
         return ("\n".join(value),)
 
-    def parse(self, texts: Mapping[str, str], ages: Ages) -> tuple[str, ...]:
+    def parse(self, texts: Mapping[str, str], limits: SessionLimits) -> tuple[str, ...]:
         found: dict[str, None] = {}
         wrong: list[str] = []
         for text in filter(None, map(visible.trimmed, re.split(r"[\s,;]+", texts[self.name]))):
@@ -197,7 +197,7 @@ class NoticeTo(Kind[Who]):
 
     sentence: str
 
-    def parse(self, texts: Mapping[str, str], ages: Ages) -> Who:
+    def parse(self, texts: Mapping[str, str], limits: SessionLimits) -> Who:
         chosen: Who | None = next((who for who in get_args(Who) if who == texts[self.name]), None)
         if chosen is None:
             raise Invalid({self.name: [by_field.ONE_OF_THREE]})
@@ -211,23 +211,23 @@ class NoticeTo(Kind[Who]):
 class SessionDays(Kind[int]):
     """How long sessions last, in ms, typed in days; 0 for as long as the environment allows.
 
-    variable: what the environment allows it by. age: this one of its ages, in ms. days, unset: for the log.
+    variable: what the environment allows it by. age: reads this limit, in ms. days, unset: for the log.
     """
 
     variable: str
-    age: Callable[[Ages], int]
+    age: Callable[[SessionLimits], int]
     days: Plural
     unset: str
 
-    def most_days(self, ages: Ages) -> int:
+    def most_days(self, limits: SessionLimits) -> int:
         """How many whole days the environment allows; 0 for less than one."""
-        return self.age(ages) // DAY_MS
+        return self.age(limits) // DAY_MS
 
     def typed(self, value: int) -> tuple[str, ...]:
         return (str(value // DAY_MS or ""),)
 
-    def parse(self, texts: Mapping[str, str], ages: Ages) -> int:
-        most = self.most_days(ages)
+    def parse(self, texts: Mapping[str, str], limits: SessionLimits) -> int:
+        most = self.most_days(limits)
         words = by_field.WHOLE_SESSION_DAYS if most else by_field.LESS_THAN_A_DAY
         return _number(self.name, texts, most, words.format(most=most, setting=self.variable)) * DAY_MS
 
@@ -249,7 +249,7 @@ class Switch(Kind[bool]):
     def typed(self, value: bool) -> tuple[str, ...]:
         return ("true" if value else "",)
 
-    def parse(self, texts: Mapping[str, str], ages: Ages) -> bool:
+    def parse(self, texts: Mapping[str, str], limits: SessionLimits) -> bool:
         return bool(texts[self.name])
 
     def logged(self, value: bool, other: bool) -> str:

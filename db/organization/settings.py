@@ -55,7 +55,7 @@ class OrganizationSettings:
             "session_age",
             "session_ages_changed",
             variable="MAX_SESSION_AGE",
-            age=attrgetter("kept"),
+            age=attrgetter("persistent"),
             days=logbook.SESSION_AGE,
             unset=logbook.SESSION_AGE_ALLOWED,
         )

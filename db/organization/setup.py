@@ -8,7 +8,7 @@ from db import activity, engine
 from db.auth import links, passwords, sessions
 from db.auth.client import Browser, SignedIn
 from db.auth.links import Link
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from db.common import addresses, clock, visible
 from db.errors import DeadLink, Invalid, Unknown
 from db.members import new_member
@@ -59,7 +59,9 @@ async def find_link(link_id: int) -> Link | None:
     return await engine.read(links.find, link_id, links.SETUP)
 
 
-async def found(title: str, owner: Person, *, link_id: int, ages: Ages, browser: Browser) -> SignedIn:
+async def found(
+    title: str, owner: Person, *, link_id: int, session_limits: SessionLimits, browser: Browser
+) -> SignedIn:
     """Makes the organization and its Owner, signed in. Of any number at once all but one get Unknown."""
 
     async def write() -> SignedIn:
@@ -68,7 +70,11 @@ async def found(title: str, owner: Person, *, link_id: int, ages: Ages, browser:
         actor = Actor(owner_id, Role.OWNER, address=browser.address)
         await activity.record(actor, "organization_made", owner_id, after=title)
         token = await sessions.begin(
-            owner_id, kept=False, ages=ages, address=browser.address, device=browser.device
+            owner_id,
+            persistent=False,
+            session_limits=session_limits,
+            address=browser.address,
+            device=browser.device,
         )
         return SignedIn(token=token, member_id=owner_id, generation=owner.generation, role=Role.OWNER)
 

@@ -4,7 +4,7 @@ from db import activity, engine
 from db.accounts import confirmation
 from db.auth import links, sessions
 from db.auth.client import Browser, SignedIn
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from db.common.addresses import Address
 from db.errors import Invalid
 from db.mail import notices, outbox
@@ -20,14 +20,16 @@ async def why_not_let_in(address: Address) -> list[str]:
     return (await engine.read(invite_link_limits.settled)).why_not(address)
 
 
-async def register(person: Person, *, link_id: int | None, ages: Ages, browser: Browser) -> SignedIn:
+async def register(
+    person: Person, *, link_id: int | None, session_limits: SessionLimits, browser: Browser
+) -> SignedIn:
     """Makes a Pending account and signs it in.
 
     link_id: the invite link they came by, None for the open sign-up page. Raises Invalid when the address is
     taken or of a domain that isn't let in, DeadLink when the link ended meanwhile; then nothing is made.
     """
     try:
-        signed_in = await engine.write(_register, person, link_id, ages, browser)
+        signed_in = await engine.write(_register, person, link_id, session_limits, browser)
     except engine.UniqueViolation as error:
         if error.where != new_member.EMAIL_KEY:
             raise
@@ -36,7 +38,9 @@ async def register(person: Person, *, link_id: int | None, ages: Ages, browser: 
     return signed_in
 
 
-async def _register(person: Person, link_id: int | None, ages: Ages, browser: Browser) -> SignedIn:
+async def _register(
+    person: Person, link_id: int | None, session_limits: SessionLimits, browser: Browser
+) -> SignedIn:
     # Held until the end: who changes the limits waits for this, or this is decided by the new ones.
     limits = await invite_link_limits.held()
     if link_id is not None:
@@ -48,7 +52,11 @@ async def _register(person: Person, link_id: int | None, ages: Ages, browser: Br
     actor = Actor(member_id, Role.PENDING, address=browser.address)
     await activity.record(actor, "registered", member_id, after=came_by)
     token = await sessions.begin(
-        member_id, kept=False, ages=ages, address=browser.address, device=browser.device
+        member_id,
+        persistent=False,
+        session_limits=session_limits,
+        address=browser.address,
+        device=browser.device,
     )
     await confirmation.ask(member_id, person.address.email)
     await notices.somebody_waits()

@@ -1,4 +1,4 @@
-"""The application's context: signer, throttle, ages of sessions, templates. app.py makes it."""
+"""The application's context: signer, throttle, limits of sessions, templates. app.py makes it."""
 
 import asyncio
 import ipaddress
@@ -15,7 +15,7 @@ from litestar.types import Scope
 from db.activity.daily_counts import Days
 from db.auth.presence import Presence
 from db.auth.rate_limits import Throttle
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from db.organization import setup
 from handlers.http.request.bodies import Room
 from handlers.http.request.mismatches import RecentMismatches
@@ -52,10 +52,12 @@ class AppContext:
     send_test_mail: Callable[[str], Coroutine[Any, Any, list[str]]] | None = None
 
     @property
-    def ages(self) -> Ages:
+    def session_limits(self) -> SessionLimits:
         """How long sessions live, by the environment."""
         settings = self.settings
-        return Ages(kept=settings.max_session_age * 1000, idle=settings.max_time_between_activity * 1000)
+        return SessionLimits(
+            persistent=settings.max_session_age * 1000, idle=settings.max_time_between_activity * 1000
+        )
 
     async def is_set_up(self) -> bool:
         """Whether the organization exists. Asks the database until it does, and never again."""

@@ -60,7 +60,7 @@ class InvitationController(Controller):
             signed_in = await acceptance.accept(
                 invited,
                 await _person(request, form, invited),
-                ages=app_context.ages,
+                session_limits=app_context.session_limits,
                 browser=identity.browser_of(request),
             )
         except Invalid:

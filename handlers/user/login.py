@@ -33,16 +33,16 @@ async def show_login(request: AnyRequest) -> Response[bytes]:
 async def log_in(request: AnyRequest) -> Response[bytes]:
     form = await Form.read(request, *FIELDS)
     app_context = context_of(request)
-    kept = form["persist_session"].lower() in ("true", "on", "1", "yes")
+    persistent = form["persist_session"].lower() in ("true", "on", "1", "yes")
     if form.errors:
         return await _page(request, form, status=422)
     try:
         signed_in = await sign_in.sign_in(
             form["email"],
             form["password"],
-            kept=kept,
+            persistent=persistent,
             throttle=app_context.throttle,
-            ages=app_context.ages,
+            session_limits=app_context.session_limits,
             browser=identity.browser_of(request),
         )
     except WrongPassword:

@@ -57,7 +57,7 @@ class SignupController(Controller):
             signed_in = await signup.register(
                 await _person(request, form),
                 link_id=link.id if link else None,
-                ages=app_context.ages,
+                session_limits=app_context.session_limits,
                 browser=identity.browser_of(request),
             )
         except Invalid as error:

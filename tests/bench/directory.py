@@ -12,7 +12,7 @@ from typing import Final
 
 from db import engine
 from db.members import directory
-from db.members.directory.filters import SORTS, Filter, Place
+from db.members.directory.filters import SORTS, Cursor, Filter
 from db.policy import Role
 from tests.bench.support.databases import filled, say
 
@@ -56,19 +56,19 @@ async def _filters() -> list[tuple[str, Filter]]:
         "SELECT joined_at, id FROM member WHERE role = 'AN' AND removed_at = 0 AND id >="
         " (SELECT MAX(id) / 2 FROM member) ORDER BY id LIMIT 1"
     )
-    place = Place(joined_at, middle).cursor()
-    among_others = Place(joined_at, middle, Role.ANNOTATOR).cursor()
+    cursor = Cursor(joined_at, middle).encode()
+    among_others = Cursor(joined_at, middle, Role.ANNOTATOR).encode()
     found += [
         ("after the middle", Filter(after=among_others)),
         ("before the middle", Filter(before=among_others)),
-        ("by joining, after the middle", Filter(sort="-joined", after=place)),
-        ("by name, after m", Filter(sort="name", after=Place("m", 1).cursor())),
+        ("by joining, after the middle", Filter(sort="-joined", after=cursor)),
+        ("by name, after m", Filter(sort="name", after=Cursor("m", 1).encode())),
         ("role=NO", Filter(roles=(Role.PENDING,))),
         ("role=NO,RE,DI by name", Filter(roles=(Role.PENDING, Role.REVIEWER, Role.DEACTIVATED), sort="name")),
     ]
     found += [
         ("link=1", Filter(link=1)),
-        ("link=1, after the middle", Filter(link=1, after=place)),
+        ("link=1, after the middle", Filter(link=1, after=cursor)),
         ("link=1, role=AD", Filter(link=1, roles=(Role.ADMINISTRATOR,))),
         ("link=2, oldest first", Filter(link=2, sort="joined")),
     ]
@@ -85,8 +85,8 @@ async def _filters() -> list[tuple[str, Filter]]:
         within = Filter(q="example.org", roles=(role,))
         about = f"q=example.org, role={role.value}"
         found += [
-            (f"{about}, after the middle", Filter(within.q, within.roles, after=place)),
-            (f"{about}, before the middle", Filter(within.q, within.roles, before=place)),
+            (f"{about}, after the middle", Filter(within.q, within.roles, after=cursor)),
+            (f"{about}, before the middle", Filter(within.q, within.roles, before=cursor)),
             (f"{about}, oldest first", Filter(within.q, within.roles, "joined")),
         ]
     for link in (1, 2):

@@ -12,7 +12,7 @@ from typing import Final
 from db import engine
 from db.auth import sessions
 from db.auth.presence import Presence
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from db.common.dates import DAY_MS
 from db.members import roles
 from db.policy import Actor, Role
@@ -20,7 +20,7 @@ from tests.bench.support.databases import filled, say
 
 AT_ONCE: Final = 50
 ROUNDS: Final = 10
-AGES: Final = Ages(kept=DAY_MS, idle=DAY_MS)
+SESSION_LIMITS: Final = SessionLimits(persistent=DAY_MS, idle=DAY_MS)
 GIVEN: Final = (Role.REVIEWER, Role.ANNOTATOR)
 
 
@@ -57,8 +57,10 @@ async def _report(name: str) -> None:
 async def _owner() -> Actor:
     """The Owner, signed in: each change locks their session and asks whether it is open."""
     ((owner_id,),) = await engine.rows("SELECT owner_id FROM organization")
-    token = await engine.write(sessions.begin, owner_id, kept=True, ages=AGES, address="", device="")
-    current = await sessions.current(token, AGES, Presence())
+    token = await engine.write(
+        sessions.begin, owner_id, persistent=True, session_limits=SESSION_LIMITS, address="", device=""
+    )
+    current = await sessions.current(token, SESSION_LIMITS, Presence())
     assert current is not None, "it has just begun"
     return Actor(owner_id, Role.OWNER, session=current.key)
 

@@ -132,7 +132,7 @@ async def gets_a_new_password(site: Site, name: str, copied: Visitor) -> None:
     Not by its form, which would wait for one of the same member that is under way.
     """
     token = copied.cookies[SESSION_COOKIE]
-    current = await sessions.current(token, site.context.ages, site.context.presence)
+    current = await sessions.current(token, site.context.session_limits, site.context.presence)
     assert current is not None
     await password.change_password(
         Actor(current.member_id, current.role, session=current.key),

@@ -94,8 +94,8 @@ async def _session(email: str) -> str:
     return await engine.write(
         sessions.begin,
         await new_member.id_of(email),
-        kept=False,
-        ages=demo.AGES,
+        persistent=False,
+        session_limits=demo.SESSION_LIMITS,
         address="192.0.2.17",
         device="Firefox on Linux",
     )

@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 from db import engine
 from db.common import addresses, visible
 from db.members.directory import keyset, search
-from db.members.directory.filters import DEFAULT_ROLES, ROLE_ORDER, SORTS, Filter, Place, is_grouped
-from db.members.directory.role_counts import counts, fold
+from db.members.directory.filters import DEFAULT_ROLES, ROLE_ORDER, SORTS, Cursor, Filter, is_grouped
+from db.members.directory.role_counts import compact, counts
 from db.policy import Role
 
 __all__ = [
@@ -24,11 +24,11 @@ __all__ = [
     "Filter",
     "Page",
     "Row",
+    "compact",
     "counted",
     "counts",
     "everybody",
     "export",
-    "fold",
     "one",
     "page",
     "several",
@@ -193,52 +193,52 @@ async def everybody(filter: Filter, most: int) -> list[Row]:  # noqa: A002
 async def export(filter: Filter) -> AsyncIterator[list[Row]]:  # noqa: A002
     """Everybody the filter shows, in its order, whatever page it points to, in batches of up to 1,000.
 
-    Each batch is a read of its own, so a slow download holds no database up; who changes place meanwhile may
+    Each batch is a read of its own, so a slow download holds no database up; who moves meanwhile may
     come twice or not at all. Raises as `page`.
     """
-    place: Place | None = None
+    cursor: Cursor | None = None
     while True:
-        batch = await engine.read_slowly(_batch, filter, place)
+        batch = await engine.read_slowly(_batch, filter, cursor)
         if batch.rows:
             yield list(batch.rows)
         if not batch.more:
             return
-        place = batch.last
+        cursor = batch.last
 
 
-async def _batch(filter: Filter, place: Place | None) -> "_Part":  # noqa: A002
+async def _batch(filter: Filter, cursor: Cursor | None) -> "_Part":  # noqa: A002
     hits = None
     if filter.terms:
         # A second batch follows only where there are too many hits; it goes on like that whatever changes.
-        hits = await search.find(filter) if place is None else search.too_many(filter)
-    return await _part(filter, hits, place, False, EXPORT_BATCH)
+        hits = await search.find(filter) if cursor is None else search.too_many(filter)
+    return await _part(filter, hits, cursor, False, EXPORT_BATCH)
 
 
 async def _page(filter: Filter) -> Page:  # noqa: A002
     hits = await search.find(filter) if filter.terms else None
     sort = hits.sort if hits else filter.order
-    place, backwards = filter.place(sort)
-    part = await _part(filter, hits, place, backwards)
-    if place is not None and len(part.rows) < (PAGE_SIZE if backwards else 1):
-        # Less than a page precedes the place, or nothing follows it any more: that is the first page, or the
+    cursor, backwards = filter.cursor(sort)
+    part = await _part(filter, hits, cursor, backwards)
+    if cursor is not None and len(part.rows) < (PAGE_SIZE if backwards else 1):
+        # Less than a page precedes the cursor, or nothing follows it any more: that is the first page, or the
         # last one, and each of these is as full as there are members.
-        place, backwards = None, not backwards
-        part = await _part(filter, hits, place, backwards)
+        cursor, backwards = None, not backwards
+        part = await _part(filter, hits, cursor, backwards)
     edge = part.last if backwards else part.first
-    behind = place is not None and bool((await _part(filter, hits, edge, not backwards, 1)).rows)
+    behind = cursor is not None and bool((await _part(filter, hits, edge, not backwards, 1)).rows)
     newer, older = (part.more, behind) if backwards else (behind, part.more)
     by_role = await counts()
     total, exact = sum(by_role[role] for role in filter.shown_roles), True
     if hits:
-        total, exact = (search.MAX_HITS, False) if hits.too_many else (len(hits.places), True)
+        total, exact = (search.MAX_HITS, False) if hits.too_many else (len(hits.cursors), True)
     elif filter.link:
         came = await _came_by_link(filter)
         total, exact = min(came, search.MAX_HITS), came <= search.MAX_HITS
-    offset = _offset(part, (place, backwards), newer=newer, older=older, total=total if exact else None)
+    offset = _offset(part, (cursor, backwards), newer=newer, older=older, total=total if exact else None)
     return Page(
         rows=part.rows,
-        newer=_cursor(part.first, offset) if newer else None,
-        older=_cursor(part.last, None if offset is None else offset + len(part.rows)) if older else None,
+        newer=_encoded(part.first, offset) if newer else None,
+        older=_encoded(part.last, None if offset is None else offset + len(part.rows)) if older else None,
         counts=by_role,
         total=total,
         total_is_exact=exact,
@@ -249,26 +249,26 @@ async def _page(filter: Filter) -> Page:  # noqa: A002
 
 
 def _offset(
-    part: "_Part", came: tuple[Place | None, bool], *, newer: bool, older: bool, total: int | None
+    part: "_Part", came: tuple[Cursor | None, bool], *, newer: bool, older: bool, total: int | None
 ) -> int | None:
-    """How many come before this part. came: the place in the address, and whether it was read backwards.
+    """How many come before this part. came: the cursor in the address, and whether it was read backwards.
 
     At both ends it is certain. Between them it is what the last page said, within what can be.
     """
-    place, backwards = came
+    cursor, backwards = came
     most = None if total is None else max(total - len(part.rows), 0)
     if not newer:
         return 0
     if not older and most is not None:
         return most
-    if place is None or place.passed is None:
+    if cursor is None or cursor.passed is None:
         return None
-    passed = place.passed - (len(part.rows) if backwards else 0)
+    passed = cursor.passed - (len(part.rows) if backwards else 0)
     return max(0, passed if most is None else min(passed, most))
 
 
-def _cursor(place: Place | None, passed: int | None) -> str | None:
-    return place._replace(passed=passed).cursor() if place else None
+def _encoded(cursor: Cursor | None, passed: int | None) -> str | None:
+    return cursor._replace(passed=passed).encode() if cursor else None
 
 
 async def _came_by_link(filter: Filter) -> int:  # noqa: A002
@@ -285,37 +285,37 @@ class _Part(NamedTuple):
     """Part of a list, in the order of display. more: whether it goes on the way that was asked for."""
 
     rows: tuple[Row, ...]
-    first: Place | None
-    last: Place | None
+    first: Cursor | None
+    last: Cursor | None
     more: bool
 
 
 async def _part(
     filter: Filter,  # noqa: A002
     hits: search.Hits | None,
-    place: Place | None,
+    cursor: Cursor | None,
     backwards: bool,
     limit: int = PAGE_SIZE,
 ) -> _Part:
-    """Up to `limit` rows after the place, or before it; of the hits if something was searched for."""
+    """Up to `limit` rows after the cursor, or before it; of the hits if something was searched for."""
     if hits is not None:
-        places = await hits.part(place, backwards, limit + 1)
-        found = await several(place.id for place in places[:limit])
-        first, last = (places[0], places[:limit][-1]) if places else (None, None)
-        more = len(places) > limit
+        cursors = await hits.part(cursor, backwards, limit + 1)
+        found = await several(cursor.id for cursor in cursors[:limit])
+        first, last = (cursors[0], cursors[:limit][-1]) if cursors else (None, None)
+        more = len(cursors) > limit
     else:
-        records = await keyset.walk(filter, place, backwards, limit + 1)
+        records = await keyset.walk(filter, cursor, backwards, limit + 1)
         found = _rows(records[:limit])
-        places = [_place(record, filter) for record in (records[:limit][:1] + records[:limit][-1:])]
-        first, last = (places[0], places[-1]) if places else (None, None)
+        cursors = [_cursor_of(record, filter) for record in (records[:limit][:1] + records[:limit][-1:])]
+        first, last = (cursors[0], cursors[-1]) if cursors else (None, None)
         more = len(records) > limit
     if backwards:
         return _Part(found[::-1], last, first, more)
     return _Part(found, first, last, more)
 
 
-def _place(record: Sequence[Any], filter: Filter) -> Place:  # noqa: A002
-    return Place(record[_WIDTH], record[0], Role(record[_ROLE]) if is_grouped(filter.order) else None)
+def _cursor_of(record: Sequence[Any], filter: Filter) -> Cursor:  # noqa: A002
+    return Cursor(record[_WIDTH], record[0], Role(record[_ROLE]) if is_grouped(filter.order) else None)
 
 
 def _rows(records: Sequence[Sequence[Any]]) -> tuple[Row, ...]:

@@ -1,4 +1,4 @@
-"""What of the directory somebody wants to see: search, roles, order and place, as it stands in an address.
+"""What of the directory somebody wants to see: search, roles, order and cursor, as it stands in an address.
 
 The address is the state: a filter is read from a query string, and written as one.
 """
@@ -63,12 +63,12 @@ def groups(sort: str) -> tuple[tuple[Role, ...], ...]:
 
 
 def is_grouped(sort: str) -> bool:
-    """Whether a place in this order needs the role."""
+    """Whether a cursor of this order needs the role."""
     return groups(sort) is not _EVERYBODY
 
 
-class Place(NamedTuple):
-    """A member's place in an order: the value it sorts by, then the id. role: only in a grouped order.
+class Cursor(NamedTuple):
+    """A position in an order: the value sorted by, then the member's id. role: only in a grouped order.
 
     passed: how many come before the page that begins here, or, for a page that ends here, before the next
     one, as the page with the link knew it; None when it didn't.
@@ -79,29 +79,29 @@ class Place(NamedTuple):
     role: Role | None = None
     passed: int | None = None
 
-    def cursor(self) -> str:
-        """The place as it stands in an address: base64url of a JSON list."""
+    def encode(self) -> str:
+        """The cursor as it stands in an address: base64url of a JSON list."""
         parts = [self.key, self.id] if self.role is None else [self.role.value, self.key, self.id]
         parts += [] if self.passed is None else [self.passed]
         return base64.urlsafe_b64encode(_write_json(parts).encode()).decode().rstrip("=")
 
     @classmethod
-    def of_cursor(cls, cursor: str, sort: str) -> "Place":
-        """The place a cursor stands for in this order; ValueError for what `cursor()` didn't write."""
-        if len(cursor) > _MAX_CURSOR_CHARACTERS or not cursor.isascii():
+    def decode(cls, text: str, sort: str) -> "Cursor":
+        """Reads a cursor of this order; ValueError for what `encode()` didn't write."""
+        if len(text) > _MAX_CURSOR_CHARACTERS or not text.isascii():
             raise ValueError("too long or not ASCII")
-        padded = cursor + "=" * (-len(cursor) % 4)
+        padded = text + "=" * (-len(text) % 4)
         try:
             parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         except RecursionError as error:
             raise ValueError("nested") from error
-        place = cls._of_parts(parts, sort.removeprefix("-"))
-        if place.cursor() != cursor:
+        cursor = cls._of_parts(parts, sort.removeprefix("-"))
+        if cursor.encode() != text:
             raise ValueError("not in its one form")
-        return place
+        return cursor
 
     @classmethod
-    def _of_parts(cls, parts: Any, name: str) -> "Place":
+    def _of_parts(cls, parts: Any, name: str) -> "Cursor":
         grouped = is_grouped(name)
         if type(parts) is not list or len(parts) - grouped not in (2, 3):
             raise ValueError("not a list of this order's parts")
@@ -181,14 +181,14 @@ class Filter:
         """The order in force without a search: who came by one link is listed as they came."""
         return NEWEST_FIRST if self.link and not self.sort.endswith("joined") else self.sort
 
-    def place(self, sort: str) -> tuple[Place | None, bool]:
+    def cursor(self, sort: str) -> tuple[Cursor | None, bool]:
         """Where to go on in this order, and whether backwards.
 
         A cursor of another order counts for nothing: while somebody pages through a search, its hits may
         become more than can be sorted as asked for.
         """
         try:
-            return Place.of_cursor(self.after or self.before, sort), not self.after
+            return Cursor.decode(self.after or self.before, sort), not self.after
         except ValueError:
             return None, False
 
@@ -212,7 +212,7 @@ class Filter:
         other = self.terms or self.link or self.sort == DEFAULT_SORT
         for sort in (self.sort, NEWEST_FIRST) if other else (self.sort,):
             try:
-                Place.of_cursor(cursor, sort)
+                Cursor.decode(cursor, sort)
             except ValueError:
                 continue
             return True

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 
 from db import engine
-from db.members.directory.filters import Filter, Place, column_of, groups
+from db.members.directory.filters import Cursor, Filter, column_of, groups
 from db.policy import Role
 from messages import logbook
 
@@ -25,28 +25,28 @@ COLUMNS: Final = f"""m.id, m.email, '' AS domain_shown, m.first_name, m.last_nam
     m.confirmed_at, m.joined_at, m.last_activity_at, m.ends_at"""
 
 
-async def walk(filter: Filter, place: Place | None, backwards: bool, limit: int) -> list[Any]:  # noqa: A002
-    """Up to `limit` records of the filter's roles after the place, or before it, the nearest first."""
+async def walk(filter: Filter, cursor: Cursor | None, backwards: bool, limit: int) -> list[Any]:  # noqa: A002
+    """Up to `limit` records of the filter's roles after the cursor, or before it, the nearest first."""
     descending = filter.order.startswith("-") is not backwards
     ahead = groups(filter.order)[:: -1 if descending else 1]
-    if place is not None and place.role is not None:
-        ahead = ahead[next(at for at, group in enumerate(ahead) if place.role in group) :]
+    if cursor is not None and cursor.role is not None:
+        ahead = ahead[next(at for at, group in enumerate(ahead) if cursor.role in group) :]
     records: list[Any] = []
     for group in ahead:
         roles = tuple(role for role in filter.shown_roles if role in group)
         if roles and len(records) < limit:
-            within = place if group is ahead[0] else None
+            within = cursor if group is ahead[0] else None
             records += await _merged(column_of(filter.order), roles, within, descending, limit, filter.link)
     return records[:limit]
 
 
 async def _merged(
-    column: str, roles: tuple[Role, ...], place: Place | None, descending: bool, limit: int, link: int = 0
+    column: str, roles: tuple[Role, ...], cursor: Cursor | None, descending: bool, limit: int, link: int = 0
 ) -> list[Any]:
     """Members of several roles in the order of one column, of those who came by a link if one is named."""
     dialect = engine.dialect()
-    sql = query(dialect, column, roles, place is not None, descending, limit, link)
-    return await engine.rows(sql, *arguments(dialect, roles, place))
+    sql = query(dialect, column, roles, cursor is not None, descending, limit, link)
+    return await engine.rows(sql, *arguments(dialect, roles, cursor))
 
 
 def came_by(link: int) -> str:
@@ -91,9 +91,9 @@ def query(
     return f"{' UNION ALL '.join(arms)} ORDER BY sort_key {direction}, id {direction} LIMIT {limit}"
 
 
-def arguments(dialect: Dialect, roles: Sequence[Role], place: Place | None) -> tuple[str | int, ...]:
+def arguments(dialect: Dialect, roles: Sequence[Role], cursor: Cursor | None) -> tuple[str | int, ...]:
     """What `query` has question marks for."""
-    if place is None:
+    if cursor is None:
         return ()
-    of_arm = (place.key, place.id, place.key) if dialect == "sqlite" else (place.key, place.id)
+    of_arm = (cursor.key, cursor.id, cursor.key) if dialect == "sqlite" else (cursor.key, cursor.id)
     return of_arm * len(roles)

@@ -1,7 +1,7 @@
-"""How many members have each role: the sum of a ledger that triggers write, exact at any moment.
+"""How many members have each role: the sum of rows that triggers append, exact at any moment.
 
-A counter per role would be a row that every change waits for (and deadlocks under bulk changes on
-PostgreSQL); appended rows wait for nobody, and folding keeps them few.
+A single counter for each role would be a row that every change has to lock, and bulk changes would deadlock
+on PostgreSQL. Appended rows wait for nobody, and compacting keeps them few.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from db import engine
 from db.policy import Role
 
 _SUMS: Final = "SELECT role, CAST(SUM(n) AS BIGINT) FROM role_count GROUP BY role"
-# Rows folded at once: a bulk change is folded in bites, so that no fold holds locks for long.
-_BITE: Final = 20_000
+# Compacted in one transaction, so that locks are short even after a bulk change.
+_BATCH_ROWS: Final = 20_000
 
 
 async def counts() -> Mapping[Role, int]:
@@ -22,39 +22,39 @@ async def counts() -> Mapping[Role, int]:
     return MappingProxyType({role: found.get(role.value, 0) for role in Role})
 
 
-async def fold() -> None:
-    """Replaces the ledger's rows by their sums. Run each minute; may run anywhere, at the same time.
+async def compact() -> None:
+    """Replaces the appended rows by their sums. Runs each minute; several processes may do it at once.
 
-    Rows of changes not yet committed are invisible to it, rows that another fold holds are skipped, so the
-    sum never moves.
+    It doesn't see rows of open transactions and skips rows that another process has locked, so the sums stay
+    exact.
     """
-    while await engine.write(_fold):
+    while await engine.write(_compact_batch):
         pass
 
 
-async def _fold() -> bool:
-    """One bite; whether there may be more."""
+async def _compact_batch() -> bool:
+    """Compacts one batch. Returns whether there may be more."""
     few = await engine.rows("SELECT 1 FROM role_count LIMIT ?", len(Role) + 1)
     if len(few) <= len(Role):
         return False
     if engine.dialect() == "sqlite":
-        return await _fold_alone()
-    ((folded,),) = await engine.rows(
+        return await _compact_all()
+    ((compacted,),) = await engine.rows(
         """WITH gone AS (
             DELETE FROM role_count WHERE id IN (
                 SELECT id FROM role_count ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED
             ) RETURNING role, n
-        ), folded AS (
+        ), compacted AS (
             INSERT INTO role_count (role, n)
             SELECT role, SUM(n) FROM gone GROUP BY role HAVING SUM(n) <> 0
         ) SELECT COUNT(*) FROM gone""",
-        _BITE,
+        _BATCH_ROWS,
     )
-    return bool(folded == _BITE)
+    return bool(compacted == _BATCH_ROWS)
 
 
-async def _fold_alone() -> bool:
-    """SQLite has one writer: nobody else changes the ledger meanwhile."""
+async def _compact_all() -> bool:
+    """Compacts all rows at once: SQLite has one writer, so nobody appends meanwhile."""
     sums = await engine.rows(_SUMS)
     await engine.execute("DELETE FROM role_count")
     for role, n in sums:

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from db import engine
 from db.members.directory import role_counts
-from db.members.directory.filters import NEWEST_FIRST, Filter, Place, column_of, groups, is_grouped
+from db.members.directory.filters import NEWEST_FIRST, Cursor, Filter, column_of, groups, is_grouped
 from db.policy import Role
 
 MAX_HITS: Final = 1_000
@@ -34,28 +34,28 @@ Way = Literal["trigrams", "roles", "link"]
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """What a search found. places: all of them, in order; none when there are too many. sort: in force.
+    """What a search found. cursors: of all hits, in order; none when there are too many. sort: in force.
 
     way: how its walks begin, None while that isn't decided.
     """
 
     filter: Filter
     sort: str
-    places: tuple[Place, ...]
+    cursors: tuple[Cursor, ...]
     too_many: bool
     way: Way | None = None
 
-    async def part(self, place: Place | None, backwards: bool, limit: int) -> list[Place]:
-        """Up to `limit` places after this one, or before it; the nearest comes first."""
+    async def part(self, cursor: Cursor | None, backwards: bool, limit: int) -> list[Cursor]:
+        """Up to `limit` cursors after this one, or before it; the nearest comes first."""
         descending = self.sort.startswith("-") is not backwards
         if self.too_many:
             way = self.way or await _way(self.filter)
-            beyond = place.id if place else None
+            beyond = cursor.id if cursor else None
             found = await _walk(self.filter, way, "joined_at", limit, (beyond, descending))
-            return [Place(key, member_id) for key, member_id, _ in found]
-        ahead = self.places[::-1] if backwards else self.places
-        if place is not None:
-            rank, here = _rank(self.sort), _rank(self.sort)(place)
+            return [Cursor(key, member_id) for key, member_id, _ in found]
+        ahead = self.cursors[::-1] if backwards else self.cursors
+        if cursor is not None:
+            rank, here = _rank(self.sort), _rank(self.sort)(cursor)
             ahead = tuple(p for p in ahead if (rank(p) < here if descending else rank(p) > here))
         return list(ahead[:limit])
 
@@ -67,9 +67,9 @@ async def find(filter: Filter) -> Hits:  # noqa: A002 - the word of the contract
     if len(found) > MAX_HITS:
         return too_many(filter, way)
     grouped = is_grouped(filter.sort)
-    places = [Place(key, member_id, Role(role) if grouped else None) for key, member_id, role in found]
-    places.sort(key=_rank(filter.sort), reverse=filter.sort.startswith("-"))
-    return Hits(filter, filter.sort, tuple(places), False)
+    cursors = [Cursor(key, member_id, Role(role) if grouped else None) for key, member_id, role in found]
+    cursors.sort(key=_rank(filter.sort), reverse=filter.sort.startswith("-"))
+    return Hits(filter, filter.sort, tuple(cursors), False)
 
 
 def too_many(filter: Filter, way: Way | None = None) -> Hits:  # noqa: A002
@@ -78,11 +78,11 @@ def too_many(filter: Filter, way: Way | None = None) -> Hits:  # noqa: A002
 
 
 def _rank(sort: str) -> Any:
-    """A function from a place to what it is compared by in this order."""
+    """A function from a cursor to what it is compared by in this order."""
     if not is_grouped(sort):
-        return lambda place: (place.key, place.id)
+        return lambda cursor: (cursor.key, cursor.id)
     group = {role: at for at, roles in enumerate(groups(sort)) for role in roles}
-    return lambda place: (group[place.role], place.key, place.id)
+    return lambda cursor: (group[cursor.role], cursor.key, cursor.id)
 
 
 async def _way(filter: Filter) -> Way:  # noqa: A002

@@ -67,7 +67,7 @@ def renewed_cookie(request: AnyRequest, current: Current, token: str) -> Cookie:
 
 def age_of(current: Current) -> int:
     """How long the cookie of this session still lasts, in ms; 0 for one that ends with the browser."""
-    return current.expires_at - clock.now() if current.kept else 0
+    return current.expires_at - clock.now() if current.persistent else 0
 
 
 def no_session_cookie(request: AnyRequest) -> Cookie:

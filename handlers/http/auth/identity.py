@@ -78,7 +78,9 @@ async def identify(connection: AnyConnection) -> Current | None:
         if not await app_context.is_set_up():
             raise NotSetUp
         token = cookie_in(connection, app_context, SESSION_COOKIE)
-        current = await sessions.current(token, app_context.ages, app_context.presence) if token else None
+        current = (
+            await sessions.current(token, app_context.session_limits, app_context.presence) if token else None
+        )
         # Deactivation ends sessions. This holds even if one were left.
         if current is not None and not policy.may_sign_in(current.role):
             current = None

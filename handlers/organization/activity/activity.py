@@ -242,7 +242,7 @@ def _address(shown: Filter, **cursors: str) -> str:
 
 
 def _path(shown: Filter) -> str:
-    """The address of what is shown, with its place in the log."""
-    places = {name: getattr(shown, name) for name in ("after", "before")}
-    cursors = {name: f"{place.at}.{place.id}" for name, place in places.items() if place}
-    return _address(shown, **cursors)
+    """The address of what is shown, with its cursor."""
+    cursors = {name: getattr(shown, name) for name in ("after", "before")}
+    texts = {name: f"{cursor.at}.{cursor.id}" for name, cursor in cursors.items() if cursor}
+    return _address(shown, **texts)

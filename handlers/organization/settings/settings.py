@@ -35,7 +35,7 @@ class SettingsController(Controller):
     @post(status_code=HTTP_200_OK)
     async def change(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form = await Form.read(request, *settings_form.FIELDS)
-        change = settings_form.change_of(form, context_of(request).ages)
+        change = settings_form.change_of(form, context_of(request).session_limits)
         actor = identity.actor_of(current, request)
         if form.errors:
             form.errors.update(await organization_settings.why_not(change))
@@ -69,7 +69,7 @@ async def _answer(
     form.autofocus = not rendering.wants_fragment(request)
     context: dict[str, Any] = {
         "form": form,
-        "most": settings_form.most_days(app_context.ages),
+        "most": settings_form.most_days(app_context.session_limits),
         "most_domains": invite_link_limits.MAX_DOMAINS,
         "today": dates.iso(clock.now()),
         "domains_shown": settings_form.international(form),

@@ -7,7 +7,7 @@ Owners' tabs don't take each other's changes back.
 import hashlib
 from typing import Final
 
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from db.common import addresses
 from db.errors import Invalid
 from db.organization import setting_kinds
@@ -34,9 +34,11 @@ def _stamp(text: str) -> str:
     return hashlib.sha256("\n".join(text.split()).encode()).hexdigest()[:8]
 
 
-def most_days(ages: Ages) -> dict[str, int]:
+def most_days(session_limits: SessionLimits) -> dict[str, int]:
     """How many whole days the environment allows, by field; 0 for less than one."""
-    return {name: kind.most_days(ages) for name, kind in TABLE.items() if isinstance(kind, SessionDays)}
+    return {
+        name: kind.most_days(session_limits) for name, kind in TABLE.items() if isinstance(kind, SessionDays)
+    }
 
 
 def international(form: Form) -> list[str]:
@@ -45,13 +47,13 @@ def international(form: Form) -> list[str]:
     return [addresses.shown_domain(name) for name in names]
 
 
-def change_of(form: Form, ages: Ages) -> SettingsChange:
+def change_of(form: Form, session_limits: SessionLimits) -> SettingsChange:
     """What is to change; every error of the form is noted in it."""
     changed, values, notes = _changed(form), {}, {}
     for name, kind in TABLE.items():
         if changed.intersection(kind.inputs):
             try:
-                values[name] = kind.parse(form.values, ages)
+                values[name] = kind.parse(form.values, session_limits)
             except Invalid as error:
                 form.add_errors(error)
     for name in changed.intersection(NOTE_INPUTS):

@@ -128,8 +128,8 @@ async def fill(number: int) -> None:
         if first and not exists:
             await engine.write(_found)
         first = False
-        # The ledger is folded each minute; here many minutes' changes come at once.
-        await directory.fold()
+        # Role counts are compacted each minute; here many minutes' changes come at once.
+        await directory.compact()
     if engine.dialect() == "postgres":
         # What autovacuum does a minute later.
         await engine.write(engine.execute, "ANALYZE member")

@@ -8,7 +8,7 @@ from playwright.async_api import Browser
 
 from db import engine
 from db.auth.client import Browser as Device
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from db.common import addresses, clock
 from db.common.dates import DAY_MS
 from db.invitations import acceptance, creation, management
@@ -76,11 +76,11 @@ async def accept(email: str) -> None:
     invited = await acceptance.find(link_id)
     assert invited is not None
     person = Person(addresses.parse(email), "Lena", "Hartmann", password_hash())
-    ages, device = (
-        Ages(kept=14 * DAY_MS, idle=5 * DAY_MS),
+    session_limits, device = (
+        SessionLimits(persistent=14 * DAY_MS, idle=5 * DAY_MS),
         Device(address="192.0.2.9", device="Chrome on Android"),
     )
-    await acceptance.accept(invited, person, ages=ages, browser=device)
+    await acceptance.accept(invited, person, session_limits=session_limits, browser=device)
 
 
 async def delivered() -> None:

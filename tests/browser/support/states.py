@@ -63,7 +63,12 @@ async def seldom(site: Site) -> list[Stop]:
 async def kept(site: Site, path: str, **fields: str) -> str:
     """The address of a form that holds what olga had typed when her session had ended."""
     token = await engine.write(
-        sessions.begin, site.ids["olga"], kept=True, ages=site.context.ages, address="", device=""
+        sessions.begin,
+        site.ids["olga"],
+        persistent=True,
+        session_limits=site.context.session_limits,
+        address="",
+        device="",
     )
     await site.expire("olga")
 

@@ -9,14 +9,14 @@ from db.accounts import drafts
 from db.accounts.drafts import KEPT_MS, MAX_BYTES, MAX_PER_MEMBER, MAX_TRIES, Fields
 from db.auth import sessions
 from db.auth.rate_limits import WINDOW_MS, Throttle
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from db.members import last_day, removal, roles
 from db.policy import COMMAND_LINE, Role
 from tests.support.concurrency import at_once
 from tests.support.pages.site import Site
 from tests.support.steps.member_steps import acting, olga
 
-AGES = Ages(kept=10**9, idle=10**9)
+SESSION_LIMITS = SessionLimits(persistent=10**9, idle=10**9)
 PAGE = "/organization/invite"
 SECRETS = ("password", "current_password", "new_password", "token", "code")
 NAMES = ("emails", "role", "first_name", *SECRETS)
@@ -31,7 +31,12 @@ async def ended(site: Site, name: str = "olga") -> str:
 
 async def opened(site: Site, name: str = "olga") -> str:
     return await engine.write(
-        sessions.begin, site.ids[name], kept=True, ages=AGES, address="192.0.2.1", device="Firefox"
+        sessions.begin,
+        site.ids[name],
+        persistent=True,
+        session_limits=SESSION_LIMITS,
+        address="192.0.2.1",
+        device="Firefox",
     )
 
 

@@ -27,9 +27,9 @@ async def attempt(site: Site, password: str = "wrong", **browser: Any) -> Signed
         return await sign_in.sign_in(
             "ada@example.org",
             password,
-            kept=False,
+            persistent=False,
             throttle=site.context.throttle,
-            ages=site.context.ages,
+            session_limits=site.context.session_limits,
             browser=Browser(**fields),
         )
     except (WrongPassword, IsDeactivated, TooManyTries) as error:
@@ -157,7 +157,7 @@ async def test_a_deactivation_in_the_same_instant_wins(site: Site) -> None:
         False,
         site.context.throttle.sign_in("ada@example.org", "192.0.2.1", ""),
         site.context.throttle.signed_in("ada@example.org", ""),
-        site.context.ages,
+        site.context.session_limits,
         Browser(address="192.0.2.1"),
     )
 
@@ -176,7 +176,7 @@ async def test_a_new_password_in_the_same_instant_wins(site: Site) -> None:
             False,
             site.context.throttle.sign_in("ada@example.org", "192.0.2.1", ""),
             site.context.throttle.signed_in("ada@example.org", ""),
-            site.context.ages,
+            site.context.session_limits,
             Browser(address="192.0.2.1"),
         )
 

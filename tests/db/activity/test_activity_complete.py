@@ -33,9 +33,9 @@ async def guess(site: Site, email: str, password: str = "wrong") -> type[Excepti
         await sign_in.sign_in(
             email,
             password,
-            kept=False,
+            persistent=False,
             throttle=site.context.throttle,
-            ages=site.context.ages,
+            session_limits=site.context.session_limits,
             browser=browser,
         )
     except (WrongPassword, TooManyTries, sign_in.IsDeactivated) as error:

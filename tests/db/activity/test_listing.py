@@ -103,7 +103,7 @@ async def test_the_export_is_the_plain_list_whatever_page_is_shown(
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=str)
-async def test_what_is_new_is_counted_from_any_place_up_to_a_limit(
+async def test_what_is_new_is_counted_from_any_cursor_up_to_a_limit(
     log: list[activity.Event], query: dict[str, list[str]]
 ) -> None:
     chosen = Filter.parse(query, KINDS)

@@ -11,7 +11,7 @@ from db import engine
 from db.accounts import sign_out
 from db.auth import sessions
 from db.auth.presence import Presence
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from db.errors import Unknown
 from db.members import removal, roles
 from db.organization import settings as organization_settings
@@ -21,17 +21,22 @@ from tests.support.concurrency import at_once
 from tests.support.pages.site import Site
 
 SECOND, HOUR, DAY = 1_000, 3_600_000, 86_400_000
-AGES = Ages(kept=14 * DAY, idle=5 * DAY)
+SESSION_LIMITS = SessionLimits(persistent=14 * DAY, idle=5 * DAY)
 
 
-async def begin(site: Site, *, kept: bool = False, name: str = "olga") -> str:
+async def begin(site: Site, *, persistent: bool = False, name: str = "olga") -> str:
     return await engine.write(
-        sessions.begin, site.ids[name], kept=kept, ages=AGES, address="192.0.2.1", device="Firefox on Linux"
+        sessions.begin,
+        site.ids[name],
+        persistent=persistent,
+        session_limits=SESSION_LIMITS,
+        address="192.0.2.1",
+        device="Firefox on Linux",
     )
 
 
 async def works(token: str, presence: Presence | None = None) -> bool:
-    return await sessions.current(token, AGES, presence or Presence()) is not None
+    return await sessions.current(token, SESSION_LIMITS, presence or Presence()) is not None
 
 
 async def reason(token: str) -> str:
@@ -56,7 +61,7 @@ async def test_who_is_asking_has_the_whole_name_or_the_address(
 ) -> None:
     await engine.write(engine.execute, "UPDATE member SET first_name = ?, last_name = ?", first, last)
 
-    current = await sessions.current(await begin(site), AGES, Presence())
+    current = await sessions.current(await begin(site), SESSION_LIMITS, Presence())
 
     assert current is not None
     assert current.name == name
@@ -74,7 +79,7 @@ async def test_only_the_hash_of_a_token_is_stored(site: Site) -> None:
 
 async def test_an_unkept_session_ends_after_twelve_hours(site: Site, clock: ModuleType) -> None:
     token, presence = await begin(site), Presence()
-    session = await sessions.current(token, AGES, presence)
+    session = await sessions.current(token, SESSION_LIMITS, presence)
     assert session is not None
     clock.move(12 * HOUR - 1)
     presence.seen(session.session_id, session.member_id)
@@ -86,8 +91,8 @@ async def test_an_unkept_session_ends_after_twelve_hours(site: Site, clock: Modu
 
 
 async def test_a_kept_session_ends_after_its_days_however_busy_it_is(site: Site, clock: ModuleType) -> None:
-    token, presence = await begin(site, kept=True), Presence()
-    session = await sessions.current(token, AGES, presence)
+    token, presence = await begin(site, persistent=True), Presence()
+    session = await sessions.current(token, SESSION_LIMITS, presence)
     assert session is not None
     for _ in range(13):
         clock.move(DAY)
@@ -100,7 +105,7 @@ async def test_a_kept_session_ends_after_its_days_however_busy_it_is(site: Site,
 
 
 async def test_an_idle_session_ends(site: Site, clock: ModuleType) -> None:
-    token = await begin(site, kept=True)
+    token = await begin(site, persistent=True)
     clock.move(5 * DAY - 1)
     assert await works(token)
 
@@ -121,36 +126,36 @@ async def test_a_session_seen_ended_is_marked_and_no_clock_revives_it(site: Site
 
 
 async def test_a_shorter_setting_ends_sessions_made_under_a_longer_one(site: Site, clock: ModuleType) -> None:
-    token = await begin(site, kept=True)
+    token = await begin(site, persistent=True)
     clock.move(DAY)
 
-    shorter = await sessions.current(token, Ages(kept=DAY, idle=5 * DAY), Presence())
+    shorter = await sessions.current(token, SessionLimits(persistent=DAY, idle=5 * DAY), Presence())
 
     assert shorter is None
 
 
 async def settle(site: Site, **days: int) -> None:
-    ages = {name: number * DAY for name, number in days.items()}
-    wanted = SettingsChange(**ages)  # type: ignore[arg-type]
+    lengths = {name: number * DAY for name, number in days.items()}
+    wanted = SettingsChange(**lengths)  # type: ignore[arg-type]
     await organization_settings.change(Actor(site.ids["olga"], Role.OWNER), wanted)
 
 
 async def test_what_the_owner_settles_holds_at_once_for_sessions_there_are(
     site: Site, clock: ModuleType
 ) -> None:
-    kept = await begin(site, kept=True)
+    persistent = await begin(site, persistent=True)
     clock.move(DAY)
-    assert await works(kept)
+    assert await works(persistent)
 
     await settle(site, session_age=1)
 
-    assert not await works(kept)
-    assert await reason(kept) == "expired"
+    assert not await works(persistent)
+    assert await reason(persistent) == "expired"
 
 
 async def test_an_idle_session_ends_by_what_the_owner_settled(site: Site, clock: ModuleType) -> None:
     await settle(site, session_idle=2)
-    token = await begin(site, kept=True)
+    token = await begin(site, persistent=True)
     clock.move(2 * DAY - 1)
     assert await works(token)
 
@@ -163,7 +168,7 @@ async def test_the_owner_makes_no_session_longer_than_the_environment_allows(
     site: Site, clock: ModuleType
 ) -> None:
     await settle(site, session_age=400, session_idle=400)
-    token = await begin(site, kept=True)
+    token = await begin(site, persistent=True)
 
     clock.move(5 * DAY)
 
@@ -175,7 +180,7 @@ async def test_the_owner_makes_no_session_longer_than_the_environment_allows(
 async def test_a_session_begun_under_a_shorter_age_ends_with_it(site: Site, clock: ModuleType) -> None:
     await settle(site, session_age=3)
 
-    token = await begin(site, kept=True)
+    token = await begin(site, persistent=True)
 
     ((made_at, expires_at),) = await engine.rows("SELECT made_at, expires_at FROM session")
     assert expires_at == made_at + 3 * DAY
@@ -183,12 +188,12 @@ async def test_a_session_begun_under_a_shorter_age_ends_with_it(site: Site, cloc
 
 
 async def test_the_sweeper_knows_what_the_owner_settled(site: Site, clock: ModuleType) -> None:
-    old, idle = await begin(site, kept=True), await begin(site, kept=True)
+    old, idle = await begin(site, persistent=True), await begin(site, persistent=True)
     clock.move(2 * DAY)
-    alive = await begin(site, kept=True)
+    alive = await begin(site, persistent=True)
     await settle(site, session_age=2)
 
-    await engine.write(sessions.sweep, AGES)
+    await engine.write(sessions.sweep, SESSION_LIMITS)
 
     assert await engine.rows("SELECT 1 FROM session WHERE ended_at > 0") == [(1,), (1,)]
     assert [await works(token) for token in (old, idle, alive)] == [False, False, True]
@@ -197,23 +202,23 @@ async def test_the_sweeper_knows_what_the_owner_settled(site: Site, clock: Modul
 async def test_the_sweeper_deletes_what_ended_some_hours_ago_and_nothing_else(
     site: Site, clock: ModuleType
 ) -> None:
-    ended, idle = await begin(site), await begin(site, kept=True)
+    ended, idle = await begin(site), await begin(site, persistent=True)
     clock.move(5 * DAY)
-    alive = await begin(site, kept=True)
+    alive = await begin(site, persistent=True)
     await works(ended)
 
-    assert await engine.write(sessions.sweep, AGES) == 0
+    assert await engine.write(sessions.sweep, SESSION_LIMITS) == 0
     clock.move(12 * HOUR)
-    assert await engine.write(sessions.sweep, AGES) == 2
+    assert await engine.write(sessions.sweep, SESSION_LIMITS) == 2
 
     assert await works(alive)
     assert not await works(idle)
 
 
 async def test_a_remembered_session_never_comes_to_life(site: Site, clock: ModuleType) -> None:
-    idle = await begin(site, kept=True)
+    idle = await begin(site, persistent=True)
     clock.move(5 * DAY)
-    await engine.write(sessions.sweep, AGES)
+    await engine.write(sessions.sweep, SESSION_LIMITS)
 
     clock.move(-5 * DAY)
 
@@ -226,7 +231,7 @@ async def test_the_ended_session_of_somebody_shut_out_is_nobodys(
     site: Site, clock: ModuleType, gone: bool
 ) -> None:
     ada = await site.person("ada")
-    idle = await begin(site, kept=True, name="ada")
+    idle = await begin(site, persistent=True, name="ada")
     clock.move(5 * DAY)
     assert not await works(idle)
     assert await engine.read(sessions.member_of_ended, idle) == ada
@@ -241,7 +246,7 @@ async def test_the_ended_session_of_somebody_shut_out_is_nobodys(
 
 async def test_a_look_writes_nothing_and_presence_is_written_later(site: Site, clock: ModuleType) -> None:
     token, presence = await begin(site), Presence()
-    session = await sessions.current(token, AGES, presence)
+    session = await sessions.current(token, SESSION_LIMITS, presence)
     assert session is not None
     begun = clock.now()
     clock.move(HOUR)
@@ -270,7 +275,7 @@ async def test_presence_never_moves_back(site: Site, clock: ModuleType) -> None:
 async def test_who_comes_while_presence_is_written_is_written_the_next_time(
     site: Site, clock: ModuleType
 ) -> None:
-    session = await sessions.current(await begin(site), AGES, presence := Presence())
+    session = await sessions.current(await begin(site), SESSION_LIMITS, presence := Presence())
     assert session is not None
     clock.move(HOUR)
     presence.seen(session.session_id, session.member_id)
@@ -339,7 +344,7 @@ async def test_nobody_ends_the_session_of_somebody_else(site: Site) -> None:
 async def test_all_but_the_present_session_end(site: Site) -> None:
     await site.person("ada")
     here, there, hers = await begin(site), await begin(site), await begin(site, name="ada")
-    present = await sessions.current(here, AGES, Presence())
+    present = await sessions.current(here, SESSION_LIMITS, Presence())
     assert present is not None
 
     ended = await sign_out.end_others(Actor(site.ids["olga"], Role.OWNER), present.session_id)
@@ -350,7 +355,7 @@ async def test_all_but_the_present_session_end(site: Site) -> None:
 
 async def test_ending_ones_own_sessions_is_logged_once_with_how_many(site: Site) -> None:
     tokens = [await begin(site) for _ in range(4)]
-    found = [await sessions.current(token, AGES, Presence()) for token in tokens]
+    found = [await sessions.current(token, SESSION_LIMITS, Presence()) for token in tokens]
     ids = [session.session_id for session in found if session]
     olga = Actor(site.ids["olga"], Role.OWNER)
 
@@ -375,7 +380,7 @@ async def test_ending_ones_own_sessions_is_logged_once_with_how_many(site: Site)
 
 async def test_why_a_session_ended_first_stands(site: Site, clock: ModuleType) -> None:
     token = await begin(site)
-    session = await sessions.current(token, AGES, Presence())
+    session = await sessions.current(token, SESSION_LIMITS, Presence())
     assert session is not None
     await sign_out.sign_out(Actor(session.member_id, session.role), session.session_id)
     clock.move(20 * DAY)
@@ -387,7 +392,9 @@ async def test_why_a_session_ended_first_stands(site: Site, clock: ModuleType) -
 
 async def test_a_device_of_many_words_is_cut(site: Site) -> None:
     olga = site.ids["olga"]
-    token = await engine.write(sessions.begin, olga, kept=True, ages=AGES, address="", device="x" * 200)
+    token = await engine.write(
+        sessions.begin, olga, persistent=True, session_limits=SESSION_LIMITS, address="", device="x" * 200
+    )
     ((session,),) = await engine.rows(
         "SELECT device FROM session WHERE token_hash = ?", sessions.token_hash(token)
     )

@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 from db import engine
 from db.auth import sessions
 from db.auth.presence import Presence
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from tests.support.examples import fewer
 from tests.support.pages.site import ON_SQLITE, Site
 
 pytestmark = ON_SQLITE
 
-AGES: Final = Ages(kept=2_000, idle=500, unkept=900)
+SESSION_LIMITS: Final = SessionLimits(persistent=2_000, idle=500, temporary=900)
 # Few enough that most examples come to it; that it is a hundred, tests/db/auth/test_sessions.py holds.
 MAX_OPEN: Final = 3
 # All examples share a database, where each has a member of its own.
 EXAMPLES: Final = count()
 WHICH = st.integers(0, 9)
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["kept", "kept", "unkept", "flush and sweep"]), st.just(0))
+    st.tuples(st.sampled_from(["persistent", "persistent", "temporary", "flush and sweep"]), st.just(0))
     | st.tuples(st.sampled_from(["look", "look", "poll", "rotate", "end others"]), WHICH)
     | st.tuples(st.just("move"), st.integers(1, 400) | st.sampled_from([500, 900, 2_000, -300, -5_000])),
     # Without a least number most lists have five steps.
@@ -39,15 +39,15 @@ class Modelled:
     """One session. noted: its last use that isn't written yet. dead: seen ended, which it stays."""
 
     token: str
-    kept: bool
+    persistent: bool
     made_at: int
     used_at: int
     noted: int = 0
     dead: bool = False
 
     def is_over(self, now: int) -> bool:
-        age = AGES.kept if self.kept else AGES.unkept
-        return now >= min(self.made_at + age, max(self.used_at, self.noted) + AGES.idle)
+        age = SESSION_LIMITS.persistent if self.persistent else SESSION_LIMITS.temporary
+        return now >= min(self.made_at + age, max(self.used_at, self.noted) + SESSION_LIMITS.idle)
 
 
 class House:
@@ -63,8 +63,8 @@ class House:
     async def step(self, what: str, number: int) -> None:
         if what == "move":
             self._clock.move(number)
-        elif what in ("kept", "unkept"):
-            await self._begin(kept=what == "kept")
+        elif what in ("persistent", "temporary"):
+            await self._begin(persistent=what == "persistent")
         elif what == "flush and sweep":
             await self._sweep()
         elif self._all:
@@ -81,23 +81,28 @@ class House:
         assert found == len(self._open()) <= MAX_OPEN
         ended = [one.token for one in self._all if one.dead]
         for token in (*ended, *self._replaced):
-            assert await sessions.current(token, AGES, self._presence) is None
+            assert await sessions.current(token, SESSION_LIMITS, self._presence) is None
 
     def _open(self) -> list[Modelled]:
         return [one for one in self._all if not one.dead]
 
-    async def _begin(self, *, kept: bool) -> None:
+    async def _begin(self, *, persistent: bool) -> None:
         token = await engine.write(
-            sessions.begin, self._member_id, kept=kept, ages=AGES, address="192.0.2.1", device="Firefox"
+            sessions.begin,
+            self._member_id,
+            persistent=persistent,
+            session_limits=SESSION_LIMITS,
+            address="192.0.2.1",
+            device="Firefox",
         )
         for oldest in self._open()[: -(MAX_OPEN - 1)]:
             oldest.dead = True
         now = self._clock.now()
-        self._all.append(Modelled(token, kept, made_at=now, used_at=now))
+        self._all.append(Modelled(token, persistent, made_at=now, used_at=now))
 
     async def _poll(self, one: Modelled) -> int:
         """A look that is no use of it; returns the session's id, 0 when it has ended."""
-        found = await sessions.current(one.token, AGES, self._presence)
+        found = await sessions.current(one.token, SESSION_LIMITS, self._presence)
         one.dead = one.dead or one.is_over(self._clock.now())
         assert (found is None) == one.dead
         assert found is None or found.member_id == self._member_id
@@ -128,7 +133,7 @@ class House:
     async def _sweep(self) -> None:
         """As the chores do it, each minute."""
         await self._presence.flush()
-        await engine.write(sessions.sweep, AGES)
+        await engine.write(sessions.sweep, SESSION_LIMITS)
         for one in self._all:
             one.used_at, one.noted = max(one.used_at, one.noted), 0
             one.dead = one.dead or one.is_over(self._clock.now())

@@ -13,7 +13,7 @@ from tests.support.steps.invitation_steps import DAYS, invited, mails, state, to
 
 async def sweep(site: Site) -> None:
     """What the server does each minute."""
-    await engine.write(sessions.sweep, site.context.ages)
+    await engine.write(sessions.sweep, site.context.session_limits)
     await engine.write(links.stamp_expired)
     await engine.write(outbox.sweep)
 
@@ -26,7 +26,7 @@ async def test_a_session_ends_with_its_age_by_the_right_clock(site: Site, clock:
     assert (await ada.get("/user/account")).status_code == 200
 
     await sweep(site)
-    clock.move(sessions.UNKEPT_AGE_MS - 1000)
+    clock.move(sessions.TEMPORARY_AGE_MS - 1000)
     assert (await ada.get("/user/account")).status_code == 200
     clock.move(2000)
 

@@ -117,7 +117,7 @@ async def test_what_the_server_does_by_itself_needs_no_more_rights(site: Site, c
         rate_limits.sweep(),
         links.forget(),
         last_day.end_due(),
-        role_counts.fold(),
+        role_counts.compact(),
         site.context.presence.flush(),
     ):
         await chore

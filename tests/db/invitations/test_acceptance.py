@@ -80,7 +80,7 @@ from db.invitations import acceptance
 from db import engine
 from db.members.new_member import Person
 from db.errors import DeadLink
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from tests.support.steps.member_steps import BROWSER
 from tests.support.pages.site import password_hash, someone
 from tests.support.concurrency import at_once
@@ -92,8 +92,9 @@ async def main(url, link_id):
     person = Person(someone("ada").address, "Ada", "", password_hash())
     print("ready", flush=True)
     sys.stdin.readline()
+    session_limits = SessionLimits(10**9, 10**9)
     ended = await at_once(*(
-        acceptance.accept(found, person, ages=Ages(10**9, 10**9), browser=BROWSER) for _ in range(5)
+        acceptance.accept(found, person, session_limits=session_limits, browser=BROWSER) for _ in range(5)
     ))
     await engine.stop()
     print(json.dumps([type(each).__name__ for each in ended]))
@@ -553,7 +554,7 @@ async def test_names_from_before_stay_where_none_are_given(
     assert found is not None
 
     person = Person(someone("ada").address, *typed, password_hash())
-    await acceptance.accept(found, person, ages=posting.context.ages, browser=BROWSER)
+    await acceptance.accept(found, person, session_limits=posting.context.session_limits, browser=BROWSER)
 
     names = await engine.rows("SELECT first_name, last_name, joined_via FROM member WHERE id = ?", ada)
     assert names == [(*has, "invitation")]

@@ -18,7 +18,7 @@ import pytest
 from db import activity, engine
 from db.accounts import password
 from db.auth import links, sessions
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from db.common import addresses, clock
 from db.errors import Refused
 from db.invitations import creation
@@ -40,7 +40,7 @@ from tests.support.concurrency import soon
 from tests.support.pages.site import ON_SQLITE
 from tests.support.servers import postgres
 
-AGES = Ages(kept=10**9, idle=10**9)
+SESSION_LIMITS = SessionLimits(persistent=10**9, idle=10**9)
 FINGERPRINT = "the fingerprint of a key"
 
 
@@ -53,7 +53,9 @@ async def join(name: str, first_name: str = "") -> int:
 
     async def change() -> int:
         member_id = await new_member.insert(person(name, first_name), Role.ANNOTATOR, came_by="command")
-        await sessions.begin(member_id, kept=True, ages=AGES, address="192.0.2.1", device="Firefox")
+        await sessions.begin(
+            member_id, persistent=True, session_limits=SESSION_LIMITS, address="192.0.2.1", device="Firefox"
+        )
         await activity.record(SYSTEM, "registered", member_id, after="command")
         return member_id
 

@@ -21,7 +21,7 @@ from db.members import new_member
 from db.organization import setup
 from db.policy import Role
 from db.schema import migrate
-from tests.db.maintenance.test_backup import AGES, FINGERPRINT, KEEP_ALL, everything, person
+from tests.db.maintenance.test_backup import FINGERPRINT, KEEP_ALL, SESSION_LIMITS, everything, person
 
 SQL: Final = "member; DROP TABLE member; --"
 Lines = list[bytes]
@@ -249,7 +249,13 @@ async def lines(database: str, tmp_path: Path) -> Lines:
     async def join() -> None:
         for name in ("ada", "bob"):
             member_id = await new_member.insert(person(name), Role.ANNOTATOR, came_by="command")
-            await sessions.begin(member_id, kept=True, ages=AGES, address="192.0.2.1", device="Firefox")
+            await sessions.begin(
+                member_id,
+                persistent=True,
+                session_limits=SESSION_LIMITS,
+                address="192.0.2.1",
+                device="Firefox",
+            )
 
     await secret_key.remember_fingerprint(FINGERPRINT)
     await setup.found_by_operator("Fenwick Herbarium", person("olga"))

@@ -62,9 +62,9 @@ async def signs_in(site: Site, name: str) -> SignedIn:
     return await sign_in.sign_in(
         f"{name}@example.org",
         PASSWORD,
-        kept=True,
+        persistent=True,
         throttle=site.context.throttle,
-        ages=site.context.ages,
+        session_limits=site.context.session_limits,
         browser=BROWSER,
     )
 
@@ -157,15 +157,15 @@ async def test_a_session_works_until_the_last_day_is_over_and_never_again(site: 
     await gives(site, "ada", TODAY)
     token = (await signs_in(site, "ada")).token
     clock.stop_at(1_796_428_799_999)
-    assert await sessions.current(token, site.context.ages, site.context.presence)
+    assert await sessions.current(token, site.context.session_limits, site.context.presence)
 
     clock.move(1)
-    assert await sessions.current(token, site.context.ages, site.context.presence) is None
+    assert await sessions.current(token, site.context.session_limits, site.context.presence) is None
     clock.move(-1)
 
     # The chore hasn't come by, and the clock was set back: what was seen ended stays ended.
     assert await site.role_of("ada") is Role.ANNOTATOR
-    assert await sessions.current(token, site.context.ages, site.context.presence) is None
+    assert await sessions.current(token, site.context.session_limits, site.context.presence) is None
 
 
 async def test_signing_in_is_refused_from_that_moment_on_and_deactivates(site: Site) -> None:
@@ -212,7 +212,7 @@ async def test_what_they_invited_to_can_no_longer_be_accepted(site: Site) -> Non
     assert invited is not None
     assert invited.dead_because(clock.now()) == "void"
     with pytest.raises(DeadLink):
-        await acceptance.accept(invited, cyd(), ages=site.context.ages, browser=BROWSER)
+        await acceptance.accept(invited, cyd(), session_limits=site.context.session_limits, browser=BROWSER)
 
 
 def cyd() -> Person:
@@ -256,8 +256,8 @@ async def test_the_chore_does_all_that_deactivation_does_and_says_who_did_it(sit
     ) == [("system", 0, "AD", "DI")]
 
 
-async def test_more_than_one_bite_is_ended_by_one_chore(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(last_day, "BITE", 3)
+async def test_more_than_one_batch_is_ended_by_one_chore(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last_day, "BATCH_SIZE", 3)
     for number in range(7):
         await site.person(f"ada{number}", Role.ANNOTATOR)
         await gives(site, f"ada{number}", TODAY)

@@ -353,7 +353,7 @@ async def test_raised_at_the_instant_of_accepting_the_old_link_gives_the_old_rol
         person = Person(someone(f"ada{number}").address, "Ada", "", password_hash())
 
         accepted, raised = await at_once(
-            acceptance.accept(found, person, ages=site.context.ages, browser=BROWSER),
+            acceptance.accept(found, person, session_limits=site.context.session_limits, browser=BROWSER),
             management.change_role(olga(site), invitation_id=line.id, role=Role.ADMINISTRATOR),
         )
 

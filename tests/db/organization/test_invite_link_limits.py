@@ -28,7 +28,9 @@ async def settle(site: Site, wish: SettingsChange) -> None:
 
 async def comes(site: Site, email: str, link_id: int | None = None) -> SignedIn:
     person = new_member.Person(addresses.parse(email), "", "", password_hash())
-    return await signup.register(person, link_id=link_id, ages=site.context.ages, browser=BROWSER)
+    return await signup.register(
+        person, link_id=link_id, session_limits=site.context.session_limits, browser=BROWSER
+    )
 
 
 @pytest.mark.parametrize(

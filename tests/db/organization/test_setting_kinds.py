@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from db.common.dates import DAY_MS
 from db.organization.invite_link_limits import End
 from db.organization.settings import COLUMNS, INPUTS, TABLE, SettingsChange
 from db.schema.tables import Organization
 
-AGES = Ages(kept=14 * DAY_MS, idle=5 * DAY_MS)
+SESSION_LIMITS = SessionLimits(persistent=14 * DAY_MS, idle=5 * DAY_MS)
 VALUES: list[tuple[str, Any]] = [
     ("title", "Fenwick & Daughters"),
     ("link_end", End()),
@@ -36,7 +36,7 @@ def test_a_value_comes_back_from_its_columns_and_from_its_inputs(name: str, valu
     kind = TABLE[name]
 
     assert kind.load(*kind.store(value)) == value
-    assert kind.parse(dict(zip(kind.inputs, kind.typed(value), strict=True)), AGES) == value
+    assert kind.parse(dict(zip(kind.inputs, kind.typed(value), strict=True)), SESSION_LIMITS) == value
 
 
 def test_each_setting_has_columns_and_inputs_of_its_own() -> None:

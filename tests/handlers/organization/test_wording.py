@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.auth.sessions import Ages
+from db.auth.sessions import SessionLimits
 from db.common.dates import DAY_MS
 from db.invitations.creation import Batch
 from db.members.directory import Filter, Page
@@ -85,7 +85,7 @@ def test_the_count_says_what_is_shown(chosen: Filter, shown: Page, sentence: str
 def test_wrong_domains_are_named_up_to_five(typed: str, sentence: str) -> None:
     form = Form(settings_form.FIELDS, {"link_domains": [typed]})
 
-    settings_form.change_of(form, Ages(kept=DAY_MS, idle=DAY_MS))
+    settings_form.change_of(form, SessionLimits(persistent=DAY_MS, idle=DAY_MS))
 
     (said,) = form.errors["link_domains"]
     assert said.startswith(sentence)

@@ -116,8 +116,8 @@ class Site:
         token = await engine.write(
             sessions.begin,
             self.ids[name],
-            kept=False,
-            ages=self.context.ages,
+            persistent=False,
+            session_limits=self.context.session_limits,
             address=address,
             device="Firefox on Linux",
         )

@@ -53,7 +53,7 @@ async def accept(site: Site, line: Line, name: str = "") -> SignedIn:
     found = await acceptance.find(line.link_id)
     assert found is not None
     person = Person(someone("ada").address, name or "Ada", "", password_hash())
-    return await acceptance.accept(found, person, ages=site.context.ages, browser=BROWSER)
+    return await acceptance.accept(found, person, session_limits=site.context.session_limits, browser=BROWSER)
 
 
 async def mailed(line: Line) -> None:

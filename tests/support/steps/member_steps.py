@@ -26,9 +26,14 @@ def olga(site: Site) -> Actor:
 async def signed_in(site: Site, name: str) -> Actor:
     """Somebody who acts by a new session of theirs."""
     token = await engine.write(
-        sessions.begin, site.ids[name], kept=False, ages=site.context.ages, address="", device=""
+        sessions.begin,
+        site.ids[name],
+        persistent=False,
+        session_limits=site.context.session_limits,
+        address="",
+        device="",
     )
-    current = await sessions.current(token, site.context.ages, site.context.presence)
+    current = await sessions.current(token, site.context.session_limits, site.context.presence)
     assert current is not None
     return Actor(current.member_id, current.role, session=current.key, password_at=current.password_at)
 
@@ -52,7 +57,9 @@ async def hand_over(site: Site, to: str, password: str = PASSWORD, *, by: str = 
 
 
 async def register(site: Site, name: str, link_id: int | None = None) -> SignedIn:
-    return await signup.register(someone(name), link_id=link_id, ages=site.context.ages, browser=BROWSER)
+    return await signup.register(
+        someone(name), link_id=link_id, session_limits=site.context.session_limits, browser=BROWSER
+    )
 
 
 async def add(names: list[str]) -> list[int]:

@@ -251,7 +251,7 @@ async def _too_long() -> list[str]:
     now = time.time_ns() // 1_000_000
     ((late,),) = await engine.rows(
         "SELECT COUNT(*) FROM session WHERE ended_at = 0 AND persistent = 0 AND expires_at > ?",
-        now + sessions.UNKEPT_AGE_MS,
+        now + sessions.TEMPORARY_AGE_MS,
     )
     ((links,),) = await engine.rows(
         "SELECT COUNT(*) FROM links WHERE ended_at = 0 AND purpose = 'reset' AND expires_at > ?", now + DAY_MS

@@ -130,8 +130,8 @@ class Arena:
         return await engine.write(
             sessions.begin,
             member_id,
-            kept=False,
-            ages=self.site.context.ages,
+            persistent=False,
+            session_limits=self.site.context.session_limits,
             address=self.network,
             device="Firefox on Linux",
         )
@@ -140,7 +140,11 @@ class Arena:
         async def change() -> None:
             for _ in range(number):
                 await sessions.begin(
-                    member.id, kept=False, ages=self.site.context.ages, address="", device=""
+                    member.id,
+                    persistent=False,
+                    session_limits=self.site.context.session_limits,
+                    address="",
+                    device="",
                 )
 
         await engine.write(change)

@@ -16,7 +16,7 @@ from db.common import normalization
 from db.errors import Invalid
 from db.members import directory
 from db.members.directory import PAGE_SIZE, Filter, Page, Row, keyset, search
-from db.members.directory.filters import DEFAULT_ROLES, DEFAULT_SORT, ROLE_ORDER, SORT_COLUMNS, SORTS, Place
+from db.members.directory.filters import DEFAULT_ROLES, DEFAULT_SORT, ROLE_ORDER, SORT_COLUMNS, SORTS, Cursor
 from db.policy import Role
 from tests.bench.support import seed
 from tests.support.pages.site import ON_SQLITE
@@ -147,8 +147,8 @@ async def test_a_page_between_others_counts_on_from_the_last_one(database: str) 
 
     await add(*(seed.row(1_000 + count, "AN", f"a000b{count}@example.org") for count in range(3)))
     second = await directory.page(reread(shown, after=first.older))
-    elsewhere = await directory.page(Filter(sort="email", after=Place("a100@example.org", 101).cursor()))
-    absurd = Place("a100@example.org", 101, passed=10**15).cursor()
+    elsewhere = await directory.page(Filter(sort="email", after=Cursor("a100@example.org", 101).encode()))
+    absurd = Cursor("a100@example.org", 101, passed=10**15).encode()
     beyond = await directory.page(Filter(sort="email", after=absurd))
 
     assert (second.offset, elsewhere.offset) == (50, None)
@@ -176,26 +176,26 @@ async def test_a_list_of_exactly_one_page_ends_there(database: str) -> None:
 
 async def test_an_empty_list_has_no_cursors(database: str) -> None:
     page = await directory.page(Filter(q="nobody"))
-    empty = await directory.page(Filter(after=Place(5, 5).cursor()))
+    empty = await directory.page(Filter(after=Cursor(5, 5).encode()))
 
     assert (page.rows, page.newer, page.older, page.total) == ((), None, None, 0)
     assert (empty.rows, empty.newer, empty.older, empty.total) == ((), None, None, 0)
 
 
-async def test_a_place_behind_the_end_shows_the_last_page(database: str) -> None:
+async def test_a_cursor_behind_the_end_shows_the_last_page(database: str) -> None:
     await add(*(seed.row(count, "AN", f"a{count:03}@example.org") for count in range(120)))
 
-    page = await directory.page(Filter(sort="email", after=Place("b", 1).cursor()))
+    page = await directory.page(Filter(sort="email", after=Cursor("b", 1).encode()))
 
     assert [row.email[:4] for row in page.rows] == [f"a{count:03}" for count in range(70, 120)]
     assert page.newer is not None
     assert page.older is None
 
 
-async def test_less_than_a_page_before_a_place_shows_the_whole_first_page(database: str) -> None:
+async def test_less_than_a_page_before_a_cursor_shows_the_whole_first_page(database: str) -> None:
     await add(*(seed.row(count, "AN", f"a{count:03}@example.org") for count in range(120)))
 
-    page = await directory.page(Filter(sort="email", before=Place("a010@example.org", 11).cursor()))
+    page = await directory.page(Filter(sort="email", before=Cursor("a010@example.org", 11).encode()))
 
     assert [row.email[:4] for row in page.rows] == [f"a{count:03}" for count in range(50)]
     assert page.newer is None
@@ -204,7 +204,7 @@ async def test_less_than_a_page_before_a_place_shows_the_whole_first_page(databa
 
 async def test_a_cursor_whose_members_have_gone_knows_that_nobody_precedes_it(database: str) -> None:
     await add(*(seed.row(count, "AN", f"a{count:03}@example.org") for count in range(120)))
-    shown = Filter(sort="email", after=Place("a009@example.org", 10).cursor())
+    shown = Filter(sort="email", after=Cursor("a009@example.org", 10).encode())
     await engine.write(engine.execute, "UPDATE member SET role = 'DI' WHERE joined_at < 10")
 
     page = await directory.page(shown)
@@ -580,7 +580,7 @@ async def test_any_filter_shows_what_a_plain_list_would(
 
 
 @given(st.text())
-def test_folding_folded_text_changes_nothing(text: str) -> None:
+def test_normalizing_twice_changes_nothing(text: str) -> None:
     folded = normalization.fold_text(text)
 
     assert normalization.fold_text(folded) == folded
@@ -594,7 +594,7 @@ def test_folding_folded_text_changes_nothing(text: str) -> None:
 async def test_an_export_holds_all_pages_of_the_filter_in_its_order(database: str, q: str, sort: str) -> None:
     people = [seed.row(count % 700, "AN", f"a{count * 11 % 2_100:04}@x.org", "Hit") for count in range(2_100)]
     await add(*people, seed.row(1, "NO", "b@x.org"))
-    shown = Filter(q=q, sort=sort, after=Place("x", 5).cursor())
+    shown = Filter(q=q, sort=sort, after=Cursor("x", 5).encode())
 
     batches = [batch async for batch in directory.export(shown)]
 
@@ -704,7 +704,7 @@ async def test_a_change_sees_its_own_rows(database: str) -> None:
 # Counts
 
 
-async def test_counts_stay_exact_while_roles_change_and_the_ledger_is_folded(database: str) -> None:
+async def test_counts_stay_exact_while_roles_change_and_are_compacted(database: str) -> None:
     await add(*(seed.row(count, "AN", f"a{count}@example.org") for count in range(40)))
     members = [id for (id,) in await engine.rows("SELECT id FROM member")]
     sums: list[int] = []
@@ -715,18 +715,18 @@ async def test_counts_stay_exact_while_roles_change_and_the_ledger_is_folded(dat
             await engine.write(engine.execute, "UPDATE member SET role = ? WHERE id IN (?, ?)", role, *some)
             sums.append(sum((await directory.counts()).values()))
 
-    async def fold_often() -> None:
+    async def compact_often() -> None:
         for _ in range(15):
-            await directory.fold()
+            await directory.compact()
             await asyncio.sleep(0.002)
 
-    await asyncio.gather(*(change(number) for number in range(20)), fold_often(), fold_often())
+    await asyncio.gather(*(change(number) for number in range(20)), compact_often(), compact_often())
 
     assert set(sums) == {40}
     assert await directory.counts() == {role: 40 * (role is Role.MANAGER) for role in Role}
 
 
-async def test_folding_leaves_a_row_for_each_role_and_the_same_sums(database: str) -> None:
+async def test_compacting_leaves_a_row_for_each_role_and_the_same_sums(database: str) -> None:
     await add(*crowd(100))
     for role in ("AN", "RE", "MA", "AN"):
         await engine.write(
@@ -734,7 +734,7 @@ async def test_folding_leaves_a_row_for_each_role_and_the_same_sums(database: st
         )
     before = await directory.counts()
 
-    await directory.fold()
+    await directory.compact()
 
     counted = await engine.rows("SELECT role, COUNT(*) FROM member WHERE removed_at = 0 GROUP BY role")
     left = await engine.rows("SELECT role, n FROM role_count")
@@ -821,11 +821,11 @@ async def test_pages_walk_along_indexes_and_sort_nothing(
     name = sort.strip("-")
     column = SORT_COLUMNS[name]
     roles = DEFAULT_ROLES[2:]
-    place = Place(1_003 if column.endswith("_at") else "m", 5) if placed else None
+    cursor = Cursor(1_003 if column.endswith("_at") else "m", 5) if placed else None
     sql = keyset.query(engine.dialect(), column, roles, placed, sort.startswith("-"), 51, link)
 
     async def plan() -> list[str]:
-        arguments = keyset.arguments(engine.dialect(), roles, place)
+        arguments = keyset.arguments(engine.dialect(), roles, cursor)
         if engine.dialect() == "sqlite":
             return [step[-1] for step in await engine.rows(f"EXPLAIN QUERY PLAN {sql}", *arguments)]
         # With so few rows reading and sorting them all is cheaper: what counts is what's possible.
@@ -837,7 +837,7 @@ async def test_pages_walk_along_indexes_and_sort_nothing(
 
     index = f"member_by_{'link' if link else 'name' if name == 'role' else name}"
     walked = [step for step in steps if index in step]
-    # On SQLite those who share the place's key are a walk of their own; an address is nobody else's.
+    # On SQLite those who share the cursor's key are a walk of their own; an address is nobody else's.
     shared = len(roles) if placed and engine.dialect() == "sqlite" and name != "email" else 0
     assert len(walked) == len(roles) + shared
     for wrong in ("TEMP B-TREE", "SCAN m", "Seq Scan", "->  Sort"):
@@ -866,8 +866,8 @@ async def test_pages_walk_along_indexes_and_sort_nothing(
         ({"link": ["7 OR 1=1"]}, {"link"}),
         ({"link": ["9" * 40]}, {"link"}),
         ({"link": ["7", "7"]}, {"link"}),
-        ({"after": [Place(1, 1).cursor()], "before": [Place(1, 1).cursor()]}, {"before"}),
-        ({"after": [Place(1, 1).cursor()] * 2}, {"after"}),
+        ({"after": [Cursor(1, 1).encode()], "before": [Cursor(1, 1).encode()]}, {"before"}),
+        ({"after": [Cursor(1, 1).encode()] * 2}, {"after"}),
         ({"q": ["x" * 201], "role": ["XX"], "sort": ["size"]}, {"q", "role", "sort"}),
     ],
 )
@@ -948,7 +948,7 @@ def test_a_filter_has_one_address() -> None:
 
 
 def test_a_changed_filter_starts_at_the_first_page() -> None:
-    after, before = Place(5, 5).cursor(), Place(6, 6).cursor()
+    after, before = Cursor(5, 5).encode(), Cursor(6, 6).encode()
     shown = Filter(q="ada", after=after)
 
     assert shown.address() == f"q=ada&after={after}"

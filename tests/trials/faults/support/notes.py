@@ -111,7 +111,7 @@ WHOLE = {
     "open invitations whose link has ended": """
         SELECT i.id FROM invitation AS i JOIN links AS l ON l.id = i.link_id
         WHERE (i.ended_at = 0) <> (l.ended_at = 0)""",
-    "roles that the ledger counts otherwise": """
+    "roles that the role counts disagree with": """
         SELECT role, SUM(n) FROM (
             SELECT role, n FROM role_count
             UNION ALL SELECT role, -1 FROM member WHERE removed_at = 0

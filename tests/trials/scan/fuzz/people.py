@@ -67,8 +67,12 @@ async def _execute(sql: str, *arguments: Any) -> None:
 
 
 async def _session(site: Site, name: str) -> str:
-    about: dict[str, Any] = {"address": STORED, "device": STORED, "ages": site.context.ages}
-    return await engine.write(sessions.begin, site.ids[name], kept=False, **about)
+    about: dict[str, Any] = {
+        "address": STORED,
+        "device": STORED,
+        "session_limits": site.context.session_limits,
+    }
+    return await engine.write(sessions.begin, site.ids[name], persistent=False, **about)
 
 
 async def _form(site: Site, path: str, name: str) -> Sent:

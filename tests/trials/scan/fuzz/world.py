@@ -109,7 +109,7 @@ async def compared(store: Store) -> Rows:
     for name, (columns, rows) in (await store.tables()).items():
         wanted = [at for at, column in enumerate(columns) if (name, column) not in COLUMNS_NOT_COMPARED]
         found[name] = sorted((tuple(row[at] for at in wanted) for row in rows), key=repr)
-    # The chores fold it: what counts is the sum.
+    # The chores compact it: what counts is the sum.
     sums: dict[str, int] = {}
     for *_, role, number in found["role_ledger"]:
         sums[role] = sums.get(role, 0) + number
