@@ -3,8 +3,8 @@
 A token is `<id>.<mac>`; the mac is the first 24 bytes of HMAC-SHA256 under a key derived per purpose, over
 purpose, id and the row's nonce. Nothing of a token is stored, and a nonce is never used twice.
 
-Programs that find links in a text leave out a sign at the end, so a token ends in a letter or digit; and they
-take in what stands around a link, so that is cut off again (token_in).
+Programs that find links in a text leave out punctuation at the end, so a token ends in a letter or digit.
+They also take in characters around a link, which `token_in` cuts off again.
 """
 
 import base64
@@ -25,7 +25,7 @@ _TOKEN: Final = re.compile(r"([1-9][0-9]{0,17})\.([A-Za-z0-9_-]{32})", re.ASCII)
 _NOT_AT_THE_END: Final = {"-": "0", "_": "1"}
 # Signs, blanks, and letters that nobody sees; no control characters and no broken bytes.
 _AROUND: Final = r"(?:[^\w\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd]|[_\u115f\u1160\u3164\uffa0])"
-# Quoted-printable that nobody decoded: =3D behind `token`, and signs behind the token.
+# Quoted-printable that nobody decoded: =3D behind `token`, and characters behind the token.
 _SENT: Final = re.compile(
     rf"(?:3[Dd]|{_AROUND})*({_TOKEN.pattern})(?:=(?:[2-9A-Fa-f][0-9A-Fa-f]|0[9AaDd])|{_AROUND})*"
 )
@@ -35,7 +35,7 @@ _DEVICE: Final = re.compile(
 
 
 def token_in(sent: str) -> str:
-    """The token in what was sent, without the signs around it; anything else comes back as it is."""
+    """The token in what was sent, without the characters around it; anything else comes back as it is."""
     match = _SENT.fullmatch(sent)
     return match[1] if match else sent
 

@@ -29,7 +29,7 @@ def run(arguments: list[str]) -> int:
     if any("\udc80" <= char <= "\udcff" for char in "".join(arguments)):
         return _failed("an argument isn't UTF-8 text.")
     args = parser().parse_args(arguments)
-    from db.common.disk import in_words
+    from db.common.disk import describe
     from db.engine.errors import DatabaseError, reason
     from db.errors import DomainError
     from settings import WrongSetting
@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _failed(in_words(error) if error.errno is not None else str(error))
+        return _failed(describe(error) if error.errno is not None else str(error))
 
 
 def _failed(text: str) -> int:

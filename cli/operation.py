@@ -62,17 +62,17 @@ def settings_of_environment() -> "Settings":
 
 def show(text: str) -> None:
     """Prints what was done, or looked up; names, addresses and files' words can't speak to the terminal."""
-    from db.common import visible
+    from db.common import invisible
 
     for line in text.split("\n"):
-        print(visible.on_a_terminal(line))
+        print(invisible.for_terminal(line))
 
 
 def note(text: str) -> None:
     """Says something of it in one line on stderr, as harmless as what is shown."""
-    from db.common import visible
+    from db.common import invisible
 
-    print("gatehouse:", visible.on_a_terminal(text), file=sys.stderr, flush=True)
+    print("gatehouse:", invisible.for_terminal(text), file=sys.stderr, flush=True)
 
 
 async def with_key(settings: "Settings") -> "Settings":

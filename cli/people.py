@@ -46,7 +46,7 @@ def _password() -> str:
 
 async def list_members(_: argparse.Namespace, __: "Settings") -> str:
     """A table of everybody in joining order, deactivated people too."""
-    from db.common import visible
+    from db.common import invisible
     from db.members import directory
     from db.policy import Role
 
@@ -54,7 +54,7 @@ async def list_members(_: argparse.Namespace, __: "Settings") -> str:
     async for rows in directory.export(directory.Filter(roles=tuple(Role), sort="joined")):
         for row in rows:
             seen = datetime.fromtimestamp(row.last_activity_at / 1000, UTC).strftime("%Y-%m-%d %H:%M")
-            named = visible.on_a_terminal(row.name)
+            named = invisible.for_terminal(row.name)
             table.append((str(row.id), row.email, named, Role(row.role).label, seen))
     widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
     return "\n".join(
@@ -68,8 +68,8 @@ async def list_members(_: argparse.Namespace, __: "Settings") -> str:
 def _width(text: str) -> int:
     """How many columns of a terminal a text takes: Chinese letters two, marks above others none."""
     return sum(
-        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1
-        for sign in text
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
     )
 
 

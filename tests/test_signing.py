@@ -80,12 +80,12 @@ def test_a_token_that_ended_in_a_sign_goes_on_to_work() -> None:
     "sent",
     [
         *(
-            "{}" + sign
-            for sign in (*".,;:!?)]}>\"'`*_~-=/|…»”’“–。）、", " ", "\n", "\r\n", "\t", "\u00a0", "\u3000")
+            "{}" + char
+            for char in (*".,;:!?)]}>\"'`*_~-=/|…»”’“–。）、", " ", "\n", "\r\n", "\t", "\u00a0", "\u3000")
         ),
         *(
-            "{}" + sign
-            for sign in ("\u200b", "\ufeff", "\u00ad", "\u2060", "\u202c", "\ufe0f", "\u3164", "👍")
+            "{}" + char
+            for char in ("\u200b", "\ufeff", "\u00ad", "\u2060", "\u202c", "\ufe0f", "\u3164", "👍")
         ),
         *("{}).", "{}>,", "{}. \n", "{}=\r\n", "{}=20", "{}=0D=0A", "{}=E2=80=A6"),
         *("<{}>", " {}", "\u200b{}", "3D{}", "=3D{}", "“{}”", "={}"),
@@ -133,11 +133,11 @@ def test_anything_else_is_not_taken_for_a_token(sent: str) -> None:
 
 
 @pytest.mark.parametrize("place", [1, 3, 10, 34])
-@pytest.mark.parametrize("sign", [" ", "\n", "\u200b", "=\r\n", "\0", "."])
-def test_a_token_with_something_inside_is_refused(place: int, sign: str) -> None:
+@pytest.mark.parametrize("char", [" ", "\n", "\u200b", "=\r\n", "\0", "."])
+def test_a_token_with_something_inside_is_refused(place: int, char: str) -> None:
     token = signer.token("invite", 17, NONCE)
 
-    assert signer.id_in(token_in(token[:place] + sign + token[place:])) == 0
+    assert signer.id_in(token_in(token[:place] + char + token[place:])) == 0
 
 
 def test_fullwidth_digits_are_no_token() -> None:

@@ -18,7 +18,7 @@ IDS = st.integers(1, 10**18 - 1)
 NONCES = st.binary(min_size=16, max_size=16).map(bytes.hex)
 ROWS = st.tuples(st.sampled_from(PURPOSES), IDS, NONCES)
 # What a token is made of, and what stands near it.
-SIGNS = string.ascii_letters + string.digits + "-_.=+/~ %\0\n\x7fé０"
+CHARS = string.ascii_letters + string.digits + "-_.=+/~ %\0\n\x7fé０"
 
 
 def opens(sent: str, purpose: str, nonce: str, used: Signer = signer) -> int:
@@ -55,7 +55,7 @@ def test_a_token_that_was_cut_lengthened_or_mixed_opens_nothing(
 ) -> None:
     token = signer.token(*row)
     start, end = sorted((data.draw(st.integers(0, len(token))), data.draw(st.integers(0, len(token)))))
-    middle = data.draw(st.text(SIGNS, max_size=4))
+    middle = data.draw(st.text(CHARS, max_size=4))
 
     sent = token[:start] + middle + token[end:]
 
@@ -83,7 +83,7 @@ def test_a_token_is_good_for_nothing_else(row: tuple[str, int, str], data: st.Da
 
 @given(ROWS)
 def test_no_last_character_but_its_own_opens_a_row(row: tuple[str, int, str]) -> None:
-    """Its own, and the sign that this one stands for: tokens ended in these once."""
+    """Its own, and the character that this one stands for: tokens ended in these once."""
     purpose, link_id, nonce = row
     token = signer.token(*row)
     computed = signer._mac(purpose, str(link_id), nonce)[-1]
@@ -132,7 +132,7 @@ def test_a_device_is_the_one_that_was_remembered_or_none(
     genuine = signer.device(cookie, now)
     place = data.draw(st.integers(0, len(cookie) - 1))
     end = data.draw(st.integers(place, len(cookie)))
-    forged = cookie[:place] + data.draw(st.text(SIGNS, max_size=4)) + cookie[end:]
+    forged = cookie[:place] + data.draw(st.text(CHARS, max_size=4)) + cookie[end:]
 
     assert genuine == Device(member_id, generation, cookie.split(".")[3])
     assert (signer.device(forged, now) is None) == (forged != cookie)
@@ -144,7 +144,7 @@ def test_a_sealed_text_with_anything_changed_is_none(text: str, data: st.DataObj
     sealed = signer.seal("notice/1", text)
     place = data.draw(st.integers(0, len(sealed) - 1))
     end = data.draw(st.integers(place, len(sealed)))
-    forged = sealed[:place] + data.draw(st.text(SIGNS, max_size=4)) + sealed[end:]
+    forged = sealed[:place] + data.draw(st.text(CHARS, max_size=4)) + sealed[end:]
 
     assert signer.unseal("notice/1", sealed) == text
     assert (signer.unseal("notice/1", forged) == text) == (forged == sealed)

@@ -39,8 +39,8 @@ async def set_name(member_id: int, first_name: str, last_name: str) -> bool:
         "UPDATE member SET first_name = ?, last_name = ?, sort_key = ?, search_text = ? WHERE id = ?",
         first_name,
         last_name,
-        normalization.name_key(first_name, last_name, email_key),
-        normalization.search_key(first_name, last_name, email, email_key),
+        normalization.sort_key(first_name, last_name, email_key),
+        normalization.search_text(first_name, last_name, email, email_key),
         member_id,
     )
     return True

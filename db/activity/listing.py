@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from db import activity, engine
 from db.activity import Cursor, Event
-from db.common import dates, ids, visible
+from db.common import dates, ids, invisible
 from db.errors import Invalid
 from messages import by_field
 
@@ -182,7 +182,7 @@ async def _walk(shown: Filter, cursor: Cursor | None, backwards: bool, limit: in
 
 def _single(query: Mapping[str, list[str]], name: str, errors: dict[str, list[str]]) -> str:
     values = query.get(name) or [""]
-    text = visible.trimmed(values[0])
+    text = invisible.stripped(values[0])
     if len(values) > 1:
         errors[name] = [by_field.GIVE_ONCE]
         return ""
@@ -194,7 +194,7 @@ def _single(query: Mapping[str, list[str]], name: str, errors: dict[str, list[st
 
 def _id(name: str, text: str, errors: dict[str, list[str]]) -> int:
     """The id of whom is asked about, 0 when none is given."""
-    found = ids.read(text)
+    found = ids.parse(text)
     if text and not found:
         errors[name] = [by_field.NO_SUCH_PERSON]
     return found

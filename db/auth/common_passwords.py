@@ -1,7 +1,7 @@
 """Whether a password is one of those that are tried first: a common one, or a word with the usual around it.
 
-Compared as people vary them: folded (case, accents, signs for letters) and without years, seasons, months,
-and digits and signs at the ends. app.js takes the same steps with USUAL alone, while somebody types.
+Compared as people vary them: folded (case, accents, symbols for letters) and without years, seasons, months,
+and digits and symbols at the ends. app.js takes the same steps with USUAL alone, while somebody types.
 """
 
 import re
@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from db.auth.known_words import SIGNS, TRIMMINGS, bare, fold
+from db.auth.known_words import SYMBOLS, TRIMMINGS, bare, fold
 
 
 def _lines(file: Path) -> list[str]:
@@ -27,7 +27,7 @@ USUAL: Final = frozenset(_lines(Path(__file__).with_name("usual_words.txt")))
 _FIRST: Final = re.compile(r"^[\W\d_]+")
 _LAST: Final = re.compile(r"[\W\d_]+$")
 # 1 and ! stand for i as well as for l.
-_AS_I: Final = {ord(sign): letter for sign, letter in SIGNS.items()}
+_AS_I: Final = {ord(char): letter for char, letter in SYMBOLS.items()}
 _AS_L: Final = _AS_I | dict.fromkeys(map(ord, "1!"), "l")
 
 
@@ -68,7 +68,7 @@ def _listed() -> str:
 
 
 def _cores(password: str) -> Iterator[str]:
-    """What a password may be made from. A sign at its beginning may stand for a letter, as in $unshine."""
+    """What a password may be made from. A symbol at its beginning may stand for a letter, as in $unshine."""
     text = TRIMMINGS.sub("", password)
     for begun in (text, _FIRST.sub("", text)):
         yield from (begun, _LAST.sub("", begun))
@@ -82,7 +82,7 @@ def _once(password: str) -> Iterator[str]:
 
 
 def _readings(core: str) -> Iterator[str]:
-    """A text as the words it may stand for: as typed, and with signs read as letters."""
+    """A text as the words it may stand for: as typed, and with symbols read as letters."""
     plain = unicodedata.normalize("NFKD", core).casefold()
     for text in (plain, plain.translate(_AS_I), plain.translate(_AS_L)):
-        yield "".join(sign for sign in text if sign.isalnum())
+        yield "".join(char for char in text if char.isalnum())

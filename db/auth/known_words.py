@@ -15,7 +15,7 @@ SHORTEST_WORD: Final = 3
 # A longer word is recognised by any five letters of it, so Linden counts for Lindenhof.
 RUN: Final = 5
 # Signs and digits that stand for letters, and letters that have no accent to take off.
-SIGNS: Final = dict(zip("0123456789@$!|+(€£", "oizeasgtbgasiltcel", strict=True))
+SYMBOLS: Final = dict(zip("0123456789@$!|+(€£", "oizeasgtbgasiltcel", strict=True))
 LETTERS: Final = dict(zip("ßøłđðıæœ", "solddiao", strict=True))
 # What people put around a word; English and German.
 TRIMMINGS: Final = re.compile(
@@ -38,7 +38,7 @@ class Folded:
 def left(password: str, about: Iterable[str]) -> str | None:
     """The part of the password that isn't made of known words; None when no known word is in it.
 
-    Years, seasons, months and signs at the ends of what is left are taken off too.
+    Years, seasons, months and symbols at the ends of what is left are taken off too.
     """
     # Three digits that could be read as a short name come up by chance.
     shortest = SHORTEST_WORD if any(map(_is_letter, password)) else RUN
@@ -46,18 +46,18 @@ def left(password: str, about: Iterable[str]) -> str | None:
     covered = [False] * len(password)
     for backwards in (False, True):
         text = password[::-1] if backwards else password
-        for signs in (True, False):
-            for begin, end in _found(fold(text, signs=signs), runs):
+        for symbols in (True, False):
+            for begin, end in _found(fold(text, symbols=symbols), runs):
                 places = slice(len(text) - end, len(text) - begin) if backwards else slice(begin, end)
                 covered[places] = [True] * (end - begin)
     if not any(covered):
         return None
-    rest = "".join("\n" if hidden else sign for sign, hidden in zip(password, covered, strict=True))
+    rest = "".join("\n" if hidden else char for char, hidden in zip(password, covered, strict=True))
     return "".join(map(bare, rest.split("\n")))
 
 
 def bare(text: str) -> str:
-    """The text without years, seasons and months, and without digits and signs at its ends."""
+    """The text without years, seasons and months, and without digits and symbols at its ends."""
     return _ENDS.sub("", TRIMMINGS.sub("", text))
 
 
@@ -65,13 +65,13 @@ def _runs(about: Iterable[str]) -> set[str]:
     """The runs of letters by which the words of these texts are recognised."""
     runs: set[str] = set()
     for text in about:
-        words = "".join(sign if _is_letter(sign) else " " for sign in text).split()
+        words = "".join(char if _is_letter(char) else " " for char in text).split()
         # Too short to count one by one: O'Neill, J. D. Ng.
         whole = ["".join(words)] if any(len(word) < SHORTEST_WORD for word in words) else []
         # Of titles and names; those of an address or a host nobody would think of.
         initials = [] if set("@.") & set(text) else ["".join(word[0] for word in words)]
         for word in (*words, *whole, *initials):
-            letters = fold(word, signs=False).letters
+            letters = fold(word, symbols=False).letters
             if len(letters) >= SHORTEST_WORD:
                 runs.update(letters[begin : begin + RUN] for begin in range(max(len(letters) - RUN, 0) + 1))
     return runs
@@ -85,18 +85,18 @@ def _found(folded: Folded, runs: set[str]) -> Iterable[tuple[int, int]]:
                 yield folded.spans[begin][0], folded.spans[begin + size - 1][1]
 
 
-def fold(text: str, *, signs: bool = True) -> Folded:
+def fold(text: str, *, symbols: bool = True) -> Folded:
     """Without case, accents, and all that isn't a letter; ue is u, doubled letters are one, l is i.
 
-    signs: whether 3 is read as e, and its like; otherwise they are left out, too.
+    symbols: whether 3 is read as e, and its like; otherwise they are left out, too.
     """
     letters: list[str] = []
     spans: list[tuple[int, int]] = []
     last = ""
     for place, typed in enumerate(text):
         lower = typed.lower()
-        for sign in unicodedata.normalize("NFKD", LETTERS.get(lower, lower)):
-            letter = SIGNS.get(sign, sign) if signs else sign
+        for char in unicodedata.normalize("NFKD", LETTERS.get(lower, lower)):
+            letter = SYMBOLS.get(char, char) if symbols else char
             if not letter.isalpha():
                 continue
             if letter == last or (letter == "e" and last in ("a", "o", "u")):
@@ -108,5 +108,5 @@ def fold(text: str, *, signs: bool = True) -> Folded:
     return Folded("".join(letters), spans)
 
 
-def _is_letter(sign: str) -> bool:
-    return sign.isalpha() or unicodedata.category(sign).startswith("M")
+def _is_letter(char: str) -> bool:
+    return char.isalpha() or unicodedata.category(char).startswith("M")

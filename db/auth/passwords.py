@@ -98,7 +98,7 @@ def _is_common(password: str, about: tuple[str, ...]) -> bool:
     """Whether it is a common one, also with trimmings around it, or hardly more than trimmings."""
     if common_passwords.holds(password):
         return True
-    # Digits and signs count here: a year comes up in many a row of random digits.
+    # Digits and symbols count here: a year comes up in many a row of random digits.
     rest, trimmings = known_words.TRIMMINGS.subn("", unicodedata.normalize("NFKC", password))
     return trimmings > 0 and _is_little(rest, about)
 
@@ -115,14 +115,14 @@ def _score(password: str, about: tuple[str, ...]) -> int:
 
 
 def _readable(password: str) -> str:
-    """The password with at most one sign for each letter (4 and @ for a), if there are too many kinds.
+    """The password with at most one symbol for each letter (4 and @ for a), if there are too many kinds.
 
-    The estimate tries every reading of all signs: without this a password full of them takes 15 seconds.
+    The estimate tries every reading of all symbols: without this a password full of them takes 15 seconds.
     """
-    signs = [[sign for sign in kinds if sign in password] for kinds in LOOKALIKES]
-    if math.prod(len(kinds) or 1 for kinds in signs) <= MAX_READINGS:
+    symbols = [[char for char in kinds if char in password] for kinds in LOOKALIKES]
+    if math.prod(len(kinds) or 1 for kinds in symbols) <= MAX_READINGS:
         return password
-    return password.translate({ord(sign): kinds[0] for kinds in signs for sign in kinds[1:]})
+    return password.translate({ord(char): kinds[0] for kinds in symbols for char in kinds[1:]})
 
 
 async def password_hints(email: str, *names: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from db import engine
 from db.auth.presence import Presence
-from db.common import clock, visible
+from db.common import clock, invisible
 from db.policy import Role, SessionKey, has_ended
 from db.schema.tables import Session
 
@@ -72,7 +72,7 @@ class Current:
     @cached_property
     def name(self) -> str:
         """The full name, or the address when none was given."""
-        return visible.name(f"{self.first_name} {self.last_name}") or self.email
+        return invisible.clean_name(f"{self.first_name} {self.last_name}") or self.email
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,42 +1,43 @@
-"""Email addresses: one canonical form, one account per form.
+"""Email addresses: one canonical form, and one account for each form.
 
-The local part is ASCII and checked before any folding, since NFKC and casefold turn a Kelvin sign into k.
-The domain becomes IDNA A-labels first (UTS 46, non-transitional), so straße.de isn't strasse.de.
+The local part has to be ASCII. That is checked before anything is normalized, since NFKC and casefold turn
+the Kelvin sign into k. The domain becomes IDNA A-labels (UTS 46, non-transitional), so straße.de isn't
+strasse.de.
 """
 
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from db.common import visible
+from db.common import invisible
 from messages import by_field
 
 MAX_BYTES: Final = 254
 MAX_LOCAL_CHARACTERS: Final = 64
-# As typed, before anything is computed: a domain of thousands of signs would cost seconds.
+# Checked first: to parse a domain of thousands of characters would take seconds.
 MAX_TYPED_CHARACTERS: Final = 1_000
-# What programs put around an address.
+# Programs put these around an address.
 _PAIRS: Final = frozenset(("<>", '""', "''", "()", "[]", "“”", "„“", "„”", "‘’", "‚‘", "«»", "»«", "＜＞"))
 _QUOTATION_MARKS: Final = '"“”„«»'
 _SCHEME: Final = "mailto:"
-# The only names below .arpa that people give their hosts (RFC 8375).
+# The only domain below .arpa that people use for their hosts (RFC 8375).
 _HOME: Final = "home.arpa"
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """email: what is stored, shown and written to. key: the canonical form that is unique."""
+    """email: the address to store, show and send mail to. key: its canonical form, which is unique."""
 
     email: str
     key: str
 
 
 class NotAnAddress(ValueError):
-    """The message is a sentence for the person who typed it."""
+    """The text isn't an email address; the message is a sentence for the person who typed it."""
 
 
 def parse(text: str) -> Address:
-    """The address in `text`, without what programs put around it. Raises NotAnAddress with the reason."""
+    """The address in `text`, without brackets and the like around it. Raises NotAnAddress with the reason."""
     typed = text.strip()
     if len(typed) > MAX_TYPED_CHARACTERS:
         raise NotAnAddress(by_field.ADDRESS_TOO_LONG.format(most=MAX_BYTES))
@@ -55,7 +56,7 @@ def parse(text: str) -> Address:
 
 
 def account_key(email: str) -> str:
-    """The canonical address for the throttle and the look-up; what isn't an address stands for itself."""
+    """The canonical address, to count tries and find an account; text that is no address stays as it is."""
     try:
         return parse(email).key
     except NotAnAddress:
@@ -65,7 +66,7 @@ def account_key(email: str) -> str:
 def bare(text: str) -> str:
     """The text without invisible characters, quotation marks, brackets and `mailto:` around it."""
     while True:
-        text = visible.trimmed(text)
+        text = invisible.stripped(text)
         if len(text) > 1 and text[0] + text[-1] in _PAIRS:
             text = text[1:-1]
         elif text[: len(_SCHEME)].lower() == _SCHEME:
@@ -75,13 +76,13 @@ def bare(text: str) -> str:
 
 
 def _local_part(typed: str) -> str:
-    """What stands before the @ sign. Raises NotAnAddress for what is none at first sight."""
+    """The part before the @. Raises NotAnAddress if the text obviously isn't an address."""
     local, at, domain = typed.rpartition("@")
     if not at and ("＠" in typed or "﹫" in typed):
         raise NotAnAddress(by_field.ADDRESS_WIDE_AT)
     if not at or not local or not domain:
         raise NotAnAddress(by_field.ADDRESS_PARTS)
-    if hidden := visible.hidden_in(typed):
+    if hidden := invisible.first_in(typed):
         raise NotAnAddress(by_field.ADDRESS_HIDDEN.format(character=hidden))
     if "://" in typed or local.endswith("/") or "?" in local.partition("/")[2]:
         raise NotAnAddress(by_field.ADDRESS_LINK)
@@ -90,7 +91,7 @@ def _local_part(typed: str) -> str:
     if any(mark in typed for mark in _QUOTATION_MARKS):
         raise NotAnAddress(by_field.ADDRESS_QUOTED)
     for is_wrong, sentence in (
-        # So begins what mail programs read as another text (RFC 2047), though it has no place in an address.
+        # Mail programs decode this as another text (RFC 2047), though that isn't allowed in an address.
         ("=?" in local, by_field.ADDRESS_ENCODED),
         (not local.isascii(), by_field.ADDRESS_ASCII),
         (len(local) > MAX_LOCAL_CHARACTERS, by_field.ADDRESS_NAME_TOO_LONG.format(most=MAX_LOCAL_CHARACTERS)),
@@ -110,7 +111,7 @@ def _checked(typed: str) -> Any:
 
 
 def unicode_domain(email: str) -> str:
-    """The domain as its owners write it when it is international (xn--), else ""."""
+    """An international domain (xn--) as its owners write it; "" for any other."""
     domain = email.rpartition("@")[2]
     if "xn--" not in domain:
         return ""
@@ -123,17 +124,17 @@ def unicode_domain(email: str) -> str:
 
 
 def shown_domain(domain: str) -> str:
-    """A domain for its readers: an international one as its owners write it, with its A-labels beside it."""
+    """A domain for people to read: an international one as its owners write it, then its A-labels."""
     shown = unicode_domain(f"@{domain}")
     return f"{shown} ({domain})" if shown else domain
 
 
 @cache
 def _email_validator() -> Any:
-    """The package, imported at first use: its tables take longer than the rest of a start's database work."""
+    """The package, imported at first use, since its tables take long to load."""
     import email_validator
 
-    # Hosts of a home or office network, where small installations live.
+    # Small installations have such names in the network of a home or office.
     email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = [
         name for name in email_validator.SPECIAL_USE_DOMAIN_NAMES if name not in ("arpa", "local", "test")
     ]

@@ -1,4 +1,4 @@
-"""The clock of the domain: every instant is a whole number of milliseconds since 1970, UTC."""
+"""The clock of the domain. Every instant is a whole number of milliseconds since 1970, UTC."""
 
 import time
 
@@ -8,7 +8,7 @@ class _Stopped:
 
 
 def now() -> int:
-    """The present instant in milliseconds since 1970 UTC, or the one a test has stopped the clock at."""
+    """The time in milliseconds since 1970 UTC, or the instant at which a test has stopped the clock."""
     return time.time_ns() // 1_000_000 if _Stopped.at is None else _Stopped.at
 
 
@@ -18,10 +18,10 @@ def stop_at(instant: int) -> None:
 
 
 def move(milliseconds: int) -> None:
-    """Moves the clock by so many milliseconds, backwards if negative, and stops it there. For tests."""
+    """Moves the clock by some milliseconds, backwards if negative, and stops it there. For tests."""
     stop_at(now() + milliseconds)
 
 
 def go_on() -> None:
-    """Lets the clock follow the machine's again. For tests."""
+    """Lets the clock run again with the machine's. For tests."""
     _Stopped.at = None

@@ -1,4 +1,4 @@
-"""CSV files: the text of one, whatever program wrote it, its records with their lines, and ours. Pure."""
+"""Reads CSV files of any program, with the line of each record, and writes our own."""
 
 import codecs
 import csv
@@ -9,119 +9,120 @@ from io import StringIO
 from itertools import chain, islice
 from typing import Final
 
-from db.common import visible
+from db.common import invisible
 from db.errors import Invalid
 from messages import by_field
 
 WINDOWS: Final = "Windows-1252"
 DELIMITERS: Final = (",", ";", "\t", "|")
-# Each heading is compared with all that are known; no list of people has so many columns.
+# Each heading is compared with all known ones, so their number is limited.
 MAX_CELLS: Final = 1_000
-_LOOKED_AT_LINES: Final = 20
-_LOOKED_AT_BYTES: Final = 4096
-_MARK: Final = "\ufeff"
-# The same in UTF-8, read as Windows-1252 and written anew.
-_MARK_TWICE: Final = "ï»¿"
-_SAYS_DELIMITER: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_SAMPLE_LINES: Final = 20
+_SAMPLE_BYTES: Final = 4096
+_BYTE_ORDER_MARK: Final = "\ufeff"
+# The same in UTF-8, read as Windows-1252 and saved again.
+_MANGLED_BYTE_ORDER_MARK: Final = "ï»¿"
+_DELIMITER_LINE: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _BREAK: Final = re.compile(r"\r\n|\r|\n")
-# What spreadsheets begin a formula with, some also in full width, and what they pass over before it.
-_FORMULA: Final = rf'\'*(?:[^\S\t\r\n]|["{visible.INVISIBLE}])*[=+\-@＝＋－＠'
-# Where a program sees a cell begin: at its beginning, and behind what other programs put between cells, since
-# quotation marks count for nothing there if it cuts at semicolons what was written with commas. An address
-# that begins with an apostrophe is marked, too: one that somebody else's file puts before it is dropped.
+# Spreadsheets take a cell for a formula if it begins like this. They skip white space before it, and some
+# also accept these characters in full width.
+_FORMULA: Final = rf'\'*(?:[^\S\t\r\n]|["{invisible.CHARS}])*[=+\-@＝＋－＠'
+# A program that splits our file at semicolons ignores the quotation marks and sees a cell begin behind each
+# semicolon, tab and line break. An address that begins with an apostrophe is escaped, too, because on reading
+# an apostrophe before an address is dropped.
 _BEGINS: Final = rf"(?={_FORMULA}\t\r\n]|'[^\s@]*@)"
 _BEGINS_INSIDE: Final = rf"(?={_FORMULA}])"
-_UNMARKED: Final = re.compile(rf"\A{_BEGINS}|(?<=[;\t\r\n]){_BEGINS_INSIDE}")
-_MARKED: Final = re.compile(rf"\A'{_BEGINS}|(?<=[;\t\r\n])'{_BEGINS_INSIDE}")
-# Behind the last line, to tell whether a quotation mark is still open.
+_UNESCAPED: Final = re.compile(rf"\A{_BEGINS}|(?<=[;\t\r\n]){_BEGINS_INSIDE}")
+_ESCAPED: Final = re.compile(rf"\A'{_BEGINS}|(?<=[;\t\r\n])'{_BEGINS_INSIDE}")
+# Added behind the last line. If it isn't a cell of its own, a quotation mark is still open.
 _END: Final = "."
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """line: where it begins. lines: how many it takes."""
+    """line: the number of its first line. lines: how many it takes."""
 
     line: int
     lines: int
     cells: list[str]
 
-    def broken(self) -> Iterator[tuple[int, int, list[str]]]:
-        """The cells with line breaks: place, line on which the quotation mark opens, their lines."""
+    def cells_with_breaks(self) -> Iterator[tuple[int, int, list[str]]]:
+        """The cells with line breaks: index, number of the line where the cell begins, its lines."""
         line = self.line
-        for place, cell in enumerate(self.cells if self.lines > 1 else ()):
+        for index, cell in enumerate(self.cells if self.lines > 1 else ()):
             lines = _BREAK.split(cell)
             if len(lines) > 1:
-                yield place, line, lines
+                yield index, line, lines
             line += len(lines) - 1
 
 
-def written(rows: Iterable[Iterable[str]]) -> bytes:
-    """Lines of cells in quotation marks, none of which a spreadsheet takes for a formula (ASVS 1.2.10)."""
+def encode(rows: Iterable[Iterable[str]]) -> bytes:
+    """A CSV file with quoted cells, none of which a spreadsheet takes for a formula (ASVS 1.2.10)."""
     out = StringIO()
-    csv.writer(out, quoting=csv.QUOTE_ALL).writerows(map(marked, row) for row in rows)
+    csv.writer(out, quoting=csv.QUOTE_ALL).writerows(map(escaped, row) for row in rows)
     return out.getvalue().encode()
 
 
-def marked(text: str) -> str:
-    """The text with an apostrophe before whatever in it could begin a formula."""
-    return _UNMARKED.sub("'", text)
+def escaped(text: str) -> str:
+    """The text with an apostrophe before everything in it that could begin a formula."""
+    return _UNESCAPED.sub("'", text)
 
 
-def unmarked(cell: str) -> str:
-    """The text that was marked; one that nobody marked is as it was."""
-    return _MARKED.sub("", cell)
+def unescaped(cell: str) -> str:
+    """The text without the apostrophes of `escaped()`; text that wasn't escaped stays as it is."""
+    return _ESCAPED.sub("", cell)
 
 
 def decode(content: bytes) -> tuple[str, str]:
-    """The text, and its encoding if it isn't Unicode. Raises Invalid for what is no text."""
+    """The text, and its encoding if it isn't Unicode. Raises Invalid if the content isn't text."""
     if content.startswith(b"PK\x03\x04"):
         raise Invalid({"file": [by_field.FILE_NO_TEXT]})
     try:
         text, encoding = content.decode(_sixteen_bits(content) or "utf-8"), ""
     except UnicodeDecodeError as error:
         text, encoding = _windows(content, error.start), WINDOWS
-    text = text.lstrip(_MARK).removeprefix(_MARK_TWICE)
+    text = text.lstrip(_BYTE_ORDER_MARK).removeprefix(_MANGLED_BYTE_ORDER_MARK)
     if "\0" in text:
         raise Invalid({"file": [by_field.FILE_NO_TEXT]})
     return text, encoding
 
 
 def _sixteen_bits(content: bytes) -> str:
-    """The UTF-16 this is in: by its mark, or by the zeros of the plain letters; "" for none."""
+    """Which UTF-16 this is, by its byte order mark or the zeros beside ASCII letters; "" for none."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    head = content[:_LOOKED_AT_BYTES]
+    head = content[:_SAMPLE_BYTES]
     first, second = head[::2].count(0), head[1::2].count(0)
     if 8 * max(first, second) < len(head) or 20 * min(first, second) > max(first, second):
         return ""
     return "utf-16-le" if second > first else "utf-16-be"
 
 
-def _windows(content: bytes, place: int) -> str:
-    """The text of Windows-1252; one that is UTF-8 in other places is damaged, and is refused."""
-    apart = content.decode("utf-8", errors="replace")
-    damaged = apart.count("\ufffd")
-    beyond_ascii = sum(map(len, re.findall(r"[^\x00-\x7f]+", apart))) - damaged
+def _windows(content: bytes, position: int) -> str:
+    """Decodes Windows-1252; refuses damaged UTF-8. position: the first byte that isn't UTF-8."""
+    text = content.decode("utf-8", errors="replace")
+    damaged = text.count("\ufffd")
+    beyond_ascii = sum(map(len, re.findall(r"[^\x00-\x7f]+", text))) - damaged
     try:
         if damaged > beyond_ascii and b"\0" not in content:
             return content.decode("cp1252")
     except UnicodeDecodeError as error:
-        place = error.start
+        position = error.start
     if b"\0" in content:
         raise Invalid({"file": [by_field.FILE_NO_TEXT]})
-    line = content.count(b"\n", 0, place) + 1
+    line = content.count(b"\n", 0, position) + 1
     raise Invalid({"file": [by_field.FILE_NOT_UTF8.format(line=line)]})
 
 
-def said_delimiter(text: str) -> str:
-    """What a first line `sep=;` says, as Excel writes and reads it; "" without one."""
-    found = _SAYS_DELIMITER.fullmatch(text.partition("\n")[0])
-    return found[1] if found else ""
+def declared_delimiter(text: str) -> str:
+    """The delimiter that a first line `sep=;` declares, as Excel writes it; "" without such a line."""
+    line = _DELIMITER_LINE.fullmatch(text.partition("\n")[0])
+    return line[1] if line else ""
 
 
 def first_records(text: str, delimiter: str) -> list[list[str]]:
-    """The cells of the first lines, to look at."""
-    lines = islice(_lines(text), _LOOKED_AT_LINES)
+    """The cells of the first lines, to find the delimiter and the headings."""
+    lines = islice(_lines(text), _SAMPLE_LINES)
     try:
         return [cells[:MAX_CELLS] for cells in csv.reader(lines, delimiter=delimiter, skipinitialspace=True)]
     except csv.Error:
@@ -129,8 +130,10 @@ def first_records(text: str, delimiter: str) -> list[list[str]]:
 
 
 def records(text: str, delimiter: str) -> Iterator[Record]:
-    """All records that hold anything. Raises Invalid, with the line, where a quotation mark isn't closed, or
-    for one of too many cells."""
+    """All records that aren't blank.
+
+    Raises Invalid, with the line, for a quotation mark that isn't closed and for too many cells.
+    """
     over: list[bool] = []
     reader = csv.reader(chain(_lines(text), _end(over)), delimiter=delimiter, skipinitialspace=True)
     line = 1
@@ -147,17 +150,17 @@ def records(text: str, delimiter: str) -> Iterator[Record]:
                 yield Record(line, reader.line_num - line + 1, cells)
             line = reader.line_num + 1
     except csv.Error as error:
-        # A cell of more than 100,000 characters: nobody closed its quotation mark.
+        # The cell has over 100,000 characters, so its quotation mark isn't closed.
         raise stray_quote(line) from error
 
 
 def _lines(text: str) -> Iterator[str]:
-    """The lines, each with its end."""
+    """The lines, each with its line break."""
     return StringIO(text, newline="")
 
 
 def _end(over: list[bool]) -> Iterator[str]:
-    """One more line; `over` says that it is reached."""
+    """One more line. `over` is filled when it is reached."""
     over.append(True)
     yield _END
 

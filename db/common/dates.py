@@ -1,4 +1,4 @@
-"""Days, by UTC unless a zone is given: as people type them, as address and log hold them, as words."""
+"""Days: parsed as people type them, written for addresses, the log and pages. UTC unless a zone is given."""
 
 import re
 import zoneinfo
@@ -10,7 +10,7 @@ _SHAPE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 def start_of(text: str) -> int | None:
-    """When a day like 2026-11-22 begins, in ms; None for anything that isn't one."""
+    """When a day like 2026-11-22 begins, in ms; None if the text isn't such a day."""
     if not _SHAPE.fullmatch(text):
         return None
     try:
@@ -21,9 +21,9 @@ def start_of(text: str) -> int | None:
 
 
 def start_in(text: str, zone: str, *, later: int = 0) -> int | None:
-    """When a day like 2026-11-22 begins in a time zone, or so many days later; None for no day.
+    """When a day like 2026-11-22 begins in a time zone, in ms; None if the text isn't such a day.
 
-    zone: "" or one that this machine doesn't know is UTC.
+    zone: "" and names that this machine doesn't know mean UTC. later: counts that many days on.
     """
     start = start_of(text)
     if start is None:
@@ -38,24 +38,24 @@ def start_in(text: str, zone: str, *, later: int = 0) -> int | None:
 
 
 def iso(at: int) -> str:
-    """The day in which an instant lies, as 2026-11-22. at: ms."""
+    """The day of an instant, as 2026-11-22. at: ms."""
     return _instant(at).date().isoformat()
 
 
 def words(at: int) -> str:
-    """The same as 22 Nov 2026."""
+    """The day of an instant, as 22 Nov 2026. at: ms."""
     instant = _instant(at)
     return f"{instant.day} {instant:%b %Y}"
 
 
 def long_words(at: int) -> str:
-    """The same as 22 November 2026."""
+    """The day of an instant, as 22 November 2026. at: ms."""
     instant = _instant(at)
     return f"{instant.day} {instant:%B %Y}"
 
 
 def hour(at: int) -> str:
-    """When in that day, as 09:12 UTC."""
+    """The time of day of an instant, as 09:12 UTC. at: ms."""
     return f"{_instant(at):%H:%M} UTC"
 
 

@@ -1,4 +1,4 @@
-"""What the operating system refuses, in sentences for the person who runs the server."""
+"""Errors of the operating system, as sentences for the person who runs the server."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ NO_FOLDER: Final = "{path} can't be used, since a part of that path is a file, n
 A_FILE: Final = "{path} is a file, and has to be a folder."
 A_FOLDER: Final = "{path} is a folder, and has to be a file."
 MISSING: Final = "There is no {path}."
-# What Python's tempfile says without naming a folder.
+# The error of Python's tempfile names no folder.
 NO_TEMPORARY: Final = "There is no folder for temporary files that can be written: name one in TMPDIR."
 LOOP: Final = "{path} is a symbolic link that leads back to itself."
 TOO_LONG: Final = "{path} is too long for a path."
@@ -34,7 +34,7 @@ _BY_NUMBER: Final = {
     errno.EPERM: NO_RIGHT,
     errno.ENOTDIR: NO_FOLDER,
     errno.EISDIR: A_FOLDER,
-    # What making a folder says of a file in its place.
+    # The error of mkdir if a file has that name.
     errno.EEXIST: A_FILE,
     errno.ENOENT: MISSING,
     errno.ELOOP: LOOP,
@@ -45,8 +45,8 @@ _BY_NUMBER: Final = {
 }
 
 
-def in_words(error: OSError) -> str:
-    """One sentence about what went wrong with which file, without the system's own words."""
+def describe(error: OSError) -> str:
+    """One sentence: which file, and what went wrong. It has no word of the system's own message."""
     path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | Path) else ""
     if not path and error.errno == errno.ENOENT:
         return NO_TEMPORARY
@@ -61,8 +61,8 @@ def in_words(error: OSError) -> str:
 
 
 @contextmanager
-def about(path: Path) -> Iterator[None]:
-    """Gives the errors of the body that name no file this one's name."""
+def naming(path: Path) -> Iterator[None]:
+    """Adds the name of this file to errors of the body that name none."""
     try:
         yield
     except OSError as error:
@@ -72,9 +72,9 @@ def about(path: Path) -> Iterator[None]:
 
 
 def refuse_unwritable(*paths: Path) -> None:
-    """Raises the OSError that writing to these folders and files would; what isn't there yet is passed over.
+    """Raises the OSError that writing to these folders and files would raise; missing ones are skipped.
 
-    Nothing is opened: closing a database would drop the locks that this process has on it.
+    It opens nothing: to close a database file would drop the locks that this process has on it.
     """
     for path in paths:
         rights = os.W_OK | os.X_OK if path.is_dir() else os.R_OK | os.W_OK
@@ -84,13 +84,13 @@ def refuse_unwritable(*paths: Path) -> None:
 
 
 def _owner_of(path: Path) -> str:
-    """What is to say of a file that belongs to another user, or of the nearest folder of it that is seen."""
-    for place in (path, *path.parents):
+    """Says who owns the file, or the nearest folder that we can see; "" if we do."""
+    for nearest in (path, *path.parents):
         try:
-            owner = place.stat().st_uid
+            owner = nearest.stat().st_uid
         except OSError:
             continue
-        return f" ({place} belongs to {_name_of(owner)})" if owner != os.geteuid() else ""
+        return f" ({nearest} belongs to {_name_of(owner)})" if owner != os.geteuid() else ""
     return ""
 
 

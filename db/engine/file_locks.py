@@ -19,7 +19,7 @@ POLL_SECONDS = 0.05
 def open_private(path: Path) -> int:
     """Opens a file and makes it if needed; only its owner may read and write it, whatever the umask."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
-    with disk.about(path):
+    with disk.naming(path):
         if os.fstat(descriptor).st_mode & 0o777 != PRIVATE:
             os.fchmod(descriptor, PRIVATE)
     return descriptor

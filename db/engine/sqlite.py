@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from piccolo.engine.sqlite import SQLiteEngine, SQLiteTransaction, TransactionType
 from piccolo.querystring import QueryString
 
-from db.common.disk import in_words, refuse_unwritable
+from db.common.disk import describe, refuse_unwritable
 from db.engine.errors import (
     A_CHANGE_IS_A_FUNCTION,
     A_SERVER_RUNS,
@@ -73,7 +73,7 @@ class SqliteEngine(SQLiteEngine):
             self._turn = Turn(self.beside(".lock"))
         except OSError as error:
             # The sentence says all that the error knew.
-            raise Unavailable(in_words(error)) from None
+            raise Unavailable(describe(error)) from None
         self._started_by = os.getpid()
         self._writer = Lane(self.file, "writer", writing=True)
         self._reader = Lane(self.file, "reader", seconds=PAGE_SECONDS)

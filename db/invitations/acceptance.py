@@ -210,8 +210,8 @@ async def _take_over(member_id: int, person: Person, invited: Invited) -> None:
         invited.role.value,
         first_name,
         last_name,
-        normalization.name_key(first_name, last_name, invited.email_key),
-        normalization.search_key(first_name, last_name, invited.email, invited.email_key),
+        normalization.sort_key(first_name, last_name, invited.email_key),
+        normalization.search_text(first_name, last_name, invited.email, invited.email_key),
         invited.inviter_id,
         member_id,
     )

@@ -111,7 +111,7 @@ async def _insert(wish: Wish) -> int:
         key,
         wish.name,
         wish.words,
-        normalization.search_key(wish.name, "", email, key),
+        normalization.search_text(wish.name, "", email, key),
         clock.now(),
     )
     return int(request_id)

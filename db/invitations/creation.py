@@ -289,10 +289,10 @@ async def _insert(actor: Actor, outcomes: Sequence[Outcome], batch_id: int, expi
         for outcome, link_id in zip(some, link_ids, strict=True):
             entry, address = outcome.entry, outcome.entry.address
             assert address is not None, "wrong ones are sorted out"
-            search_key = normalization.search_key(
+            search_text = normalization.search_text(
                 entry.first_name, entry.last_name, address.email, address.key
             )
-            names = (entry.first_name, entry.last_name, search_key)
+            names = (entry.first_name, entry.last_name, search_text)
             values += [
                 address.email,
                 address.key,

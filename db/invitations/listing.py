@@ -132,7 +132,7 @@ class Filter:
         numbers = {}
         for name in ("batch", "after", "before"):
             sign = -1 if name != "batch" and single[name].startswith("-") else 1
-            numbers[name] = sign * ids.read(single[name][1:] if sign < 0 else single[name])
+            numbers[name] = sign * ids.parse(single[name][1:] if sign < 0 else single[name])
             if single[name] and not numbers[name]:
                 errors[name] = [by_field.NO_NUMBER]
         if errors:

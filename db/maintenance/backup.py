@@ -146,7 +146,7 @@ def _new_file(file: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
     partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
     try:
-        with disk.about(file), open(descriptor, "wb") as raw:
+        with disk.naming(file), open(descriptor, "wb") as raw:
             yield raw
             raw.flush()
             os.fsync(descriptor)

@@ -49,7 +49,7 @@ async def findings(url: str, fingerprint: Callable[[], str | None], folder: Path
 
 def _in_words(error: engine.DatabaseError | OSError) -> str:
     if isinstance(error, OSError):
-        return disk.in_words(error)
+        return disk.describe(error)
     why = engine.reason(error.__cause__)
     return f"{error} ({why})" if why else str(error)
 
@@ -103,7 +103,7 @@ def _disk(folders: Iterable[Path]) -> Finding:
             with tempfile.TemporaryFile(dir=folder):
                 free = shutil.disk_usage(folder).free
         except OSError as error:
-            return Finding("disk", False, disk.in_words(OSError(error.errno, "", str(folder))))
+            return Finding("disk", False, disk.describe(OSError(error.errno, "", str(folder))))
         if free < MIN_FREE_BYTES:
             return Finding("disk", False, f"only {free // 1_000_000} MB are free in {folder}")
         said.append(f"{free / 1e9:.1f} GB are free in {folder}")

@@ -117,7 +117,7 @@ def _written(path: Path, key: str) -> Iterator[Path]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        with disk.about(path), _open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
+        with disk.naming(path), _open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
             os.fchmod(descriptor, PRIVATE)
             # Unlike os.write(), it doesn't stop halfway when the disk gets full.
             with open(descriptor, "w", closefd=False) as file:

@@ -42,8 +42,8 @@ async def insert(person: Person, role: Role, *, came_by: str, link_id: int = 0, 
             email_key=person.address.key,
             first_name=person.first_name,
             last_name=person.last_name,
-            sort_key=normalization.name_key(person.first_name, person.last_name, person.address.key),
-            search_text=normalization.search_key(
+            sort_key=normalization.sort_key(person.first_name, person.last_name, person.address.key),
+            search_text=normalization.search_text(
                 person.first_name, person.last_name, person.address.email, person.address.key
             ),
             password_hash=person.password_hash,

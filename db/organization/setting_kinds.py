@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Generic, Literal, TypeVar, get_args
 
 from db.auth.sessions import SessionLimits
-from db.common import dates, visible
+from db.common import dates, invisible
 from db.common.dates import DAY_MS
 from db.errors import Invalid
 from db.organization import invite_link_limits
@@ -166,7 +166,7 @@ class Domains(Kind[tuple[str, ...]]):
     def parse(self, texts: Mapping[str, str], limits: SessionLimits) -> tuple[str, ...]:
         found: dict[str, None] = {}
         wrong: list[str] = []
-        for text in filter(None, map(visible.trimmed, re.split(r"[\s,;]+", texts[self.name]))):
+        for text in filter(None, map(invisible.stripped, re.split(r"[\s,;]+", texts[self.name]))):
             try:
                 found[invite_link_limits.parse_domain(text)] = None
             except NotADomain:
@@ -258,7 +258,7 @@ class Switch(Kind[bool]):
 
 def parse_title(text: str, field: str = "title") -> str:
     """The organization's name: trimmed, with something to be seen, not too long. Raises Invalid."""
-    title = visible.name(text)
+    title = invisible.clean_name(text)
     if not title:
         raise Invalid({field: [by_field.ENTER_TITLE]})
     return _short(field, title, MAX_TITLE_CHARACTERS)
@@ -266,7 +266,7 @@ def parse_title(text: str, field: str = "title") -> str:
 
 def parse_note(text: str, field: str) -> str:
     """What the Owner says of a role: trimmed, "" for nothing, not too long. Raises Invalid."""
-    return _short(field, visible.name(text), MAX_NOTE_CHARACTERS)
+    return _short(field, invisible.clean_name(text), MAX_NOTE_CHARACTERS)
 
 
 def _short(field: str, text: str, most: int) -> str:
@@ -297,7 +297,7 @@ def _start_of_day(field: str, texts: Mapping[str, str]) -> int:
 def _no_domains(wrong: Sequence[str]) -> str:
     """The first of them, and how many more there are."""
     named = ", ".join(
-        by_field.QUOTED.format(text=visible.quotable(text[:60])) for text in wrong[:QUOTED_DOMAINS]
+        by_field.QUOTED.format(text=invisible.escape(text[:60])) for text in wrong[:QUOTED_DOMAINS]
     )
     if len(wrong) > QUOTED_DOMAINS:
         return by_field.NO_DOMAIN_AND_MORE.format(domains=named, count=len(wrong) - QUOTED_DOMAINS)

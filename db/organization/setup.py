@@ -9,7 +9,7 @@ from db.auth import links, passwords, sessions
 from db.auth.client import Browser, SignedIn
 from db.auth.links import Link
 from db.auth.sessions import SessionLimits
-from db.common import addresses, clock, visible
+from db.common import addresses, clock, invisible
 from db.errors import DeadLink, Invalid, Unknown
 from db.members import new_member
 from db.members.new_member import Person
@@ -129,7 +129,7 @@ async def make_owner(
         return False
     errors: dict[str, list[str]] = {}
     title, first_name, last_name = (
-        visible.name(text) for text in (visible.name(title) or TITLE, first_name, last_name)
+        invisible.clean_name(text) for text in (invisible.clean_name(title) or TITLE, first_name, last_name)
     )
     for field, text in (("title", title), ("first_name", first_name), ("last_name", last_name)):
         if len(text) > MAX_CHARACTERS or any(ord(sign) < 32 or ord(sign) == 127 for sign in text):

@@ -49,16 +49,16 @@ async def lines(first: list[Row], batches: AsyncIterator[list[Row]]) -> AsyncIte
 
     first: the batch that was read before the answer began.
     """
-    yield BYTE_ORDER_MARK + csv_text.written([COLUMNS])
-    yield csv_text.written(_cells(row) for row in first)
+    yield BYTE_ORDER_MARK + csv_text.encode([COLUMNS])
+    yield csv_text.encode(_cells(row) for row in first)
     async for batch in batches:
-        yield csv_text.written(_cells(row) for row in batch)
+        yield csv_text.encode(_cells(row) for row in batch)
 
 
 def invitation_links(open_ones: Iterable[tuple[str, Role, str]]) -> bytes:
     """A whole CSV file of addresses, roles and links."""
     rows = ((email, role.label, link) for email, role, link in open_ones)
-    return BYTE_ORDER_MARK + csv_text.written([("email", "role", "link"), *rows])
+    return BYTE_ORDER_MARK + csv_text.encode([("email", "role", "link"), *rows])
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -70,10 +70,10 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 async def events(first: list[Event], batches: AsyncIterator[list[Event]]) -> AsyncIterator[bytes]:
     """The rows of the activity log, a batch at a time. first: as in lines."""
-    yield BYTE_ORDER_MARK + csv_text.written([EVENT_COLUMNS])
-    yield csv_text.written(_event_cells(event) for event in first)
+    yield BYTE_ORDER_MARK + csv_text.encode([EVENT_COLUMNS])
+    yield csv_text.encode(_event_cells(event) for event in first)
     async for batch in batches:
-        yield csv_text.written(_event_cells(event) for event in batch)
+        yield csv_text.encode(_event_cells(event) for event in batch)
 
 
 def _event_cells(event: Event) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from db.auth import links, rate_limits
 from db.auth.links import Link
-from db.common import visible
+from db.common import invisible
 from db.errors import DeadLink, Invalid, Refused, TooManyTries, Unknown
 from db.invitations import access_requests
 from db.invitations.access_requests import MAX_WORDS, Wish
@@ -97,7 +97,7 @@ def _wish(form: Form) -> Wish:
     name, address = form.person_name("name"), form.email()
     if not name and "name" not in form.errors:
         form.add_error("name", by_field.ENTER_YOUR_NAME)
-    words = visible.name(form["words"])
+    words = invisible.clean_name(form["words"])
     if len(words) > MAX_WORDS:
         form.add_error("words", by_field.AT_MOST.format(most=MAX_WORDS, count=len(words)))
     form.check()

@@ -93,7 +93,7 @@ class AccountController(Controller):
     async def acknowledge(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         """Hides the note that an Administrator made a password link. htmx gets a newer note, if any."""
         form = await Form.read(request, "at")
-        at = ids.read(form["at"])
+        at = ids.parse(form["at"])
         await _count_change(request, current)
         await password.acknowledge(identity.actor_of(current, request), at)
         if not rendering.wants_fragment(request):

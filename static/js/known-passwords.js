@@ -1,10 +1,10 @@
 // Whether too little is left of a password without the words known of its owner. The server decides by the
 // same steps, in db/auth/known_words.py; the password leaves the browser only when it is sent.
 
-const signs = Object.fromEntries(
-  [..."0123456789@$!|+(€£"].map((sign, place) => [sign, "oizeasgtbgasiltcel"[place]]),
+const symbols = Object.fromEntries(
+  [..."0123456789@$!|+(€£"].map((char, place) => [char, "oizeasgtbgasiltcel"[place]]),
 );
-const plain = Object.fromEntries([..."ßøłđðıæœ"].map((sign, place) => [sign, "solddiao"[place]]));
+const plain = Object.fromEntries([..."ßøłđðıæœ"].map((char, place) => [char, "solddiao"[place]]));
 const trimmings = new RegExp([
   "(?:19|20)\\d\\d",
   "spring|summer|autumn|winter|fr(?:ü|ue)hling|fr(?:ü|ue)hjahr|sommer|herbst",
@@ -15,8 +15,8 @@ const trimmings = new RegExp([
 function fold(text, read = {}) {
   const [letters, spans] = [[], []];
   let last = "";
-  for (const [place, sign] of text.entries()) {
-    for (const each of (plain[sign.toLowerCase()] ?? sign.toLowerCase()).normalize("NFKD")) {
+  for (const [place, char] of text.entries()) {
+    for (const each of (plain[char.toLowerCase()] ?? char.toLowerCase()).normalize("NFKD")) {
       const letter = read[each] ?? each;
       if (!/\p{L}/u.test(letter)) continue;
       if (letter === last || (letter === "e" && /[aou]/.test(last))) {
@@ -51,7 +51,7 @@ function madeOfKnown(password, about) {
   // Three digits that could be read as a short name come up by chance.
   const sizes = /\p{L}/u.test(password) ? [3, 4, 5] : [5];
   for (const backwards of [false, true]) {
-    for (const read of [signs, {}]) {
+    for (const read of [symbols, {}]) {
       const { letters, spans } = fold(backwards ? [...typed].reverse() : typed, read);
       for (const size of sizes) {
         for (let at = 0; at + size <= letters.length; at++) {
@@ -64,7 +64,7 @@ function madeOfKnown(password, about) {
       }
     }
   }
-  const left = typed.map((sign, place) => (covered.has(place) ? "\n" : sign)).join("").split("\n");
+  const left = typed.map((char, place) => (covered.has(place) ? "\n" : char)).join("").split("\n");
   const bare = left
     .map((piece) => piece.replace(trimmings, "").replace(/^[^\p{L}]+|[^\p{L}]+$/gu, ""))
     .join("");
@@ -74,7 +74,7 @@ function madeOfKnown(password, about) {
 // Whether it is a usual word with the usual around it, or hardly more than years, seasons and months. The
 // server knows more, in db/auth/common_passwords.py, and says so when the password is sent.
 function isUsual(password, words) {
-  const letters = (text) => fold([...text], signs).letters.join("");
+  const letters = (text) => fold([...text], symbols).letters.join("");
   const [rest, usual] = [password.replace(trimmings, ""), new Set(words.map(letters))];
   const cores = [rest, rest.replace(/^[^\p{L}]+/u, "")]
     .flatMap((core) => [core, core.replace(/[^\p{L}]+$/u, "")]);

@@ -228,32 +228,32 @@ def test_a_key_is_never_cut_off_by_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_sentence_without_a_number() -> None:
-    said = disk.in_words(OSError(errno.ENOSPC, "No space left on device"))
+    said = disk.describe(OSError(errno.ENOSPC, "No space left on device"))
 
     assert said == "There is no space left on the disk: free some, then try again."
-    with pytest.raises(OSError, match="x") as raised, disk.about(Path("/srv/data")):
+    with pytest.raises(OSError, match="x") as raised, disk.naming(Path("/srv/data")):
         raise OSError(errno.ENOSPC, "x")
-    assert disk.in_words(raised.value).startswith("There is no space left on the disk with /srv/data: ")
+    assert disk.describe(raised.value).startswith("There is no space left on the disk with /srv/data: ")
 
 
 @pytest.mark.parametrize("number", sorted(errno.errorcode))
 def test_whatever_the_system_refuses_is_said_in_words_of_ours(number: int) -> None:
-    said = disk.in_words(OSError(number, os.strerror(number), "/srv/data/gatehouse.db"))
+    said = disk.describe(OSError(number, os.strerror(number), "/srv/data/gatehouse.db"))
 
     assert os.strerror(number) not in said
     assert said.endswith(".")
 
 
 def test_without_a_folder_for_temporary_files_a_setting_is_named_that_helps() -> None:
-    said = disk.in_words(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/x']"))
+    said = disk.describe(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/x']"))
 
     assert said.endswith("name one in TMPDIR.")
 
 
 def test_a_folder_of_somebody_else_is_said_with_both_names() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        said = disk.in_words(PermissionError(errno.EACCES, "Permission denied", f"{folder}/none/x.db"))
+        said = disk.describe(PermissionError(errno.EACCES, "Permission denied", f"{folder}/none/x.db"))
 
-    own = disk.in_words(PermissionError(errno.EACCES, "Permission denied", "/proc/1/root/x.db"))
+    own = disk.describe(PermissionError(errno.EACCES, "Permission denied", "/proc/1/root/x.db"))
     assert "belongs to" not in said
     assert ("belongs to root" in own) == (os.geteuid() != 0)

@@ -59,7 +59,7 @@ OTHERS: Final = (
     "tri€dlor mub",
     "jm jm quiet harbour swans",
 )
-# Drawn by a generator from digits and signs: a year among them is no trimming,
+# Drawn by a generator from digits and symbols: a year among them is no trimming,
 # and three that could be read as initials, like 178 for ltb, are no known word.
 DRAWN: Final = (
     "8395 2041 7736 1284 5567 9021",

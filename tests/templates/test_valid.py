@@ -93,5 +93,5 @@ def test_the_checker_sees_what_is_wrong() -> None:
     )
 
     assert set(found) == set(wrong.values())
-    for sign, text in wrong.items():
-        assert any(sign in line for line in found[text]), found[text]
+    for fault, text in wrong.items():
+        assert any(fault in line for line in found[text]), found[text]

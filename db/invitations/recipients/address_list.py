@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from db.common import addresses, visible
+from db.common import addresses, invisible
 from db.common.addresses import Address, NotAnAddress
 from db.invitations.recipients import pasted
 from db.policy import Role
@@ -110,7 +110,7 @@ def once(entries: Iterable[Entry], *, most: int | None = None) -> AddressList:
 def entry(typed: str, name: str = "", *, shown: str = "") -> Entry:
     """One address, with the name that stood beside it. shown: as it stood there, if not as typed."""
     first_name, last_name = split_name(name)
-    text = visible.quotable(re.sub(r"[ \t\r\n]+", " ", shown or typed))
+    text = invisible.escape(re.sub(r"[ \t\r\n]+", " ", shown or typed))
     if len(text) > MAX_SHOWN_CHARACTERS:
         text = f"{text[:MAX_SHOWN_CHARACTERS]}…"
     try:
@@ -126,7 +126,7 @@ def refused(entry: Entry, why: str) -> Entry:
 
 def split_name(name: str) -> tuple[str, str]:
     """First and last name of "Lena Hartmann", "Hartmann, Lena" and "Okafor, Ben, Jr."."""
-    parts = [visible.name(part) for part in name.split(",")]
+    parts = [invisible.clean_name(part) for part in name.split(",")]
     behind = [part for part in parts[1:] if pasted.is_title(part)]
     surname, *given = [part for part in parts if part and part not in behind] or [""]
     if given:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Final
 
-from db.common import csv_text, visible
+from db.common import csv_text, invisible
 from db.common.addresses import MAX_TYPED_CHARACTERS
 from db.common.csv_text import Record
 from db.errors import Invalid
@@ -45,7 +45,7 @@ class Columns:
 def parse(content: bytes) -> AddressList:
     """The rows of the file, each with its line; wrong ones say why. Raises Invalid for what is none."""
     text, encoding = csv_text.decode(content)
-    said = csv_text.said_delimiter(text)
+    said = csv_text.declared_delimiter(text)
     delimiter = said or _delimiter(text)
     records = csv_text.records(text, delimiter)
     if said:
@@ -81,7 +81,7 @@ def _above(records: Iterator[Record], delimiter: str) -> list[Record]:
     """The records down to the headings, or to the first that holds an address, or the first ten."""
     above: list[Record] = []
     for record in records:
-        for _, line, lines in record.broken():
+        for _, line, lines in record.cells_with_breaks():
             if any("@" in text or delimiter in text for text in lines):
                 raise csv_text.stray_quote(line)
         above.append(record)
@@ -111,8 +111,8 @@ def _quoted(text: str) -> str:
 
 def _shown(cells: Iterable[str]) -> list[str]:
     """Headings for people: those that are seen, and not too much of them."""
-    texts = filter(None, map(visible.name, cells))
-    return [visible.quotable(text[:MAX_HEADING_CHARACTERS]) for text in islice(texts, MAX_HEADINGS_NAMED)]
+    texts = filter(None, map(invisible.clean_name, cells))
+    return [invisible.escape(text[:MAX_HEADING_CHARACTERS]) for text in islice(texts, MAX_HEADINGS_NAMED)]
 
 
 def _ignored(record: Record, places: Mapping[str, int]) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ def _line_break(record: Record, columns: Columns) -> int:
     Raises Invalid where the cell has swallowed rows, since a quotation mark opens it that nobody meant.
     """
     read, found = set(columns.places.values()), 0
-    for place, line, lines in record.broken():
+    for place, line, lines in record.cells_with_breaks():
         ours = place in read or not columns.headed
         rows = any(text.count(columns.delimiter) >= columns.separators for text in lines)
         rows = rows or any(_is_row(text, columns) for text in lines[1:])
@@ -164,7 +164,7 @@ def _row(record: Record, columns: Columns) -> Entry:
         entry = replace(entry, first_name=names[0], last_name=names[1])
     if any(_has_control_characters(text) for text in texts.values()):
         entry = address_list.refused(entry, by_field.CONTROL_CHARACTERS)
-    if any(map(visible.trimmed, record.cells[columns.width :])):
+    if any(map(invisible.stripped, record.cells[columns.width :])):
         more = by_field.FILE_MORE_CELLS.format(columns.width, cells=len(record.cells))
         entry = address_list.refused(entry, more)
     word = texts.get(ROLE, "")
@@ -174,34 +174,34 @@ def _row(record: Record, columns: Columns) -> Entry:
     if not word:
         return entry
     why = by_field.FILE_NO_SUCH_ROLE.get(role or "", by_field.FILE_NO_ROLE)
-    return address_list.refused(entry, why.format(word=visible.quotable(word[:40])))
+    return address_list.refused(entry, why.format(word=invisible.escape(word[:40])))
 
 
 def _has_control_characters(text: str) -> bool:
-    return not text.isprintable() and any(unicodedata.category(sign) == "Cc" for sign in text)
+    return not text.isprintable() and any(unicodedata.category(char) == "Cc" for char in text)
 
 
 def _cell(cells: list[str], place: int) -> str:
-    return " ".join(csv_text.unmarked(_trimmed(cells, place)).split())
+    return " ".join(csv_text.unescaped(_trimmed(cells, place)).split())
 
 
 def _trimmed(cells: list[str], place: int) -> str:
-    return visible.trimmed(cells[place]) if place < len(cells) else ""
+    return invisible.stripped(cells[place]) if place < len(cells) else ""
 
 
 def _addressed(marked: str, record: Record) -> Entry:
     """The address in a cell; without one, the entry shows what else the row holds."""
-    cell = " ".join(csv_text.unmarked(marked).split())
+    cell = " ".join(csv_text.unescaped(marked).split())
     if "<" in cell and len(cell) <= MAX_TYPED_CHARACTERS and pasted.is_short(cell, MAX_TOKENS):
         # `Lena Hartmann <lena@example.org>`
         found = address_list.parse(cell, most=1).entries
         entry = found[0] if len(found) == 1 else address_list.entry(cell)
     else:
         # Spreadsheets put an apostrophe before what they shall take for text, where there is no mark of ours.
-        is_quoted = cell.endswith("'") or csv_text.unmarked(marked) != marked
+        is_quoted = cell.endswith("'") or csv_text.unescaped(marked) != marked
         bare = cell if is_quoted else cell.removeprefix("'")
         entry = address_list.entry(
-            bare, shown=cell or " ".join(filter(None, map(visible.name, record.cells)))
+            bare, shown=cell or " ".join(filter(None, map(invisible.clean_name, record.cells)))
         )
     typed = entry.address.email if entry.address else entry.typed
     return replace(entry, typed=typed, line=record.line)
@@ -232,4 +232,4 @@ def _names(first_name: str, last_name: str, name: str) -> tuple[str, str] | None
 
 def _name(text: str) -> str:
     """The text as a name; "" for an address, a number or a dash."""
-    return visible.name(text) if "@" not in text and any(map(str.isalpha, text)) else ""
+    return invisible.clean_name(text) if "@" not in text and any(map(str.isalpha, text)) else ""

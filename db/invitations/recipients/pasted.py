@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from db.common import addresses, visible
+from db.common import addresses, invisible
 
 # A surname and a given name; more pieces that are no titles are a list of people.
 MAX_NAME_PIECES: Final = 2
@@ -141,7 +141,7 @@ def find(text: str) -> Iterator[Found]:
 
 
 def is_short(text: str, most: int) -> bool:
-    """Whether it has at most so many words and signs to be read."""
+    """Whether it has at most so many words and characters to be read."""
     return next(islice(_TOKEN.finditer(text), most, None), None) is None
 
 
@@ -168,8 +168,8 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 def _ended(piece: _Piece, before: list[str], text: str) -> Iterator[tuple[str, str]]:
     """The addresses of a piece; one without any is kept in `before` until it is known what it belongs to."""
     if not piece.runs:
-        if any(sign.isalnum() and not visible.is_hidden(sign) for sign in text):
-            before.append(visible.trimmed(text))
+        if any(char.isalnum() and not invisible.is_invisible(char) for char in text):
+            before.append(invisible.stripped(text))
         return
     words = " ".join(piece.names[0])
     if piece.takes_a_name and _are_one_name(before, words):
@@ -221,7 +221,7 @@ def _word(run: str) -> str:
     word = _NUMBER.sub("", run).strip("*`|/~#=_:•·")
     if run.endswith(":") and "".join(filter(str.isalpha, word)).lower() in _LABEL:
         return ""
-    return word if any(sign.isalpha() for sign in word) else ""
+    return word if any(char.isalpha() for char in word) else ""
 
 
 def _cut(run: str) -> str:
@@ -232,15 +232,15 @@ def _cut(run: str) -> str:
     start, at = 0, run.find("@")
     while start < at - 1 and (
         run[start] in _BEFORE
-        or visible.is_hidden(run[start])
+        or invisible.is_invisible(run[start])
         or (run[start] in _AROUND and ("}" if run[start] == "{" else "_") in run[end:])
     ):
         start += 1
     return run[start:end] if "@" in run[start:end] else run
 
 
-def _may_end(sign: str) -> bool:
+def _may_end(char: str) -> bool:
     """Domains end with a letter, a digit or a vowel sign."""
-    if sign.isascii():
-        return sign.isalnum()
-    return not visible.is_hidden(sign) and (sign.isalnum() or unicodedata.category(sign)[0] == "M")
+    if char.isascii():
+        return char.isalnum()
+    return not invisible.is_invisible(char) and (char.isalnum() or unicodedata.category(char)[0] == "M")

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from db import engine
-from db.common import addresses, visible
+from db.common import addresses, invisible
 from db.members.directory import keyset, search
 from db.members.directory.filters import DEFAULT_ROLES, ROLE_ORDER, SORTS, Cursor, Filter, is_grouped
 from db.members.directory.role_counts import compact, counts
@@ -101,7 +101,7 @@ class Row(_Fields):
     @property
     def name(self) -> str:
         """The full name, "" when none was given."""
-        return visible.name(f"{self.first_name} {self.last_name}")
+        return invisible.clean_name(f"{self.first_name} {self.last_name}")
 
     @property
     def label(self) -> str:
@@ -111,7 +111,7 @@ class Row(_Fields):
     @property
     def initials(self) -> str:
         """Up to two capital letters for the avatar."""
-        letters = [name[0] for name in map(visible.name, (self.first_name, self.last_name)) if name]
+        letters = [name[0] for name in map(invisible.clean_name, (self.first_name, self.last_name)) if name]
         return ("".join(letters) or self.email[:1]).upper()[:2]
 
 

@@ -152,7 +152,7 @@ class Filter:
         sort = single["sort"] or DEFAULT_SORT
         if single["sort"] and sort not in SORTS:
             errors["sort"] = [by_field.SORT_BY.format(columns=", ".join(SORT_COLUMNS))]
-        link = ids.read(single["link"])
+        link = ids.parse(single["link"])
         if single["link"] and not link:
             errors["link"] = [by_field.NO_SUCH_LINK]
         if single["after"] and single["before"]:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from db import engine
 from db.activity import kept_names as activity_names
 from db.activity.kept_names import Kept
-from db.common import normalization, visible
+from db.common import invisible, normalization
 from db.members import directory
 from db.members.directory import search
 
@@ -48,7 +48,7 @@ async def find(text: str) -> tuple[Found, ...]:
     # Thousands take a while: other people's pages don't wait for it.
     removed = await asyncio.to_thread(_among, kept, wanted.terms)
     found = [*members, *removed, *await engine.read_slowly(_invited, text)]
-    typed = visible.trimmed(text).casefold()
+    typed = invisible.stripped(text).casefold()
     whole = [one for one in found if typed in (one.email.casefold(), one.name.casefold())]
     return tuple(whole if len(whole) == 1 else found[: MAX_PEOPLE + 1])
 
@@ -71,7 +71,7 @@ def _among(kept: Sequence[Kept], terms: Sequence[Sequence[str]]) -> list[Found]:
     """Those whose name or address holds the terms, as in the search for members."""
     found = list[Found]()
     for one in kept:
-        key = normalization.search_key(one.name, "", one.email, one.email.lower())
+        key = normalization.search_text(one.name, "", one.email, one.email.lower())
         if all(any(way in key for way in ways) for ways in terms):
             found.append(Found(one.name, one.email, one.member_id, removed=True))
     return found

@@ -32,16 +32,16 @@ INDEXES = {
 
 
 def of_member(email: str, email_key: str, first_name: str, last_name: str) -> tuple[str, str]:
-    name_key = normalization.name_key(first_name, last_name, email_key)
-    return name_key, normalization.search_key(first_name, last_name, email, email_key)
+    sort_key = normalization.sort_key(first_name, last_name, email_key)
+    return sort_key, normalization.search_text(first_name, last_name, email, email_key)
 
 
 def of_invitation(email: str, email_key: str, first_name: str, last_name: str) -> tuple[str]:
-    return (normalization.search_key(first_name, last_name, email, email_key),)
+    return (normalization.search_text(first_name, last_name, email, email_key),)
 
 
 def of_request(email: str, email_key: str, name: str) -> tuple[str]:
-    return (normalization.search_key(name, "", email, email_key),)
+    return (normalization.search_text(name, "", email, email_key),)
 
 
 async def write_anew(

@@ -11,7 +11,7 @@ from db.auth import sessions
 from db.auth.client import Browser
 from db.auth.sessions import Current
 from db.auth.turns import Turn
-from db.common import visible
+from db.common import invisible
 from db.errors import SignInFirst
 from db.policy import Actor, Role
 from handlers.http.auth.cookies import SESSION_COOKIE, cookie_in, device_of
@@ -39,7 +39,7 @@ class Me:
 
     @property
     def initials(self) -> str:
-        letters = [part[0] for part in map(visible.name, (self.first_name, self.last_name)) if part]
+        letters = [part[0] for part in map(invisible.clean_name, (self.first_name, self.last_name)) if part]
         return "".join(letters or [self.email[0]]).upper()
 
     @property

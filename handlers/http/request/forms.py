@@ -10,7 +10,7 @@ from typing import Final
 
 from litestar.exceptions import HTTPException
 
-from db.common import addresses, visible
+from db.common import addresses, invisible
 from db.errors import Invalid, TooManyTries
 from db.policy import Role
 from handlers.http.request.bodies import BodyTooLarge, body_of
@@ -102,7 +102,7 @@ class Form:
 
     def person_name(self, name: str) -> str:
         """A first or last name: trimmed, without invisible characters, at most 100 characters."""
-        text = visible.name(self.values[name])
+        text = invisible.clean_name(self.values[name])
         if len(text) > MAX_NAME_CHARACTERS:
             self.add_error(name, by_field.AT_MOST.format(most=MAX_NAME_CHARACTERS, count=len(text)))
         return text

@@ -16,7 +16,7 @@ def row_id(text: str) -> int:
 
     The framework's {id:int} accepts more than that.
     """
-    number = ids.read(text)
+    number = ids.parse(text)
     if not number:
         raise Unknown(refusals.NO_SUCH_ID)
     return number

@@ -146,7 +146,7 @@ async def unavailable(request: AnyRequest, error: Exception) -> Response[bytes]:
 async def os_error(request: AnyRequest, error: OSError) -> Response[bytes]:
     """503 when file descriptors run out, since others will be free again; 500 for any other OSError."""
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        return await unavailable(request, engine.Unavailable(disk.in_words(error)))
+        return await unavailable(request, engine.Unavailable(disk.describe(error)))
     return await internal_error(request, error)
 
 

@@ -16,7 +16,7 @@ from litestar.datastructures import Cookie
 from db import engine, policy
 from db.accounts import password
 from db.auth import common_passwords
-from db.common import clock, dates, visible
+from db.common import clock, dates, invisible
 from db.invitations import access_request_listing
 from db.invitations import listing as invitation_listing
 from db.members.directory import role_counts
@@ -104,7 +104,7 @@ def make_environment(
         Role=policy.Role,
     )
     environment.filters.update(
-        iso=iso, day=dates.words, quotable=visible.quotable, minute=minute, last_day=last_day
+        iso=iso, day=dates.words, escape_invisible=invisible.escape, minute=minute, last_day=last_day
     )
     # Jinja imports modules for its first template, which would fail once no more files can be opened.
     environment.get_template("error.html")

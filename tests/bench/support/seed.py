@@ -75,7 +75,7 @@ def people(number: int, owner: bool) -> Iterator[tuple[Any, ...]]:
             continue
         first, last = chance.choice(FIRST_NAMES), chance.choice(LAST_NAMES)
         local = (
-            normalization.fold_text(f"{first}.{last}").encode("ascii", "ignore").decode().strip(".'")
+            normalization.normalize(f"{first}.{last}").encode("ascii", "ignore").decode().strip(".'")
             or "member"
         )
         email = f"{local}{count}@{chance.choice(DOMAINS)}"
@@ -110,11 +110,11 @@ def row(
     link_id: int = 0,
 ) -> tuple[Any, ...]:
     key = email.lower() or None
-    name_key = normalization.name_key(first, last, key) if key else ""
-    search_key = normalization.search_key(first, last, email, key) if key else ""
+    sort_key = normalization.sort_key(first, last, key) if key else ""
+    search_text = normalization.search_text(first, last, email, key) if key else ""
     came_by = "invitation" if invited_by else "link"
     times = (invited_by, joined_at if invited_by else 0, joined_at, activity)
-    who = (email, key, first, last, name_key, search_key)
+    who = (email, key, first, last, sort_key, search_text)
     return (*who, "", 0, role, came_by, link_id, *times, "", "system", removed_at)
 
 

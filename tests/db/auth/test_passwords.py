@@ -70,7 +70,7 @@ def test_the_list_has_three_thousand_that_differ_once_folded() -> None:
 
     assert list(ranks) == sorted(set(ranks))
     assert all(passwords.MIN_CHARACTERS <= len(each) <= passwords.MAX_CHARACTERS for each in common)
-    # ASVS 6.2.4. Folded and without years, seasons, months, digits and signs at the ends.
+    # ASVS 6.2.4. Folded and without years, seasons, months, digits and symbols at the ends.
     assert len(common_passwords.folded(common)) >= 3000
 
 
@@ -219,12 +219,12 @@ def test_no_text_breaks_the_estimate(password: str, name: str) -> None:
     assert isinstance(passwords._why_guessable(password[:256], (name,)), str)
 
 
-@pytest.mark.parametrize("signs", ["4@8({[<369!1|075$+%2", "!|$970{{2%@%99%6%47{8|935718", "71|l!+t"])
-def test_no_password_keeps_the_estimate_busy(signs: str) -> None:
-    """A password full of signs that stand for letters took it fifteen seconds, and everybody waited."""
+@pytest.mark.parametrize("symbols", ["4@8({[<369!1|075$+%2", "!|$970{{2%@%99%6%47{8|935718", "71|l!+t"])
+def test_no_password_keeps_the_estimate_busy(symbols: str) -> None:
+    """A password full of symbols that stand for letters took it fifteen seconds, and everybody waited."""
     begun = time.process_time()
 
-    passwords._score((signs * 72)[:72], ABOUT)
+    passwords._score((symbols * 72)[:72], ABOUT)
 
     assert time.process_time() - begun < 1
 

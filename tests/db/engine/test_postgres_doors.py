@@ -114,16 +114,16 @@ async def test_a_database_that_is_not_in_utf8_is_refused(postgres_server: str, e
 
 
 async def test_a_setting_that_postgres_does_not_know_is_named(empty_database_url: str) -> None:
-    sign = "&" if "?" in empty_database_url else "?"
+    separator = "&" if "?" in empty_database_url else "?"
 
     for setting in ("sslmod=require", "lock_timout=1s", "shared_buffers=1GB", "work_mem=shoe"):
-        said = await refusal(f"{empty_database_url}{sign}{setting}")
+        said = await refusal(f"{empty_database_url}{separator}{setting}")
         assert f"sets {setting.partition('=')[0]}" in said
 
 
 async def test_the_url_cannot_change_how_text_is_read(empty_database_url: str) -> None:
-    sign = "&" if "?" in empty_database_url else "?"
-    engine.use(f"{empty_database_url}{sign}client_encoding=LATIN1")
+    separator = "&" if "?" in empty_database_url else "?"
+    engine.use(f"{empty_database_url}{separator}client_encoding=LATIN1")
     await engine.start()
 
     assert await engine.rows("SELECT ? || 'ł'", "ż") == [("żł",)]

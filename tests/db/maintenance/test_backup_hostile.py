@@ -13,7 +13,7 @@ import pytest
 
 from db import engine
 from db.auth import sessions
-from db.common import visible
+from db.common import invisible
 from db.errors import DomainError
 from db.maintenance import backup, backup_file, restore, secret_key
 from db.maintenance.backup_file import BadBackup
@@ -365,4 +365,4 @@ def test_no_word_of_a_file_speaks_to_the_terminal(tmp_path: Path) -> None:
     with pytest.raises(BadBackup) as refused, backup_file.opened(file):
         pass
 
-    assert visible.on_a_terminal(str(refused.value)).isprintable()
+    assert invisible.for_terminal(str(refused.value)).isprintable()

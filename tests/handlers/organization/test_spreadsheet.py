@@ -74,17 +74,17 @@ async def test_it_is_sent_while_it_is_read(site: Site) -> None:
     assert [piece.count(b"\r\n") for piece in pieces if piece][:3] == [1, 1_000, 1_000]
 
 
-@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "＝", "＠"])
-async def test_no_cell_is_a_formula(site: Site, sign: str) -> None:
+@pytest.mark.parametrize("char", ["=", "+", "-", "@", "＝", "＠"])
+async def test_no_cell_is_a_formula(site: Site, char: str) -> None:
     ada = someone("ada")
-    formula = f'{sign}HYPERLINK("https://evil.example")'
-    person = Person(ada.address, formula, f'{sign}a,"b"', password_hash())
+    formula = f'{char}HYPERLINK("https://evil.example")'
+    person = Person(ada.address, formula, f'{char}a,"b"', password_hash())
     await engine.write(new_member.insert, person, Role.ANNOTATOR, came_by="link")
     olga = await site.sign_in("olga")
 
     row = rows(await olga.get(f"{PATH}?role=AN"))[0]
 
-    assert (row["first_name"], row["last_name"]) == (f"'{formula}", f'\'{sign}a,"b"')
+    assert (row["first_name"], row["last_name"]) == (f"'{formula}", f'\'{char}a,"b"')
 
 
 async def test_an_address_is_no_formula_either(site: Site) -> None:

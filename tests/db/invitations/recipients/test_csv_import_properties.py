@@ -21,7 +21,7 @@ from handlers.organization import spreadsheet
 from tests.support.examples import fewer
 
 # What spreadsheets take for the beginning of a formula, and for the end of a cell.
-SIGNS = "=+-@＝＋－＠"
+SYMBOLS = "=+-@＝＋－＠"
 ENDS = ";\t\r\n"
 LETTERS = st.text("abcäßñжあ'-.;=＝", min_size=1, max_size=10).map(lambda text: f"n{text}n")
 # What a spreadsheet would take for a formula, before what may well be a name; with an @ it is an address.
@@ -33,7 +33,7 @@ NAMES = st.builds(
 EMAILS = st.from_regex(r"'?[a-z+'|-][a-z='|+-]{0,7}@[a-z]{1,8}\.example", fullmatch=True).filter(
     lambda email: email[1:] != "'@"
 )
-CELLS = st.text(f"{SIGNS}{ENDS} ,'\"a\u200b\u00a0\ufeff@", max_size=12) | st.text(max_size=12)
+CELLS = st.text(f"{SYMBOLS}{ENDS} ,'\"a\u200b\u00a0\ufeff@", max_size=12) | st.text(max_size=12)
 PLAIN_EMAILS = st.from_regex(r"[a-z=+-]{1,8}@[a-z]{1,8}\.example", fullmatch=True)
 PEOPLE = st.lists(
     st.tuples(EMAILS, NAMES, NAMES, st.sampled_from(sorted(WORKING))),
@@ -65,25 +65,25 @@ async def exported(rows: list[Row]) -> bytes:
 
 
 def begins_a_formula(cell: str) -> bool:
-    return re.sub(r'\A[\s"\u200b\ufeff]+', "", cell).startswith(tuple(SIGNS))
+    return re.sub(r'\A[\s"\u200b\ufeff]+', "", cell).startswith(tuple(SYMBOLS))
 
 
 @given(CELLS)
 def test_the_mark_of_a_cell_is_taken_off_again(cell: str) -> None:
-    assert csv_text.unmarked(csv_text.marked(cell)) == cell
+    assert csv_text.unescaped(csv_text.escaped(cell)) == cell
 
 
 @given(CELLS, CELLS)
 def test_no_cell_holds_a_formula_wherever_a_spreadsheet_cuts_it(first: str, second: str) -> None:
-    content = csv_text.written([("email", first, second)]).decode()
+    content = csv_text.encode([("email", first, second)]).decode()
     cut = [cell for line in re.split("[\r\n]", content) for cell in re.split("[;\t]", line)]
 
     assert next(csv.reader(io.StringIO(content, newline=""))) == [
         "email",
-        *map(csv_text.marked, (first, second)),
+        *map(csv_text.escaped, (first, second)),
     ]
-    assert not [cell for cell in (*cut, csv_text.marked(first)) if begins_a_formula(cell)]
-    assert not csv_text.marked(first).startswith(("\t", "\r", "\n"))
+    assert not [cell for cell in (*cut, csv_text.escaped(first)) if begins_a_formula(cell)]
+    assert not csv_text.escaped(first).startswith(("\t", "\r", "\n"))
 
 
 @given(FILES)
@@ -152,7 +152,7 @@ def test_four_times_the_rows_take_four_times_as_long(row: str) -> None:
 
 @given(st.integers(1, 9_000), st.sampled_from(['"', "'", "<", "(", "\t", "@", " a.b", "=", "ä"]))
 @fewer(5)
-def test_one_cell_of_whatever_length_takes_no_time(length: int, sign: str) -> None:
+def test_one_cell_of_whatever_length_takes_no_time(length: int, char: str) -> None:
     began = time.process_time()
-    read(f"email\n{sign * length}".encode())
+    read(f"email\n{char * length}".encode())
     assert time.process_time() - began < 2

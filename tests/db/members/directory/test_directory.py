@@ -75,8 +75,8 @@ def model(people: list[dict[str, Any]], shown: Filter) -> list[int]:
     return [person["id"] for person in sorted(kept, key=rank, reverse=shown.sort.startswith("-"))]
 
 
-def found(search_key: str, terms: tuple[tuple[str, ...], ...]) -> bool:
-    return all(any(spelling in search_key for spelling in spellings) for spellings in terms)
+def found(search_text: str, terms: tuple[tuple[str, ...], ...]) -> bool:
+    return all(any(spelling in search_text for spelling in spellings) for spellings in terms)
 
 
 def ids(rows: "list[Row] | tuple[Row, ...]") -> list[int]:
@@ -581,9 +581,9 @@ async def test_any_filter_shows_what_a_plain_list_would(
 
 @given(st.text())
 def test_normalizing_twice_changes_nothing(text: str) -> None:
-    folded = normalization.fold_text(text)
+    normalized = normalization.normalize(text)
 
-    assert normalization.fold_text(folded) == folded
+    assert normalization.normalize(normalized) == normalized
 
 
 # Export

@@ -40,8 +40,8 @@ async def read(site: Site, content: bytes, *names: str) -> Form:
     return await Form.read(asked(site, TYPE, body=await body_of(site, content)), *names)
 
 
-def is_control(sign: str, name: str) -> bool:
-    return unicodedata.category(sign) == "Cc" and not (name in MULTILINE_FIELDS and sign in "\t\r\n")
+def is_control(char: str, name: str) -> bool:
+    return unicodedata.category(char) == "Cc" and not (name in MULTILINE_FIELDS and char in "\t\r\n")
 
 
 @given(FIELDS)
@@ -56,14 +56,14 @@ async def test_each_field_is_what_was_sent_or_says_what_is_wrong(
         sent.setdefault(name, []).append(text)
     for name in NAMES:
         text = sent.get(name, [""])[0]
-        controls = name not in TOKEN_FIELDS and any(is_control(sign, name) for sign in text)
+        controls = name not in TOKEN_FIELDS and any(is_control(char, name) for char in text)
         assert (by_field.SENT_TWICE in form.errors.get(name, [])) == (len(sent.get(name, [])) > 1)
         assert (by_field.CONTROL_CHARACTERS in form.errors.get(name, [])) == controls
         if name in TOKEN_FIELDS:
             assert form[name] == token_in(text)
         elif not controls:
             assert form[name] == text
-        assert name in TOKEN_FIELDS or not any(is_control(sign, name) for sign in form[name])
+        assert name in TOKEN_FIELDS or not any(is_control(char, name) for char in form[name])
         assert form.several(name) == sent.get(name, [])
     assert set(form.errors) <= set(NAMES)
     assert all(form.values[name] == "" for name in SECRET_FIELDS & set(NAMES)), "no page repeats a password"
@@ -78,7 +78,7 @@ async def test_any_bytes_are_a_form_or_are_refused(site: Site, content: bytes) -
         return
 
     for name in SINGLE:
-        assert not any(is_control(sign, name) for sign in form[name])
+        assert not any(is_control(char, name) for char in form[name])
 
 
 @given(st.text("a1é=&+%; ", max_size=60).map(lambda text: text.replace("%", "%25").replace(";", "%3B")))

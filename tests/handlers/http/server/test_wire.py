@@ -130,8 +130,8 @@ async def test_behind_chunks_the_connection_goes_on_wherever_they_are_cut(port: 
     at_once = await talk(port, begun + chunks + LAST)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
-    for sign in begun + chunks + LAST:
-        writer.write(bytes([sign]))
+    for byte in begun + chunks + LAST:
+        writer.write(bytes([byte]))
         await asyncio.sleep(0.001)
     drop_by_drop = (await asyncio.wait_for(reader.read(), 30)).decode()
     writer.close()

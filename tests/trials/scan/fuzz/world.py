@@ -120,9 +120,9 @@ async def compared(store: Store) -> Rows:
 def differences(before: Rows, after: Rows) -> list[str]:
     """Which rows came, went or became others."""
     return [
-        f"{table}: {sign}{row!r}"[:300]
+        f"{table}: {mark}{row!r}"[:300]
         for table in sorted(before.keys() | after.keys())
-        for sign, rows, others in (("-", before, after), ("+", after, before))
+        for mark, rows, others in (("-", before, after), ("+", after, before))
         for row in rows.get(table, ())
         if row not in others.get(table, ())
     ]

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from db.common import visible
+from db.common import invisible
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from db.common import visible
     ],
 )
 def test_a_name_is_what_is_seen_of_it(typed: str, kept: str) -> None:
-    assert visible.name(typed) == kept
+    assert invisible.clean_name(typed) == kept
 
 
 def test_nothing_in_a_quoted_text_is_unseen() -> None:
@@ -43,24 +43,24 @@ def test_nothing_in_a_quoted_text_is_unseen() -> None:
     left_out = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x2800, 0x3164, 0xFFA0}
     left_out |= {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
     for number in range(sys.maxunicode + 1):
-        sign = chr(number)
-        is_seen = unicodedata.category(sign)[0] in "LMNPS" and number not in left_out
-        assert visible.quotable(sign) == (sign if is_seen or sign == " " else f"[U+{number:04X}]")
+        char = chr(number)
+        is_seen = unicodedata.category(char)[0] in "LMNPS" and number not in left_out
+        assert invisible.escape(char) == (char if is_seen or char == " " else f"[U+{number:04X}]")
 
 
 def test_what_is_seen_is_quoted_as_it_is() -> None:
     for text in ("Zoë O'Neill <zoe@example.org>", "गौरी", "نور", "山田 太郎", "ZÜRICH", "👩"):
-        assert visible.quotable(text) == text
+        assert invisible.escape(text) == text
 
 
 def test_a_line_for_a_terminal_is_short_and_obeyed_by_nobody() -> None:
-    assert visible.on_a_terminal("a\x1b[2J\r\nb\x9b\u2066\ud800") == (
+    assert invisible.for_terminal("a\x1b[2J\r\nb\x9b\u2066\ud800") == (
         "a[U+001B][2J[U+000D][U+000A]b[U+009B][U+2066][U+D800]"
     )
-    assert visible.on_a_terminal("a" * 2_000) == "a" * 2_000
-    assert visible.on_a_terminal("\x1b" * 1_000_000) == f"{'[U+001B]' * 250}…"
+    assert invisible.for_terminal("a" * 2_000) == "a" * 2_000
+    assert invisible.for_terminal("\x1b" * 1_000_000) == f"{'[U+001B]' * 250}…"
 
 
 def test_what_nobody_sees_around_a_text_is_dropped() -> None:
-    assert visible.trimmed(" \ufeff\u200b ada\u200bb \u00ad\u2060") == "ada\u200bb"
-    assert visible.trimmed("\u200b" * 1_000) == ""
+    assert invisible.stripped(" \ufeff\u200b ada\u200bb \u00ad\u2060") == "ada\u200bb"
+    assert invisible.stripped("\u200b" * 1_000) == ""
