@@ -177,7 +177,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     await engine.start()
     try:
         # As long as it is held, nobody replaces the database.
-        async with engine.serving():
+        async with engine.serving_lock():
             # Whose last day was over while nobody served is out before the first request.
             await _do(last_day.end_due)
             tasks = [asyncio.create_task(_chores(app_context))]

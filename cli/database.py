@@ -82,7 +82,7 @@ async def rotate_key(_: argparse.Namespace, settings: "Settings") -> str:
     from db import engine
     from db.maintenance import secret_key
 
-    async with engine.nobody_is_serving():
+    async with engine.replacement_lock():
         if settings.secret_key:
             if fingerprint_of(settings.secret_key) == await secret_key.known_fingerprint():
                 raise Stop("SECRET_KEY is what the database belongs to already: set another one first.")

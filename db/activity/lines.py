@@ -46,7 +46,7 @@ async def tell(rows: Sequence[tuple[Any, ...]]) -> None:
     actor_id = rows[0][3]
     found = await engine.rows("SELECT email FROM member WHERE id = ?", actor_id) if actor_id else []
     email = found[0][0] if found else ""
-    engine.afterwards(partial(_write, [_line(row, email) for row in rows]))
+    engine.on_commit(partial(_write, [_line(row, email) for row in rows]))
 
 
 def _line(row: tuple[Any, ...], actor_email: str) -> str:

@@ -138,7 +138,7 @@ async def export(shown: Filter) -> AsyncIterator[list[Event]]:
     Raises engine.Unavailable and engine.TookTooLong.
     """
     cursor: Cursor | None = None
-    while events := await engine.read_slowly(_walk, shown, cursor, False, EXPORT_BATCH):
+    while events := await engine.read_in_background(_walk, shown, cursor, False, EXPORT_BATCH):
         yield events
         cursor = Cursor(events[-1].at, events[-1].id)
 

@@ -1,14 +1,14 @@
-"""The database behind one face: SQLite or PostgreSQL, chosen by a URL.
+"""One interface to SQLite and PostgreSQL; a URL chooses the database.
 
-Rules, the same on both:
+The rules are the same on both:
 
-- A change is a function given to `write()`, a look at several rows that belong together one given to
-  `read()`. Inside, `rows()`, `execute()` and awaited Piccolo queries run in its transaction; anything else
-  that is awaited is refused, and the transaction is rolled back.
-- A change may be tried again after a deadlock, so it has no effect but on the database.
-- After a query has failed inside, the whole function fails, even if it swallows the error: catch errors
-  around `write()`. (PostgreSQL can do nothing more in such a transaction; SQLite could.)
-- Outside of both, a single query works too, and one that would change something is refused.
+- Pass a function to `write()` to change something, or to `read()` to read several rows of one instant. Each
+  call is one transaction. Inside, call `rows()` and `execute()` and await Piccolo queries. To await anything
+  else is refused, and the transaction is rolled back.
+- A write transaction may be run again after a deadlock, so the function must have no other effects.
+- Once a query has failed, the transaction fails, even if the function catches the error. Catch errors around
+  `write()`. (PostgreSQL accepts no more queries in such a transaction; SQLite would.)
+- Outside a transaction, a single query works if it changes nothing.
 """
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -25,7 +25,7 @@ from db.engine.errors import (
     BeingServed,
     ConstraintViolation,
     DatabaseError,
-    Misuse,
+    EngineUsageError,
     TookTooLong,
     Unavailable,
     UniqueViolation,
@@ -43,26 +43,26 @@ __all__ = [
     "ConstraintViolation",
     "DatabaseError",
     "Engine",
-    "Misuse",
+    "EngineUsageError",
     "TookTooLong",
     "Unavailable",
     "UniqueViolation",
     "Unsupported",
-    "afterwards",
     "chunks",
     "dialect",
-    "exclusive",
     "execute",
     "for_share",
     "for_update",
     "get",
     "is_served_here",
-    "nobody_is_serving",
+    "migration_lock",
+    "on_commit",
     "read",
-    "read_slowly",
+    "read_in_background",
     "reason",
+    "replacement_lock",
     "rows",
-    "serving",
+    "serving_lock",
     "start",
     "stop",
     "use",
@@ -77,12 +77,12 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 ROWS_PER_STATEMENT = 1_000
 
 
-class _Chosen:
+class _InUse:
     engine: "Engine | None" = None
 
 
 def use(url: str) -> Engine:
-    """Chooses the database, without touching it: `start()` does that.
+    """Chooses the database. Nothing is opened before `start()`.
 
     url: "sqlite:///data/members.db" (from the checkout), "sqlite:////srv/members.db" (absolute) or
     "postgresql://user:password@host/name". Raises Unsupported for any other.
@@ -91,142 +91,144 @@ def use(url: str) -> Engine:
     if url.startswith("sqlite:///") and url != "sqlite:///" and not url.endswith(("/", ":memory:")):
         engine = SqliteEngine(CHECKOUT / url.removeprefix("sqlite:///"))
     elif url.startswith(("postgresql://", "postgres://")):
-        # Its driver is imported only by those who need it.
+        # The driver takes time to import, so it is imported only where it is needed.
         from db.engine.postgres import PostgresEngine
 
         engine = PostgresEngine(url)
     else:
         raise Unsupported("A database is given as sqlite:///path or postgresql://user:password@host/name")
-    _Chosen.engine = piccolo_conf.DB = engine
+    _InUse.engine = piccolo_conf.DB = engine
     for table in TABLE_REGISTRY:
-        # Piccolo remembers the engine a table was first used with.
+        # Piccolo remembers the engine with which a table was first used.
         table._meta.db = engine
     return engine
 
 
 def get() -> Engine:
     """The engine in use."""
-    if _Chosen.engine is None:
-        raise Misuse("no database was chosen: db.engine.use(url) first")
-    return _Chosen.engine
+    if _InUse.engine is None:
+        raise EngineUsageError("no database was chosen: call db.engine.use(url) first")
+    return _InUse.engine
 
 
 def dialect() -> Literal["sqlite", "postgres"]:
-    """Which SQL the database in use speaks."""
+    """The SQL dialect of the database in use."""
     return "sqlite" if isinstance(get(), SqliteEngine) else "postgres"
 
 
 def for_update() -> str:
-    """What a SELECT inside a change ends with to lock its rows; nothing on SQLite, where a change has all."""
+    """Ends a SELECT that locks its rows for a change; "" on SQLite, where write() locks everything."""
     return "" if dialect() == "sqlite" else " FOR UPDATE"
 
 
 def for_share() -> str:
-    """The same to keep its rows as they are, which many may do at once."""
+    """Ends a SELECT that keeps others from changing its rows; "" on SQLite. Several may hold such a lock."""
     return "" if dialect() == "sqlite" else " FOR SHARE"
 
 
 def literal(text: str) -> str:
-    """Words of our own as they stand in a statement. What people typed is an argument of it instead.
+    """A text of our own as an SQL literal. Pass text from outside as an argument instead.
 
-    Raises Misuse for a `?`, which would count as the place of an argument.
+    Raises EngineUsageError for a text with `?`, which stands for an argument.
     """
     if "?" in text:
-        raise Misuse(f"{text!r} can't stand in a statement: pass it as an argument.")
+        raise EngineUsageError(f"{text!r} can't stand in a statement: pass it as an argument.")
     return "'" + text.replace("'", "''") + "'"
 
 
 def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Pieces of a list, each for one statement: SQLite and PostgreSQL take some 32,766 values in it."""
+    """Pieces of a list, each small enough for one statement. Both databases accept about 32,766 arguments."""
     return (items[start : start + ROWS_PER_STATEMENT] for start in range(0, len(items), ROWS_PER_STATEMENT))
 
 
 async def start() -> None:
-    """Opens the database (SQLite: makes the file and its folder if needed). Nothing happens if it is open.
+    """Opens the database; on SQLite creates the file and its folder if needed. Does nothing if it is open.
 
-    Raises Unsupported (one line, for the person who starts the server) or Unavailable.
+    Raises Unsupported, with one line for the person who starts the server, or Unavailable.
     """
     await get().start()
 
 
 async def stop() -> None:
-    """Closes the database after the changes under way. `start()` opens it again, in any event loop."""
+    """Closes the database when running transactions have ended. `start()` works again, in any event loop."""
     await get().stop()
 
 
-async def write(change: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Runs `change(*args, **kwargs)` in a transaction and returns what it returns; all or nothing.
+async def write(function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs `function(*args, **kwargs)` in a write transaction and returns its result; all or nothing.
 
-    A change that has begun runs to its end even if the caller is cancelled; one whose caller gave up
-    before it began isn't started. Raises what the change raises, ConstraintViolation (also for deferred
-    constraints), Unavailable after 10 s of waiting for locks or at once if the database is gone or full,
-    TookTooLong (a statement of 30 s on PostgreSQL), and Misuse for a change inside a change.
+    Once begun, the transaction goes on even if the caller is cancelled. If the caller is cancelled earlier,
+    it isn't begun. Raises what the function raises; ConstraintViolation, also for deferred constraints;
+    Unavailable if locks aren't free within 10 s, or at once if the database is gone or full; TookTooLong for
+    a statement of over 30 s on PostgreSQL; EngineUsageError inside another transaction.
     """
-    return await get().write(partial(change, *args, **kwargs))
+    return await get().write(partial(function, *args, **kwargs))
 
 
-async def read(look: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Runs `look(*args, **kwargs)`, whose queries all see the database as it is at one instant.
+async def read(function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs `function(*args, **kwargs)` in a read transaction: its queries all see the same instant.
 
-    Inside a change or another look it is part of it. `read(rows, …)` costs no more than `rows(…)`.
-    Raises Unavailable as `write()` does, TookTooLong after 30 s, and Misuse if something is changed.
+    Inside another transaction it joins that. `read(rows, …)` costs no more than `rows(…)`. Raises Unavailable
+    as `write()` does, TookTooLong after 30 s, and EngineUsageError for a statement that changes something.
     """
-    # One statement is a snapshot already, without two more questions for BEGIN and COMMIT.
-    is_one_statement = look is rows
+    # One statement sees one instant anyway, so BEGIN and COMMIT would be two needless round trips.
+    is_one_statement = function is rows
     if is_one_statement:
-        return await look(*args, **kwargs)
-    return await get().read(partial(look, *args, **kwargs))
+        return await function(*args, **kwargs)
+    return await get().read(partial(function, *args, **kwargs))
 
 
-async def read_slowly(look: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Like `read()`, for search, export and counts: keeps no page waiting, raises TookTooLong after 2 s.
+async def read_in_background(
+    function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Like `read()`, for search, export and counts. No page has to wait for it; raises TookTooLong after 2 s.
 
-    Inside a change or a quick look it is refused with Misuse.
+    Raises EngineUsageError inside a write transaction or a read transaction of `read()`.
     """
-    return await get().read(partial(look, *args, **kwargs), slowly=True)
+    return await get().read(partial(function, *args, **kwargs), background=True)
 
 
-def afterwards(tell: Callable[[], None]) -> None:
-    """Inside `write()`: `tell` is called once when the change is committed, and never when it isn't.
+def on_commit(callback: Callable[[], None]) -> None:
+    """Inside `write()`: calls `callback` once the transaction is committed, and never if it isn't.
 
-    It must raise nothing, and is called by whatever thread or task has made the change.
+    The callback must not raise. It runs in the thread or task of the transaction.
     """
-    session = get().inside()
-    if session is None or not session.writing:
-        raise Misuse("only a change has an end that something may follow")
-    session.afterwards.append(tell)
+    transaction = get().inside()
+    if transaction is None or not transaction.writing:
+        raise EngineUsageError("on_commit() needs a write transaction")
+    transaction.on_commit.append(callback)
 
 
 async def rows(sql: str, *args: Any) -> list[tuple[Any, ...]]:
-    """The rows of one hand-written statement, `?` for each argument (never inside a string literal).
+    """The rows of one hand-written statement. `?` stands for an argument, so no string literal may have one.
 
-    Also for INSERT, UPDATE and DELETE with RETURNING, inside `write()`. The types of the values are the
-    drivers': on PostgreSQL sum() of BIGINT is a Decimal unless it is cast.
+    Inside `write()` also for INSERT, UPDATE and DELETE with RETURNING. Values have the types that the driver
+    gives them: on PostgreSQL the SUM() of a BIGINT is a Decimal unless it is cast.
     """
     return await get().rows(sql, args)
 
 
 async def execute(sql: str, *args: Any) -> int:
-    """Runs one hand-written statement inside `write()`; the number of rows it changed, 0 for a definition."""
+    """Runs one hand-written statement inside `write()`. Returns how many rows it changed, 0 for DDL."""
     return await get().execute(sql, args)
 
 
-def exclusive() -> AbstractAsyncContextManager[None]:
-    """Held while migrating: one process at a time, on any machine; the others wait as long as it takes."""
-    return get().exclusive()
+def migration_lock() -> AbstractAsyncContextManager[None]:
+    """The lock for migrations: one process at a time, on any machine. Others wait as long as it takes."""
+    return get().migration_lock()
 
 
-def serving() -> AbstractAsyncContextManager[None]:
-    """Held by each running server. Raises Unavailable if the database is being replaced for over 10 s."""
-    return get().serving()
+def serving_lock() -> AbstractAsyncContextManager[None]:
+    """The lock that each running server holds. Raises Unavailable after 10 s of a replacement."""
+    return get().serving_lock()
 
 
 async def is_served_here() -> bool:
-    """Whether a process on this computer serves the same file; PostgreSQL may well serve several."""
+    """Whether a server on this computer uses the same file. False on PostgreSQL, which may serve several."""
     chosen = get()
     return isinstance(chosen, SqliteEngine) and await chosen.is_served()
 
 
-def nobody_is_serving() -> AbstractAsyncContextManager[None]:
-    """Held while the database is replaced; raises BeingServed if a server runs. Works without `start()`."""
-    return get().nobody_is_serving()
+def replacement_lock() -> AbstractAsyncContextManager[None]:
+    """The lock for replacing the database. Raises BeingServed if a server runs. Works before `start()`."""
+    return get().replacement_lock()

@@ -1,7 +1,7 @@
-"""What can go wrong with the database: our errors, and the one place that knows the drivers'.
+"""Errors of the database, and the only place that knows those of the drivers.
 
-None of these messages contains a word of a driver, a value or a statement: the driver's error is the
-`__cause__`, for the log alone.
+No message contains words of a driver, a value or a statement. The driver's error is the `__cause__`, which
+is only for the log.
 """
 
 import re
@@ -12,16 +12,15 @@ from typing import Any
 
 
 class DatabaseError(Exception):
-    """Everything that the database refuses or fails to do."""
+    """The database refused or failed to do something."""
 
 
 class ConstraintViolation(DatabaseError):
-    """A constraint refused the change; nothing of the change is stored.
+    """A constraint refused the transaction; none of it is stored.
 
-    `where` names the constraint as well as the driver can. A UNIQUE or PRIMARY KEY over plain columns
-    and a NOT NULL give "table.column" ("table.a, table.b" for several) on both databases; an index over
-    expressions and a CHECK give their own name. A foreign key gives its name on PostgreSQL and ""
-    on SQLite, which doesn't tell.
+    where: names the constraint as well as the driver can. For a NOT NULL, and for a UNIQUE or PRIMARY KEY of
+    plain columns, "table.column" or "table.a, table.b". For a CHECK and an index of expressions, its name.
+    For a foreign key, its name on PostgreSQL and "" on SQLite, which doesn't say.
     """
 
     def __init__(self, where: str) -> None:
@@ -30,40 +29,39 @@ class ConstraintViolation(DatabaseError):
 
 
 class UniqueViolation(ConstraintViolation):
-    """The same value is there already."""
+    """Another row has the same value."""
 
 
 class Unavailable(DatabaseError):
     """The database is locked, gone, full or unreadable at the moment: try again later (503).
 
-    Nothing of the change is stored, with one exception: when the connection breaks during the COMMIT
-    itself, nobody can know.
+    None of the transaction is stored, unless the connection broke during COMMIT: then it is unknown.
     """
 
 
 class BeingServed(DatabaseError):
-    """A server is running on this database, so it can't be replaced."""
+    """The database can't be replaced, because a server is running on it."""
 
 
 class TookTooLong(DatabaseError):
-    """A query ran into its time limit and was stopped."""
+    """A query reached its time limit and was stopped."""
 
 
 class Unsupported(DatabaseError):
-    """This database can't be used at all; the message is one line that says why. Raised at the start."""
+    """This database can't be used at all. The message says why, in one line. Raised by `start()`."""
 
 
 class BadQuery(DatabaseError):
-    """A statement that the database can't understand, or an argument of the wrong type: our mistake."""
+    """The database can't understand a statement, or an argument has the wrong type: a bug of ours."""
 
 
-class Misuse(RuntimeError):
-    """The engine is used in a way it forbids: our mistake, never the database's."""
+class EngineUsageError(RuntimeError):
+    """The engine was used in a way that it forbids: a bug of ours."""
 
 
-A_CHANGE_IS_A_FUNCTION = "a change is a function: pass it to db.engine.write()"
+USE_WRITE = "write only in a function that is passed to db.engine.write()"
 A_SERVER_RUNS = "A server is running on this database: stop it first."
-NO_TRANSACTION_LEFT = "a change or a look neither begins nor ends its transaction itself"
+TRANSACTION_ENDED_INSIDE = "a transaction is begun and ended by the engine alone"
 POOL_IS_CLOSED = "the pool of connections is closed"
 BEING_REPLACED = "The database is being replaced at the moment."
 
@@ -151,7 +149,7 @@ _POSTGRES_REASONS = {
 }
 
 
-def translate(error: BaseException, *, gone: bool = False) -> DatabaseError | Misuse:
+def translate(error: BaseException, *, gone: bool = False) -> DatabaseError | EngineUsageError:
     """Our error for one of sqlite3's or asyncpg's.
 
     `gone` says that the connection is closed, which asyncpg reports in the same class as a wrong call.
@@ -192,7 +190,7 @@ def reason(error: BaseException | None) -> str:
     return ""
 
 
-def _from_sqlite(error: sqlite3.Error) -> DatabaseError | Misuse:
+def _from_sqlite(error: sqlite3.Error) -> DatabaseError | EngineUsageError:
     code: int = getattr(error, "sqlite_errorcode", 0)
     if isinstance(error, sqlite3.IntegrityError):
         where = str(error).partition("failed: ")[2]
@@ -206,14 +204,14 @@ def _from_sqlite(error: sqlite3.Error) -> DatabaseError | Misuse:
     return BadQuery(_BAD_QUERY)
 
 
-def _from_postgres(error: Any, sqlstate: str) -> DatabaseError | Misuse:
+def _from_postgres(error: Any, sqlstate: str) -> DatabaseError | EngineUsageError:
     if sqlstate.startswith("23"):
         where = _where_in_postgres(error, sqlstate)
         return UniqueViolation(where) if sqlstate == _UNIQUE else ConstraintViolation(where)
     if sqlstate == _CANCELLED:
         return TookTooLong(_TOOK_TOO_LONG)
     if sqlstate == _READ_ONLY:
-        return Misuse(A_CHANGE_IS_A_FUNCTION)
+        return EngineUsageError(USE_WRITE)
     if sqlstate == _NO_RIGHT:
         return Unavailable(NO_RIGHT)
     if sqlstate.startswith(_POSTGRES_UNAVAILABLE):

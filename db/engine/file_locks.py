@@ -1,4 +1,4 @@
-"""Locks between processes on one machine, by flock(2): they end with their process, however it ends."""
+"""Locks between processes on one machine, by flock(2). A lock ends with its process, however that ends."""
 
 import asyncio
 import fcntl
@@ -17,7 +17,7 @@ POLL_SECONDS = 0.05
 
 
 def open_private(path: Path) -> int:
-    """Opens a file and makes it if needed; only its owner may read and write it, whatever the umask."""
+    """Opens a file, creating it if needed. Only its owner may read and write it, whatever the umask."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
     with disk.naming(path):
         if os.fstat(descriptor).st_mode & 0o777 != PRIVATE:
@@ -29,7 +29,7 @@ def open_private(path: Path) -> int:
 async def locked(
     path: Path, *, shared: bool = False, seconds: float = math.inf, otherwise: Exception | None = None
 ) -> AsyncIterator[None]:
-    """Holds the lock on a file; waits without blocking the loop, after `seconds` raises `otherwise`."""
+    """Holds a lock on a file. Waiting doesn't block the event loop. Raises `otherwise` after `seconds`."""
     until = time.monotonic() + seconds
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = open_private(path)
@@ -41,7 +41,7 @@ async def locked(
         try:
             yield
         finally:
-            # Closing alone would leave the lock with a child that was forked meanwhile.
+            # Closing isn't enough: a child that was forked meanwhile would keep the lock.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
@@ -55,56 +55,56 @@ def _try(descriptor: int, kind: int) -> bool:
     return True
 
 
-class Turn:
-    """The turn to write, taken by one process at a time. For use by one thread.
+class WriteLock:
+    """The lock that lets one process at a time write. Use it from one thread only.
 
-    flock(2) knows no time limit, so when the lock isn't free a helper thread waits for it. If the limit
-    passes first, the helper goes on waiting for the next `take()`, or gives the lock back at once.
+    flock(2) has no timeout, so a helper thread waits while another process has the lock. After a timeout the
+    helper goes on waiting. It passes the lock to the next `acquire()`, or releases it if none is waiting.
     """
 
     def __init__(self, path: Path) -> None:
         self._descriptor = open_private(path)
         self._mutex = threading.Lock()
-        self._helper_has_it: threading.Event | None = None
-        self._wanted = False
+        self._granted: threading.Event | None = None
+        self._waiting = False
         self._closed = False
 
-    def take(self, seconds: float) -> None:
-        """Takes the turn; TimeoutError if others keep it for so many seconds."""
+    def acquire(self, seconds: float) -> None:
+        """Takes the lock. Raises TimeoutError if other processes hold it for so many seconds."""
         with self._mutex:
-            if self._helper_has_it is None and _try(self._descriptor, fcntl.LOCK_EX):
+            if self._granted is None and _try(self._descriptor, fcntl.LOCK_EX):
                 return
-            self._wanted = True
-            if self._helper_has_it is None:
-                self._helper_has_it = threading.Event()
-                threading.Thread(target=self._help, name="sqlite-turn", daemon=True).start()
-            granted = self._helper_has_it
+            self._waiting = True
+            if self._granted is None:
+                self._granted = threading.Event()
+                threading.Thread(target=self._wait_for_lock, name="sqlite-write-lock", daemon=True).start()
+            granted = self._granted
         granted.wait(seconds)
         with self._mutex:
-            self._wanted = False
+            self._waiting = False
             if not granted.is_set():
                 raise TimeoutError
-            self._helper_has_it = None
+            self._granted = None
 
-    def give_back(self) -> None:
-        """Lets the next one write."""
+    def release(self) -> None:
+        """Lets another process write."""
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Gives up for good; a helper that still waits closes the file when it is done."""
+        """Closes the file. If the helper is still waiting, it closes the file when it has the lock."""
         with self._mutex:
             self._closed = True
-            if self._helper_has_it is None:
+            if self._granted is None:
                 os.close(self._descriptor)
 
-    def _help(self) -> None:
+    def _wait_for_lock(self) -> None:
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         with self._mutex:
-            granted, self._helper_has_it = self._helper_has_it, None
+            granted, self._granted = self._granted, None
             if self._closed:
                 os.close(self._descriptor)
-            elif not self._wanted or granted is None:
-                self.give_back()
+            elif not self._waiting or granted is None:
+                self.release()
             else:
-                self._helper_has_it = granted
+                self._granted = granted
                 granted.set()

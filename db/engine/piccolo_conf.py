@@ -1,6 +1,4 @@
-"""Where Piccolo looks for the database (`PICCOLO_CONF=db.engine.piccolo_conf`);
-`db.engine.use()` puts it here.
-"""
+"""Piccolo's configuration (`PICCOLO_CONF=db.engine.piccolo_conf`); `db.engine.use()` sets the database."""
 
 import sys
 from types import ModuleType
@@ -8,15 +6,15 @@ from typing import Any
 
 from piccolo.engine.base import Engine
 
-# Piccolo imports black, which formats the migrations that its command line writes, whenever it looks for the
-# database. Nothing here is formatted, and it isn't installed with Gatehouse.
+# Piccolo always imports black, though it needs it only to format migrations that its command line writes. We
+# don't use that command, so we don't install black.
 sys.modules.setdefault("black", ModuleType("black"))
 
 DB: Engine | None = None  # type: ignore[type-arg]
 
 
 def __getattr__(name: str) -> Any:
-    """Piccolo's list of apps, which only migrations ask for: its module takes 0.1 s to import."""
+    """Makes the list of apps when a migration asks for it, since its module takes 0.1 s to import."""
     if name != "APP_REGISTRY":
         raise AttributeError(name)
     from piccolo.conf.apps import AppRegistry

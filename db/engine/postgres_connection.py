@@ -1,4 +1,4 @@
-"""One transaction on one connection of the pool, standing in Piccolo's context variable."""
+"""A transaction on a connection of the pool, and errors of connections."""
 
 import asyncio
 import contextlib
@@ -13,23 +13,23 @@ from piccolo.engine.postgres import PostgresTransaction
 
 from db.engine.errors import (
     NO_AUTHORITY,
-    NO_TRANSACTION_LEFT,
     NOT_A_URL,
+    TRANSACTION_ENDED_INSIDE,
     BadQuery,
     DatabaseError,
-    Misuse,
+    EngineUsageError,
     TookTooLong,
     Unavailable,
     Unsupported,
     translate,
     unreachable,
 )
-from db.engine.transaction import EndedForIt
+from db.engine.transaction import ManagedTransaction
 
 T = TypeVar("T")
-LoneConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-# Everything that asyncpg raises when a connection, a query or an argument fails.
+# asyncpg raises these when a connection, a query or an argument fails.
 DRIVER_ERRORS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -38,36 +38,36 @@ DRIVER_ERRORS = (
     OverflowError,
     ValueError,
 )
-# Serialization failure and deadlock: the function has done nothing wrong and may succeed next time. So
-# may one that used a statement prepared before another process migrated.
-_SQLSTATES_WORTH_A_RETRY = ("40001", "40P01")
-_ERRORS_WORTH_A_RETRY = (InvalidCachedStatementError, OutdatedSchemaCacheError)
-# A connection is had within this time; else Unavailable.
+# After a serialization failure or a deadlock, the same function may succeed. So may one whose statement was
+# prepared before another process migrated.
+_RETRY_SQLSTATES = ("40001", "40P01")
+_RETRY_ERRORS = (InvalidCachedStatementError, OutdatedSchemaCacheError)
+# If no connection is free after this time, Unavailable is raised.
 TIMEOUT_SECONDS = 10
 ROLLBACK_SECONDS = 5
 
 
-def from_driver(error: BaseException, connection: LoneConnection) -> DatabaseError | Misuse:
+def from_driver(error: BaseException, connection: Connection) -> DatabaseError | EngineUsageError:
     """Our error for one that asyncpg raised for a query."""
     return translate(error, gone=is_gone(connection))
 
 
-def is_gone(connection: LoneConnection) -> bool:
-    """Whether the connection is closed, by whomever."""
+def is_gone(connection: Connection) -> bool:
+    """Whether the connection is closed, by us or by the server."""
     return bool(connection.is_closed())
 
 
-def end_if_silent(error: BaseException, connection: LoneConnection) -> None:
-    """Closes a connection on which the server hasn't answered in time: the answer may still come."""
+def end_if_silent(error: BaseException, connection: Connection) -> None:
+    """Closes a connection after a timeout, since the server's answer may still come."""
     if isinstance(error, TimeoutError):
         connection.terminate()
 
 
-async def end_implicit_transaction(connection: LoneConnection) -> None:
-    """After a statement that failed outside of a transaction.
+async def end_implicit_transaction(connection: Connection) -> None:
+    """Ends the implicit transaction after a statement has failed outside a transaction.
 
-    Where the driver refuses an argument, the statement is prepared and the server still waits for it: the
-    next BEGIN would come too late to choose its mode. A connection on which even that fails is closed.
+    If the driver refuses an argument, the statement is already prepared and the server still waits for it.
+    The next BEGIN would come too late to choose its mode. If the ROLLBACK fails, the connection is closed.
     """
     try:
         await connection.execute("ROLLBACK")
@@ -76,9 +76,9 @@ async def end_implicit_transaction(connection: LoneConnection) -> None:
 
 
 def from_connecting(error: BaseException) -> DatabaseError:
-    """Our error for one that asyncpg raised while it made a connection."""
+    """Our error for one that asyncpg raised while connecting."""
     if isinstance(error, ssl.SSLError):
-        # One about a certificate is a ValueError, too.
+        # An error about a certificate is a ValueError, too.
         return unreachable(error)
     if isinstance(error, ValueError):
         return Unsupported(NO_AUTHORITY if "root certificate" in str(error) else NOT_A_URL)
@@ -86,61 +86,61 @@ def from_connecting(error: BaseException) -> DatabaseError:
 
 
 def cause_of(error: BaseException) -> BaseException | None:
-    """What may be told of the driver's own words: none about a URL, which quote pieces of it."""
+    """The driver's error if it may be logged. One about the URL may not, since it quotes parts of it."""
     return error if isinstance(error, ssl.SSLError) or not isinstance(error, ValueError) else None
 
 
-class Session(EndedForIt, PostgresTransaction):
-    """A change or a look: from BEGIN to COMMIT, with its queries in the one task that began it."""
+class Transaction(ManagedTransaction, PostgresTransaction):
+    """A transaction from BEGIN to COMMIT. All its queries run in the task that began it."""
 
     __slots__ = (
-        "afterwards",
-        "asking",
+        "background",
         "begun",
         "failure",
+        "may_retry",
+        "on_commit",
         "over",
-        "slow",
+        "querying",
         "stop_at",
         "task",
-        "worth_a_retry",
         "writing",
     )
 
-    def __init__(self, connection: LoneConnection, *, writing: bool, seconds: float | None) -> None:
-        """`seconds` is the limit for a slow look as a whole; None sets none."""
+    def __init__(self, connection: Connection, *, writing: bool, seconds: float | None) -> None:
+        """seconds: the time limit of a background read as a whole; None for no limit."""
         self.connection = connection
         self.task = asyncio.current_task()
         self.writing = writing
-        self.slow = seconds is not None
+        self.background = seconds is not None
         self.stop_at = None if seconds is None else time.monotonic() + seconds
-        self.asking = self.begun = self.over = self.worth_a_retry = False
-        self.failure: DatabaseError | Misuse | None = None
-        self.afterwards: list[Callable[[], None]] = []
+        self.querying = self.begun = self.over = self.may_retry = False
+        self.failure: DatabaseError | EngineUsageError | None = None
+        self.on_commit: list[Callable[[], None]] = []
 
-    def is_asking(self) -> bool:
-        """Whether a query is on its way at this moment."""
-        return bool(self.asking)
+    def is_querying(self) -> bool:
+        """Whether a query is running at this moment."""
+        return bool(self.querying)
 
     async def start(self, begin: str) -> None:
-        """BEGIN. One that fails because the connection was lost long ago is worth a retry on another."""
+        """BEGIN. If it fails because the connection was lost long ago, another connection is worth a try."""
         self.begun = True
         try:
-            await self.ask(self.connection.execute, begin)
+            await self.run(self.connection.execute, begin)
         except Unavailable:
-            self.worth_a_retry = True
+            self.may_retry = True
             raise
         except BadQuery as error:
-            # The server has become a standby, where nothing can be changed.
+            # The server has become a standby, which refuses writes.
             raise Unavailable(str(error)) from error.__cause__
 
     async def finish(self) -> None:
-        """COMMIT; refused like every other query once one has failed, or it would be a silent ROLLBACK."""
+        """COMMIT. Refused once a query has failed, when PostgreSQL would turn it into a silent ROLLBACK."""
         if not self.connection.is_in_transaction():
-            raise Misuse(NO_TRANSACTION_LEFT)
-        await self.ask(self.connection.execute, "COMMIT")
+            raise EngineUsageError(TRANSACTION_ENDED_INSIDE)
+        await self.run(self.connection.execute, "COMMIT")
 
     async def leave(self) -> None:
-        """After a failure: the connection is out of the transaction, or closed."""
+        """Ends the transaction after a failure, or closes the connection."""
         try:
             if self.connection.is_in_transaction():
                 await self.connection.execute("ROLLBACK", timeout=ROLLBACK_SECONDS)
@@ -148,16 +148,16 @@ class Session(EndedForIt, PostgresTransaction):
             with contextlib.suppress(*DRIVER_ERRORS):
                 self.connection.terminate()
 
-    async def ask(self, method: Callable[..., Awaitable[T]], sql: str, args: Sequence[Any] = ()) -> T:
-        """Runs one statement. After one has failed the whole function fails, as PostgreSQL has it."""
+    async def run(self, method: Callable[..., Awaitable[T]], sql: str, args: Sequence[Any] = ()) -> T:
+        """Runs one statement. Once one has failed, the transaction fails."""
         if asyncio.current_task() is not self.task:
-            raise Misuse("a task made inside a change or a look can't take part in it")
+            raise EngineUsageError("a task made inside a transaction can't take part in it")
         if self.failure is not None:
             raise self.failure
-        self.asking = True
+        self.querying = True
         try:
             if self.stop_at is not None and time.monotonic() > self.stop_at:
-                raise TookTooLong("The look as a whole took too long.")
+                raise TookTooLong("The background read took too long.")
             return await method(sql, *args)
         except TookTooLong as failure:
             self.failure = failure
@@ -165,10 +165,8 @@ class Session(EndedForIt, PostgresTransaction):
         except DRIVER_ERRORS as error:
             end_if_silent(error, self.connection)
             sqlstate = getattr(error, "sqlstate", None)
-            self.worth_a_retry = sqlstate in _SQLSTATES_WORTH_A_RETRY or isinstance(
-                error, _ERRORS_WORTH_A_RETRY
-            )
+            self.may_retry = sqlstate in _RETRY_SQLSTATES or isinstance(error, _RETRY_ERRORS)
             self.failure = from_driver(error, self.connection)
             raise self.failure from error
         finally:
-            self.asking = False
+            self.querying = False

@@ -1,4 +1,4 @@
-"""Locks between processes on PostgreSQL: advisory locks, each on a connection of its own."""
+"""Locks between processes on PostgreSQL: advisory locks, which belong to a connection."""
 
 import asyncio
 import contextlib
@@ -13,17 +13,17 @@ from db.engine.errors import A_SERVER_RUNS, BEING_REPLACED, BeingServed, Databas
 from db.engine.postgres_connection import (
     DRIVER_ERRORS,
     TIMEOUT_SECONDS,
-    LoneConnection,
+    Connection,
     cause_of,
     from_connecting,
     from_driver,
 )
 from db.engine.postgres_pool import Pool
 
-# A lock is waited for as long as it takes.
+# Waiting for a lock has no time limit.
 SETTINGS = {"application_name": "gatehouse", "lock_timeout": "0", "statement_timeout": "0"}
 
-# Any two numbers that nobody else uses; advisory locks belong to one database.
+# Two arbitrary numbers that nobody else uses. Advisory locks belong to one database.
 MIGRATING = 0x6761746501
 SERVING = 0x6761746502
 
@@ -32,43 +32,43 @@ RETRY_SECONDS = 1
 
 
 @asynccontextmanager
-async def exclusive(url: str) -> AsyncIterator[None]:
-    """See db.engine.exclusive."""
+async def migration_lock(url: str) -> AsyncIterator[None]:
+    """See db.engine.migration_lock."""
     async with _connected(url) as connection:
-        await _ask(connection, "SELECT pg_advisory_lock($1)", MIGRATING)
+        await _query(connection, "SELECT pg_advisory_lock($1)", MIGRATING)
         yield
 
 
 @asynccontextmanager
-async def nobody_is_serving(url: str) -> AsyncIterator[None]:
-    """See db.engine.nobody_is_serving."""
+async def replacement_lock(url: str) -> AsyncIterator[None]:
+    """See db.engine.replacement_lock."""
     async with _connected(url) as connection:
-        if not await _ask(connection, "SELECT pg_try_advisory_lock($1)", SERVING):
+        if not await _query(connection, "SELECT pg_try_advisory_lock($1)", SERVING):
             raise BeingServed(A_SERVER_RUNS)
         yield
 
 
 @asynccontextmanager
-async def serving(url: str, pool: Pool | None) -> AsyncIterator[None]:
-    """See db.engine.serving. pool: of the engine, one of whose connections keeps the lock beside its work."""
+async def serving_lock(url: str, pool: Pool | None) -> AsyncIterator[None]:
+    """See db.engine.serving_lock. pool: the engine's; one of its connections holds the lock."""
     held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    keeper = asyncio.create_task(_keep(url, pool, held))
+    holder = asyncio.create_task(_hold_lock(url, pool, held))
     try:
         await held
         yield
     finally:
-        keeper.cancel()
-        await asyncio.wait((keeper,))
+        holder.cancel()
+        await asyncio.wait((holder,))
 
 
-async def _keep(url: str, pool: Pool | None, held: asyncio.Future[None]) -> None:
-    """Holds the lock, and takes it again after the server was gone. Gives up only before it was held once."""
+async def _hold_lock(url: str, pool: Pool | None, held: asyncio.Future[None]) -> None:
+    """Holds the lock, and takes it again when the connection was lost. Fails only if the first try does."""
     while True:
         try:
-            async with _lone(url) if pool is None else _of_pool(pool) as connection:
+            async with _dedicated(url) if pool is None else _pooled(pool) as connection:
                 if not held.done():
                     held.set_result(None)
-                await _lost(connection)
+                await _closed(connection)
         except DatabaseError as error:
             if not held.done():
                 held.set_exception(error)
@@ -76,23 +76,23 @@ async def _keep(url: str, pool: Pool | None, held: asyncio.Future[None]) -> None
             await asyncio.sleep(RETRY_SECONDS)
 
 
-async def _lost(connection: LoneConnection) -> None:
-    """Returns when the connection is gone."""
+async def _closed(connection: Connection) -> None:
+    """Returns when the connection is closed."""
     gone = asyncio.Event()
     connection.add_termination_listener(lambda _: gone.set())
     if not connection.is_closed():
         await gone.wait()
 
 
-async def _take_shared(connection: LoneConnection) -> None:
+async def _take_shared(connection: Connection) -> None:
     until = time.monotonic() + TIMEOUT_SECONDS
-    while not await _ask(connection, "SELECT pg_try_advisory_lock_shared($1)", SERVING):
+    while not await _query(connection, "SELECT pg_try_advisory_lock_shared($1)", SERVING):
         if time.monotonic() > until:
             raise Unavailable(BEING_REPLACED)
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _ask(connection: LoneConnection, sql: str, lock: int) -> Any:
+async def _query(connection: Connection, sql: str, lock: int) -> Any:
     try:
         return await connection.fetchval(sql, lock)
     except DRIVER_ERRORS as error:
@@ -100,24 +100,24 @@ async def _ask(connection: LoneConnection, sql: str, lock: int) -> Any:
 
 
 @asynccontextmanager
-async def _lone(url: str) -> AsyncIterator[LoneConnection]:
-    """A connection that has the lock and does nothing else."""
+async def _dedicated(url: str) -> AsyncIterator[Connection]:
+    """A connection that holds the lock and does nothing else."""
     async with _connected(url) as connection:
         await _take_shared(connection)
         yield connection
 
 
 @asynccontextmanager
-async def _of_pool(pool: Pool) -> AsyncIterator[LoneConnection]:
-    """A connection of the pool that has the lock, and does the work of any other meanwhile.
+async def _pooled(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection of the pool that holds the lock and serves queries, too.
 
-    A second one for each process would be too many where a server allows only a few.
+    A dedicated connection for each process would be one too many where the server allows only a few.
     """
     try:
         connection = await pool.acquire()
         try:
             await _take_shared(connection)
-            pool.kept = connection
+            pool.lock_holder = connection
         finally:
             await pool.release(connection)
     except DRIVER_ERRORS as error:
@@ -125,28 +125,28 @@ async def _of_pool(pool: Pool) -> AsyncIterator[LoneConnection]:
     try:
         yield connection
     finally:
-        pool.kept = None
+        pool.lock_holder = None
         with contextlib.suppress(*DRIVER_ERRORS):
             await connection.execute("SELECT pg_advisory_unlock_all()", timeout=TIMEOUT_SECONDS)
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[LoneConnection]:
+async def _connected(url: str) -> AsyncIterator[Connection]:
     try:
         connection = await _connect(url)
     except DRIVER_ERRORS as error:
         raise from_connecting(error) from cause_of(error)
     try:
         yield connection
-        # The server frees the lock now, not when it notices that the connection is gone.
+        # Without this the server would free the lock only when it notices that the connection is closed.
         with contextlib.suppress(*DRIVER_ERRORS):
             await connection.execute("SELECT pg_advisory_unlock_all()", timeout=TIMEOUT_SECONDS)
     finally:
         connection.terminate()
 
 
-async def _connect(url: str) -> LoneConnection:
-    """A connection of its own, as soon as the server has room for it, within ten seconds."""
+async def _connect(url: str) -> Connection:
+    """A connection outside the pool. Waits up to ten seconds while the server accepts no more."""
     until = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:

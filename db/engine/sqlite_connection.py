@@ -1,4 +1,4 @@
-"""A thread with one SQLite connection of its own, and how such a connection is opened and left."""
+"""A thread with an SQLite connection of its own, and the transactions on it."""
 
 import asyncio
 import contextlib
@@ -16,44 +16,44 @@ from urllib.parse import quote
 from piccolo.engine.sqlite import SQLiteTransaction
 
 from db.engine.errors import (
-    A_CHANGE_IS_A_FUNCTION,
-    NO_TRANSACTION_LEFT,
+    TRANSACTION_ENDED_INSIDE,
+    USE_WRITE,
     DatabaseError,
-    Misuse,
+    EngineUsageError,
     Unavailable,
     Unsupported,
     translate,
 )
-from db.engine.transaction import EndedForIt
+from db.engine.transaction import ManagedTransaction
 
 T = TypeVar("T")
 
-# What is asked of the database has begun, or has the lock it needs, within this time; else Unavailable.
+# A job that hasn't begun, or has no lock, after this time raises Unavailable.
 TIMEOUT_SECONDS = 10
 CACHED_STATEMENTS = 512
-# So many steps of SQLite's machine, about half a millisecond, between two looks at the time limit.
-STEPS_BETWEEN_LOOKS = 10_000
+# The time limit is checked after so many steps of SQLite's virtual machine, about every half millisecond.
+STEPS_BETWEEN_CHECKS = 10_000
 
-# Piccolo reads each INTEGER through Decimal, for columns that hold something else; ours never do.
+# Piccolo converts each INTEGER by way of Decimal, which ours don't need.
 sqlite3.register_converter("INTEGER", int)
 
 
 @dataclass
-class Ticket:
-    """One job for a lane: what to call, who waits for it, and until when it must have begun."""
+class Job:
+    """A function for the thread to call, the future of its caller, and the time by which it must begin."""
 
-    job: Callable[[], Any]
+    function: Callable[[], Any]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
     begin_before: float
 
     @property
-    def given_up(self) -> bool:
-        """Whether the caller was cancelled and nobody waits for the answer any more."""
+    def cancelled(self) -> bool:
+        """Whether the caller was cancelled and nobody waits for the result."""
         return self.future.cancelled()
 
-    def answer(self, result: Any, error: BaseException | None) -> None:
-        """Hands the result over in the caller's own event loop; one that is closed meanwhile asks no more."""
+    def finish(self, result: Any, error: BaseException | None) -> None:
+        """Passes the result to the caller's event loop, unless that has been closed."""
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self._settle, result, error)
 
@@ -66,38 +66,38 @@ class Ticket:
             self.future.set_exception(error)
 
 
-class Session(EndedForIt, SQLiteTransaction):
-    """In Piccolo's context variable: queries inside a change or a look run on its connection, at once."""
+class Transaction(ManagedTransaction, SQLiteTransaction):
+    """A transaction, in Piccolo's context variable: queries inside it run on its connection at once."""
 
-    __slots__ = ("afterwards", "failure", "slow", "writing")
+    __slots__ = ("background", "failure", "on_commit", "writing")
 
-    def __init__(self, connection: sqlite3.Connection, *, writing: bool, slow: bool) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, writing: bool, background: bool) -> None:
         self.connection = connection
         self.writing = writing
-        self.slow = slow
-        self.failure: DatabaseError | Misuse | None = None
-        self.afterwards: list[Callable[[], None]] = []
+        self.background = background
+        self.failure: DatabaseError | EngineUsageError | None = None
+        self.on_commit: list[Callable[[], None]] = []
 
-    def ask(self, sql: str, args: Sequence[Any], shape: Callable[[sqlite3.Cursor], T]) -> T:
-        """Runs one statement. After one has failed the whole function fails, as PostgreSQL has it."""
+    def run_statement(self, sql: str, args: Sequence[Any], shape: Callable[[sqlite3.Cursor], T]) -> T:
+        """Runs one statement. Once one has failed, the transaction fails, as on PostgreSQL."""
         if self.failure is not None:
             raise self.failure
         try:
-            return ask(self.connection, sql, args, shape)
-        except (DatabaseError, Misuse) as failure:
+            return run_statement(self.connection, sql, args, shape)
+        except (DatabaseError, EngineUsageError) as failure:
             self.failure = failure
             raise
 
 
-def ask(
+def run_statement(
     connection: sqlite3.Connection, sql: str, args: Sequence[Any], shape: Callable[[sqlite3.Cursor], T]
 ) -> T:
-    """Runs one statement on a connection; its errors are ours."""
+    """Runs one statement on a connection. Raises errors of db.engine."""
     try:
         return shape(connection.execute(sql, args))
     except (sqlite3.Error, OverflowError, ValueError) as error:
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY and _query_only(connection):
-            raise Misuse(A_CHANGE_IS_A_FUNCTION) from error
+            raise EngineUsageError(USE_WRITE) from error
         raise translate(error) from error
 
 
@@ -106,7 +106,7 @@ def _query_only(connection: sqlite3.Connection) -> bool:
 
 
 def open_connection(path: Path, *, writing: bool) -> sqlite3.Connection:
-    """Opens an existing database file; `mode=rw` so that one that vanished isn't made anew, empty."""
+    """Opens an existing database file. One that has vanished isn't created anew: hence `mode=rw`."""
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode=rw",
         uri=True,
@@ -120,7 +120,7 @@ def open_connection(path: Path, *, writing: bool) -> sqlite3.Connection:
         (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise Unsupported(f"{path} is on a file system where SQLite can't keep a write-ahead log")
-        # A deactivation that was acknowledged must survive a power cut.
+        # What was acknowledged, such as a deactivation, must survive a power cut.
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         if not writing:
@@ -131,48 +131,48 @@ def open_connection(path: Path, *, writing: bool) -> sqlite3.Connection:
     return connection
 
 
-class Lane:
-    """One thread with one connection: what is asked of it is done in order, one job at a time."""
+class ConnectionThread:
+    """A thread with a connection, which runs one job after the other."""
 
     def __init__(self, path: Path, name: str, *, writing: bool = False, seconds: float | None = None) -> None:
-        """`seconds` is the limit for one job after which its query is interrupted; None sets none."""
-        self.slow = False
+        """seconds: the time limit of a job, after which its query is interrupted; None for no limit."""
+        self.background = False
         self._path = path
         self._writing = writing
         self._seconds = seconds
         self._connection: sqlite3.Connection | None = None
-        self._tickets: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
-        self._present: Ticket | None = None
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._current: Job | None = None
         self._stop_at = 0.0
         threading.Thread(target=self._work, name=f"sqlite-{name}", daemon=True).start()
 
-    def run(self, job: Callable[[], T]) -> asyncio.Future[T]:
-        """Lets the thread call `job()`. If the future is cancelled before that, the job isn't begun."""
+    def run(self, function: Callable[[], T]) -> asyncio.Future[T]:
+        """Calls `function()` in the thread, unless the future is cancelled before."""
         loop = asyncio.get_running_loop()
-        ticket = Ticket(job, loop.create_future(), loop, time.monotonic() + TIMEOUT_SECONDS)
-        self._tickets.put(ticket)
-        return ticket.future
+        job = Job(function, loop.create_future(), loop, time.monotonic() + TIMEOUT_SECONDS)
+        self._jobs.put(job)
+        return job.future
 
     async def close(self) -> None:
-        """Closes the connection after everything asked before; the thread ends."""
+        """Closes the connection after all earlier jobs, and ends the thread."""
         try:
             await self.run(self.discard)
         finally:
-            self._tickets.put(None)
+            self._jobs.put(None)
 
-    # What follows is for jobs: it runs on the lane's own thread.
+    # The methods below run on this thread, for its jobs.
 
     @property
-    def given_up(self) -> bool:
-        """Whether nobody waits for the present job any more."""
-        return self._present is not None and self._present.given_up
+    def cancelled(self) -> bool:
+        """Whether nobody waits for the current job any more."""
+        return self._current is not None and self._current.cancelled
 
     def seconds_left(self) -> float:
-        """How long the present job may still wait for locks."""
-        return TIMEOUT_SECONDS if self._present is None else self._present.begin_before - time.monotonic()
+        """How long the current job may still wait for locks."""
+        return TIMEOUT_SECONDS if self._current is None else self._current.begin_before - time.monotonic()
 
     def connection(self) -> sqlite3.Connection:
-        """The connection, opened when needed."""
+        """The connection, which is opened if needed."""
         if self._connection is None:
             try:
                 self._connection = open_connection(self._path, writing=self._writing)
@@ -181,29 +181,29 @@ class Lane:
                     raise Unsupported(f"{self._path} is no SQLite database") from error
                 raise translate(error) from error
             if self._seconds is not None:
-                self._connection.set_progress_handler(self._time_is_up, STEPS_BETWEEN_LOOKS)
+                self._connection.set_progress_handler(self._time_is_up, STEPS_BETWEEN_CHECKS)
         return self._connection
 
     def discard(self) -> None:
-        """Closes the connection; the next job opens another."""
+        """Closes the connection. The next job opens another."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
 
     @contextmanager
-    def transaction(self, begin: str) -> Iterator[Session]:
-        """From BEGIN to COMMIT. However it ends, the connection is out of the transaction or discarded."""
+    def transaction(self, begin: str) -> Iterator[Transaction]:
+        """From BEGIN to COMMIT. Afterwards the connection is outside the transaction, or discarded."""
         connection = self.connection()
         try:
             connection.execute(begin)
-            session = Session(connection, writing=self._writing, slow=self.slow)
+            session = Transaction(connection, writing=self._writing, background=self.background)
             yield session
             if session.failure is not None:
-                # The function may have swallowed it, but what it did after that rests on a failure.
+                # The function may have caught the error, but what it did next may rely on that statement.
                 raise session.failure
             if not connection.in_transaction:
-                raise Misuse(NO_TRANSACTION_LEFT)
+                raise EngineUsageError(TRANSACTION_ENDED_INSIDE)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise translate(error) from error
@@ -219,23 +219,23 @@ class Lane:
         self.discard()
 
     def _time_is_up(self) -> bool:
-        return time.monotonic() > self._stop_at or self.given_up
+        return time.monotonic() > self._stop_at or self.cancelled
 
     def _work(self) -> None:
-        while (ticket := self._tickets.get()) is not None:
-            if ticket.given_up:
+        while (job := self._jobs.get()) is not None:
+            if job.cancelled:
                 continue
-            self._present = ticket
+            self._current = job
             result, error = None, None
             try:
                 if self.seconds_left() < 0:
                     raise Unavailable("The database is too busy at the moment.")
                 if self._seconds is not None:
                     self._stop_at = time.monotonic() + self._seconds
-                result = ticket.job()
+                result = job.function()
             except BaseException as raised:
                 error = raised
-            ticket.answer(result, error)
-            # Nothing of the job may live on while the thread waits for the next one.
-            del ticket, result, error
-            self._present = None
+            job.finish(result, error)
+            # Release the job and its objects before the thread waits for the next one.
+            del job, result, error
+            self._current = None

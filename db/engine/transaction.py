@@ -1,8 +1,7 @@
-"""Drives the functions given to `write()` and `read()`, which may await nothing but the database.
+"""Runs the functions passed to `write()` and `read()`, which may await nothing but the database.
 
-On both databases the same mistake is refused in the same way, so that a change written on one of them
-doesn't hang or break the other: on SQLite it would stop the only writer, on PostgreSQL it would hold
-row locks while it waits for something else.
+A function that awaits anything else would block the only writer on SQLite, and hold row locks while it waits
+on PostgreSQL. Both engines refuse it alike, so that code written on one database works on the other.
 """
 
 import asyncio
@@ -10,58 +9,58 @@ import contextlib
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Self, TypeVar
 
-from db.engine.errors import A_CHANGE_IS_A_FUNCTION, Misuse
+from db.engine.errors import USE_WRITE, EngineUsageError
 
 T = TypeVar("T")
 
 
-class EndedForIt:
-    """A transaction in Piccolo's context variable that the engine begins and ends; nobody else does."""
+class ManagedTransaction:
+    """A transaction in Piccolo's context variable. Only the engine begins and ends it."""
 
     __slots__ = ()
 
     async def __aenter__(self) -> Self:
-        """A `transaction()` inside a change is the change itself."""
+        """`async with transaction()` inside a write transaction joins it."""
         return self
 
     async def __aexit__(self, exception_type: Any, exception: Any, traceback: Any) -> bool:
         return False
 
     async def commit(self) -> None:
-        raise Misuse(A_CHANGE_IS_A_FUNCTION)
+        raise EngineUsageError(USE_WRITE)
 
     async def rollback(self) -> None:
-        raise Misuse(A_CHANGE_IS_A_FUNCTION)
+        raise EngineUsageError(USE_WRITE)
 
     async def savepoint(self, name: str | None = None) -> Any:
-        raise Misuse(A_CHANGE_IS_A_FUNCTION)
+        raise EngineUsageError(USE_WRITE)
 
 
 def run_inline(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine whose queries never suspend to its end, in this thread; `Misuse` if it suspends."""
+    """Runs a coroutine to its end in this thread. Raises EngineUsageError if it suspends."""
     try:
         coroutine.send(None)
     except StopIteration as stop:
         result: T = stop.value
         return result
-    raise _refused(coroutine)
+    raise _usage_error(coroutine)
 
 
-class Watched:
-    """Awaited, it runs a coroutine that may suspend only while it asks the database."""
+class GuardedAwaitable:
+    """Awaits a coroutine that may suspend only while a query is running."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T], asking: Callable[[], bool]) -> None:
-        """`asking()` tells whether a query is on its way at this moment."""
+    def __init__(self, coroutine: Coroutine[Any, Any, T], is_querying: Callable[[], bool]) -> None:
+        """is_querying: whether a query is running at this moment."""
         self._coroutine = coroutine
-        self._asking = asking
+        self._is_querying = is_querying
 
     def __await__(self) -> Generator[Any, Any, Any]:
         coroutine = self._coroutine
         try:
             awaited = coroutine.send(None)
             while True:
-                if not self._asking():
-                    raise _refused(coroutine)
+                if not self._is_querying():
+                    raise _usage_error(coroutine)
                 try:
                     answer = yield awaited
                 except BaseException as error:
@@ -72,31 +71,31 @@ class Watched:
             return stop.value
 
 
-class Caller:
-    """Who waits for a piece of work in another task, or doesn't any more."""
+class CallerState:
+    """Whether the caller still waits for work that runs in a task of its own."""
 
-    given_up = False
+    cancelled = False
 
-    def has_not_given_up(self) -> None:
-        """Ends the task of a caller who was cancelled before the work began."""
-        if self.given_up:
+    def raise_if_cancelled(self) -> None:
+        """Ends the task if its caller was cancelled before the work began."""
+        if self.cancelled:
             raise asyncio.CancelledError
 
 
-def hear_out(task: asyncio.Task[Any]) -> None:
-    """Looks at what a task raised whose caller has gone, or asyncio would log that nobody did."""
+def consume_exception(task: asyncio.Task[Any]) -> None:
+    """Retrieves the exception of a task that nobody awaits, or asyncio would log it as never retrieved."""
     if not task.cancelled():
         task.exception()
 
 
-def _refused(coroutine: Coroutine[Any, Any, Any]) -> Misuse:
-    """Ends a coroutine that awaits something foreign; its error names the lines that led there."""
-    places = []
-    place: Any = coroutine
-    while hasattr(place, "cr_await"):
-        places.append(f"{place.cr_code.co_qualname}, line {place.cr_frame.f_lineno}")
-        place = place.cr_await
-    # The function may try to await more while it is being closed; it is refused anyway.
+def _usage_error(coroutine: Coroutine[Any, Any, Any]) -> EngineUsageError:
+    """Closes a coroutine that awaits something else. The error names the lines that led there."""
+    frames = []
+    awaiting: Any = coroutine
+    while hasattr(awaiting, "cr_await"):
+        frames.append(f"{awaiting.cr_code.co_qualname}, line {awaiting.cr_frame.f_lineno}")
+        awaiting = awaiting.cr_await
+    # A coroutine that awaits again while it is closed raises RuntimeError.
     with contextlib.suppress(RuntimeError):
         coroutine.close()
-    return Misuse(f"a change or a look may await nothing but the database ({' > '.join(places)})")
+    return EngineUsageError(f"a transaction may await nothing but the database ({' > '.join(frames)})")

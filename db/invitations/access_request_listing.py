@@ -56,7 +56,7 @@ _COLUMNS: Final = (
 
 async def page(q: str = "", *, after: int = 0, before: int = 0) -> Page:
     """One page. q: parts of address and name. Raises engine.TookTooLong and engine.Unavailable."""
-    return await (engine.read_slowly if q else engine.read)(_page, q, after, before)
+    return await (engine.read_in_background if q else engine.read)(_page, q, after, before)
 
 
 async def _page(q: str, after: int, before: int) -> Page:

@@ -202,7 +202,7 @@ _STATE: Final = {
 
 async def page(shown: Filter) -> Page:
     """One page. Raises engine.TookTooLong and engine.Unavailable."""
-    return await (engine.read_slowly if shown.q else engine.read)(_page, shown)
+    return await (engine.read_in_background if shown.q else engine.read)(_page, shown)
 
 
 async def counts() -> Mapping[str, int]:

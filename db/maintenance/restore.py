@@ -48,7 +48,7 @@ async def opened() -> AsyncIterator[None]:
     made_here = chosen if isinstance(chosen, SqliteEngine) and not chosen.file.exists() else None
     await engine.start()
     try:
-        async with engine.nobody_is_serving():
+        async with engine.replacement_lock():
             try:
                 yield
             except BaseException:
@@ -74,7 +74,7 @@ async def restore(found: Backup, *, fingerprint: str, wish: Wish) -> None:
     BadBackup, TooNew, Refused (there is something in the database) and Unavailable; then nothing has changed.
     """
     try:
-        async with engine.exclusive():
+        async with engine.migration_lock():
             await engine.write(_restore, found, fingerprint, wish)
     except (engine.ConstraintViolation, engine.BadQuery) as error:
         raise BadBackup(f"The database refuses what the backup holds, and is as it was. {error}.") from error

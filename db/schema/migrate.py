@@ -63,7 +63,7 @@ async def migrate(url: str | None = None) -> bool:
             await engine.stop()
     if await is_current():
         return False
-    async with engine.exclusive():
+    async with engine.migration_lock():
         return await engine.write(forwards)
 
 

@@ -24,13 +24,13 @@ OPERATORS = {
     "db/invitations/recipients/headings.py",
     "db/schema/migrate.py",
     "db/engine/postgres.py",
-    "db/engine/postgres_fitness.py",
+    "db/engine/postgres_requirements.py",
     "db/engine/postgres_connection.py",
     "db/maintenance/restore.py",
     "db/maintenance/secret_key.py",
     "db/engine/sqlite.py",
     "db/engine/sqlite_connection.py",
-    "db/engine/sqlite_places.py",
+    "db/engine/sqlite_requirements.py",
     "handlers/styleguide.py",
 }
 # What the database keeps and no page shows, why sessions and links have ended, which limit was reached; and

@@ -149,7 +149,7 @@ async def page(filter: Filter) -> Page:  # noqa: A002 - the word of the contract
     Raises engine.TookTooLong when a search doesn't end within two seconds, and engine.Unavailable.
     """
     if filter.terms:
-        return await engine.read_slowly(_page, filter)
+        return await engine.read_in_background(_page, filter)
     return await engine.read(_page, filter)
 
 
@@ -198,7 +198,7 @@ async def export(filter: Filter) -> AsyncIterator[list[Row]]:  # noqa: A002
     """
     cursor: Cursor | None = None
     while True:
-        batch = await engine.read_slowly(_batch, filter, cursor)
+        batch = await engine.read_in_background(_batch, filter, cursor)
         if batch.rows:
             yield list(batch.rows)
         if not batch.more:

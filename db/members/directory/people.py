@@ -47,7 +47,7 @@ async def find(text: str) -> tuple[Found, ...]:
     kept = await engine.read(activity_names.newest, MAX_REMOVED)
     # Thousands take a while: other people's pages don't wait for it.
     removed = await asyncio.to_thread(_among, kept, wanted.terms)
-    found = [*members, *removed, *await engine.read_slowly(_invited, text)]
+    found = [*members, *removed, *await engine.read_in_background(_invited, text)]
     typed = invisible.stripped(text).casefold()
     whole = [one for one in found if typed in (one.email.casefold(), one.name.casefold())]
     return tuple(whole if len(whole) == 1 else found[: MAX_PEOPLE + 1])

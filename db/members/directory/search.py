@@ -61,7 +61,7 @@ class Hits:
 
 
 async def find(filter: Filter) -> Hits:  # noqa: A002 - the word of the contract
-    """Searches for the filter's terms among its roles; inside a read_slowly, which bounds its time."""
+    """Searches for the filter's terms among its roles; inside a read_in_background, which bounds its time."""
     way = await _way(filter)
     found = await _walk(filter, way, column_of(filter.sort), MAX_HITS + 1)
     if len(found) > MAX_HITS:

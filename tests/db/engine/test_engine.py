@@ -18,16 +18,16 @@ async def url(empty_database_url: str) -> AsyncIterator[str]:
         yield empty_database_url
 
 
-# Changes
+# Write transactions
 
 
-async def test_a_change_is_stored_and_gives_its_result(url: str) -> None:
+async def test_a_write_is_stored_and_returns_its_result(url: str) -> None:
     assert await engine.write(count_up, counter=2) == 1
 
     assert from_outside(url, "SELECT n FROM counter ORDER BY id") == [(0,), (1,)]
 
 
-async def test_a_change_that_raises_leaves_nothing_behind() -> None:
+async def test_a_write_that_raises_leaves_nothing_behind() -> None:
     async def change() -> None:
         await note("half")
         raise LookupError
@@ -38,7 +38,7 @@ async def test_a_change_that_raises_leaves_nothing_behind() -> None:
     assert await notes() == 0
 
 
-async def test_piccolo_and_hand_written_queries_share_the_change() -> None:
+async def test_piccolo_and_hand_written_queries_share_the_transaction() -> None:
     async def change() -> None:
         await Note.insert(Note(text="one", place=1))
         assert await engine.rows("SELECT text, place FROM note") == [("one", 1)]
@@ -51,7 +51,7 @@ async def test_piccolo_and_hand_written_queries_share_the_change() -> None:
     assert await Note.select(Note.text).order_by(Note.place) == [{"text": "two"}, {"text": "three"}]
 
 
-async def test_definitions_are_part_of_a_change() -> None:
+async def test_ddl_is_part_of_a_transaction() -> None:
     async def change() -> None:
         await Note.alter().drop_table()
         await engine.execute("CREATE TABLE other (id BIGINT)")
@@ -65,13 +65,13 @@ async def test_definitions_are_part_of_a_change() -> None:
         await engine.rows("SELECT id FROM other")
 
 
-async def test_a_change_inside_a_change_or_a_look_is_refused() -> None:
+async def test_a_write_inside_another_transaction_is_refused() -> None:
     async def outer() -> None:
         await note("outer")
         await engine.write(note, "inner")
 
-    for run in (engine.write, engine.read, engine.read_slowly):
-        with pytest.raises(engine.Misuse):
+    for run in (engine.write, engine.read, engine.read_in_background):
+        with pytest.raises(engine.EngineUsageError):
             await run(outer)
 
     assert await notes() == 0
@@ -85,16 +85,16 @@ async def test_awaiting_anything_but_the_database_is_refused_and_rolled_back() -
     async def foreign() -> None:
         await asyncio.sleep(0)
 
-    with pytest.raises(engine.Misuse, match=r"foreign, line \d+"):
+    with pytest.raises(engine.EngineUsageError, match=r"foreign, line \d+"):
         await engine.write(change)
-    with pytest.raises(engine.Misuse, match="foreign"):
+    with pytest.raises(engine.EngineUsageError, match="foreign"):
         await engine.read(foreign)
 
     assert await notes() == 0
     assert await engine.write(count_up) == 1
 
 
-async def test_a_failure_that_a_change_swallows_fails_it_all_the_same() -> None:
+async def test_an_error_that_the_function_catches_fails_the_transaction() -> None:
     async def change() -> None:
         await note("one")
         for _ in range(2):
@@ -108,22 +108,22 @@ async def test_a_failure_that_a_change_swallows_fails_it_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("statement", ["COMMIT", "ROLLBACK"])
-async def test_a_change_that_ends_its_transaction_itself_is_told(statement: str) -> None:
+async def test_a_function_that_ends_its_transaction_is_refused(statement: str) -> None:
     async def change() -> None:
         await engine.execute(statement)
 
-    with pytest.raises(engine.Misuse):
+    with pytest.raises(engine.EngineUsageError):
         await engine.write(change)
 
     assert await engine.write(count_up) == 1
 
 
 async def test_what_piccolo_does_without_a_function_is_refused() -> None:
-    with pytest.raises(engine.Misuse):
+    with pytest.raises(engine.EngineUsageError):
         engine.get().transaction()
 
 
-# Looks
+# Read transactions
 
 
 async def test_single_queries_need_no_function() -> None:
@@ -135,45 +135,50 @@ async def test_single_queries_need_no_function() -> None:
     assert await Note.count() == 1
 
 
-async def test_a_change_outside_of_write_is_refused() -> None:
+async def test_a_write_outside_of_write_is_refused() -> None:
     statement = "INSERT INTO note (text, place) VALUES ('one', 1) RETURNING id"
 
     async def change() -> None:
         await engine.rows(statement)
 
-    for attempt in (change(), engine.read(change), engine.read_slowly(change), engine.execute(statement)):
-        with pytest.raises(engine.Misuse):
+    for attempt in (
+        change(),
+        engine.read(change),
+        engine.read_in_background(change),
+        engine.execute(statement),
+    ):
+        with pytest.raises(engine.EngineUsageError):
             await attempt
     for query in (Note.insert(Note(text="one")), Note.delete(force=True), Note.alter().drop_table()):
-        with pytest.raises(engine.Misuse):
+        with pytest.raises(engine.EngineUsageError):
             await query
 
     assert await notes() == 0
 
 
-async def test_a_look_sees_one_instant(url: str) -> None:
-    async def look() -> tuple[int, int]:
+async def test_a_read_sees_one_instant(url: str) -> None:
+    async def read_twice() -> tuple[int, int]:
         before = await notes()
         from_outside(url, "INSERT INTO note (text, place) VALUES ('new', 1)")
         return before, await notes()
 
-    assert await engine.read(look) == (0, 0)
+    assert await engine.read(read_twice) == (0, 0)
     assert await notes() == 1
 
 
-async def test_a_look_inside_a_change_sees_what_it_has_done() -> None:
+async def test_a_read_inside_a_write_sees_its_changes() -> None:
     async def change() -> int:
         await note("one")
-        with pytest.raises(engine.Misuse):
-            await engine.read_slowly(notes)
+        with pytest.raises(engine.EngineUsageError):
+            await engine.read_in_background(notes)
         return await engine.read(notes)
 
     assert await engine.write(change) == 1
 
 
-async def test_a_slow_look_is_stopped_and_keeps_no_other_waiting() -> None:
+async def test_a_slow_background_read_is_stopped_and_blocks_nobody() -> None:
     begun = time.monotonic()
-    slow = asyncio.create_task(engine.read_slowly(engine.rows, FOR_EVER))
+    slow = asyncio.create_task(engine.read_in_background(engine.rows, FOR_EVER))
     await asyncio.sleep(0.1)
 
     assert await engine.read(notes) == 0
@@ -182,7 +187,7 @@ async def test_a_slow_look_is_stopped_and_keeps_no_other_waiting() -> None:
     with pytest.raises(engine.TookTooLong):
         await slow
     assert time.monotonic() - begun < 10
-    assert await engine.read_slowly(notes) == 0
+    assert await engine.read_in_background(notes) == 0
 
 
 # Life
@@ -191,7 +196,7 @@ async def test_a_slow_look_is_stopped_and_keeps_no_other_waiting() -> None:
 async def test_it_starts_again_after_a_stop() -> None:
     await engine.write(count_up)
     await engine.stop()
-    with pytest.raises(engine.Misuse):
+    with pytest.raises(engine.EngineUsageError):
         await engine.write(count_up)
 
     await engine.start()
@@ -200,7 +205,7 @@ async def test_it_starts_again_after_a_stop() -> None:
     assert await engine.write(count_up) == 2
 
 
-async def test_a_stop_waits_for_the_changes_asked_for_before() -> None:
+async def test_a_stop_waits_for_earlier_transactions() -> None:
     writes = [asyncio.create_task(engine.write(count_up)) for _ in range(20)]
     await asyncio.sleep(0)
     await engine.stop()

@@ -21,7 +21,6 @@ from tests.support.engine.small_database import (
     everything_is_free,
     file_of,
     from_outside,
-    lock_of,
     note,
     notes,
     on_postgres,
@@ -29,6 +28,7 @@ from tests.support.engine.small_database import (
     opened,
     pause,
     process,
+    write_lock_file,
 )
 
 
@@ -41,7 +41,7 @@ async def url(empty_database_url: str) -> AsyncIterator[str]:
 # Cancellation
 
 
-async def test_two_thousand_changes_cancelled_at_random_points_leave_everything_free() -> None:
+async def test_two_thousand_transactions_cancelled_at_random_points_leave_everything_free() -> None:
     chance = random.Random(7)
 
     async def change(place: int) -> None:
@@ -49,14 +49,14 @@ async def test_two_thousand_changes_cancelled_at_random_points_leave_everything_
         await count_up()
         await engine.execute("UPDATE note SET text = 'whole' WHERE place = ?", place)
 
-    async def look() -> bool:
+    async def counts_agree() -> bool:
         return await notes() == await counted()
 
     for first in range(0, 2000, 20):
         tasks: list[asyncio.Task[object]] = [
             asyncio.create_task(engine.write(change, place)) for place in range(first, first + 20)
         ]
-        tasks += [asyncio.create_task(engine.read(look)) for _ in range(5)]
+        tasks += [asyncio.create_task(engine.read(counts_agree)) for _ in range(5)]
         for task in chance.sample(tasks, len(tasks)):
             await asyncio.sleep(chance.random() * 0.0006)
             task.cancel()
@@ -65,11 +65,11 @@ async def test_two_thousand_changes_cancelled_at_random_points_leave_everything_
         assert all(result in (None, True) or isinstance(result, asyncio.CancelledError) for result in results)
 
     await everything_is_free()
-    assert await engine.read(look)
+    assert await engine.read(counts_agree)
     assert await engine.rows("SELECT count(*) FROM note WHERE text = 'half'") == [(0,)]
 
 
-async def test_a_change_that_has_begun_is_finished_without_its_caller() -> None:
+async def test_a_transaction_that_has_begun_ends_without_its_caller() -> None:
     begun = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -92,7 +92,7 @@ async def test_a_change_that_has_begun_is_finished_without_its_caller() -> None:
     await soon(both_notes)
 
 
-async def test_a_change_whose_caller_gave_up_before_it_began_is_not_started() -> None:
+async def test_a_transaction_whose_caller_is_cancelled_before_is_not_begun() -> None:
     # On PostgreSQL that many are done at once; what comes after them has to wait on both.
     busy = [asyncio.create_task(engine.write(pause, 0.1)) for _ in range(10)]
     await asyncio.sleep(0.05)
@@ -108,7 +108,7 @@ async def test_a_change_whose_caller_gave_up_before_it_began_is_not_started() ->
 
 @on_sqlite
 async def test_one_whose_caller_gave_up_while_another_process_wrote_is_not_started(url: str) -> None:
-    async with locked(lock_of(url)):
+    async with locked(write_lock_file(url)):
         callers = [asyncio.create_task(engine.write(note, "late", place)) for place in range(3)]
         await asyncio.sleep(0.1)
         callers[0].cancel()
@@ -122,7 +122,7 @@ async def test_one_whose_caller_gave_up_while_another_process_wrote_is_not_start
 # Contention
 
 
-async def test_five_hundred_contended_changes_are_all_applied() -> None:
+async def test_five_hundred_contended_transactions_are_all_applied() -> None:
     async def some() -> None:
         for _ in range(10):
             await engine.write(count_up)
@@ -142,7 +142,7 @@ async def test_three_processes_write_at_once_and_none_starves(url: str) -> None:
 
 
 @on_sqlite
-async def test_who_waits_for_a_lock_too_long_is_told_and_holds_nobody_up(url: str) -> None:
+async def test_waiting_for_a_lock_ends_with_an_error_and_blocks_nobody(url: str) -> None:
     # Somebody else, who knows nothing of our lock file.
     with closing(sqlite3.connect(file_of(url), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -184,7 +184,7 @@ async def test_a_row_locked_for_too_long_makes_the_database_unavailable() -> Non
 # Faults
 
 
-async def test_connections_lost_in_the_middle_of_a_change_leave_everything_free(url: str) -> None:
+async def test_connections_lost_in_a_transaction_leave_everything_free(url: str) -> None:
     async def change() -> None:
         await note("never")
         chosen = engine.get()
@@ -205,7 +205,7 @@ async def test_connections_lost_in_the_middle_of_a_change_leave_everything_free(
 
 
 @on_sqlite
-async def test_a_statement_interrupted_in_a_change_leaves_everything_free() -> None:
+async def test_a_statement_interrupted_in_a_transaction_leaves_everything_free() -> None:
     async def change() -> None:
         await note("never")
         chosen = engine.get()
@@ -227,7 +227,7 @@ async def test_a_statement_interrupted_in_a_change_leaves_everything_free() -> N
 
 
 @on_sqlite
-async def test_a_full_disk_refuses_changes_but_no_looks_and_recovers() -> None:
+async def test_a_full_disk_refuses_writes_but_no_reads_and_recovers() -> None:
     megabytes = 1024 * 1024
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     await engine.write(note, "before")

@@ -12,7 +12,7 @@ from piccolo.engine.sqlite import SQLiteEngine as PiccoloSqlite
 from piccolo.query.base import DDL, Query
 
 from db import engine
-from db.engine.sqlite_places import file_system_of, refuse_unsuitable
+from db.engine.sqlite_requirements import file_system_of, refuse_unsuitable
 from tests.support.engine.small_database import file_of, on_sqlite, opened
 
 
@@ -20,7 +20,7 @@ from tests.support.engine.small_database import file_of, on_sqlite, opened
 async def test_only_the_owner_reads_the_files_of_the_database(empty_database_url: str) -> None:
     before = os.umask(0)
     try:
-        async with opened(empty_database_url), engine.exclusive(), engine.serving():
+        async with opened(empty_database_url), engine.migration_lock(), engine.serving_lock():
             modes = {
                 path.name: path.stat().st_mode & 0o777
                 for path in file_of(empty_database_url).parent.iterdir()
@@ -77,7 +77,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
         asyncio.run(engine.start())
 
     assert file.read_text() == "Dear Ada, " * 100
-    with pytest.raises(engine.Misuse):
+    with pytest.raises(engine.EngineUsageError):
         asyncio.run(engine.rows("SELECT 1"))
 
 

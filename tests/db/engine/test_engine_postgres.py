@@ -49,7 +49,7 @@ async def test_a_deadlock_is_tried_again_until_both_are_done() -> None:
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
-async def test_a_change_that_loses_its_race_three_times_is_given_up(sqlstate: str) -> None:
+async def test_a_transaction_that_loses_its_race_three_times_is_given_up(sqlstate: str) -> None:
     tries = 0
 
     async def change(losses: int) -> None:
@@ -89,7 +89,7 @@ async def test_errors_of_the_server_become_ours(sqlstate: str, ours: type[Except
     assert "secret" not in str(caught.value)
 
 
-async def test_queries_in_tasks_of_their_own_are_no_part_of_a_change() -> None:
+async def test_queries_in_other_tasks_are_no_part_of_a_transaction() -> None:
     tasks: list[asyncio.Task[None]] = []
 
     async def change() -> None:
@@ -97,7 +97,7 @@ async def test_queries_in_tasks_of_their_own_are_no_part_of_a_change() -> None:
         await note("one")
 
     await engine.write(change)
-    with pytest.raises(engine.Misuse):
+    with pytest.raises(engine.EngineUsageError):
         await tasks[0]
 
     assert await notes() == 1
@@ -116,12 +116,12 @@ async def test_it_comes_back_by_itself_after_the_server_was_gone(url: str) -> No
     await everything_is_free()
 
 
-async def test_a_plain_query_cannot_slip_a_change_past_write() -> None:
+async def test_a_query_outside_of_write_changes_nothing() -> None:
     for sql in (
         "WITH gone AS (DELETE FROM counter RETURNING id) SELECT id FROM gone",
         "SELECT nextval('note_id_seq')",
     ):
-        with pytest.raises(engine.Misuse):
+        with pytest.raises(engine.EngineUsageError):
             await engine.rows(sql)
 
     assert await engine.rows("SELECT count(*) FROM counter") == [(2,)]
@@ -138,7 +138,7 @@ async def test_the_settings_that_bound_every_wait_are_on_each_connection(url: st
         return [(await engine.rows(f"SHOW {name}"))[0][0] for name in names]
 
     assert await engine.write(settings) == ["10s", "30s", "1min", "gatehouse"]
-    assert await engine.read_slowly(settings) == ["10s", "2s", "1min", "gatehouse"]
+    assert await engine.read_in_background(settings) == ["10s", "2s", "1min", "gatehouse"]
     assert await engine.read(settings) == ["10s", "30s", "1min", "gatehouse"]
 
 
@@ -149,7 +149,7 @@ async def test_the_settings_that_bound_every_wait_are_on_each_connection(url: st
         ("postgresql://h:nine/x", engine.Unsupported),
     ],
 )
-async def test_a_server_that_is_not_there_is_told_without_the_password(
+async def test_the_error_for_a_missing_server_has_no_password(
     bad: str, ours: type[Exception], url: str
 ) -> None:
     await engine.stop()

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from db import engine
-from db.engine.file_locks import Turn, locked
+from db.engine.file_locks import WriteLock, locked
 from tests.support.engine.small_database import (
     KILL_CONNECTIONS,
     another,
     counted,
     from_outside,
-    lock_of,
     make_tables,
     on_postgres,
     on_sqlite,
     opened,
     process,
+    write_lock_file,
 )
 
 # Generous: the machine of the tests is busy.
@@ -40,7 +40,7 @@ async def test_one_process_migrates_while_the_others_wait(empty_database_url: st
 
 async def migrate() -> tuple[float, float]:
     """Takes the lock; returns when it was had and when it was given back."""
-    async with engine.exclusive():
+    async with engine.migration_lock():
         begun = time.monotonic()
         await asyncio.sleep(0.1)
         return begun, time.monotonic()
@@ -48,7 +48,7 @@ async def migrate() -> tuple[float, float]:
 
 async def test_who_gives_up_waiting_for_the_lock_does_not_get_it_later(empty_database_url: str) -> None:
     engine.use(empty_database_url)
-    async with engine.exclusive():
+    async with engine.migration_lock():
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(migrate(), 0.3)
     await asyncio.wait_for(migrate(), TIMEOUT_SECONDS)
@@ -56,9 +56,9 @@ async def test_who_gives_up_waiting_for_the_lock_does_not_get_it_later(empty_dat
 
 async def test_a_database_that_is_served_is_not_replaced(empty_database_url: str) -> None:
     engine.use(empty_database_url)
-    async with another("serving", empty_database_url) as server, engine.serving():
+    async with another("serving", empty_database_url) as server, engine.serving_lock():
         with pytest.raises(engine.BeingServed):
-            async with engine.nobody_is_serving():
+            async with engine.replacement_lock():
                 pass
         server.kill()
     await nobody_serves_soon()
@@ -66,7 +66,7 @@ async def test_a_database_that_is_served_is_not_replaced(empty_database_url: str
 
 async def test_no_server_starts_while_the_database_is_replaced(empty_database_url: str) -> None:
     async def serve() -> None:
-        async with engine.serving():
+        async with engine.serving_lock():
             pass
 
     engine.use(empty_database_url)
@@ -83,7 +83,7 @@ async def nobody_serves_soon() -> None:
     until = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
-            async with engine.nobody_is_serving():
+            async with engine.replacement_lock():
                 return
         except engine.BeingServed:
             assert time.monotonic() < until
@@ -93,7 +93,7 @@ async def nobody_serves_soon() -> None:
 @on_sqlite
 async def test_a_file_is_opened_when_no_other_process_writes(empty_database_url: str) -> None:
     engine.use(empty_database_url)
-    async with locked(lock_of(empty_database_url)):
+    async with locked(write_lock_file(empty_database_url)):
         start = asyncio.create_task(engine.start())
         await asyncio.sleep(0.2)
         assert not start.done()
@@ -101,32 +101,32 @@ async def test_a_file_is_opened_when_no_other_process_writes(empty_database_url:
     await engine.stop()
 
 
-async def test_a_turn_that_came_too_late_is_given_back(tmp_path: Path) -> None:
+async def test_a_write_lock_that_came_too_late_is_released(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    turns = [Turn(path), Turn(path)]
+    locks = [WriteLock(path), WriteLock(path)]
     async with locked(path):
-        for turn in turns:
+        for lock in locks:
             with pytest.raises(TimeoutError):
-                turn.take(0.05)
-        turns[1].close()
+                lock.acquire(0.05)
+        locks[1].close()
     async with locked(path, seconds=5):
         pass
 
-    turns[0].take(5)
+    locks[0].acquire(5)
     with pytest.raises(TimeoutError):
         async with locked(path, seconds=0):
             pass
-    turns[0].give_back()
-    turns[0].close()
+    locks[0].release()
+    locks[0].close()
 
 
-async def test_a_turn_is_had_when_it_comes_in_time(tmp_path: Path) -> None:
+async def test_a_write_lock_that_comes_in_time_is_acquired(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    turn = Turn(path)
+    lock = WriteLock(path)
     async with locked(path):
         with pytest.raises(TimeoutError):
-            turn.take(0.05)
-        waiting = asyncio.create_task(asyncio.to_thread(turn.take, 5))
+            lock.acquire(0.05)
+        waiting = asyncio.create_task(asyncio.to_thread(lock.acquire, 5))
         await asyncio.sleep(0.1)
         assert not waiting.done()
     await waiting
@@ -134,8 +134,8 @@ async def test_a_turn_is_had_when_it_comes_in_time(tmp_path: Path) -> None:
     with pytest.raises(TimeoutError):
         async with locked(path, seconds=0):
             pass
-    turn.give_back()
-    turn.close()
+    lock.release()
+    lock.close()
 
 
 @on_postgres
@@ -143,7 +143,7 @@ async def test_a_server_says_again_that_it_serves_after_the_database_was_gone(
     empty_database_url: str,
 ) -> None:
     engine.use(empty_database_url)
-    async with engine.serving():
+    async with engine.serving_lock():
         from_outside(empty_database_url, KILL_CONNECTIONS)
         until = time.monotonic() + TIMEOUT_SECONDS
         while not await is_served():
@@ -153,7 +153,7 @@ async def test_a_server_says_again_that_it_serves_after_the_database_was_gone(
 
 async def is_served() -> bool:
     try:
-        async with engine.nobody_is_serving():
+        async with engine.replacement_lock():
             return False
     except engine.BeingServed:
         return True
@@ -184,7 +184,7 @@ def test_each_event_loop_may_start_its_own(empty_database_url: str) -> None:
     engine.use(empty_database_url)
     asyncio.run(begin())
     if engine.dialect() == "postgres":
-        with pytest.raises(engine.Misuse):
+        with pytest.raises(engine.EngineUsageError):
             asyncio.run(engine.read(counted))
 
     assert asyncio.run(go_on()) == 0

@@ -44,11 +44,11 @@ async def test_words_of_ours_stand_in_a_statement_as_they_are() -> None:
 
 
 async def test_words_that_would_count_as_an_argument_are_misuse() -> None:
-    with pytest.raises(engine.Misuse, match="as an argument"):
+    with pytest.raises(engine.EngineUsageError, match="as an argument"):
         engine.literal("nobody?")
 
 
-async def test_execute_tells_how_many_rows_changed() -> None:
+async def test_execute_returns_how_many_rows_changed() -> None:
     async def change() -> list[int]:
         return [
             await engine.execute("INSERT INTO note (text, place) VALUES ('a', 1), ('b', 2)"),
@@ -120,7 +120,9 @@ async def test_a_deferred_constraint_is_checked_in_the_end() -> None:
         ("SELECT n FROM counter", 1),
     ],
 )
-async def test_a_wrong_query_is_told_from_an_unavailable_database(sql: str, argument: object) -> None:
+async def test_a_wrong_query_and_an_unavailable_database_raise_different_errors(
+    sql: str, argument: object
+) -> None:
     for attempt in (engine.rows(sql, argument), engine.write(engine.rows, sql, argument)):
         with pytest.raises(engine.BadQuery) as caught:
             await attempt

@@ -19,7 +19,7 @@ from db.members.directory import role_counts
 from db.policy import SYSTEM, Role
 from db.schema import migrate
 from settings import Settings
-from tests.db.engine.test_postgres_doors import PASSWORD, as_role
+from tests.db.engine.test_postgres_connecting import PASSWORD, as_role
 from tests.support.engine.small_database import from_outside, on_postgres
 from tests.support.pages.site import SECRET, Site
 from tests.support.servers.postgres import run_apart

@@ -181,7 +181,7 @@ async def test_a_file_of_authorities_that_is_not_there_is_named(address: str, tm
     assert "The file that sslrootcert names" in said
 
 
-async def test_who_asks_for_an_authority_and_names_none_is_told_to(
+async def test_an_sslmode_with_an_authority_needs_sslrootcert(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))

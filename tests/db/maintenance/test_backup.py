@@ -474,9 +474,7 @@ def test_a_damaged_file_makes_no_database(tmp_path: Path) -> None:
 
 
 @ON_SQLITE
-async def test_a_backup_waits_for_no_change_and_holds_none_that_is_under_way(
-    house: str, tmp_path: Path
-) -> None:
+async def test_a_backup_waits_for_no_transaction_and_leaves_out_open_ones(house: str, tmp_path: Path) -> None:
     with closing(sqlite3.connect(house.removeprefix("sqlite:///"), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         other.execute("UPDATE member SET first_name = 'half done'")

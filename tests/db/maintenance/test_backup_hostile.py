@@ -315,7 +315,7 @@ def _is_sentence(said: str, expected: str) -> bool:
     return re.search(expected, said) is not None and said.endswith(".") and "\n" not in said
 
 
-async def test_a_file_that_changes_between_the_looks_at_it_is_refused(lines: Lines, tmp_path: Path) -> None:
+async def test_a_file_that_changes_between_two_readings_is_refused(lines: Lines, tmp_path: Path) -> None:
     file = tmp_path / "a.backup"
     file.write_bytes(packed(lines))
     before = await everything()

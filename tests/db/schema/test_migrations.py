@@ -255,11 +255,11 @@ BEFORE_PASSWORDS_ANEW = "2026-11-27T12:00:00:000005"
 
 async def test_what_was_there_before_passwords_were_asked_for_anew(empty_database_url: str) -> None:
     async with in_use(empty_database_url):
-        async with engine.exclusive():
+        async with engine.migration_lock():
             await engine.write(migrate.forwards, BEFORE_PASSWORDS_ANEW)
         await engine.write(_older)
 
-        async with engine.exclusive():
+        async with engine.migration_lock():
             await engine.write(migrate.forwards)
 
         # A session's password was given when it began; who lost the role did so when the log says.
@@ -334,11 +334,11 @@ BEFORE_WHO_WAS_SHOWN = "2026-11-27T12:00:00:000006"
 
 async def test_what_was_shown_before_it_was_noted_to_whom(empty_database_url: str) -> None:
     async with in_use(empty_database_url):
-        async with engine.exclusive():
+        async with engine.migration_lock():
             await engine.write(migrate.forwards, BEFORE_WHO_WAS_SHOWN)
         await engine.write(_shown_before)
 
-        async with engine.exclusive():
+        async with engine.migration_lock():
             await engine.write(migrate.forwards)
 
         # 1 was shown to both once it was mailed, 2 stood on a page; what ended or was never shown has no row.

@@ -61,7 +61,7 @@ async def hold(lock: AbstractAsyncContextManager[None]) -> None:
 async def tried() -> str:
     try:
         await engine.write(count_up)
-    except engine.Misuse:
+    except engine.EngineUsageError:
         return "refused"
     return "written"
 
@@ -91,10 +91,10 @@ match role:
     case "write":
         asyncio.run(write(int(number[0])))
     case "exclusive":
-        asyncio.run(hold(engine.exclusive()))
+        asyncio.run(hold(engine.migration_lock()))
     case "serving":
-        asyncio.run(hold(engine.serving()))
+        asyncio.run(hold(engine.serving_lock()))
     case "replacing":
-        asyncio.run(hold(engine.nobody_is_serving()))
+        asyncio.run(hold(engine.replacement_lock()))
     case "fork":
         fork()

@@ -1,4 +1,4 @@
-"""A small house for the tests of the engine: three tables, opened and closed, and a look from outside."""
+"""A small database for the tests of the engine: three tables, and a way to query it from outside."""
 
 import asyncio
 import os
@@ -88,8 +88,8 @@ def file_of(url: str) -> Path:
     return Path(url.removeprefix("sqlite:///"))
 
 
-def lock_of(url: str) -> Path:
-    """The file whose lock is the turn to write."""
+def write_lock_file(url: str) -> Path:
+    """The file of the write lock."""
     return file_of(f"{url}.lock")
 
 
@@ -166,7 +166,7 @@ async def everything_is_free() -> None:
         before = await counted(2)
         await asyncio.gather(*[engine.write(count_up, 2) for _ in range(20)])
         assert await counted(2) == before + 20
-        await asyncio.gather(engine.read(notes), engine.read_slowly(notes))
+        await asyncio.gather(engine.read(notes), engine.read_in_background(notes))
         chosen = engine.get()
         if not isinstance(chosen, SqliteEngine):
             pool = chosen.pool

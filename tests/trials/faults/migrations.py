@@ -99,7 +99,7 @@ async def _bring_to(url: str, state: str, members: int) -> None:
     engine.use(url)
     await engine.start()
     try:
-        async with engine.exclusive():
+        async with engine.migration_lock():
             await engine.write(migrate.forwards, state)
         await engine.write(_fill, members)
     finally:

@@ -501,7 +501,7 @@ async def test_a_search_begins_with_whichever_is_rarer(
         )
     )
 
-    assert await engine.read_slowly(search._way, shown) == way
+    assert await engine.read_in_background(search._way, shown) == way
 
 
 async def test_a_link_a_role_and_a_term_find_the_same_wherever_a_search_begins(database: str) -> None:
@@ -529,7 +529,9 @@ async def _came_and_match(shown: Filter) -> list[int]:
 
 async def test_each_search_on_postgresql_is_planned_for_its_words(database: str) -> None:
     if engine.dialect() == "postgres":
-        assert await engine.read_slowly(engine.rows, "SHOW plan_cache_mode") == [("force_custom_plan",)]
+        assert await engine.read_in_background(engine.rows, "SHOW plan_cache_mode") == [
+            ("force_custom_plan",)
+        ]
 
 
 async def test_a_search_that_no_longer_has_too_many_hits_starts_again(database: str) -> None:

@@ -1,22 +1,22 @@
-"""Refuses a database on PostgreSQL that could be connected to but not used, each with a sentence."""
+"""What PostgreSQL needs to be used: checks of the URL and the database, each with a sentence."""
 
 import os
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from db.engine.errors import NOT_A_URL, Unavailable, Unsupported
-from db.engine.postgres_connection import LoneConnection
+from db.engine.postgres_connection import Connection
 
 OLDEST: Final = 12
-# A URL without a name may still name its database so.
+# A URL without a path may name its database by one of these parameters.
 NAMES: Final = frozenset({"dbname", "database", "service"})
-# Files of this machine that a URL may name, for TLS.
+# Parameters of a URL that name files for TLS.
 FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
-# No such setting; a value that it can't have; not to be set by this user, or while the server runs.
+# Unknown setting, invalid value, no right to set it, not to be set while the server runs.
 SETTING_REFUSED: Final = frozenset({"42704", "22023", "42501", "55P02"})
 
-# A schema is None where the search path leads to none that the user may look into.
-_LOOK: Final = """
+# The schema is NULL if the user may use none of the search path.
+_FACTS: Final = """
     SELECT current_setting('server_encoding'), pg_is_in_recovery(), current_schema(),
         has_schema_privilege(current_schema(), 'CREATE'),
         EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'migration')
@@ -24,45 +24,45 @@ _LOOK: Final = """
 
 
 def refuse_url(url: str) -> None:
-    """Raises Unsupported for a URL that names no database: the driver would take one with the user's name.
+    """Raises Unsupported for a URL without a database, for which the driver would use the user's name.
 
-    So it does for one that names a file that can't be read, which the driver takes for a missing server.
+    Also for a URL with a file that can't be read, which the driver reports as a missing server.
     """
     try:
         parts = urlsplit(url)
-        named = dict(parse_qsl(parts.query))
+        parameters = dict(parse_qsl(parts.query))
     except ValueError:
         raise Unsupported(NOT_A_URL) from None
-    # A path that is only a slash names it empty, and what comes after counts no more.
-    if not parts.path.strip("/") and (parts.path or not named.keys() & NAMES):
+    # If the path is only a slash, the name is empty and parameters don't count.
+    if not parts.path.strip("/") and (parts.path or not parameters.keys() & NAMES):
         raise Unsupported(
             "The URL of the database names no database: it ends in its name, like "
             "postgresql://user:password@host/gatehouse."
         )
     for name in FILES:
-        if name in named and not os.access(named[name], os.R_OK):
+        if name in parameters and not os.access(parameters[name], os.R_OK):
             raise Unsupported(
                 f"The file that {name} names in the URL of the database isn't there, or may not be read."
             )
 
 
 def refused_setting(url: str, error: BaseException) -> Unsupported | None:
-    """The driver sends what it doesn't know in a URL to the server, as a setting of the session."""
-    said = str(error)
-    named = (name for name, _ in parse_qsl(urlsplit(url).query) if f'"{name}"' in said)
-    if getattr(error, "sqlstate", None) in SETTING_REFUSED and (name := next(named, None)):
+    """The error for a parameter of the URL that the driver sent as a setting and the server refused."""
+    message = str(error)
+    refused = (name for name, _ in parse_qsl(urlsplit(url).query) if f'"{name}"' in message)
+    if getattr(error, "sqlstate", None) in SETTING_REFUSED and (name := next(refused, None)):
         return Unsupported(
             f"The URL of the database sets {name}, which PostgreSQL doesn't take: correct it or leave it out."
         )
     return None
 
 
-async def refuse_database(connection: LoneConnection) -> None:
-    """Raises Unsupported, or Unavailable for a standby, which may become a primary."""
+async def refuse_database(connection: Connection) -> None:
+    """Raises Unsupported, or Unavailable for a standby, which may become the primary."""
     version = connection.get_server_version()
     if version.major < OLDEST:
         raise Unsupported(f"This is PostgreSQL {version.major}, and Gatehouse needs {OLDEST} or newer.")
-    ((encoding, standby, schema, may_create, has_tables),) = await connection.fetch(_LOOK)
+    ((encoding, standby, schema, may_create, has_tables),) = await connection.fetch(_FACTS)
     if encoding != "UTF8":
         raise Unsupported(
             f"The database keeps text in {encoding}, which can't hold every name: make one in UTF-8, "

@@ -152,7 +152,7 @@ async def test_tables_of_another_user_are_said_to_lack_rights(role: str, databas
     assert "lacks a right: make it the owner" in found[0].sentence
 
 
-async def test_no_such_database_no_such_user_and_no_connecting_are_told_apart(
+async def test_a_missing_database_a_missing_user_and_no_right_to_connect_have_different_messages(
     role: str, empty_database_url: str, postgres_server: str
 ) -> None:
     name = name_of(empty_database_url)
@@ -167,7 +167,7 @@ async def test_no_such_database_no_such_user_and_no_connecting_are_told_apart(
     from_outside(postgres_server, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
 
-async def test_a_role_without_any_connection_is_told_why(owned: str, role: str, postgres_server: str) -> None:
+async def test_a_role_without_any_connection_reads_why(owned: str, role: str, postgres_server: str) -> None:
     from_outside(postgres_server, f'ALTER ROLE "{role}" CONNECTION LIMIT 0')
     engine.use(owned)
 
@@ -295,7 +295,7 @@ async def test_two_processes_share_two_connections(owned: str, role: str, postgr
     await engine.start()
     await engine.write(make_tables)
 
-    async with engine.serving():
+    async with engine.serving_lock():
         other = asyncio.create_task(asyncio.to_thread(postgres.run_apart, serve_beside(owned)))
         await other
         assert await counted() == 1
@@ -305,7 +305,7 @@ async def serve_beside(url: str) -> None:
     """What another worker does."""
     beside = PostgresEngine(url)
     await beside.start()
-    async with beside.serving():
+    async with beside.serving_lock():
         await asyncio.gather(*(beside.read(lambda: beside.rows("SELECT 1", ())) for _ in range(20)))
 
         async def change() -> int:
@@ -383,11 +383,11 @@ async def test_connections_that_nobody_uses_are_closed_but_for_the_one_with_the_
         ((found,),) = from_outside(empty_database_url, count)
         return int(found) - 1
 
-    async with engine.serving():
+    async with engine.serving_lock():
         await asyncio.gather(*(engine.read(pause, 0.3) for _ in range(6)))
         assert connections() == 6
         await soon(lambda: connections() == 1, 30)
         with pytest.raises(engine.BeingServed):
-            async with engine.nobody_is_serving():
+            async with engine.replacement_lock():
                 pass
         assert await engine.rows("SELECT 1") == [(1,)]
