@@ -52,7 +52,7 @@ PASSWORD_MS: Final = 10 * 60 * 1000
 STILL_ADMINISTRATOR_MS: Final = 30 * 24 * 60 * 60 * 1000
 
 
-class Grave(StrEnum):
+class SensitiveChange(StrEnum):
     """What wants the password anew: it would let whoever finds a browser open rise, enter or shut out."""
 
     GIVES_ADMINISTRATOR = "gives-administrator"
@@ -100,23 +100,63 @@ def visitor(address: str) -> Actor:
     return Actor(id=0, role=Role.PENDING, kind="visitor", address=address)
 
 
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What some roles may do. Called with a role: whether that role may.
+
+    refusal: what the others read; {who} stands for the roles that may.
+    """
+
+    roles: tuple[Role, ...]
+    refusal: str
+
+    def __call__(self, role: Role) -> bool:
+        return role in self.roles
+
+    @property
+    def who(self) -> str:
+        """The roles in words, such as "the Owner and Administrators"."""
+        *others, last = (phrases.THE_OWNER if role is Role.OWNER else role.plural for role in self.roles)
+        return phrases.AND_THE_LAST.format(others=", ".join(others), last=last) if others else last
+
+    @property
+    def why_not(self) -> str:
+        """Why somebody with another role may not."""
+        return self.refusal.format(who=self.who)
+
+
+OWNER: Final = (Role.OWNER,)
+ADMINISTRATORS: Final = (Role.OWNER, Role.ADMINISTRATOR)
+
+# Who may do what. Guards of the addresses, the domain, SQL and templates all ask these, and so do the
+# sentences about them: to change who may do something, change its roles here.
+may_sign_in = Permission(
+    tuple(role for role in Role if role is not Role.DEACTIVATED), refusals.ACCOUNT_DEACTIVATED
+)
+may_manage_members = Permission(ADMINISTRATORS, refusals.MANAGE_MEMBERS)
+may_invite = Permission(ADMINISTRATORS, refusals.INVITE_PEOPLE)
+may_read_activity = Permission(ADMINISTRATORS, refusals.READ_ACTIVITY)
+may_change_settings = Permission(OWNER, refusals.CHANGE_SETTINGS)
+may_erase_names = Permission(OWNER, refusals.ERASE_NAMES)
+may_transfer_ownership = Permission(OWNER, refusals.SOMEBODY_ELSE_OWNS)
+# Makes a password link for somebody who is an Administrator, or was one lately.
+may_reset_administrators = Permission(OWNER, refusals.OWNER_MAKES_LINK)
+
+_SECTIONS = (may_manage_members, may_invite, may_read_activity, may_change_settings)
+# Sees the menu of the organization: whatever part of it is open to them.
+may_open_organization = Permission(
+    tuple(role for role in Role if any(may(role) for may in _SECTIONS)), refusals.OPEN_ORGANIZATION
+)
+
+
 def is_active(role: Role) -> bool:
     """Has access to the app behind the gate."""
     return role not in (Role.PENDING, Role.DEACTIVATED)
 
 
-def may_sign_in(role: Role) -> bool:
-    return role is not Role.DEACTIVATED
-
-
-def administers(role: Role) -> bool:
-    """Manages members and invitations."""
-    return role in (Role.OWNER, Role.ADMINISTRATOR)
-
-
-def owns(role: Role) -> bool:
-    """Changes settings and hands the organization over."""
-    return role is Role.OWNER
+def is_administrator(role: Role) -> bool:
+    """The Owner is one, too: they hear when the role is taken from one, and their passwords are protected."""
+    return role in ADMINISTRATORS
 
 
 def has_ended(ends_at: int, now: int) -> bool:
@@ -132,8 +172,9 @@ def waits(role: Role) -> bool:
 # What each role may do here, in words; the page of roles asks the same questions as everything else.
 RIGHTS: tuple[tuple[Callable[[Role], bool], str], ...] = (
     (is_active, phrases.OPENS_APP),
-    (administers, phrases.MANAGES_MEMBERS),
-    (owns, phrases.CHANGES_SETTINGS),
+    (may_manage_members, phrases.MANAGES_MEMBERS),
+    (may_invite, phrases.MANAGES_INVITATIONS),
+    (may_change_settings, phrases.CHANGES_SETTINGS),
     (waits, phrases.WAITS),
     (lambda role: not may_sign_in(role), phrases.SHUT_OUT),
 )
@@ -144,26 +185,10 @@ def rights(role: Role, app_name: str) -> list[str]:
     return [words.format(app=app_name) for asked, words in RIGHTS if asked(role)]
 
 
-@dataclass(frozen=True, slots=True)
-class Right:
-    """What a change asks of whoever makes it. why: the reason when they don't have it."""
-
-    is_had: Callable[[Role], bool]
-    why: str
-
-
-SIGNED_IN = Right(may_sign_in, refusals.ACCOUNT_DEACTIVATED)
-MANAGING = Right(administers, refusals.MANAGE_MEMBERS)
-INVITING = Right(administers, refusals.INVITE_PEOPLE)
-SETTLING = Right(owns, refusals.CHANGE_SETTINGS)
-ERASING = Right(owns, refusals.ERASE_NAMES)
-HANDING_OVER = Right(owns, refusals.SOMEBODY_ELSE_OWNS)
-
-
 def why_untouchable(actor_id: int, actor_role: Role, target_id: int, target_role: Role) -> str | None:
     """Why this member can't be changed or removed by this actor; None when they can."""
-    if not administers(actor_role):
-        return refusals.MANAGE_MEMBERS
+    if not may_manage_members(actor_role):
+        return may_manage_members.why_not
     if actor_id == target_id:
         return refusals.NOT_ONESELF
     if target_role is Role.OWNER:
@@ -191,8 +216,8 @@ def why_no_last_day(actor_id: int, actor_role: Role, target_id: int, target_role
 
 def why_not_named(actor_id: int, actor_role: Role, target_id: int, target_role: Role) -> str | None:
     """Why this actor can't put this member's name right; None when they can."""
-    if not administers(actor_role):
-        return refusals.MANAGE_MEMBERS
+    if not may_manage_members(actor_role):
+        return may_manage_members.why_not
     if target_role is Role.OWNER and actor_id != target_id:
         return refusals.OWNER_NAMES_THEMSELF
     return None
@@ -200,8 +225,8 @@ def why_not_named(actor_id: int, actor_role: Role, target_id: int, target_role: 
 
 def why_not_signed_out(actor_id: int, actor_role: Role, target_id: int, target_role: Role) -> str | None:
     """Why this actor can't end this member's sessions; None when they can."""
-    if not administers(actor_role):
-        return refusals.MANAGE_MEMBERS
+    if not may_manage_members(actor_role):
+        return may_manage_members.why_not
     if target_role is Role.OWNER and actor_id != target_id:
         return refusals.OWNER_SIGNS_OUT_THEMSELF
     return None
@@ -223,31 +248,31 @@ def why_no_password_link(
     was_administrator: of the member, lately. Otherwise an Administrator could lower another, take their
     account by such a link, and raise it again.
     """
-    if not administers(actor_role):
-        return refusals.MANAGE_MEMBERS
+    if not may_manage_members(actor_role):
+        return may_manage_members.why_not
     if actor_id == target_id:
         return refusals.NO_LINK_FOR_ONESELF
     if target_role is Role.DEACTIVATED:
         return refusals.NO_LINK_FOR_DEACTIVATED
     if target_role is Role.OWNER:
-        return None if owns(actor_role) else refusals.NO_LINK_FOR_OWNER
-    if (administers(target_role) or was_administrator) and not owns(actor_role):
-        return refusals.OWNER_MAKES_LINK
+        return None if may_reset_administrators(actor_role) else refusals.NO_LINK_FOR_OWNER
+    if (is_administrator(target_role) or was_administrator) and not may_reset_administrators(actor_role):
+        return may_reset_administrators.why_not
     return None
 
 
-def gravity(given: Iterable[Role]) -> Grave | None:
+def sensitive_change(given: Iterable[Role]) -> SensitiveChange | None:
     """What of it wants the password, when somebody gets one of these roles or is invited to it."""
-    return Grave.GIVES_ADMINISTRATOR if Role.ADMINISTRATOR in given else None
+    return SensitiveChange.GIVES_ADMINISTRATOR if Role.ADMINISTRATOR in given else None
 
 
-def wants_password(actor: Actor, change: Grave | None, now: int) -> bool:
+def wants_password(actor: Actor, change: SensitiveChange | None, now: int) -> bool:
     """Whether this actor has to give their password before this change. None: any other change. now: ms."""
     lately = 0 <= now - actor.password_at < PASSWORD_MS
     return change is not None and actor.kind == "member" and not lately
 
 
-def require_password(actor: Actor, change: Grave | None, now: int) -> None:
+def require_password(actor: Actor, change: SensitiveChange | None, now: int) -> None:
     """Asked by the domain, when nothing else speaks against the change. Raises PasswordWanted."""
     if wants_password(actor, change, now):
         raise PasswordWanted

@@ -1,6 +1,7 @@
 """The site map: every route of the application."""
 
 from handlers import health, home
+from handlers.organization import start
 from handlers.organization.activity import activity
 from handlers.organization.activity.activity import ActivityController, ErasureController
 from handlers.organization.invitations import invite
@@ -35,7 +36,8 @@ ROUTES = (
     password.show_reset,  #       /user/password/reset
     password.reset,
     AccountController,  #         /user/account, …/notices, …/password, …/sessions
-    MembersController,  #         /organization, …/members, …/news, …/members.csv, …/roles
+    start.start,  #               /organization
+    MembersController,  #         /organization/members, …/news, …/members.csv, …/roles
     MemberController,  #          /organization/members/{id}, …/name, …/sessions, …/end, …/removal
     invite.show_invite,  #        /organization/invite
     invite.reset_link,  #         /organization/invite-link/reset

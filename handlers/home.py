@@ -28,9 +28,9 @@ async def home(request: AnyRequest) -> Response[bytes]:
         # The waiting page polls this address, and goes home once there is a role.
         if rendering.wants_fragment(request):
             return rendering.redirect(request, "/")
-        waiting = (
-            (await engine.read(role_counts.counts))[Role.PENDING] if policy.administers(current.role) else 0
-        )
+        waiting = 0
+        if policy.may_manage_members(current.role):
+            waiting = (await engine.read(role_counts.counts))[Role.PENDING]
         return await rendering.page(request, "home/home.html", waiting=waiting, ends_at=ends_at)
     context: dict[str, Any] = {"joined_at": current.joined_at, "came": current.came_by}
     if rendering.wants_fragment(request):

@@ -159,7 +159,7 @@ async def _approved(mail: Mail, title: str) -> Letter:
 
 async def _accepted(mail: Mail, title: str) -> Letter:
     inviter, joined = await _person(mail.member_id), await _person(mail.subject_id)
-    if not policy.administers(inviter.role):
+    if not policy.may_invite(inviter.role):
         raise CauseEnded
     return Letter(mail.kind, title, role=joined.role, other=joined.label, other_email=joined.email)
 
@@ -201,7 +201,7 @@ async def _asked(mail: Mail, title: str) -> Letter:
         mail.invitation_id,
         mail.made_at,
     )
-    if not policy.administers(person.role) or not found:
+    if not policy.may_invite(person.role) or not found:
         raise CauseEnded
     email, ended_at, has = found[0]
     if not email:
@@ -253,7 +253,7 @@ async def _lowered(mail: Mail, title: str) -> Letter:
         mail.made_at,
     )
     # Who was the Owner then may have handed over since.
-    if not found or not (yours or policy.administers((await _person(mail.member_id)).role)):
+    if not found or not (yours or policy.is_administrator((await _person(mail.member_id)).role)):
         raise CauseEnded
     kind, actor_kind, actor_id, before, after, at, removed_at, has = found[0]
     by_last_day = actor_kind == SYSTEM.kind

@@ -25,9 +25,13 @@ ROLES_OF_SEVERAL: Final[Mapping[str, str]] = {
     "NO": "Pending",
     "DI": "Deactivated",
 }
+# Roles in a sentence: "the Owner and Administrators".
+THE_OWNER: Final = "the Owner"
+AND_THE_LAST: Final = "{others} and {last}"
 # What a role may do here.
 OPENS_APP: Final = "Opens {app}"
-MANAGES_MEMBERS: Final = "Manages members and invitations"
+MANAGES_MEMBERS: Final = "Manages members"
+MANAGES_INVITATIONS: Final = "Manages invitations"
 CHANGES_SETTINGS: Final = "Changes the settings, and hands the organization over"
 WAITS: Final = "Logs in, sees that they wait, and nothing else"
 SHUT_OUT: Final = "Can't log in, until somebody gives them another role"

@@ -56,12 +56,14 @@ NO_SUCH_PAGE: Final = "This address leads to no page."
 NO_SUCH_ID: Final = "This address leads to nobody."
 
 # Who may do what to whom.
-OWNER_AND_ADMINISTRATORS: Final = "This part is for the Owner and Administrators."
-OWNER_ALONE: Final = "This part is for the Owner alone."
-MANAGE_MEMBERS: Final = "Only the Owner and Administrators manage members."
-INVITE_PEOPLE: Final = "Only the Owner and Administrators invite people."
-CHANGE_SETTINGS: Final = "Only the Owner changes the settings."
-ERASE_NAMES: Final = "Only the Owner erases names from the activity log."
+PART_IS_FOR: Final = "This part is for {who}."
+PART_IS_FOR_ALONE: Final = "This part is for {who} alone."
+MANAGE_MEMBERS: Final = "Only {who} may manage members."
+INVITE_PEOPLE: Final = "Only {who} may invite people."
+READ_ACTIVITY: Final = "Only {who} may read the activity log."
+OPEN_ORGANIZATION: Final = "Only {who} may open the pages of the organization."
+CHANGE_SETTINGS: Final = "Only {who} may change the settings."
+ERASE_NAMES: Final = "Only {who} may erase names from the activity log."
 HAND_OVER: Final = "Only the Owner hands the organization over."
 NOT_ONESELF: Final = (
     "Nobody changes their own role or removes themself. Ask another Administrator or the Owner."
@@ -77,7 +79,7 @@ NO_LINK_FOR_OWNER: Final = (
     "Nobody else makes a password link for the Owner. Whoever runs this server can help with a command."
 )
 OWNER_MAKES_LINK: Final = (
-    "They are an Administrator, or were one in the last 30 days. Only the Owner makes a password link for"
+    "They are an Administrator, or were one in the last 30 days. Only {who} may make a password link for"
     " them."
 )
 

@@ -8,7 +8,7 @@ from db.errors import Refused, Unknown
 from db.members import changes, directory
 from db.members.changes import Locked
 from db.members.directory import Row
-from db.policy import MANAGING, Actor, Grave
+from db.policy import Actor, SensitiveChange
 from messages import refusals
 
 
@@ -28,7 +28,7 @@ async def set_name(actor: Actor, *, member_id: int, first_name: str, last_name: 
                 await activity.record(actor, "name_corrected", member_id)
         return await _row(member_id)
 
-    return await changes.write(actor, MANAGING, write, members=(member_id,))
+    return await changes.write(actor, policy.may_manage_members, write, members=(member_id,))
 
 
 async def end_session(actor: Actor, *, member_id: int, session_id: int) -> Row:
@@ -51,7 +51,7 @@ async def end_session(actor: Actor, *, member_id: int, session_id: int) -> Row:
         await activity.record(actor, "member_session_ended", member_id)
         return await _row(member_id)
 
-    return await changes.write(actor, MANAGING, write, members=(member_id,))
+    return await changes.write(actor, policy.may_manage_members, write, members=(member_id,))
 
 
 async def end_sessions(actor: Actor, *, member_id: int) -> Row:
@@ -66,14 +66,14 @@ async def end_sessions(actor: Actor, *, member_id: int) -> Row:
             await activity.record(actor, "member_sessions_ended", member_id, after=str(ended))
         return await _row(member_id)
 
-    return await changes.write(actor, MANAGING, write, members=(member_id,))
+    return await changes.write(actor, policy.may_manage_members, write, members=(member_id,))
 
 
 def _check(actor: Actor, member_id: int, locked: Locked) -> None:
     if why := policy.why_not_signed_out(actor.id, locked.acting, member_id, locked.roles[member_id]):
         raise Refused(why)
     own = actor.id == member_id
-    policy.require_password(actor, None if own else Grave.ENDS_SESSIONS, clock.now())
+    policy.require_password(actor, None if own else SensitiveChange.ENDS_SESSIONS, clock.now())
 
 
 async def _row(member_id: int) -> Row:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from db import activity, engine
+from db import activity, engine, policy
 from db.auth import links
 from db.auth.links import Link
 from db.common import clock
@@ -11,7 +11,7 @@ from db.errors import DeadLink, Refused
 from db.mail import outbox
 from db.members import changes
 from db.members.changes import Locked
-from db.policy import SIGNED_IN, Actor
+from db.policy import Actor
 from messages import refusals
 
 LIFE_MS: Final = 7 * DAY_MS
@@ -42,7 +42,7 @@ async def ask_again(actor: Actor) -> None:
         await ask(actor.id, found[0][0])
         await activity.record(actor, "confirmation_asked_for", actor.id)
 
-    await changes.write(actor, SIGNED_IN, write)
+    await changes.write(actor, policy.may_sign_in, write)
     outbox.wake()
 
 
@@ -65,4 +65,4 @@ async def confirm(actor: Actor, link: Link) -> None:
         )
         await activity.record(actor, "address_confirmed", link.subject)
 
-    await changes.write(actor, SIGNED_IN, write)
+    await changes.write(actor, policy.may_sign_in, write)

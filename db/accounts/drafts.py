@@ -11,14 +11,14 @@ import secrets
 from collections.abc import Callable, Collection
 from typing import Final
 
-from db import engine
+from db import engine, policy
 from db.auth import sessions
 from db.auth.rate_limits import Throttle, count
 from db.common import clock
 from db.errors import TooManyTries
 from db.members import changes
 from db.members.changes import Locked
-from db.policy import SIGNED_IN, Actor
+from db.policy import Actor
 
 KEPT_MS: Final = 3600 * 1000
 MAX_BYTES: Final = 64 * 1024
@@ -106,7 +106,7 @@ async def discard(actor: Actor, key: str) -> None:
     async def write(_: Locked) -> None:
         await engine.execute("DELETE FROM draft WHERE key_hash = ? AND member_id = ?", _hash(key), actor.id)
 
-    await changes.write(actor, SIGNED_IN, write)
+    await changes.write(actor, policy.may_sign_in, write)
 
 
 async def sweep() -> int:

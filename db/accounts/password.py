@@ -17,7 +17,7 @@ from db.mail import outbox
 from db.members import changes, locking
 from db.members.changes import Locked
 from db.members.locking import ROLE_NOW
-from db.policy import MANAGING, SIGNED_IN, Actor, Grave, Role
+from db.policy import Actor, Role, SensitiveChange
 
 HOUR_MS: Final = 60 * 60 * 1000
 # A link that a person asked for by mail, and one that somebody hands over.
@@ -50,7 +50,7 @@ async def change_password(
         token = await sessions.rotate(session_id)
         return SignedIn(token=token, member_id=actor.id, generation=generation, role=actor.role)
 
-    return await changes.write(actor, SIGNED_IN, write)
+    return await changes.write(actor, policy.may_sign_in, write)
 
 
 async def make_reset_link(actor: Actor, *, member_id: int, life_ms: int = HANDED_OVER_MS) -> Link:
@@ -71,7 +71,7 @@ async def make_reset_link(actor: Actor, *, member_id: int, life_ms: int = HANDED
         )
         if why is not None:
             raise NotAllowed(why)
-        policy.require_password(actor, Grave.MAKES_PASSWORD_LINK, clock.now())
+        policy.require_password(actor, SensitiveChange.MAKES_PASSWORD_LINK, clock.now())
         await links.end(links.RESET, "replaced", subject=member_id)
         link = await links.make(
             links.RESET, subject=member_id, made_by=actor.id, expires_at=clock.now() + life_ms, max_uses=1
@@ -81,7 +81,7 @@ async def make_reset_link(actor: Actor, *, member_id: int, life_ms: int = HANDED
         await outbox.queue_handed(member_id, link_id=link.id, made_by=actor.id)
         return link
 
-    made = await changes.write(actor, MANAGING, write, members=(member_id,))
+    made = await changes.write(actor, policy.may_manage_members, write, members=(member_id,))
     outbox.wake()
     return made
 
@@ -128,7 +128,7 @@ async def acknowledge(actor: Actor, at: int) -> None:
             "UPDATE member SET reset_link_made_at = 0 WHERE id = ? AND reset_link_made_at = ?", actor.id, at
         )
 
-    await changes.write(actor, SIGNED_IN, write)
+    await changes.write(actor, policy.may_sign_in, write)
 
 
 async def ask_reset(email: str, address: str) -> None:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from db import activity, engine
+from db import activity, engine, policy
 from db.common import normalization
 from db.members import changes
 from db.members.changes import Locked
-from db.policy import SIGNED_IN, Actor
+from db.policy import Actor
 
 
 async def change(actor: Actor, *, first_name: str, last_name: str, time_zone: str, theme: str) -> None:
@@ -24,7 +24,7 @@ async def change(actor: Actor, *, first_name: str, last_name: str, time_zone: st
             theme,
         )
 
-    await changes.write(actor, SIGNED_IN, write)
+    await changes.write(actor, policy.may_sign_in, write)
 
 
 async def set_name(member_id: int, first_name: str, last_name: str) -> bool:
@@ -78,4 +78,4 @@ async def change_notices(actor: Actor, *, wanted: bool) -> None:
             before, after = ("off", "on") if wanted else ("on", "off")
             await activity.record(actor, "own_notices_switched", actor.id, before=before, after=after)
 
-    await changes.write(actor, SIGNED_IN, write)
+    await changes.write(actor, policy.may_sign_in, write)

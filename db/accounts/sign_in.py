@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from db import activity, engine
+from db import activity, engine, policy
 from db.auth import passwords, sessions
 from db.auth.client import Browser, SignedIn
 from db.auth.rate_limits import Limit, Throttle, count, count_within, forgive, give_back
@@ -12,7 +12,7 @@ from db.common import addresses, clock
 from db.errors import Busy, DomainError, TooManyTries
 from db.members import changes, locking
 from db.members.changes import Locked
-from db.policy import SIGNED_IN, Actor, Role, SessionKey, is_active, may_sign_in, visitor
+from db.policy import Actor, Role, SessionKey, is_active, may_sign_in, visitor
 
 
 class WrongPassword(DomainError):
@@ -154,7 +154,7 @@ async def check_password(actor: Actor, password: str, *, throttle: Throttle, bro
         async def refused(_: Locked) -> None:
             await activity.record(actor, "password_refused", actor.id, after=looked.next_one)
 
-        await changes.write(actor, SIGNED_IN, refused)
+        await changes.write(actor, policy.may_sign_in, refused)
         raise WrongPassword
     await engine.write(forgive, limits)
     return str(stored)
@@ -173,6 +173,6 @@ async def give_again(
     async def renew(_: Locked) -> str:
         return await sessions.rotate(session.id)
 
-    token = await changes.write(actor, SIGNED_IN, renew)
+    token = await changes.write(actor, policy.may_sign_in, renew)
     renewed = replace(session, token_hash=sessions.token_hash(token))
     return replace(actor, password_at=clock.now(), session=renewed), token

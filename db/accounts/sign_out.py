@@ -2,13 +2,13 @@
 
 import contextlib
 
-from db import activity, engine
+from db import activity, engine, policy
 from db.auth import sessions
 from db.common import clock
 from db.errors import SignInFirst, Unknown
 from db.members import changes
 from db.members.changes import Locked
-from db.policy import SIGNED_IN, Actor
+from db.policy import Actor
 from messages import refusals
 
 
@@ -20,7 +20,7 @@ async def sign_out(actor: Actor, session_id: int) -> None:
             await activity.record(actor, "signed_out", actor.id)
 
     with contextlib.suppress(SignInFirst):
-        await changes.write(actor, SIGNED_IN, change)
+        await changes.write(actor, policy.may_sign_in, change)
 
 
 async def end_own(actor: Actor, session_id: int) -> None:
@@ -31,7 +31,7 @@ async def end_own(actor: Actor, session_id: int) -> None:
             raise Unknown(refusals.NO_SUCH_SESSION)
         await activity.record(actor, "session_ended", actor.id)
 
-    await changes.write(actor, SIGNED_IN, change)
+    await changes.write(actor, policy.may_sign_in, change)
 
 
 async def end_others(actor: Actor, session_id: int) -> int:
@@ -43,7 +43,7 @@ async def end_others(actor: Actor, session_id: int) -> int:
             await activity.record(actor, "other_sessions_ended", actor.id, after=str(ended))
         return ended
 
-    return await changes.write(actor, SIGNED_IN, change)
+    return await changes.write(actor, policy.may_sign_in, change)
 
 
 async def _end(actor: Actor, session_id: int, reason: str) -> int:

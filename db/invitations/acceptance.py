@@ -15,7 +15,7 @@ from db.members import changes, link_viewers, locking, new_member
 from db.members.changes import Locked
 from db.members.locking import ROLE_NOW
 from db.members.new_member import Person
-from db.policy import SIGNED_IN, Actor, Role, is_active
+from db.policy import Actor, Role, is_active
 from messages import refusals
 
 
@@ -130,7 +130,7 @@ async def accept_as(actor: Actor, invited: Invited) -> Role:
 
     Raises SignInFirst, DeadLink, and NotAllowed for anybody else.
     """
-    role = await changes.write(actor, SIGNED_IN, partial(_accept_as, actor, invited.link_id))
+    role = await changes.write(actor, policy.may_sign_in, partial(_accept_as, actor, invited.link_id))
     outbox.wake()
     return role
 

@@ -22,7 +22,7 @@ from db.invitations.recipients.address_list import AddressList
 from db.mail import notices, outbox
 from db.members import changes
 from db.members.changes import Locked
-from db.policy import INVITING, MANAGING, SYSTEM, Actor, Role
+from db.policy import SYSTEM, Actor, Role
 from messages import refusals
 
 # The mailed link's life, and that of a request which nobody has confirmed.
@@ -186,7 +186,7 @@ async def invite(
     member's.
     """
     answer = partial(_invite, actor, request_id, role, days, throttle)
-    invited = await changes.write(actor, INVITING, answer, organization=True)
+    invited = await changes.write(actor, policy.may_invite, answer, organization=True)
     outbox.wake()
     if invited is None:
         # What was found out is kept: the request has ended.
@@ -227,7 +227,7 @@ async def dismiss(actor: Actor, *, request_id: int) -> Dismissed:
         await activity.record(actor, "request_dismissed", after=str(request_id))
         return Dismissed(name, at)
 
-    return await changes.write(actor, MANAGING, write)
+    return await changes.write(actor, policy.may_invite, write)
 
 
 async def _open(request_id: int) -> tuple[str, str, str]:

@@ -18,7 +18,7 @@ from db.mail import outbox
 from db.members import changes, link_viewers
 from db.members.changes import Locked
 from db.members.locking import ROLE_NOW
-from db.policy import INVITING, Actor, Role
+from db.policy import Actor, Role
 from messages import by_field, refusals
 
 MAX_TYPED: Final = 500
@@ -129,7 +129,7 @@ async def invite(
 
     # Who is a member already has one fate: another change of theirs is made before this, or after it.
     around = partial(_ids_of_members, _keys(listed))
-    batch = await changes.write(actor, INVITING, write, around=around, organization=True)
+    batch = await changes.write(actor, policy.may_invite, write, around=around, organization=True)
     outbox.wake()
     return batch
 
@@ -193,7 +193,7 @@ async def invite_within(
     if any(outcome.role not in policy.WORKING for outcome in plan.outcomes if outcome.fate in MAILED):
         raise Refused(refusals.NO_ROLE_TO_INVITE_TO)
     given = {outcome.role for outcome in plan.outcomes if outcome.fate in (*MAILED, Fate.APPROVED)}
-    policy.require_password(actor, policy.gravity(given), clock.now())
+    policy.require_password(actor, policy.sensitive_change(given), clock.now())
     batch_id = await _new_batch(actor)
     invited = await _open(_keys(listed))
     mailed = [outcome for outcome in plan.outcomes if outcome.fate in MAILED]

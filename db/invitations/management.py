@@ -16,7 +16,7 @@ from db.invitations.listing import Line
 from db.mail import outbox
 from db.members import changes, invitation_ends, link_viewers
 from db.members.changes import Locked
-from db.policy import MANAGING, Actor, Grave, Role
+from db.policy import Actor, Role, SensitiveChange
 from messages import refusals
 
 REMIND_BEFORE_MS: Final = 2 * DAY_MS
@@ -38,7 +38,7 @@ async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> bool:
         ((email, before, link_id),) = await _lock_open((invitation_id,))
         if before == role.value:
             return False
-        policy.require_password(actor, policy.gravity((role,)), clock.now())
+        policy.require_password(actor, policy.sensitive_change((role,)), clock.now())
         unsent = False
         if role is Role.ADMINISTRATOR:
             unsent = await _end_shown_link(actor, invitation_id, email, link_id)
@@ -48,7 +48,7 @@ async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> bool:
         )
         return unsent
 
-    unsent = await changes.write(actor, MANAGING, write)
+    unsent = await changes.write(actor, policy.may_invite, write)
     outbox.wake()
     return unsent
 
@@ -77,7 +77,7 @@ async def resend(actor: Actor, *, invitation_ids: Sequence[int], days: int, thro
 
     async def write(_locked: Locked) -> int:
         found = await _lock_open(invitation_ids)
-        policy.require_password(actor, _gravity(found), clock.now())
+        policy.require_password(actor, _sensitive_change(found), clock.now())
         await count_resent(throttle, [email for email, _, _ in found])
         expires_at = clock.now() + days * DAY_MS
         for invitation_id, (email, _, link_id) in zip(sorted(set(invitation_ids)), found, strict=True):
@@ -92,7 +92,7 @@ async def resend(actor: Actor, *, invitation_ids: Sequence[int], days: int, thro
             await activity.record(actor, "invitation_resent", invitation_id)
         return len(found)
 
-    resent = await changes.write(actor, MANAGING, write)
+    resent = await changes.write(actor, policy.may_invite, write)
     outbox.wake()
     return resent
 
@@ -120,7 +120,7 @@ async def revoke(actor: Actor, *, invitation_ids: Sequence[int]) -> Revoked:
         at = await invitation_ends.end(actor, wanted, [link_id for _, _, link_id in found], "revoked")
         return Revoked(wanted, at)
 
-    return await changes.write(actor, MANAGING, write)
+    return await changes.write(actor, policy.may_invite, write)
 
 
 async def mark_shown(actor: Actor, invitation_ids: Sequence[int]) -> list[Line]:
@@ -133,7 +133,7 @@ async def mark_shown(actor: Actor, invitation_ids: Sequence[int]) -> list[Line]:
 
     async def write(_locked: Locked) -> list[Line]:
         found, wanted = await _lock_open(invitation_ids), sorted(set(invitation_ids))
-        policy.require_password(actor, _gravity(found), clock.now())
+        policy.require_password(actor, _sensitive_change(found), clock.now())
         await link_viewers.note(actor, wanted)
         # Whoever has seen a link can use it: each time that one is shown is told.
         await activity.record_many(
@@ -143,7 +143,7 @@ async def mark_shown(actor: Actor, invitation_ids: Sequence[int]) -> list[Line]:
         )
         return await invitation_listing.several(wanted)
 
-    return await changes.write(actor, MANAGING, write)
+    return await changes.write(actor, policy.may_invite, write)
 
 
 async def ask_again(invited: Invited, *, address: str = "") -> None:
@@ -219,8 +219,8 @@ async def remind() -> int:
     return len(due)
 
 
-def _gravity(found: Sequence[tuple[str, str, int]]) -> Grave | None:
-    return policy.gravity(Role(role) for _, role, _ in found)
+def _sensitive_change(found: Sequence[tuple[str, str, int]]) -> SensitiveChange | None:
+    return policy.sensitive_change(Role(role) for _, role, _ in found)
 
 
 async def _lock_open(invitation_ids: Sequence[int]) -> list[tuple[str, str, int]]:

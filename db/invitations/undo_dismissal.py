@@ -2,12 +2,12 @@
 
 from functools import partial
 
-from db import activity, engine
+from db import activity, engine, policy
 from db.common import undo
 from db.errors import Refused, Unknown
 from db.members import changes
 from db.members.changes import Locked
-from db.policy import INVITING, Actor
+from db.policy import Actor
 from messages import refusals
 
 
@@ -19,7 +19,7 @@ async def bring_back(actor: Actor, *, request_id: int, dismissed_at: int) -> str
     """
     # All inviting and asking go one after the other behind the organization's row.
     back = partial(_bring_back, actor, request_id, dismissed_at)
-    return await changes.write(actor, INVITING, back, organization=True)
+    return await changes.write(actor, policy.may_invite, back, organization=True)
 
 
 async def _bring_back(actor: Actor, request_id: int, dismissed_at: int, _: Locked) -> str:

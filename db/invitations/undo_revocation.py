@@ -10,7 +10,7 @@ from db.invitations.management import Revoked
 from db.mail import outbox
 from db.members import changes, invitation_ends, link_viewers
 from db.members.changes import Locked
-from db.policy import INVITING, Actor, Role
+from db.policy import Actor, Role
 from messages import refusals
 
 
@@ -24,7 +24,7 @@ async def bring_back(actor: Actor, revoked: Revoked) -> int:
     wanted = sorted(set(revoked.invitation_ids))
     done = await changes.write(
         actor,
-        INVITING,
+        policy.may_invite,
         partial(_bring_back, actor, wanted, revoked.at),
         around=partial(_people, wanted),
         organization=True,
@@ -61,7 +61,7 @@ async def _bring_back(actor: Actor, wanted: Sequence[int], at: int, locked: Lock
         await _refuse_others(some, at, engine.for_update())
         await _refuse_outlived(some, locked)
         found = await engine.rows(f"SELECT link_id, role FROM invitation WHERE id IN ({marks})", *some)
-        policy.require_password(actor, policy.gravity(Role(role) for _, role in found), clock.now())
+        policy.require_password(actor, policy.sensitive_change(Role(role) for _, role in found), clock.now())
         await invitation_ends.reopen(some, [link_id for link_id, _ in found], ended_at=at)
     await activity.record_many(
         actor, "invitation_brought_back", [(invitation_id, "", "") for invitation_id in wanted]
@@ -72,7 +72,7 @@ async def _bring_back(actor: Actor, wanted: Sequence[int], at: int, locked: Lock
 async def _refuse_outlived(wanted: Sequence[int], locked: Locked) -> None:
     """What somebody made or has seen ends with their right to invite; these were revoked before."""
     for _, email, member_id in await link_viewers.knowing(wanted):
-        if not policy.administers(locked.roles.get(member_id, Role.DEACTIVATED)):
+        if not policy.may_invite(locked.roles.get(member_id, Role.DEACTIVATED)):
             raise Refused(refusals.INVITATION_NOT_BROUGHT_BACK.format(email=email))
 
 

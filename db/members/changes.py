@@ -1,5 +1,6 @@
 """Every change that somebody makes: who acts, the session they act by and whom it concerns are locked in its
-transaction, where the session must be open and the right be had. Nothing goes round it.
+transaction. There the session must be open, and the actor's role must have the permission. Nothing goes round
+it.
 
 Locks are taken in one order: the organization's row, members by id, the session, then the rest. Accepting an
 invitation alone begins with its link; where PostgreSQL finds that two wait for each other, one begins anew.
@@ -16,7 +17,7 @@ from db.auth import sessions
 from db.common import clock
 from db.errors import NotAllowed, SignInFirst, Unknown
 from db.members import locking
-from db.policy import Actor, Right, Role
+from db.policy import Actor, Permission, Role
 from messages import refusals
 
 T = TypeVar("T")
@@ -32,7 +33,7 @@ class Locked:
 
 async def write(
     actor: Actor,
-    right: Right,
+    permission: Permission,
     change: Callable[[Locked], Coroutine[Any, Any, T]],
     *,
     members: Sequence[int] = (),
@@ -44,8 +45,9 @@ async def write(
     members: whom it concerns; all must be there. around: looks up inside whom else to lock; who isn't there
     is left out. organization: all such changes go one after the other, behind the organization's row.
 
-    Raises SignInFirst once the session of the actor has ended, NotAllowed without the right, Unknown when a
-    member isn't there, and what engine.write and the change raise.
+    permission: what the actor's role must allow. Raises SignInFirst once the session of the actor has ended,
+    NotAllowed without the permission, Unknown when a member isn't there, and what engine.write and the change
+    raise.
     """
 
     async def checked() -> T:
@@ -53,8 +55,8 @@ async def write(
             await engine.rows(f"SELECT id FROM organization{engine.for_update()}")
         others = await around() if around else ()
         locked = await _lock(actor, (*members, *others))
-        if not right.is_had(locked.acting):
-            raise NotAllowed(right.why)
+        if not permission(locked.acting):
+            raise NotAllowed(permission.why_not)
         if any(member_id not in locked.roles for member_id in members):
             raise Unknown(refusals.MEMBER_REMOVED_MEANWHILE)
         return await change(locked)
@@ -68,13 +70,13 @@ async def write(
         raise
 
 
-async def check(actor: Actor, right: Right) -> None:
+async def check(actor: Actor, permission: Permission) -> None:
     """Asks the same for what changes nothing here, such as a mail that leaves past the queue."""
 
     async def nothing(_: Locked) -> None:
         pass
 
-    await write(actor, right, nothing)
+    await write(actor, permission, nothing)
 
 
 async def _lock(actor: Actor, member_ids: Sequence[int]) -> Locked:

@@ -65,7 +65,7 @@ async def take_back(member_id: int, *, at: int) -> None:
 
 async def lately(roles: Mapping[int, Role]) -> list[int]:
     """Of these members, with the roles they have: who is no Administrator, but was one within 30 days."""
-    others = [member_id for member_id, role in roles.items() if not policy.administers(role)]
+    others = [member_id for member_id, role in roles.items() if not policy.is_administrator(role)]
     if not others:
         return []
     marks = ", ".join("?" * len(others))
@@ -93,4 +93,4 @@ async def by_last_day(roles: Mapping[int, Role]) -> list[int]:
             *found,
         )
         found = sorted({*found} - {member_id for (member_id,) in given_since})
-    return [member_id for member_id, role in roles.items() if policy.administers(role)] + found
+    return [member_id for member_id, role in roles.items() if policy.is_administrator(role)] + found

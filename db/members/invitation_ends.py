@@ -93,7 +93,7 @@ async def bring_back(actor: Actor, member_ids: Sequence[int], *, ended_at: int) 
         *member_ids,
         *member_ids,
     )
-    policy.require_password(actor, policy.gravity(Role(role) for *_, role in found), clock.now())
+    policy.require_password(actor, policy.sensitive_change(Role(role) for *_, role in found), clock.now())
     for some in engine.chunks(found):
         await reopen([row[0] for row in some], [row[1] for row in some], ended_at=ended_at)
     await activity.record_many(actor, "invitation_brought_back", [(row[0], "", "") for row in found])

@@ -15,7 +15,7 @@ from db.mail import notices, outbox
 from db.members import changes, demotion, directory, locking
 from db.members.changes import Locked
 from db.members.directory import Row
-from db.policy import MANAGING, Actor, has_ended
+from db.policy import Actor, has_ended
 from messages import by_field
 
 # How long before the end it is told by mail, and from when on the person's own pages show it.
@@ -131,7 +131,7 @@ async def set_last_day(actor: Actor, *, member_id: int, day: str) -> Row:
     day: YYYY-MM-DD by UTC, "" for no end. Raises SignInFirst, NotAllowed, Invalid, Unknown and Refused.
     """
     set_it = partial(_set_last_day, actor, member_id, day)
-    row = await changes.write(actor, MANAGING, set_it, members=(member_id,))
+    row = await changes.write(actor, policy.may_manage_members, set_it, members=(member_id,))
     outbox.wake()
     return row
 

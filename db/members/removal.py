@@ -9,7 +9,7 @@ from db.common import clock
 from db.errors import Refused, Unknown
 from db.members import changes, demotion, directory, offboarding
 from db.members.changes import Locked
-from db.policy import ERASING, MANAGING, Actor
+from db.policy import Actor
 from messages import refusals
 
 
@@ -20,7 +20,9 @@ async def remove(actor: Actor, *, member_id: int) -> str:
     stands beside the log for as long as that is kept.
     Raises SignInFirst, NotAllowed, Unknown and Refused.
     """
-    return await changes.write(actor, MANAGING, partial(_remove, actor, member_id), members=(member_id,))
+    return await changes.write(
+        actor, policy.may_manage_members, partial(_remove, actor, member_id), members=(member_id,)
+    )
 
 
 async def _remove(actor: Actor, member_id: int, locked: Locked) -> str:
@@ -29,7 +31,7 @@ async def _remove(actor: Actor, member_id: int, locked: Locked) -> str:
         raise Refused(reason)
     row = await directory.one(member_id)
     ((email_key,),) = await engine.rows("SELECT email_key FROM member WHERE id = ?", member_id)
-    lowered = policy.administers(locked.roles[member_id]) or await demotion.lately(
+    lowered = policy.is_administrator(locked.roles[member_id]) or await demotion.lately(
         {member_id: locked.roles[member_id]}
     )
     await offboarding.shut_out(actor, (member_id,), "removed")
@@ -89,7 +91,9 @@ async def erase_names(actor: Actor, *, member_ids: Sequence[int]) -> int:
     Those erased already are passed over. Raises SignInFirst, NotAllowed, and Unknown where nothing is kept of
     any.
     """
-    return await changes.write(actor, ERASING, partial(_erase_names, actor, sorted(set(member_ids))))
+    return await changes.write(
+        actor, policy.may_erase_names, partial(_erase_names, actor, sorted(set(member_ids)))
+    )
 
 
 async def _erase_names(actor: Actor, member_ids: Sequence[int], _: Locked) -> int:

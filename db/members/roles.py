@@ -12,7 +12,7 @@ from db.mail import outbox
 from db.members import changes, demotion, directory, invitation_ends, last_day, offboarding
 from db.members.changes import Locked
 from db.members.directory import Row
-from db.policy import MANAGING, Actor, Role
+from db.policy import Actor, Role
 from messages import by_field, refusals
 
 
@@ -64,7 +64,7 @@ async def _written(
     # Invitations may come back with an Undo: all inviting goes behind the organization's row.
     written = await changes.write(
         actor,
-        MANAGING,
+        policy.may_manage_members,
         partial(_change_roles, actor, dict(sorted(wanted.items())), given, before),
         members=tuple(wanted),
         around=partial(invitation_ends.behind, tuple(wanted)) if given is not None else None,
@@ -95,10 +95,13 @@ async def _change_roles(
         if had[member_id] is not role:
             changed.setdefault(role, {})[member_id] = had[member_id]
     now = clock.now()
-    policy.require_password(actor, policy.gravity(changed), now)
+    policy.require_password(actor, policy.sensitive_change(changed), now)
     await _let_back(actor, {member_id: at for member_id, (at, _) in newest.items()})
     lowered = [
-        member_id for before in changed.values() for member_id in before if policy.administers(had[member_id])
+        member_id
+        for before in changed.values()
+        for member_id in before
+        if policy.is_administrator(had[member_id])
     ]
     if given is None:
         lowered += await demotion.lately(changed.get(Role.DEACTIVATED, {}))
@@ -137,7 +140,7 @@ async def _follow_up(actor: Actor, role: Role, before: Mapping[int, Role], now: 
     await activity.record_many(actor, "role_changed", told, at=now)
     for member_id, had in before.items():
         # Who is deactivated is shut out above, invitations included.
-        if policy.administers(had) and not policy.administers(role) and policy.may_sign_in(role):
+        if policy.may_invite(had) and not policy.may_invite(role) and policy.may_sign_in(role):
             await invitation_ends.void_with(actor, member_id, at=now)
     if role is Role.PENDING:
         await outbox.void_approved(tuple(before), at=now)

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from db import activity, engine
+from db import activity, engine, policy
 from db.auth import links
 from db.auth.links import Link
 from db.common import clock, dates
@@ -11,7 +11,7 @@ from db.members import changes
 from db.members.changes import Locked
 from db.organization import invite_link_limits
 from db.organization.invite_link_limits import Limits
-from db.policy import MANAGING, Actor
+from db.policy import Actor
 from messages import refusals
 
 
@@ -44,7 +44,7 @@ async def reset(actor: Actor) -> Link:
     Refused when every link ends on a day that is over: the new one would be dead, like the present one.
     """
     # The organization's row is the lock: two resets at once make two links, one after the other.
-    return await changes.write(actor, MANAGING, partial(_reset, actor), organization=True)
+    return await changes.write(actor, policy.may_invite, partial(_reset, actor), organization=True)
 
 
 async def _reset(actor: Actor, _: Locked) -> Link:

@@ -12,7 +12,7 @@ from db.mail import outbox
 from db.members import changes, directory, last_day
 from db.members.changes import Locked
 from db.members.directory import Row
-from db.policy import HANDING_OVER, Actor, Role
+from db.policy import Actor, Role
 from messages import refusals
 
 
@@ -26,12 +26,14 @@ async def hand_over(
     password: the Owner's own; a wrong one counts as a failed sign-in. Returns the new Owner's row and that
     token. Raises WrongPassword, TooManyTries, SignInFirst, NotAllowed, Unknown and Refused.
     """
-    if actor.role is not Role.OWNER:
+    if not policy.may_transfer_ownership(actor.role):
         raise NotAllowed(refusals.HAND_OVER)
     await sign_in.check_password(actor, password, throttle=throttle, browser=browser)
     # The organization's row is the lock: of two hand-overs at once the second finds another Owner.
     hand = partial(_hand_over, actor, session_id, member_id)
-    handed = await changes.write(actor, HANDING_OVER, hand, members=(member_id,), organization=True)
+    handed = await changes.write(
+        actor, policy.may_transfer_ownership, hand, members=(member_id,), organization=True
+    )
     outbox.wake()
     return handed
 

@@ -10,7 +10,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
-from db import activity, engine
+from db import activity, engine, policy
 from db.auth.links import Link
 from db.common import clock
 from db.common.dates import DAY_MS
@@ -32,7 +32,7 @@ from db.organization.setting_kinds import (
     kinds_of,
     settled,
 )
-from db.policy import SETTLING, Actor, Role
+from db.policy import Actor, Role
 from messages import by_field, logbook
 
 # A deactivated person does nothing in the app.
@@ -156,7 +156,9 @@ async def change(actor: Actor, change: SettingsChange) -> OrganizationSettings:
     """
     # The organization's row is the lock: hand-overs and resets take it too, and whoever registers shares it,
     # so that the count of the link stays true.
-    return await changes.write(actor, SETTLING, partial(_change, actor, change), organization=True)
+    return await changes.write(
+        actor, policy.may_change_settings, partial(_change, actor, change), organization=True
+    )
 
 
 async def _change(actor: Actor, change: SettingsChange, _: Locked) -> OrganizationSettings:

@@ -7,7 +7,7 @@ import pytest
 from db import policy
 from db.common import clock
 from db.errors import TooManyTries
-from db.policy import Actor, Grave, Role
+from db.policy import Actor, Role, SensitiveChange
 from messages import refusals
 
 ROLES = "OW AD MA RE AN NO DI".split()
@@ -124,7 +124,7 @@ def test_who_was_an_administrator_counts_as_one_for_thirty_days() -> None:
     assert policy.was_administrator(100 * DAY, 99 * DAY)
 
 
-@pytest.mark.parametrize("change", [*Grave, None])
+@pytest.mark.parametrize("change", [*SensitiveChange, None])
 @pytest.mark.parametrize(
     ("kind", "given_ago", "wanted"),
     [
@@ -138,7 +138,7 @@ def test_who_was_an_administrator_counts_as_one_for_thirty_days() -> None:
     ],
 )
 def test_which_changes_want_the_password_and_for_how_long_it_speaks(
-    change: Grave | None, kind: str, given_ago: int, wanted: bool
+    change: SensitiveChange | None, kind: str, given_ago: int, wanted: bool
 ) -> None:
     now = 1_000 * MINUTE
     actor = Actor(1, Role.OWNER, kind=kind, password_at=now - given_ago)
@@ -147,22 +147,49 @@ def test_which_changes_want_the_password_and_for_how_long_it_speaks(
 
 
 def test_an_actor_of_whom_nothing_is_known_has_to_give_the_password() -> None:
-    assert policy.wants_password(Actor(1, Role.OWNER), Grave.ENDS_SESSIONS, clock.now())
+    assert policy.wants_password(Actor(1, Role.OWNER), SensitiveChange.ENDS_SESSIONS, clock.now())
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_only_the_role_administrator_is_grave_to_give(role: str) -> None:
-    grave = policy.gravity((Role.ANNOTATOR, Role(role)))
+def test_only_the_role_administrator_is_sensitive_to_give(role: str) -> None:
+    change = policy.sensitive_change((Role.ANNOTATOR, Role(role)))
 
-    assert grave is (Grave.GIVES_ADMINISTRATOR if role == "AD" else None)
+    assert change is (SensitiveChange.GIVES_ADMINISTRATOR if role == "AD" else None)
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_what_a_role_means(role: str) -> None:
     assert policy.is_active(Role(role)) is row(ACTIVE)[role]
     assert policy.may_sign_in(Role(role)) is row(SIGNS_IN)[role]
-    assert policy.administers(Role(role)) is row(MANAGES)[role]
-    assert policy.owns(Role(role)) is row(OWNS)[role]
+    assert policy.is_administrator(Role(role)) is row(MANAGES)[role]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_which_permissions_a_role_has(role: str) -> None:
+    of_administrators = (
+        policy.may_manage_members,
+        policy.may_invite,
+        policy.may_read_activity,
+        policy.may_open_organization,
+    )
+    of_the_owner = (
+        policy.may_change_settings,
+        policy.may_erase_names,
+        policy.may_transfer_ownership,
+        policy.may_reset_administrators,
+    )
+    for permission in of_administrators:
+        assert permission(Role(role)) is row(MANAGES)[role]
+    for permission in of_the_owner:
+        assert permission(Role(role)) is row(OWNS)[role]
+
+
+def test_a_refusal_names_the_roles_that_may() -> None:
+    assert policy.may_invite.why_not == "Only the Owner and Administrators may invite people."
+    assert policy.may_change_settings.why_not == "Only the Owner may change the settings."
+    assert policy.Permission((Role.OWNER, Role.ADMINISTRATOR, Role.MANAGER), "").who == (
+        "the Owner, Administrators and Managers"
+    )
 
 
 def test_what_is_offered_is_what_may_be_given() -> None:
@@ -200,8 +227,9 @@ def test_what_is_said_of_a_role_is_what_the_rules_let_it_do() -> None:
 
     for words, asked in (
         ("Opens Label Studio", policy.is_active),
-        ("Manages members", policy.administers),
-        ("Changes the settings", policy.owns),
+        ("Manages members", policy.may_manage_members),
+        ("Manages invitations", policy.may_invite),
+        ("Changes the settings", policy.may_change_settings),
     ):
         assert {role for role in Role if words in said[role]} == {role for role in Role if asked(role)}
     assert all(said.values())

@@ -67,7 +67,7 @@ def test_only_the_owner_acts_on_the_owner(why: Why) -> None:
 def test_nobody_acts_on_themself_but_for_names_and_sessions(question: str) -> None:
     for role in Role:
         allowed = QUESTIONS[question](ME, role, ME, role) is None
-        assert allowed == (question in ("name", "sessions") and policy.administers(role)), role
+        assert allowed == (question in ("name", "sessions") and policy.may_manage_members(role)), role
 
 
 def test_whoever_may_be_given_a_role_may_be_changed_and_nothing_makes_an_owner() -> None:
@@ -84,11 +84,20 @@ def test_having_been_an_administrator_lately_opens_nothing() -> None:
             assert policy.why_no_password_link(*asked, was_administrator=False) is None
 
 
-def test_each_right_of_a_change_grows_with_the_rank() -> None:
-    rights = (policy.SIGNED_IN, policy.MANAGING, policy.INVITING, policy.SETTLING, policy.ERASING)
-    for right in (*rights, policy.HANDING_OVER):
-        had = [right.is_had(role) for role in RANKS]
-        assert had == sorted(had)
-        assert not had[0], "the deactivated have none"
-        assert had[1] == (right is policy.SIGNED_IN), "who waits is signed in, and that is all"
-        assert had[-1]
+PERMISSIONS = {name: one for name, one in vars(policy).items() if isinstance(one, policy.Permission)}
+
+
+@pytest.mark.parametrize("name", PERMISSIONS)
+def test_each_permission_grows_with_the_rank(name: str) -> None:
+    has = [PERMISSIONS[name](role) for role in RANKS]
+
+    assert has == sorted(has)
+    assert not has[0], "the deactivated have none"
+    assert has[1] == (name == "may_sign_in"), "who waits is signed in, and that is all"
+    assert has[-1]
+
+
+@pytest.mark.parametrize("name", PERMISSIONS)
+def test_each_permission_has_a_sentence_for_those_who_lack_it(name: str) -> None:
+    assert "{" not in PERMISSIONS[name].why_not
+    assert PERMISSIONS[name].why_not.endswith(".")

@@ -7,6 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from app import create_app
+from handlers.http.auth.guards import Requires
 from settings import Settings
 from tests.support.pages.site import SECRET
 
@@ -20,8 +21,6 @@ WHO = {
     "public_unchecked": "anyone",
     "before_setup": "anyone",
     "signed_in": "signed in",
-    "administrators": "OW, AD",
-    "owners": "OW",
 }
 
 
@@ -36,7 +35,7 @@ def documented() -> list[tuple[str, str, str]]:
 def served() -> list[tuple[str, str, str]]:
     """The same, from the application."""
     return [
-        (method, route.path_format, WHO[guard_of(handler)])
+        (method, route.path_format, who_uses(handler))
         for route in create_app(Settings(secret_key=SECRET)).routes
         if isinstance(route, HTTPRoute)
         for handler in route.route_handlers
@@ -44,10 +43,12 @@ def served() -> list[tuple[str, str, str]]:
     ]
 
 
-def guard_of(handler: HTTPRouteHandler) -> str:
-    """The name of the one guard of a route."""
+def who_uses(handler: HTTPRouteHandler) -> str:
+    """Whom the one guard of a route lets in, in the words of the document."""
     (guard,) = handler.resolve_guards()
-    return str(getattr(guard, "func", guard).__name__)
+    if isinstance(guard, Requires):
+        return ", ".join(role.value for role in guard.permission.roles)
+    return WHO[str(getattr(guard, "func", guard).__name__)]
 
 
 def test_every_address_is_documented_with_who_may_use_it() -> None:

@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-from db import engine
+from db import engine, policy
 from db.auth.turns import LISTS, Turn
 from db.common import clock
 from db.errors import Unknown
@@ -11,7 +11,7 @@ from db.invitations.recipients import address_list
 from db.invitations.recipients.address_list import AddressList, Entry, Repeat
 from db.members import changes
 from db.members.changes import Locked
-from db.policy import INVITING, Actor, Role
+from db.policy import Actor, Role
 from messages import refusals
 
 KEPT_MS: Final = 3600 * 1000
@@ -50,7 +50,7 @@ async def keep(actor: Actor, listed: AddressList, role: Role) -> int:
         )
         return int(upload_id)
 
-    return await changes.write(actor, INVITING, write)
+    return await changes.write(actor, policy.may_invite, write)
 
 
 async def find(actor: Actor, upload_id: int) -> tuple[AddressList, Role]:

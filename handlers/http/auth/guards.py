@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from litestar.handlers import BaseRouteHandler
 
-from db import policy
 from db.auth.sessions import Current
 from db.errors import NotAllowed
+from db.policy import Permission
 from handlers.http.auth import identity
 from handlers.http.context import context_of
 from handlers.http.request.bodies import body_of
@@ -37,37 +38,36 @@ async def signed_in(connection: AnyConnection, _: BaseRouteHandler) -> None:
     body_of(connection.scope).check()
 
 
-async def administrators(connection: AnyConnection, _: BaseRouteHandler) -> None:
-    """Guard: Owner and Administrators."""
-    _check_administers(await identity.require_session(connection))
-    body_of(connection.scope).check()
+@dataclass(frozen=True, slots=True)
+class Requires:
+    """Guard: everyone whose role has this permission, such as Requires(policy.may_invite)."""
 
+    permission: Permission
 
-async def owners(connection: AnyConnection, _: BaseRouteHandler) -> None:
-    """Guard: the Owner."""
-    if not policy.owns((await identity.require_session(connection)).role):
-        raise NotAllowed(refusals.OWNER_ALONE)
-    body_of(connection.scope).check()
+    async def __call__(self, connection: AnyConnection, _: BaseRouteHandler) -> None:
+        _check(await identity.require_session(connection), self.permission)
+        body_of(connection.scope).check()
 
 
 def before_setup(_: AnyConnection, __: BaseRouteHandler) -> None:
     """Guard: everyone, without looking up who it is, so also before set-up; for set-up, health and files."""
 
 
-async def recheck_administrator(request: AnyRequest) -> Current:
-    """Looks up the session again, after an upload that took long: still an Owner's or Administrator's?
+async def recheck(request: AnyRequest, permission: Permission) -> Current:
+    """Looks up the session again, after an upload that took long: does its role have the permission still?
 
     Raises SignInFirst and NotAllowed.
     """
     del request.scope["state"]["current"]
     current = await identity.require_session(request)
-    _check_administers(current)
+    _check(current, permission)
     return current
 
 
-def _check_administers(current: Current) -> None:
-    if not policy.administers(current.role):
-        raise NotAllowed(refusals.OWNER_AND_ADMINISTRATORS)
+def _check(current: Current, permission: Permission) -> None:
+    if not permission(current.role):
+        part = refusals.PART_IS_FOR if len(permission.roles) > 1 else refusals.PART_IS_FOR_ALONE
+        raise NotAllowed(part.format(who=permission.who))
 
 
 def one_by_one(handle: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:

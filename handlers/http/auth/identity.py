@@ -43,14 +43,6 @@ class Me:
         return "".join(letters or [self.email[0]]).upper()
 
     @property
-    def administers(self) -> bool:
-        return policy.administers(self.role)
-
-    @property
-    def owns(self) -> bool:
-        return policy.owns(self.role)
-
-    @property
     def pending(self) -> bool:
         return self.role is Role.PENDING
 

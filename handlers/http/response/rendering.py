@@ -178,7 +178,7 @@ async def page(
     about = {"site": site, "toast": notice, "undo": None if "toast" in context else undo, **context}
     if current and current.handed_at:
         about["handed"] = await password.handed(current.member_id, current.handed_at)
-    if current and policy.administers(current.role):
+    if current and policy.may_open_organization(current.role):
         about["counts"] = await engine.read(_counts)
     response = fragment(request, template, status=status, headers=headers, **about)
     response.cookies = [*cookies, *([no_notice_cookie(request)] if notice else [])]

@@ -21,7 +21,7 @@ from db.members import removal
 from db.members.directory import people as activity_people
 from db.members.directory.people import Found
 from handlers.http.auth import identity
-from handlers.http.auth.guards import administrators, owners
+from handlers.http.auth.guards import Requires
 from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
@@ -71,7 +71,7 @@ class Asked:
 
 class ActivityController(Controller):
     path = PATH
-    guards = [administrators]
+    guards = [Requires(policy.may_read_activity)]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
@@ -103,7 +103,7 @@ class ErasureController(Controller):
     """Erases the name of a removed member from the log, after a confirmation."""
 
     path = f"{PATH}/erasure"
-    guards = [owners]
+    guards = [Requires(policy.may_erase_names)]
 
     @get()
     async def ask(self, request: AnyRequest) -> Response[bytes]:
@@ -123,7 +123,7 @@ class ErasureController(Controller):
         return rendering.redirect(request, PATH, notice=toasts.NAMES_ERASED.format(done))
 
 
-@get(f"{PATH}.csv", guards=[administrators])
+@get(f"{PATH}.csv", guards=[Requires(policy.may_read_activity)])
 async def export(request: AnyRequest) -> Stream:
     """Every event that the filter shows, as CSV."""
     batches = activity_listing.export(Filter.parse(_query(request), KINDS))
@@ -213,7 +213,7 @@ async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
         request.scope["state"]["current"],
         f"{context_of(request).settings.root}/organization",
     )
-    owns = policy.owns(current.role)
+    may_erase = policy.may_erase_names(current.role)
     return {
         "asked": asked,
         "filter": shown,
@@ -224,7 +224,7 @@ async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
                 event.at,
                 event_sentence(event, organization),
                 event.address,
-                erasable=event.subject_removed if owns and event.kind == "removed" else 0,
+                erasable=event.subject_removed if may_erase and event.kind == "removed" else 0,
             )
             for event in page.events
         ],

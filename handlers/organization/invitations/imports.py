@@ -15,7 +15,7 @@ from db.invitations import creation
 from db.invitations.recipients import csv_import, uploads
 from db.policy import Role
 from handlers.http.auth import identity
-from handlers.http.auth.guards import administrators, recheck_administrator
+from handlers.http.auth.guards import Requires, recheck
 from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
@@ -31,7 +31,7 @@ FIELDS: Final = ("role", "others")
 
 class ImportController(Controller):
     path = "/organization/invitations/import"
-    guards = [administrators]
+    guards = [Requires(policy.may_invite)]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
@@ -40,7 +40,7 @@ class ImportController(Controller):
     @post(status_code=HTTP_200_OK)
     async def upload(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         form, content = await read_upload(request, "file", "role")
-        current = await recheck_administrator(request)
+        current = await recheck(request, policy.may_invite)
         role = form.role(among=policy.WORKING)
         try:
             if not content:

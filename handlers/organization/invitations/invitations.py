@@ -22,7 +22,7 @@ from db.invitations.recipients.address_list import AddressList
 from db.mail import outbox
 from db.policy import Role
 from handlers.http.auth import drafts, identity
-from handlers.http.auth.guards import administrators
+from handlers.http.auth.guards import Requires
 from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
@@ -40,7 +40,7 @@ from messages import by_field, refusals, toasts
 
 class InvitationsController(Controller):
     path = "/organization/invitations"
-    guards = [administrators]
+    guards = [Requires(policy.may_invite)]
 
     @get()
     async def show(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:

@@ -3,9 +3,10 @@
 from litestar import Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
+from db import policy
 from db.organization import invite_link
 from handlers.http.auth import drafts, identity
-from handlers.http.auth.guards import administrators
+from handlers.http.auth.guards import Requires
 from handlers.http.auth.identity import CurrentUser
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
@@ -14,7 +15,7 @@ from handlers.organization.dialog import FIELDS, invite_context, link_context
 from messages import toasts
 
 
-@get("/organization/invite", guards=[administrators])
+@get("/organization/invite", guards=[Requires(policy.may_invite)])
 async def show_invite(request: AnyRequest, current: CurrentUser) -> Response[bytes]:
     """Shows the present link; only Reset makes a new one."""
     chosen = "email" if request.query_params.get("way") == "email" else "link"
@@ -25,7 +26,7 @@ async def show_invite(request: AnyRequest, current: CurrentUser) -> Response[byt
     return await rendering.page(request, "organization/invitations/invite.html", **context)
 
 
-@post("/organization/invite-link/reset", guards=[administrators], status_code=HTTP_200_OK)
+@post("/organization/invite-link/reset", guards=[Requires(policy.may_invite)], status_code=HTTP_200_OK)
 async def reset_link(request: AnyRequest, current: CurrentUser) -> Response[bytes]:
     # The form sends `first` if the page behind the dialog shows the link too, which must change as well.
     form = await Form.read(request, "first")

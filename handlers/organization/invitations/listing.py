@@ -47,7 +47,7 @@ async def list_context(request: AnyRequest, current: Current, shown: Filter) -> 
             for line in page.lines
             if line.state(now) == "unsent"
             and line.id in seen
-            and not policy.wants_password(actor, policy.gravity((Role(line.role),)), now)
+            and not policy.wants_password(actor, policy.sensitive_change((Role(line.role),)), now)
         ]
         context["links"] = {line.id: invitation_address(request, line) for line in unsent}
         context["mailtos"] = {line.id: invitation_mailto(request, current.title, line) for line in unsent}

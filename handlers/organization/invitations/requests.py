@@ -9,7 +9,7 @@ from db.auth.sessions import Current
 from db.errors import Invalid, Refused
 from db.invitations import access_requests, undo_dismissal
 from handlers.http.auth import identity
-from handlers.http.auth.guards import administrators
+from handlers.http.auth.guards import Requires
 from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
@@ -24,7 +24,7 @@ from messages import toasts
 
 class RequestsController(Controller):
     path = "/organization/requests"
-    guards = [administrators]
+    guards = [Requires(policy.may_invite)]
 
     @post("/{request_id:str}/invitation", status_code=HTTP_200_OK)
     async def invite(

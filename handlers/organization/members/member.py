@@ -20,7 +20,7 @@ from db.members import directory, last_day, removal
 from db.members.directory import Row
 from db.policy import Role
 from handlers.http.auth import identity
-from handlers.http.auth.guards import administrators
+from handlers.http.auth.guards import Requires
 from handlers.http.auth.identity import CurrentUser
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
@@ -46,7 +46,7 @@ class Told:
 
 class MemberController(Controller):
     path = "/organization/members/{member_id:str}"
-    guards = [administrators]
+    guards = [Requires(policy.may_manage_members)]
 
     @get()
     async def show(
@@ -210,7 +210,9 @@ async def _panel(
         why_no_link=policy.why_no_password_link(
             current.member_id, current.role, row.id, role, was_administrator=was_administrator
         ),
-        may_hand_over=policy.owns(current.role) and policy.is_active(role) and row.id != current.member_id,
+        may_hand_over=policy.may_transfer_ownership(current.role)
+        and policy.is_active(role)
+        and row.id != current.member_id,
         sessions=lines,
         meant=meant,
         events=[Told(event_sentence(event), event.at) for event in events],

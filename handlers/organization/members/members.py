@@ -18,7 +18,7 @@ from db.members.roles import RoleChange
 from db.organization import invite_link
 from db.policy import Role
 from handlers.http.auth import identity
-from handlers.http.auth.guards import administrators
+from handlers.http.auth.guards import Requires
 from handlers.http.auth.identity import CurrentUser, Me
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
@@ -53,11 +53,7 @@ MAX_AT_ONCE: Final = 500
 
 class MembersController(Controller):
     path = "/organization"
-    guards = [administrators]
-
-    @get()
-    async def start(self, request: AnyRequest) -> Response[bytes]:
-        return rendering.redirect(request, PATH)
+    guards = [Requires(policy.may_manage_members)]
 
     @get("/members")
     async def show(self, request: AnyRequest) -> Response[bytes]:
@@ -238,7 +234,7 @@ async def _listed(request: AnyRequest, chosen: Filter) -> dict[str, Any]:
     page = await directory.page(chosen)
     everybody = sum(page.counts.values())
     alone = everybody == 1 and not chosen.q and not chosen.roles and not chosen.link
-    link = await invite_link.present() if alone else None
+    link = await invite_link.present() if alone and policy.may_invite(me.role) else None
     return _around(chosen, page, me) | {
         "site": rendering.Site(title=current.title, closed=context_of(request).settings.closed),
         "rows": await member_rows.looked_up(request, page.rows, me),

@@ -66,7 +66,7 @@ def _render(templates: Environment, row: Row, me: Me, meant: Meant | None, *, sw
         role=role,
         why=policy.why_untouchable(me.id, me.role, row.id, role),
         is_me=row.id == me.id,
-        owns=me.owns,
+        may_transfer=policy.may_transfer_ownership(me.role),
         meant=meant,
         swap=swap,
     )

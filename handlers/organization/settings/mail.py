@@ -6,13 +6,13 @@ from typing import Any, Final
 from litestar import Response, post
 from litestar.status_codes import HTTP_200_OK
 
+from db import policy
 from db.auth import rate_limits
 from db.errors import Refused
 from db.mail.delivery import ServerUnavailable
 from db.members import changes
-from db.policy import SETTLING
 from handlers.http.auth import identity
-from handlers.http.auth.guards import owners
+from handlers.http.auth.guards import Requires
 from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
 from handlers.http.request.types import AnyRequest
@@ -23,14 +23,16 @@ from messages import refusals, toasts
 MAX_SECONDS: Final = 15.0
 
 
-@post("/organization/settings/test-mail", guards=[owners], status_code=HTTP_200_OK)
+@post(
+    "/organization/settings/test-mail", guards=[Requires(policy.may_change_settings)], status_code=HTTP_200_OK
+)
 async def send_test_mail(request: AnyRequest, current: CurrentUser) -> Response[bytes]:
     """Sends a test mail to the Owner's own address, past the queue, and shows the mail server's answer."""
     app_context = context_of(request)
     if app_context.send_test_mail is None:
         raise Refused(refusals.NO_MAIL)
     await rate_limits.count([app_context.throttle.test_mail(current.member_id)])
-    await changes.check(identity.actor_of(current, request), SETTLING)
+    await changes.check(identity.actor_of(current, request), policy.may_change_settings)
     failure, answer = "", ""
     try:
         async with asyncio.timeout(MAX_SECONDS):

@@ -5,6 +5,7 @@ from typing import Final
 from litestar import Controller, Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
+from db import policy
 from db.accounts.sign_in import WrongPassword
 from db.errors import Refused, TooManyTries, Unknown
 from db.members import directory
@@ -13,7 +14,7 @@ from db.organization import ownership
 from db.policy import WORKING, Role
 from handlers.http.auth import identity
 from handlers.http.auth.cookies import renewed_cookie
-from handlers.http.auth.guards import owners
+from handlers.http.auth.guards import Requires
 from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
@@ -28,7 +29,7 @@ FIELDS: Final = ("member", "password")
 
 class OwnershipController(Controller):
     path = "/organization/ownership"
-    guards = [owners]
+    guards = [Requires(policy.may_transfer_ownership)]
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:

@@ -5,13 +5,14 @@ from typing import Any
 from litestar import Controller, Response, get, post
 from litestar.status_codes import HTTP_200_OK
 
+from db import policy
 from db.common import clock, dates
 from db.errors import Invalid
 from db.mail import outbox
 from db.organization import invite_link, invite_link_limits
 from db.organization import settings as organization_settings
 from handlers.http.auth import drafts, identity
-from handlers.http.auth.guards import administrators, owners
+from handlers.http.auth.guards import Requires
 from handlers.http.auth.identity import CurrentUser
 from handlers.http.context import context_of
 from handlers.http.request.forms import Form
@@ -26,7 +27,7 @@ PATH = "/organization/settings"
 
 class SettingsController(Controller):
     path = PATH
-    guards = [owners]
+    guards = [Requires(policy.may_change_settings)]
 
     @get()
     async def show(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
@@ -52,7 +53,7 @@ class SettingsController(Controller):
         return rendering.redirect(request, PATH, notice=toasts.SAVED)
 
 
-@get("/organization/roles", guards=[administrators])
+@get("/organization/roles", guards=[Requires(policy.may_manage_members)])
 async def show_roles(request: AnyRequest) -> Response[bytes]:
     context: dict[str, Any] = {"roles": await role_lines(request)}
     if rendering.wants_fragment(request):

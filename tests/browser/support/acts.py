@@ -104,7 +104,7 @@ def press(name: str) -> Act:
 
 
 async def give_no_password_lately(_: Page) -> None:
-    """From now on all sessions gave their password too long ago for grave changes."""
+    """From now on all sessions gave their password too long ago for sensitive changes."""
     await engine.write(
         engine.execute, "UPDATE session SET password_at = password_at - ?", PASSWORD_MS + 1_000
     )

@@ -14,7 +14,7 @@ from db.accounts import administration, password, profile, sign_out
 from db.auth import sessions
 from db.errors import NotAllowed, SignInFirst, Unknown
 from db.members import changes, removal, roles
-from db.policy import COMMAND_LINE, MANAGING, SIGNED_IN, Actor, Role, SessionKey
+from db.policy import COMMAND_LINE, Actor, Role, SessionKey, may_manage_members, may_sign_in
 from tests.support.concurrency import at_once
 from tests.support.modules import ROOT, called, modules_of
 from tests.support.pages.site import PASSWORD, Site
@@ -96,15 +96,15 @@ async def test_the_last_day_over_is_an_ended_session(site: Site, clock: ModuleTy
     actor = await signed_in(site, "ada")
     await engine.write(engine.execute, "UPDATE member SET ends_at = ? WHERE id = ?", clock.now(), ada)
 
-    for right in (SIGNED_IN, MANAGING):
+    for right in (may_sign_in, may_manage_members):
         with pytest.raises(SignInFirst):
             await changes.check(actor, right)
 
 
 async def test_command_line_goes_through_it_without_a_session(site: Site) -> None:
-    await changes.check(COMMAND_LINE, MANAGING)
+    await changes.check(COMMAND_LINE, may_manage_members)
     with pytest.raises(NotAllowed):
-        await changes.check(Actor(site.ids["olga"] + 1, Role.OWNER), MANAGING)
+        await changes.check(Actor(site.ids["olga"] + 1, Role.OWNER), may_manage_members)
 
 
 # At the same instant

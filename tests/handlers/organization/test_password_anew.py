@@ -193,11 +193,11 @@ async def test_every_way_asks(site: Site) -> None:
     ada = await site.person("ada", Role.MANAGER)
     await site.sign_in("ada")
     olga = await site.sign_in("olga")
-    plain, grave = await invited(site, "ann"), await invited(site, "bea", Role.ADMINISTRATOR)
+    plain, sensitive = await invited(site, "ann"), await invited(site, "bea", Role.ADMINISTRATOR)
     await access_request_steps.switch_on()
     request = await access_request_steps.asked("guest")
     ((session,),) = await engine.rows("SELECT id FROM session WHERE member_id = ?", ada)
-    ((batch,),) = await engine.rows("SELECT batch_id FROM invitation WHERE id = ?", grave.id)
+    ((batch,),) = await engine.rows("SELECT batch_id FROM invitation WHERE id = ?", sensitive.id)
     await long_ago()
     ways: dict[str, dict[str, str]] = {
         f"{MEMBERS}/{ada}/role": {"role": "AD"},
@@ -207,10 +207,10 @@ async def test_every_way_asks(site: Site) -> None:
         f"{MEMBERS}/{ada}/sessions/end-all": {},
         INVITATIONS: {"emails": "cyd@example.org", "role": "AD"},
         f"{INVITATIONS}/{plain.id}/role": {"role": "AD"},
-        f"{INVITATIONS}/{grave.id}/resend": {},
-        f"{INVITATIONS}/{grave.id}/link": {},
+        f"{INVITATIONS}/{sensitive.id}/resend": {},
+        f"{INVITATIONS}/{sensitive.id}/link": {},
         f"{INVITATIONS}/links/{batch}": {},
-        f"{INVITATIONS}/several": {"action": "resend", "invitation": str(grave.id)},
+        f"{INVITATIONS}/several": {"action": "resend", "invitation": str(sensitive.id)},
         f"/organization/requests/{request}/invitation": {"role": "AD"},
     }
 

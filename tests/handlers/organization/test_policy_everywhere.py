@@ -32,7 +32,7 @@ async def signed_in(site: Site, actor: Role) -> tuple[int, Visitor]:
 
 def refusals(actor: Role) -> tuple[int, ...]:
     """The statuses of what the rules refuse them; 303 leads to the login page."""
-    return (303,) if actor is Role.DEACTIVATED else (403, 409) if policy.administers(actor) else (403,)
+    return (303,) if actor is Role.DEACTIVATED else (403, 409) if policy.may_manage_members(actor) else (403,)
 
 
 @pytest.mark.parametrize("actor", list(Role))

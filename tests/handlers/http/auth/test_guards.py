@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from db import policy
 from db.errors import NotAllowed
-from db.policy import Role
+from db.policy import Permission, Role
 from handlers.http.auth import guards, identity
 from handlers.http.request.bodies import BodyTooLarge
 
@@ -31,21 +32,27 @@ def asked_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[Role], Any]:
     return connection
 
 
-@pytest.mark.parametrize("name", ["public", "signed_in", "administrators", "owners"])
+@pytest.mark.parametrize("guard", [guards.public, guards.signed_in, guards.Requires(policy.may_invite)])
 async def test_a_body_that_was_not_read_to_its_end_is_refused(
-    asked_as: Callable[[Role], Any], name: str
+    asked_as: Callable[[Role], Any], guard: Any
 ) -> None:
     with pytest.raises(BodyTooLarge):
-        await getattr(guards, name)(asked_as(Role.OWNER), None)
+        await guard(asked_as(Role.OWNER), None)
 
 
 async def test_whatever_the_body_is_people_sign_out(asked_as: Callable[[Role], Any]) -> None:
     await guards.public_unchecked(asked_as(Role.PENDING), None)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("name", "role"), [("administrators", Role.MANAGER), ("owners", Role.ADMINISTRATOR)])
+@pytest.mark.parametrize(
+    ("permission", "role", "why"),
+    [
+        (policy.may_invite, Role.MANAGER, "This part is for the Owner and Administrators."),
+        (policy.may_change_settings, Role.ADMINISTRATOR, "This part is for the Owner alone."),
+    ],
+)
 async def test_a_lesser_role_is_refused_whatever_the_body_is(
-    asked_as: Callable[[Role], Any], name: str, role: Role
+    asked_as: Callable[[Role], Any], permission: Permission, role: Role, why: str
 ) -> None:
-    with pytest.raises(NotAllowed):
-        await getattr(guards, name)(asked_as(role), None)
+    with pytest.raises(NotAllowed, match=why):
+        await guards.Requires(permission)(asked_as(role), None)  # type: ignore[arg-type]
