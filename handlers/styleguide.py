@@ -66,7 +66,7 @@ def _rows() -> list[tuple[Row, Role, str | None]]:
 
 
 def _wrong() -> Form:
-    form = Form(("email", "password", "role"), {"email": ["ben@@example"], "role": ["AN"]})
+    form = Form(("email", "password", "role"), {"email": ["ben@@example"], "role": [Role.ANNOTATOR.value]})
     form.add_error("email", "Write one address, like name@example.org.")
     form.add_error("password", "This is one of the first that anybody would try.")
     form.add_error("role", "Choose one of the roles in the list.")

@@ -13,6 +13,7 @@ from db.activity import kept_names as activity_names
 from db.auth import links
 from db.auth.links import Link
 from db.common import addresses, clock, dates
+from db.common.role_codes import codes
 from db.invitations import access_request_listing
 from db.mail import notices
 from db.mail.delivery import Mail
@@ -143,7 +144,7 @@ async def _invitation(mail: Mail, title: str) -> Letter:
 async def _waiting(mail: Mail, title: str) -> Letter:
     person = await _person(mail.member_id)
     ((waiting, newest),) = await engine.rows(
-        "SELECT COUNT(*), MAX(id) FROM member WHERE role = 'NO' AND removed_at = 0"
+        f"SELECT COUNT(*), MAX(id) FROM member WHERE role = {codes(Role.PENDING)} AND removed_at = 0"
     )
     if not waiting or not await notices.gets(mail.member_id, "waiting"):
         raise CauseEnded
@@ -246,7 +247,8 @@ async def _lowered(mail: Mail, title: str) -> Letter:
         "SELECT a.kind, a.actor_kind, a.actor_id, a.before, a.after, a.at, m.removed_at, m.role"
         " FROM member AS m JOIN activity AS a"
         " ON a.subject_id = m.id AND a.subject_id > 0 AND a.about = 'member'"
-        " AND (a.kind = 'role_changed' AND (a.before = 'AD' OR a.after = 'DI')"
+        f" AND (a.kind = 'role_changed' AND (a.before = {codes(Role.ADMINISTRATOR)}"
+        f" OR a.after = {codes(Role.DEACTIVATED)})"
         " OR a.kind IN ('removed', 'end_set'))"
         " WHERE m.id = ? AND a.at <= ? ORDER BY a.at DESC, a.id DESC LIMIT 1",
         mail.subject_id,
@@ -368,7 +370,8 @@ async def _person(member_id: int) -> _Person:
     """A member who is neither removed nor deactivated; for others there is nothing to tell."""
     found = await engine.rows(
         "SELECT email, first_name, last_name, role, confirmed_at, ends_at FROM member"
-        " WHERE id = ? AND removed_at = 0 AND role <> 'DI' AND (ends_at = 0 OR ends_at > ?)",
+        f" WHERE id = ? AND removed_at = 0 AND role <> {codes(Role.DEACTIVATED)}"
+        " AND (ends_at = 0 OR ends_at > ?)",
         member_id,
         clock.now(),
     )

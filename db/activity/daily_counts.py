@@ -5,6 +5,8 @@ from typing import Final, NamedTuple
 from db import engine
 from db.common import clock
 from db.common.dates import DAY_MS
+from db.common.role_codes import codes
+from db.policy import Role
 
 DAYS: Final = 30
 # What is counted, in the order of Day's fields; each is read from the index activity_by_kind alone.
@@ -16,7 +18,10 @@ COUNTED: Final = (
         "a.kind = 'accepted_invitation' AND a.before = ''",
         "a.kind = 'organization_made'",
     ),
-    ("a.kind = 'role_changed' AND a.before = 'NO' AND a.after <> 'DI'",),
+    (
+        f"a.kind = 'role_changed' AND a.before = {codes(Role.PENDING)}"
+        f" AND a.after <> {codes(Role.DEACTIVATED)}",
+    ),
     ("a.kind = 'signed_in'",),
 )
 

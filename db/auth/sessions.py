@@ -10,6 +10,7 @@ from typing import Final
 from db import engine
 from db.auth.presence import Presence
 from db.common import clock, invisible
+from db.common.role_codes import codes
 from db.policy import Role, SessionKey, has_ended
 from db.schema.tables import Session
 
@@ -284,7 +285,7 @@ async def member_of_ended(token: str) -> int:
     found = await engine.rows(
         "SELECT m.id FROM session AS s JOIN member AS m ON m.id = s.member_id"
         " WHERE s.token_hash = ? AND s.ended_at > ? AND s.end_reason = 'expired'"
-        " AND m.removed_at = 0 AND m.role <> 'DI'",
+        f" AND m.removed_at = 0 AND m.role <> {codes(Role.DEACTIVATED)}",
         token_hash(token),
         max(0, clock.now() - REMEMBERED_MS),
     )

@@ -9,6 +9,7 @@ from db.auth.client import Browser, SignedIn
 from db.auth.sessions import SessionLimits
 from db.common import clock, normalization
 from db.common.addresses import Address
+from db.common.role_codes import codes
 from db.errors import DeadLink, NotAllowed, Refused
 from db.mail import outbox
 from db.members import changes, link_viewers, locking, new_member
@@ -83,7 +84,7 @@ _FIND = f"""SELECT i.id, l.id, l.nonce, i.email, i.email_key, i.first_name, i.la
         AND o.state = 'sent'),
     l.expires_at, l.end_reason, i.end_reason, COALESCE({ROLE_NOW.format(t="m")}, ''),
     COALESCE(m.administrator_until, 0),
-    EXISTS ({link_viewers.KNOWING} WHERE {ROLE_NOW.format(t="k")} NOT IN ('OW', 'AD'))
+    EXISTS ({link_viewers.KNOWING} WHERE {ROLE_NOW.format(t="k")} NOT IN ({codes(*policy.may_invite.roles)}))
     FROM links AS l JOIN invitation AS i ON i.link_id = l.id
     LEFT JOIN member AS b ON b.id = i.invited_by
     LEFT JOIN member AS m ON m.email_key = i.email_key
@@ -254,7 +255,8 @@ async def _told(actor: Actor, invited: Invited, member_id: int, *, before: str) 
     await outbox.void_of_invitation([invited.id])
     await activity.record(actor, "accepted_invitation", member_id, before=before, after=invited.role.value)
     found = await engine.rows(
-        "SELECT email FROM member WHERE id = ? AND removed_at = 0 AND role IN ('OW', 'AD')",
+        "SELECT email FROM member WHERE id = ? AND removed_at = 0"
+        f" AND role IN ({codes(*policy.may_invite.roles)})",
         invited.inviter_id,
     )
     for (recipient,) in found:

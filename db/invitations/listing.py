@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from db import engine
 from db.common import clock, ids, normalization
+from db.common.role_codes import codes
 from db.errors import Invalid
 from db.invitations import access_request_listing
 from db.members.directory import search
@@ -180,14 +181,14 @@ _COLUMNS: Final = f"""i.id, i.email, i.first_name, i.last_name, i.role,
     COALESCE(o.state, ''), COALESCE(o.server_reply, ''), COALESCE(o.tries, 0),
     CASE WHEN o.done_at > 0 THEN o.done_at ELSE COALESCE(o.due_at, 0) END,
     COALESCE(h.id, 0), COALESCE(h.role, ''),
-    CASE WHEN h.role NOT IN ('NO', 'DI') THEN h.last_activity_at ELSE 0 END,
+    CASE WHEN h.role NOT IN ({codes(Role.PENDING, Role.DEACTIVATED)}) THEN h.last_activity_at ELSE 0 END,
     CASE WHEN EXISTS (SELECT 1 FROM invitation AS n WHERE n.email_key = i.email_key AND n.email_key <> ''
         AND n.id > i.id) THEN 1 ELSE 0 END,
     COALESCE(h.joined_via, '')"""
 _FROM: Final = """FROM invitation AS i JOIN links AS l ON l.id = i.link_id
     LEFT JOIN member AS b ON b.id = i.invited_by LEFT JOIN outbox AS o ON o.id = i.mail_id
     LEFT JOIN member AS h ON h.email_key = i.email_key"""
-_JOINED: Final = f"COALESCE(h.role, '') NOT IN ({', '.join(map(engine.literal, NOT_JOINED))})"
+_JOINED: Final = f"COALESCE(h.role, '') NOT IN ('', {codes(Role.PENDING, Role.DEACTIVATED)})"
 _ALIVE: Final = f"i.ended_at = 0 AND l.ended_at = 0 AND l.expires_at > ? AND NOT {_JOINED}"
 # Each takes the present instant as often as it has a question mark.
 _STATE: Final = {
@@ -241,7 +242,7 @@ async def meant_for(member_ids: Sequence[int]) -> dict[int, Meant]:
         f"SELECT m.id, i.role, {_INVITER} FROM member AS m"
         " JOIN invitation AS i ON i.email_key = m.email_key AND i.ended_at = 0"
         f" LEFT JOIN member AS b ON b.id = i.invited_by WHERE m.id IN ({marks})"
-        f" AND m.role = 'NO' AND m.joined_via IN ({came_by})",
+        f" AND m.role = {codes(Role.PENDING)} AND m.joined_via IN ({came_by})",
         *member_ids,
     )
     return {member_id: Meant(role, inviter) for member_id, role, inviter in found}

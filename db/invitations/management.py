@@ -8,6 +8,7 @@ from db.auth import links
 from db.auth.rate_limits import Throttle, count_resent
 from db.common import clock
 from db.common.dates import DAY_MS
+from db.common.role_codes import codes
 from db.errors import Refused, Unknown
 from db.invitations import acceptance
 from db.invitations import listing as invitation_listing
@@ -168,8 +169,9 @@ async def ask_again(invited: Invited, *, address: str = "") -> None:
         await activity.record(policy.visitor(address), "invitation_asked_for", newest_id)
         # Whoever invited may be gone; then the Owner is told.
         for member_id, recipient in await engine.rows(
-            "SELECT id, email FROM member WHERE removed_at = 0 AND role IN ('OW', 'AD')"
-            " AND (id = ? OR role = 'OW') ORDER BY CASE WHEN id = ? THEN 0 ELSE 1 END LIMIT 1",
+            "SELECT id, email FROM member WHERE removed_at = 0"
+            f" AND role IN ({codes(*policy.may_invite.roles)}) AND (id = ? OR role = {codes(Role.OWNER)})"
+            " ORDER BY CASE WHEN id = ? THEN 0 ELSE 1 END LIMIT 1",
             inviter_id,
             inviter_id,
         ):
@@ -184,7 +186,8 @@ async def _lock_newest(invited: Invited) -> tuple[int, int, int, int]:
     in under the address was last here, which is an answer. What a removal forgot stands for itself."""
     (found,) = await engine.rows(
         "SELECT i.id, i.invited_by, i.new_wanted_at, COALESCE((SELECT m.last_activity_at FROM member AS m"
-        " WHERE m.email_key = i.email_key AND m.role NOT IN ('NO', 'DI')), 0) FROM invitation AS i"
+        f" WHERE m.email_key = i.email_key AND m.role NOT IN ({codes(Role.PENDING, Role.DEACTIVATED)})), 0)"
+        " FROM invitation AS i"
         " WHERE i.id = ? OR (i.email_key = ? AND i.email_key <> '')"
         f" ORDER BY i.id DESC LIMIT 1{engine.for_update()}",
         invited.id,
@@ -203,7 +206,8 @@ async def remind() -> int:
         " WHERE i.ended_at = 0 AND i.reminded_at = 0 AND o.state = 'sent' AND l.ended_at = 0"
         " AND l.expires_at > ? AND l.expires_at <= ? AND i.made_at < l.expires_at - ?"
         # Whoever is in by another way needs no reminder.
-        " AND NOT EXISTS (SELECT 1 FROM member AS m WHERE m.email_key = i.email_key AND m.role <> 'NO')"
+        " AND NOT EXISTS (SELECT 1 FROM member AS m"
+        f" WHERE m.email_key = i.email_key AND m.role <> {codes(Role.PENDING)})"
         " ORDER BY i.id LIMIT 500",
         now,
         now + REMIND_BEFORE_MS,

@@ -13,7 +13,9 @@ from typing import Final
 from db import engine
 from db.common import clock
 from db.common.dates import DAY_MS
+from db.common.role_codes import codes
 from db.mail import notices, outbox
+from db.policy import Role
 from messages import refusals
 
 MINUTE_MS: Final = 60 * 1000
@@ -211,7 +213,8 @@ async def _settle(mail: Mail, state: str, said: str, condition: str) -> None:
 async def _who_came_meanwhile(mail: Mail, newest: int) -> None:
     """Whoever registered after the mail was written, but before it left the queue, is told of by another."""
     if mail.kind == "waiting" and await engine.rows(
-        "SELECT 1 FROM member WHERE role = 'NO' AND removed_at = 0 AND id > ? LIMIT 1", newest
+        f"SELECT 1 FROM member WHERE role = {codes(Role.PENDING)} AND removed_at = 0 AND id > ? LIMIT 1",
+        newest,
     ):
         await notices.queue_waiting(only=mail.member_id)
 

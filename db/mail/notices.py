@@ -4,15 +4,17 @@ from collections.abc import Collection
 from typing import Final, Literal
 
 from db import engine
+from db.common.role_codes import codes
 from db.mail import outbox
+from db.policy import ADMINISTRATORS
 
 # waiting: somebody waits for a role; asked: somebody asks for access; ending: a membership is about to end.
 Notice = Literal["waiting", "asked", "ending"]
 
 # Conditions on `member AS m`, one for each notice; to be put into a WHERE.
 GETS: Final[dict[Notice, str]] = {
-    notice: "m.removed_at = 0 AND m.wants_notices = 1 AND m.role IN ('OW', 'AD') AND EXISTS ("
-    f"SELECT 1 FROM organization AS o WHERE o.notice_{notice} = 'administrators'"
+    notice: f"m.removed_at = 0 AND m.wants_notices = 1 AND m.role IN ({codes(*ADMINISTRATORS)})"
+    f" AND EXISTS (SELECT 1 FROM organization AS o WHERE o.notice_{notice} = 'administrators'"
     f" OR (o.notice_{notice} = 'owner' AND o.owner_id = m.id))"
     for notice in ("waiting", "asked", "ending")
 }

@@ -15,6 +15,8 @@ from typing import Any, Final
 from db import engine
 from db.common import clock
 from db.common.dates import DAY_MS
+from db.common.role_codes import codes
+from db.policy import Role
 
 # Of one kind of notice each gets at most one mail in this time, however many people register or ask.
 PAUSE_MS: Final = 15 * 60 * 1000
@@ -138,7 +140,9 @@ async def queue_password_changed(member_id: int) -> int:
     mails of others waiting, one for them is queued at a time, and 15 minutes lie between two: it tells of all
     that was changed until then. 0 when there is one already.
     """
-    if not await engine.rows("SELECT 1 FROM member WHERE id = ? AND role = 'NO'", member_id):
+    if not await engine.rows(
+        f"SELECT 1 FROM member WHERE id = ? AND role = {codes(Role.PENDING)}", member_id
+    ):
         return await _to_member("password", member_id)
     of_theirs = "FROM outbox WHERE kind = 'password' AND member_id = ?"
     # Locked, so that nobody begins to write it before this is committed.

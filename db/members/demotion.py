@@ -11,6 +11,7 @@ from typing import Final
 
 from db import engine, policy
 from db.common import clock, undo
+from db.common.role_codes import codes
 from db.mail import outbox
 from db.policy import Actor, Role
 
@@ -27,11 +28,13 @@ async def tell(actor: Actor, lowered: Sequence[int], *, now: int, wait_ms: int =
         return
     marks = ", ".join("?" * len(lowered))
     found = await engine.rows(
-        f"SELECT id, email FROM member WHERE id IN ({marks}) AND role <> 'DI' ORDER BY id", *lowered
+        f"SELECT id, email FROM member WHERE id IN ({marks})"
+        f" AND role <> {codes(Role.DEACTIVATED)} ORDER BY id",
+        *lowered,
     )
     wanted = [(email, member_id, member_id) for member_id, email in found]
     for owner_id, email in await engine.rows(
-        "SELECT id, email FROM member WHERE role = ? AND id <> ?", Role.OWNER.value, actor.id
+        f"SELECT id, email FROM member WHERE role = {codes(Role.OWNER)} AND id <> ?", actor.id
     ):
         wanted += [(email, owner_id, member_id) for member_id in lowered]
     await outbox.queue_to_members(KIND, wanted, due_at=now + wait_ms)
@@ -49,7 +52,8 @@ async def taken_by_undo(actor: Actor, lowered: Sequence[int]) -> list[int]:
     found = await engine.rows(
         f"SELECT m.id FROM member AS m WHERE m.id IN ({marks}) AND EXISTS (SELECT 1 FROM activity AS a"
         " WHERE a.subject_id = m.id AND a.subject_id > 0 AND a.about = 'member' AND a.kind = 'role_changed'"
-        " AND a.at >= ? AND (a.before = 'AD' OR (a.after = 'AD' AND a.actor_id <> ?)))",
+        f" AND a.at >= ? AND (a.before = {codes(Role.ADMINISTRATOR)}"
+        f" OR (a.after = {codes(Role.ADMINISTRATOR)} AND a.actor_id <> ?)))",
         *lowered,
         # Two changes back, each undone in time.
         clock.now() - 2 * undo.NOT_BEFORE_MS,
@@ -89,7 +93,7 @@ async def by_last_day(roles: Mapping[int, Role]) -> list[int]:
             f"SELECT m.id FROM member AS m WHERE m.id IN ({marks})"
             f" AND (SELECT MAX(a.id) FROM activity AS a WHERE {theirs} AND a.kind = 'end_set')"
             f" > COALESCE((SELECT MAX(a.id) FROM activity AS a WHERE {theirs} AND a.kind = 'role_changed'"
-            " AND a.before IN ('OW', 'AD')), 0)",
+            f" AND a.before IN ({codes(*policy.ADMINISTRATORS)})), 0)",
             *found,
         )
         found = sorted({*found} - {member_id for (member_id,) in given_since})

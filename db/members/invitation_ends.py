@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from db import activity, engine, policy
 from db.common import clock, undo
+from db.common.role_codes import codes
 from db.mail import outbox
 from db.members import link_viewers
 from db.policy import Actor, Role
@@ -87,7 +88,7 @@ async def bring_back(actor: Actor, member_ids: Sequence[int], *, ended_at: int) 
         " WHERE later.email_key = i.email_key AND later.id > i.id) AND ((i.end_reason = 'void'"
         f" AND m.id IS NULL AND EXISTS ({link_viewers.KNOWING} WHERE k.id IN ({marks})))"
         f" OR (i.end_reason = 'revoked' AND m.id IN ({marks}))) AND NOT EXISTS ({link_viewers.KNOWING}"
-        f" WHERE k.role NOT IN ('OW', 'AD') AND k.id NOT IN ({marks})) ORDER BY i.id",
+        f" WHERE k.role NOT IN ({codes(*policy.may_invite.roles)}) AND k.id NOT IN ({marks})) ORDER BY i.id",
         ended_at,
         *member_ids,
         *member_ids,

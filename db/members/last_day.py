@@ -10,12 +10,13 @@ from typing import Final
 from db import activity, engine, policy
 from db.common import clock, dates
 from db.common.dates import DAY_MS
+from db.common.role_codes import codes
 from db.errors import Invalid, Refused
 from db.mail import notices, outbox
 from db.members import changes, demotion, directory, locking
 from db.members.changes import Locked
 from db.members.directory import Row
-from db.policy import Actor, has_ended
+from db.policy import Actor, Role, has_ended
 from messages import by_field
 
 # How long before the end it is told by mail, and from when on the person's own pages show it.
@@ -96,8 +97,8 @@ async def tell_due() -> int:
     """Chore: tells each end three days before, once. Returns how many were looked at."""
     now = clock.now()
     due = await engine.rows(
-        "SELECT id FROM member WHERE ends_at > ? AND ends_at <= ? AND end_notified_at = 0 AND role <> 'DI'"
-        f" ORDER BY id LIMIT ?{engine.for_update()}",
+        "SELECT id FROM member WHERE ends_at > ? AND ends_at <= ? AND end_notified_at = 0"
+        f" AND role <> {codes(Role.DEACTIVATED)} ORDER BY id LIMIT ?{engine.for_update()}",
         now,
         now + TOLD_BEFORE_MS,
         BATCH_SIZE,
@@ -158,7 +159,8 @@ async def end_due() -> None:
 
 async def _end_some() -> int:
     due = await engine.rows(
-        "SELECT id FROM member WHERE ends_at > 0 AND ends_at <= ? AND role <> 'DI' ORDER BY id LIMIT ?",
+        f"SELECT id FROM member WHERE ends_at > 0 AND ends_at <= ? AND role <> {codes(Role.DEACTIVATED)}"
+        " ORDER BY id LIMIT ?",
         clock.now(),
         BATCH_SIZE,
     )

@@ -9,11 +9,14 @@ from typing import Final
 
 from db import activity, engine, policy
 from db.common import clock
+from db.common.role_codes import codes
 from db.members import demotion, offboarding
 from db.policy import SYSTEM, Role, SessionKey
 
 # The role as it is now, for queries that decide nothing; the argument is the present instant in ms.
-ROLE_NOW: Final = "CASE WHEN {t}.ends_at > 0 AND {t}.ends_at <= ? THEN 'DI' ELSE {t}.role END"
+ROLE_NOW: Final = (
+    f"CASE WHEN {{t}}.ends_at > 0 AND {{t}}.ends_at <= ? THEN {codes(Role.DEACTIVATED)} ELSE {{t}}.role END"
+)
 
 
 async def lock_roles(member_ids: Sequence[int], session: SessionKey | None = None) -> dict[int, Role]:
@@ -48,7 +51,7 @@ async def _end(before: Mapping[int, Role]) -> None:
     """Deactivates members whose last day is over. before: the roles they had."""
     marks = ", ".join("?" * len(before))
     lowered = await demotion.by_last_day(before)
-    await engine.execute(f"UPDATE member SET role = 'DI' WHERE id IN ({marks})", *before)
+    await engine.execute(f"UPDATE member SET role = {codes(Role.DEACTIVATED)} WHERE id IN ({marks})", *before)
     await offboarding.shut_out(SYSTEM, tuple(before), "membership ended")
     told = [(member_id, role.value, Role.DEACTIVATED.value) for member_id, role in before.items()]
     await activity.record_many(SYSTEM, "role_changed", told)

@@ -6,10 +6,11 @@ from functools import partial
 from db import activity, engine, policy
 from db.activity import kept_names as activity_names
 from db.common import clock
+from db.common.role_codes import codes
 from db.errors import Refused, Unknown
 from db.members import changes, demotion, directory, offboarding
 from db.members.changes import Locked
-from db.policy import Actor
+from db.policy import Actor, Role
 from messages import refusals
 
 
@@ -38,9 +39,9 @@ async def _remove(actor: Actor, member_id: int, locked: Locked) -> str:
     await activity_names.keep(member_id)
     await engine.execute(
         "UPDATE member SET email = '', email_key = NULL, first_name = '', last_name = '', sort_key = '',"
-        " search_text = '', password_hash = '', role = 'DI', ends_at = 0, end_notified_at = 0,"
-        " reset_link_made_at = 0,"
-        " removed_at = ? WHERE id = ?",
+        f" search_text = '', password_hash = '', role = {codes(Role.DEACTIVATED)}, ends_at = 0,"
+        " end_notified_at = 0,"
+        " reset_link_made_at = 0, removed_at = ? WHERE id = ?",
         clock.now(),
         member_id,
     )

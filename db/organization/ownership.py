@@ -7,6 +7,7 @@ from db.accounts import sign_in
 from db.auth import sessions
 from db.auth.client import Browser
 from db.auth.rate_limits import Throttle
+from db.common.role_codes import codes
 from db.errors import NotAllowed, Refused
 from db.mail import outbox
 from db.members import changes, directory, last_day
@@ -47,8 +48,8 @@ async def _hand_over(actor: Actor, session_id: int, member_id: int, locked: Lock
     # An Owner without an end: there would be none afterwards.
     await last_day.change(actor, member_id, 0)
     # Demote, promote, point: the other order breaks the index that allows one Owner.
-    await engine.execute("UPDATE member SET role = 'AD' WHERE id = ?", actor.id)
-    await engine.execute("UPDATE member SET role = 'OW' WHERE id = ?", member_id)
+    await engine.execute(f"UPDATE member SET role = {codes(Role.ADMINISTRATOR)} WHERE id = ?", actor.id)
+    await engine.execute(f"UPDATE member SET role = {codes(Role.OWNER)} WHERE id = ?", member_id)
     await engine.execute("UPDATE organization SET owner_id = ?", member_id)
     await activity.record(
         actor, "ownership_handed_over", member_id, before=roles[member_id].value, after=Role.OWNER.value

@@ -28,7 +28,7 @@ async def invite_context(
     return {
         **await link_context(request, await invite_link.present()),
         "roles": await role_lines(request),
-        "form": form or Form(FIELDS, {"role": ["AN"]}),
+        "form": form or Form(FIELDS, {"role": [Role.ANNOTATOR.value]}),
         "plan": plan,
         "chosen": chosen,
         "days": context_of(request).settings.invitation_days,

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from db import engine
 from db.common import addresses, invisible
+from db.common.role_codes import codes
 from db.members.directory import keyset, search
 from db.members.directory.filters import DEFAULT_ROLES, ROLE_ORDER, SORTS, Cursor, Filter, is_grouped
 from db.members.directory.role_counts import compact, counts
@@ -273,7 +274,7 @@ def _encoded(cursor: Cursor | None, passed: int | None) -> str | None:
 
 async def _came_by_link(filter: Filter) -> int:  # noqa: A002
     """How many of the filter's roles came by its link; counted up to one more than a search counts."""
-    roles = ", ".join(f"'{role.value}'" for role in filter.shown_roles)
+    roles = codes(*filter.shown_roles)
     ((count,),) = await engine.rows(
         f"SELECT COUNT(*) FROM (SELECT 1 AS one FROM member AS m WHERE m.removed_at = 0"
         f" AND m.role IN ({roles}){keyset.came_by(filter.link)} LIMIT {search.MAX_HITS + 1}) AS came"

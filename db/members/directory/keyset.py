@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 
 from db import engine
+from db.common.role_codes import codes
 from db.members.directory.filters import Cursor, Filter, column_of, groups
 from db.policy import Role
 from messages import logbook
@@ -80,7 +81,7 @@ def query(
         beyond = [f" AND (m.{column}, m.id) {sign} (?, ?)"]
     arms = [
         f"SELECT {COLUMNS}, m.{column} AS sort_key FROM member AS m"
-        f" WHERE m.role = '{role.value}' AND m.removed_at = 0{came}{condition}"
+        f" WHERE m.role = {codes(role)} AND m.removed_at = 0{came}{condition}"
         for role in roles
         for condition in beyond
     ]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from db import engine
+from db.common.role_codes import codes
 from db.members.directory import role_counts
 from db.members.directory.filters import NEWEST_FIRST, Cursor, Filter, column_of, groups, is_grouped
 from db.policy import Role
@@ -141,7 +142,7 @@ async def _walk(
     chosen = f"SELECT m.{column} AS key, m.id AS id, m.role AS role"
     if way == "trigrams":
         # The join's order is fixed: hits come from the index by rowid, so nothing has to be sorted.
-        roles = ", ".join(f"'{role.value}'" for role in filter.shown_roles)
+        roles = codes(*filter.shown_roles)
         return await engine.rows(
             f"{chosen} FROM member_search AS s CROSS JOIN member AS m ON m.id = s.rowid"
             f" WHERE s.search_text MATCH ? AND m.role IN ({roles}){placed.replace('m.id', 's.rowid')}"
@@ -152,7 +153,7 @@ async def _walk(
     sqlite = engine.dialect() == "sqlite"
     hint = f" INDEXED BY {'member_by_link' if way == 'link' else 'member_search_by_role'}" if sqlite else ""
     arms = [
-        f"{chosen} FROM member AS m{hint} WHERE m.role = '{role.value}'{placed} AND {condition}"
+        f"{chosen} FROM member AS m{hint} WHERE m.role = {codes(role)}{placed} AND {condition}"
         for role in filter.shown_roles
     ]
     if not sqlite:

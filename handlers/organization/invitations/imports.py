@@ -35,7 +35,7 @@ class ImportController(Controller):
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
-        return await _page(request, Form(FIELDS, {"role": ["AN"]}))
+        return await _page(request, Form(FIELDS, {"role": [Role.ANNOTATOR.value]}))
 
     @post(status_code=HTTP_200_OK)
     async def upload(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
