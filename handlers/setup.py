@@ -19,7 +19,7 @@ from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
-from handlers.http.response import rendering
+from handlers.http.response import errors, rendering
 from messages import refusals
 
 FIELDS: Final = ("title", "first_name", "last_name", "email", "password", "code")
@@ -47,10 +47,8 @@ class SetupController(Controller):
         try:
             await rate_limits.count(app_context.throttle.new_password(client.network_of(request)))
             title, owner = await _parse(request, form)
-        except Invalid:
-            return await _page(request, form, status=422)
-        except TooManyTries as error:
-            return await _page(request, form, status=429, headers=form.wait(error))
+        except (Invalid, TooManyTries) as error:
+            return await _page(request, form, **errors.in_form(form, error))
         signed_in = await setup.found(
             title,
             owner,

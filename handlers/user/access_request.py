@@ -11,7 +11,7 @@ from litestar.status_codes import HTTP_200_OK
 from db.auth import links, rate_limits
 from db.auth.links import Link
 from db.common import invisible
-from db.errors import DeadLink, Invalid, Refused, TooManyTries, Unknown
+from db.errors import Invalid, Refused, TooManyTries, Unknown
 from db.invitations import access_requests
 from db.invitations.access_requests import MAX_WORDS, Wish
 from db.organization import setup
@@ -21,7 +21,7 @@ from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
-from handlers.http.response import rendering
+from handlers.http.response import errors, rendering
 from messages import by_field, refusals
 
 FIELDS: Final = ("name", "email", "words")
@@ -31,6 +31,7 @@ PATH: Final = "/user/access-request"
 class AccessRequestController(Controller):
     path = PATH
     guards = [public]
+    opt = {errors.INVALID_LINK: "user/dead_access_request.html"}
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
@@ -51,23 +52,15 @@ class AccessRequestController(Controller):
                 app_context.throttle.request(wish.address.key, client.network_of(request))
             )
             await access_requests.ask(wish, client.address_of(request))
-        except Invalid:
-            return await _page(request, form, status=422)
-        except Refused as error:
-            form.add_error("", str(error))
-            return await _page(request, form, status=409)
-        except TooManyTries as error:
-            return await _page(request, form, status=429, headers=form.wait(error))
+        except (Invalid, Refused, TooManyTries) as error:
+            return await _page(request, form, **errors.in_form(form, error))
         return await rendering.page(request, "user/access_request_made.html", wish=wish)
 
     @get("/confirmation")
     async def show_confirmation(self, request: AnyRequest) -> Response[bytes]:
         """GET and HEAD don't use up the link: mail scanners open every link."""
         token = tokens.in_address(request)
-        try:
-            wish = await access_requests.of_link(await _link(request, token))
-        except DeadLink as error:
-            return await _dead(request, error)
+        wish = await access_requests.of_link(await _link(request, token))
         return await rendering.page(
             request, "user/access_request_confirmation.html", wish=wish, token=token, done=False
         )
@@ -75,12 +68,9 @@ class AccessRequestController(Controller):
     @post("/confirmation", status_code=HTTP_200_OK)
     async def confirm(self, request: AnyRequest) -> Response[bytes]:
         form = await Form.read(request, "token")
-        try:
-            link = await _link(request, form["token"])
-            wish = await access_requests.of_link(link)
-            await access_requests.confirm(link, client.address_of(request))
-        except DeadLink as error:
-            return await _dead(request, error)
+        link = await _link(request, form["token"])
+        wish = await access_requests.of_link(link)
+        await access_requests.confirm(link, client.address_of(request))
         return await rendering.page(
             request, "user/access_request_confirmation.html", wish=wish, token="", done=True
         )
@@ -115,7 +105,3 @@ async def _page(
     return await rendering.page(
         request, "user/access_request.html", status=status, headers=headers, form=form
     )
-
-
-async def _dead(request: AnyRequest, error: DeadLink) -> Response[bytes]:
-    return await rendering.page(request, "user/dead_access_request.html", status=410, reason=error.reason)

@@ -27,7 +27,7 @@ from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
 from handlers.http.request.types import AnyRequest
-from handlers.http.response import rendering
+from handlers.http.response import errors, rendering
 from messages import by_field, toasts
 
 NAME_FIELDS: Final = ("first_name", "last_name", "time_zone", "theme")
@@ -57,7 +57,7 @@ class AccountController(Controller):
         try:
             await _count_change(request, current)
         except TooManyTries as error:
-            return await _page(request, current, form=form, status=429, headers=form.wait(error))
+            return await _page(request, current, form=form, **errors.in_form(form, error))
         actor = identity.actor_of(current, request)
         await profile.change(
             actor,
@@ -140,11 +140,9 @@ class AccountController(Controller):
         except WrongPassword:
             form.add_error("current_password", by_field.NOT_PRESENT_PASSWORD)
             return await _page(request, current, password_form=form, status=422)
-        except Invalid:
-            return await _page(request, current, password_form=form, status=422)
-        except TooManyTries as error:
-            headers = form.wait(error, "current_password")
-            return await _page(request, current, password_form=form, status=429, headers=headers)
+        except (Invalid, TooManyTries) as error:
+            answer = errors.in_form(form, error, "current_password")
+            return await _page(request, current, password_form=form, **answer)
         # The session goes on under a new token, and ends at the same time as before.
         signed_in = replace(signed_in, age=age_of(current))
         cookies = sign_in_cookies(app_context, request, signed_in)

@@ -10,38 +10,32 @@ from litestar.status_codes import HTTP_200_OK
 from db.accounts import confirmation, password
 from db.auth import links
 from db.auth.links import Link
-from db.errors import DeadLink
 from handlers.http.auth import identity, tokens
 from handlers.http.auth.guards import public
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
-from handlers.http.response import rendering
+from handlers.http.response import errors, rendering
 from messages import toasts
 
 
 class ConfirmationController(Controller):
     path = "/user/confirmation"
     guards = [public]
+    opt = {errors.INVALID_LINK: "user/dead_confirmation.html"}
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
         token = tokens.in_address(request)
-        try:
-            return await _page(request, token, await _link(request, token))
-        except DeadLink as error:
-            return await _dead(request, error)
+        return await _page(request, token, await _link(request, token))
 
     @post(status_code=HTTP_200_OK)
     async def confirm(self, request: AnyRequest) -> Response[bytes]:
         form = await Form.read(request, "token")
         current = await identity.identify(request)
-        try:
-            link = await _link(request, form["token"])
-            if current is None or current.member_id != link.subject:
-                return await _page(request, form["token"], link, status=403)
-            await confirmation.confirm(identity.actor_of(current, request), link)
-        except DeadLink as error:
-            return await _dead(request, error)
+        link = await _link(request, form["token"])
+        if current is None or current.member_id != link.subject:
+            return await _page(request, form["token"], link, status=403)
+        await confirmation.confirm(identity.actor_of(current, request), link)
         return rendering.redirect(request, "/", notice=toasts.ADDRESS_CONFIRMED)
 
 
@@ -56,7 +50,3 @@ async def _page(request: AnyRequest, token: str, link: Link, *, status: int = 20
 
 async def _link(request: AnyRequest, token: str) -> Link:
     return await tokens.valid_link(request, links.ADDRESS, token, confirmation.find)
-
-
-async def _dead(request: AnyRequest, error: DeadLink) -> Response[bytes]:
-    return await rendering.page(request, "user/dead_confirmation.html", status=410, reason=error.reason)

@@ -20,7 +20,7 @@ from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
-from handlers.http.response import rendering
+from handlers.http.response import errors, rendering
 from messages import toasts
 
 FIELDS: Final = ("token", "password", "first_name", "last_name")
@@ -63,13 +63,8 @@ class InvitationController(Controller):
                 session_limits=app_context.session_limits,
                 browser=identity.browser_of(request),
             )
-        except Invalid:
-            return await _page(request, form, invited, status=422)
-        except Refused as error:
-            form.add_error("", str(error))
-            return await _page(request, form, invited, status=409)
-        except TooManyTries as error:
-            return await _page(request, form, invited, status=429, headers=form.wait(error))
+        except (Invalid, Refused, TooManyTries) as error:
+            return await _page(request, form, invited, **errors.in_form(form, error))
         except DeadLink:
             return await _dead(request, form["token"], None)
         cookies = sign_in_cookies(app_context, request, signed_in)

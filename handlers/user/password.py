@@ -10,7 +10,7 @@ from db.accounts import password, sign_out
 from db.auth import links, passwords, rate_limits
 from db.auth.links import Link
 from db.common import addresses
-from db.errors import DeadLink, Invalid, TooManyTries
+from db.errors import Invalid, TooManyTries
 from handlers.http.auth import identity, tokens
 from handlers.http.auth.cookies import device_cookie, device_of, no_session_cookie
 from handlers.http.auth.guards import public
@@ -18,10 +18,11 @@ from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
-from handlers.http.response import rendering
+from handlers.http.response import errors, rendering
 from messages import toasts
 
 FIELDS: Final = ("token", "password")
+RESET_LINK: Final = {errors.INVALID_LINK: "user/dead_reset.html"}
 
 
 @get("/user/password/forgot", guards=[public])
@@ -45,25 +46,19 @@ async def ask(request: AnyRequest) -> Response[bytes]:
     return await rendering.page(request, "user/forgot.html", form=form, done=True)
 
 
-@get("/user/password/reset", guards=[public])
+@get("/user/password/reset", guards=[public], opt=RESET_LINK)
 async def show_reset(request: AnyRequest) -> Response[bytes]:
     """GET and HEAD don't use up the link: mail scanners open every link."""
     token = tokens.in_address(request)
-    try:
-        email, _ = await password.whose(await _link(request, token))
-    except DeadLink as error:
-        return await _dead(request, error)
+    email, _ = await password.whose(await _link(request, token))
     return await _page(request, Form(FIELDS, {"token": [token]}), email)
 
 
-@post("/user/password/reset", guards=[public], status_code=HTTP_200_OK)
+@post("/user/password/reset", guards=[public], opt=RESET_LINK, status_code=HTTP_200_OK)
 async def reset(request: AnyRequest) -> Response[bytes]:
     form, app_context = await Form.read(request, *FIELDS), context_of(request)
-    try:
-        link = await _link(request, form["token"])
-        email, name = await password.whose(link)
-    except DeadLink as error:
-        return await _dead(request, error)
+    link = await _link(request, form["token"])
+    email, name = await password.whose(link)
     try:
         known = await password.has_role(link)
         # Anybody can make accounts without a role. They don't use up the tries of members in their network.
@@ -77,12 +72,8 @@ async def reset(request: AnyRequest) -> Response[bytes]:
         generation = await password.reset_password(
             link, password=form["password"], address=address, turn=turn
         )
-    except DeadLink as error:
-        return await _dead(request, error)
-    except Invalid:
-        return await _page(request, form, email, status=422)
-    except TooManyTries as error:
-        return await _page(request, form, email, status=429, headers=form.wait(error))
+    except (Invalid, TooManyTries) as error:
+        return await _page(request, form, email, **errors.in_form(form, error))
     # A reset signs nobody in, and signs out the session of this browser.
     current = await identity.identify(request)
     if current is not None:
@@ -110,7 +101,3 @@ async def _page(
 ) -> Response[bytes]:
     context: dict[str, Any] = {"form": form, "token": form.values["token"], "email": email}
     return await rendering.page(request, "user/reset.html", status=status, headers=headers, **context)
-
-
-async def _dead(request: AnyRequest, error: DeadLink) -> Response[bytes]:
-    return await rendering.page(request, "user/dead_reset.html", status=410, reason=error.reason)

@@ -19,7 +19,7 @@ from handlers.http.context import context_of
 from handlers.http.request import client
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
-from handlers.http.response import rendering
+from handlers.http.response import errors, rendering
 
 FIELDS: Final = ("email", "password", "first_name", "last_name", "token")
 
@@ -60,11 +60,8 @@ class SignupController(Controller):
                 session_limits=app_context.session_limits,
                 browser=identity.browser_of(request),
             )
-        except Invalid as error:
-            form.errors.update(error.errors)
-            return await _page(request, form, status=422)
-        except TooManyTries as error:
-            return await _page(request, form, status=429, headers=form.wait(error))
+        except (Invalid, TooManyTries) as error:
+            return await _page(request, form, **errors.in_form(form, error))
         except DeadLink as error:
             return await _dead(request, error, form)
         cookies = sign_in_cookies(app_context, request, signed_in)

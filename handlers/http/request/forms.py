@@ -11,7 +11,7 @@ from typing import Final
 from litestar.exceptions import HTTPException
 
 from db.common import addresses, invisible
-from db.errors import Invalid, TooManyTries
+from db.errors import Invalid
 from db.policy import Role
 from handlers.http.request.bodies import BodyTooLarge, body_of
 from handlers.http.request.types import AnyRequest
@@ -89,11 +89,6 @@ class Form:
         """Adds what the domain says against the form, by its fields."""
         for name, sentences in error.errors.items():
             self.add_error(name, *sentences)
-
-    def wait(self, error: TooManyTries, name: str = "") -> dict[str, str]:
-        """Adds the error that this field has to wait. Returns the headers of the answer (429)."""
-        self.add_error(name, error.sentence)
-        return {"Retry-After": str(error.retry_after)}
 
     def check(self) -> None:
         """Raises Invalid when there is any error."""

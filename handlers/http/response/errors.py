@@ -5,7 +5,7 @@ import errno
 import logging
 import secrets
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
@@ -16,6 +16,7 @@ from db.common import disk
 from db.errors import (
     Busy,
     DeadLink,
+    DomainError,
     Invalid,
     NotAllowed,
     PasswordWanted,
@@ -28,6 +29,7 @@ from handlers.http.auth import drafts
 from handlers.http.auth.identity import NotSetUp
 from handlers.http.context import context_of
 from handlers.http.request import paths
+from handlers.http.request.forms import Form
 from handlers.http.request.mismatches import CONTINUED, Mismatch, Reason
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import password_anew, rendering
@@ -36,6 +38,43 @@ from messages import refusals
 log = logging.getLogger("gatehouse")
 
 RETRY_SECONDS: Final = 5
+# The status for each kind of refusal.
+STATUSES: Final[dict[type[DomainError], int]] = {
+    NotAllowed: 403,
+    Unknown: 404,
+    Refused: 409,
+    DeadLink: 410,
+    Invalid: 422,
+    TooManyTries: 429,
+}
+# The option of a route that names its template for a link that doesn't work (410). Inputs: site, me, reason.
+INVALID_LINK: Final = "invalid_link"
+
+
+class FormAnswer(TypedDict):
+    """What the page with a refused form is answered with."""
+
+    status: int
+    headers: dict[str, str]
+
+
+def status_of(error: DomainError) -> int:
+    return next(status for kind, status in STATUSES.items() if isinstance(error, kind))
+
+
+def in_form(form: Form, error: Invalid | Refused | TooManyTries, field: str = "") -> FormAnswer:
+    """Says a refusal in the form that it is about, whose page the handler then shows again.
+
+    field: where a sentence stands that is about no field by itself; "" for the whole form.
+    """
+    headers = {}
+    if isinstance(error, Invalid):
+        form.errors.update(error.errors)
+    else:
+        form.add_error(field, str(error))
+    if isinstance(error, TooManyTries):
+        headers["Retry-After"] = str(error.retry_after)
+    return {"status": status_of(error), "headers": headers}
 
 
 async def _answer(
@@ -111,28 +150,19 @@ async def sign_in_first(request: AnyRequest, _: SignInFirst) -> Response[bytes]:
     return rendering.redirect(request, login)
 
 
-async def refused(request: AnyRequest, error: Refused) -> Response[bytes]:
-    return await _answer(request, 409, str(error))
+async def refused(request: AnyRequest, error: DomainError) -> Response[bytes]:
+    return await _answer(request, status_of(error), str(error))
 
 
-async def not_allowed(request: AnyRequest, error: NotAllowed) -> Response[bytes]:
-    return await _answer(request, 403, str(error))
-
-
-async def unknown(request: AnyRequest, error: Unknown) -> Response[bytes]:
-    return await _answer(request, 404, str(error))
-
-
-async def invalid(request: AnyRequest, error: Invalid) -> Response[bytes]:
-    return await _answer(request, 422, str(error))
-
-
-async def dead_link(request: AnyRequest, _: DeadLink) -> Response[bytes]:
-    return await _answer(request, 410)
+async def dead_link(request: AnyRequest, error: DeadLink) -> Response[bytes]:
+    """The page that the route names for this, which says what to do, or else the page of errors."""
+    if template := request.route_handler.opt.get(INVALID_LINK):
+        return await rendering.page(request, template, status=status_of(error), reason=error.reason)
+    return await _answer(request, status_of(error))
 
 
 async def too_many(request: AnyRequest, error: TooManyTries) -> Response[bytes]:
-    return await _answer(request, 429, retry_after=error.retry_after)
+    return await _answer(request, status_of(error), retry_after=error.retry_after)
 
 
 async def unavailable(request: AnyRequest, error: Exception) -> Response[bytes]:
@@ -204,10 +234,10 @@ _ANSWERS: dict[type[Exception], Handler] = {
     NotSetUp: not_set_up,
     SignInFirst: sign_in_first,
     Refused: refused,
-    NotAllowed: not_allowed,
+    NotAllowed: refused,
     PasswordWanted: password_anew.ask,
-    Unknown: unknown,
-    Invalid: invalid,
+    Unknown: refused,
+    Invalid: refused,
     DeadLink: dead_link,
     TooManyTries: too_many,
     Busy: unavailable,

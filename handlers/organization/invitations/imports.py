@@ -22,7 +22,7 @@ from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
 from handlers.http.request.types import AnyRequest
 from handlers.http.request.uploads import read_upload
-from handlers.http.response import password_anew, rendering
+from handlers.http.response import errors, password_anew, rendering
 from handlers.organization.wording import batch_sentence
 from messages import by_field
 
@@ -52,11 +52,8 @@ class ImportController(Controller):
             if not listed.entries:
                 raise Invalid({"file": [by_field.FILE_EMPTY]})
             form.check()
-        except Invalid as error:
-            form.errors.update(error.errors)
-            return await _page(request, form, status=422)
-        except TooManyTries as error:
-            return await _page(request, form, status=429, headers=form.wait(error, "file"))
+        except (Invalid, TooManyTries) as error:
+            return await _page(request, form, **errors.in_form(form, error, "file"))
         assert role is not None, "checked"
         upload_id = await uploads.keep(identity.actor_of(current, request), listed, role)
         return rendering.redirect(request, f"/organization/invitations/import/{upload_id}")

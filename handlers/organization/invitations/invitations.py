@@ -28,7 +28,7 @@ from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
 from handlers.http.request.types import AnyRequest
-from handlers.http.response import password_anew, rendering
+from handlers.http.response import errors, password_anew, rendering
 from handlers.http.response.rendering import Undo
 from handlers.organization.dialog import FIELDS, invite_context
 from handlers.organization.invitations.listing import list_context, path_of, shown_in
@@ -89,7 +89,7 @@ class InvitationsController(Controller):
             form.errors.update(error.errors if isinstance(error, Invalid) else {"emails": [str(error)]})
             is_plain = listed.entries and not _too_many(listed)
             plan = await creation.preview(listed, role, app_context.throttle) if is_plain else None
-            return await _dialog(request, form, plan, status=422 if isinstance(error, Invalid) else 409)
+            return await _dialog(request, form, plan, status=errors.status_of(error))
         await drafts.discard(actor, form)
         notice = batch_sentence(batch, mail=app_context.settings.sends_mail)
         return rendering.redirect(request, f"/organization/invitations?batch={batch.id}", notice=notice)
@@ -147,7 +147,7 @@ class InvitationsController(Controller):
                 await password_anew.actor_of(current, request), invitation_id=wanted, role=role
             )
         except (Invalid, Refused) as error:
-            return await _row(request, wanted, str(error), status=422 if isinstance(error, Invalid) else 409)
+            return await _row(request, wanted, str(error), status=errors.status_of(error))
         notice = toasts.INVITED_AS_BY_NEW_LINK if anew else toasts.INVITED_AS
         return await _row(request, wanted, notice.format(role=role.label))
 
@@ -258,7 +258,7 @@ async def _list(
 ) -> Response[bytes]:
     """The present list, with the result of an Undo."""
     refused = isinstance(notice, DomainError)
-    status = 422 if isinstance(notice, Invalid) else 409 if refused else 200
+    status = errors.status_of(notice) if isinstance(notice, DomainError) else 200
     context = await list_context(request, current, shown)
     return rendering.fragment(
         request,

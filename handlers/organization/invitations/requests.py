@@ -15,7 +15,7 @@ from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
 from handlers.http.request.types import AnyRequest
-from handlers.http.response import password_anew, rendering
+from handlers.http.response import errors, password_anew, rendering
 from handlers.http.response.rendering import Undo
 from handlers.organization.invitations.listing import list_context, path_of, shown_in
 from handlers.organization.wording import plain
@@ -90,8 +90,7 @@ async def _refused(
     """The present list with the reason. As a page, the reason alone."""
     if not rendering.wants_fragment(request):
         raise error
-    status = 422 if isinstance(error, Invalid) else 409
-    return await _list(request, current, form, str(error), status=status)
+    return await _list(request, current, form, str(error), status=errors.status_of(error))
 
 
 async def _list(

@@ -24,7 +24,7 @@ from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
 from handlers.http.request.types import AnyRequest
-from handlers.http.response import password_anew, rendering
+from handlers.http.response import errors, password_anew, rendering
 from handlers.http.response.rendering import Undo
 from handlers.organization import spreadsheet
 from handlers.organization.members import rows as member_rows
@@ -144,7 +144,9 @@ class MembersController(Controller):
         except (Invalid, Refused) as error:
             # The list on the screen may be out of date, so it is shown again.
             shown = _list if rendering.wants_fragment(request) else _page
-            return await shown(request, chosen, status=_status(error), toast=str(error), refused=True)
+            return await shown(
+                request, chosen, status=errors.status_of(error), toast=str(error), refused=True
+            )
         return await _changed_several(request, chosen, back_sentence(changes))
 
 
@@ -312,16 +314,12 @@ async def _refused(
         raise Unknown(refusals.NO_SUCH_MEMBER)
     if not rendering.wants_fragment(request):
         return await _refused_page(request, chosen, error)
-    return await _row(request, row, chosen, toast=str(error), refused=True, status=_status(error))
+    return await _row(request, row, chosen, toast=str(error), refused=True, status=errors.status_of(error))
 
 
 async def _refused_page(request: AnyRequest, chosen: Filter, error: DomainError) -> Response[bytes]:
     """The page of members, with the reason why nothing was changed."""
-    return await _page(request, chosen, status=_status(error), toast=str(error), refused=True)
-
-
-def _status(error: DomainError) -> int:
-    return 422 if isinstance(error, Invalid) else 409
+    return await _page(request, chosen, status=errors.status_of(error), toast=str(error), refused=True)
 
 
 async def _row(

@@ -20,7 +20,7 @@ from handlers.http.context import context_of
 from handlers.http.request.forms import Form
 from handlers.http.request.paths import row_id
 from handlers.http.request.types import AnyRequest
-from handlers.http.response import rendering
+from handlers.http.response import errors, rendering
 from handlers.organization.wording import plain
 from messages import by_field, toasts
 
@@ -55,13 +55,12 @@ class OwnershipController(Controller):
                 browser=identity.browser_of(request),
             )
         except Refused as error:
-            form.add_error("member", str(error))
-            return await _page(request, form, status=409)
+            return await _page(request, form, **errors.in_form(form, error, "member"))
         except WrongPassword:
             form.add_error("password", by_field.NOT_YOUR_PASSWORD)
             return await _page(request, form, status=422)
         except TooManyTries as error:
-            return await _page(request, form, status=429, headers=form.wait(error, "password"))
+            return await _page(request, form, **errors.in_form(form, error, "password"))
         notice = toasts.OWNER_NOW.format(name=plain(row.label))
         cookie = renewed_cookie(request, current, token)
         return rendering.redirect(request, "/organization/members", notice=notice, cookies=[cookie])
