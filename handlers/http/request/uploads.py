@@ -1,9 +1,10 @@
 """Reads a multipart form with one file, as a stream within limits."""
 
+import logging
 from typing import Final
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import Field, File, FormParser, parse_options_header
 
 from db.errors import Invalid
 from handlers.http.request.bodies import MIN_BYTES_A_SECOND, BodyTooLarge, body_of
@@ -16,6 +17,8 @@ UPLOAD_TYPE: Final = "multipart/form-data"
 # The one address that takes a file.
 UPLOAD_PATH: Final = "/organization/invitations/import"
 UNREADABLE: Final = Invalid({"": [by_field.NOT_READ]})
+# Its warnings quote headers of a body, up to 4 KB for each of a thousand parts.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 async def read_upload(request: AnyRequest, file_field: str, *names: str) -> tuple[Form, bytes]:
@@ -30,7 +33,11 @@ async def read_upload(request: AnyRequest, file_field: str, *names: str) -> tupl
         raise WrongContentType
     parts = _Parts()
     try:
-        parser = MultipartParser(boundary, parts.callbacks())  # type: ignore[arg-type]
+        # No file is written to a disk: a longer body isn't read.
+        config = {"MAX_MEMORY_FILE_SIZE": MAX_UPLOAD_BYTES}
+        parser = FormParser(
+            UPLOAD_TYPE, parts.add_field, parts.add_file, parts.end, boundary=boundary, config=config
+        )
         body = body_of(request.scope)
         async for piece in body.pieces(request.receive, limit=MAX_UPLOAD_BYTES, min_rate=MIN_BYTES_A_SECOND):
             parser.write(piece)
@@ -43,42 +50,28 @@ async def read_upload(request: AnyRequest, file_field: str, *names: str) -> tupl
     fields: dict[str, list[str]] = {}
     for name, data in parts.received:
         if name != file_field:
-            fields.setdefault(name, []).append(text_of(bytes(data)))
-    return Form(names, fields), bytes(files[0]) if files else b""
+            fields.setdefault(name, []).append(text_of(data))
+    return Form(names, fields), files[0] if files else b""
 
 
 class _Parts:
-    """Collects the parts from the parser's callbacks. received: name and content of each."""
+    """Collects the parts. received: name and content of each, in order. complete: the last one has come."""
 
     def __init__(self) -> None:
-        self.received: list[tuple[str, bytearray]] = []
+        self.received: list[tuple[str, bytes]] = []
         self.complete = False
 
-    def callbacks(self) -> dict[str, object]:
-        return {
-            "on_part_begin": self._begin,
-            "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
-            "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
-            "on_header_end": self._header_end,
-            "on_headers_finished": self._headers_finished,
-            "on_end": self._end,
-            "on_part_data": lambda data, start, end: self.received[-1][1].extend(data[start:end]),
-        }
+    def add_field(self, field: Field) -> None:
+        self._add(field.field_name, field.value or b"")
 
-    def _end(self) -> None:
+    def add_file(self, file: File) -> None:
+        file.file_object.seek(0)
+        self._add(file.field_name, file.file_object.read())
+
+    def end(self) -> None:
         self.complete = True
 
-    def _begin(self) -> None:
-        self._header, self._name = (bytearray(), bytearray()), ""
-
-    def _header_end(self) -> None:
-        name, value = self._header
-        if bytes(name).lower() == b"content-disposition":
-            _, options = parse_options_header(bytes(value))
-            self._name = text_of(options.get(b"name", b""))
-        self._header = (bytearray(), bytearray())
-
-    def _headers_finished(self) -> None:
+    def _add(self, name: bytes | None, content: bytes) -> None:
         if len(self.received) >= MAX_FIELDS:
             raise BodyTooLarge
-        self.received.append((self._name, bytearray()))
+        self.received.append((text_of(name or b""), content))

@@ -146,6 +146,8 @@ async def test_a_plain_form_or_a_broken_one_is_refused(site: Site) -> None:
     headers["Content-Type"] = "multipart/form-data; boundary=x"
     without_file = b'--x\r\nContent-Disposition: form-data; name="role"\r\n\r\nMA\r\n--x--\r\n'
     assert (await olga.post(PATH, content=without_file, headers=headers)).status_code == 422
+    without_name = without_file.replace(b'; name="role"', b"")
+    assert "be read" in (await olga.post(PATH, content=without_name, headers=headers)).text
     for path in ("/organization/invitations", "/organization/invitations/preview"):
         assert (await olga.post(path, content=b"--cut", headers=headers)).status_code == 415
 
