@@ -200,7 +200,9 @@ async def browser() -> AsyncIterator[Browser]:
     """A Chromium without a screen. Each test opens a context of its own: `await browser.new_context()`."""
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(
-            executable_path=provide.browser(), args=provide.browser_arguments()
+            executable_path=provide.browser(),
+            args=provide.browser_arguments(),
+            timeout=provide.BROWSER_START_SECONDS * 1000,
         )
         yield chromium
         await chromium.close()

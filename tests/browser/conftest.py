@@ -16,7 +16,9 @@ async def browser() -> AsyncIterator[Browser]:
     expect.set_options(timeout=TIMEOUT_MS)
     arguments = [*provide.browser_arguments(), *ARGUMENTS]
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=provide.browser(), args=arguments)
+        chromium = await playwright.chromium.launch(
+            executable_path=provide.browser(), args=arguments, timeout=provide.BROWSER_START_SECONDS * 1000
+        )
         yield chromium
         await chromium.close()
 

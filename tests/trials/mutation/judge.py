@@ -24,7 +24,7 @@ import pytest
 # The variable that names the file for what the plugin has found out.
 REACHED: Final = "REACHED"
 # On SQLite alone. A second try would take twice as long for each change that is noticed.
-ARGUMENTS: Final = ("-m", "not postgres", "--reruns=0", "-p", "no:cacheprovider", "-p", "no:xdist", "-q")
+ARGUMENTS: Final = ("-m", "not postgres", "-p", "no:cacheprovider", "-p", "no:xdist", "-q")
 # What takes long to import and knows nothing of tests: with all that they import, some fail after a fork.
 WARM: Final = ("litestar", "litestar.testing", "piccolo.columns", "piccolo.table", "playwright.async_api")
 # Until the first test begins, on a busy machine.

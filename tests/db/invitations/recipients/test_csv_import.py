@@ -12,6 +12,10 @@ from db.invitations.recipients.address_list import AddressList
 from db.policy import Role
 from tests.support.modules import ROOT
 
+# Of this process's own work for ten megabytes, which takes one to three seconds, and twice as long on a busy
+# machine; what grows with the square of the length takes minutes.
+QUICK_SECONDS = 15
+
 
 def test_columns_may_stand_in_any_order_and_be_left_out() -> None:
     listed = csv_import.parse(b"Last name,email,First Name\nHartmann,lena@x.example,Lena\n")
@@ -321,7 +325,7 @@ def test_ten_megabytes_of_long_cells_are_read_within_seconds(cell: str) -> None:
 
     listed = csv_import.parse(content)
 
-    assert time.process_time() - begun < 3
+    assert time.process_time() - begun < QUICK_SECONDS
     assert not listed.good
 
 
@@ -343,7 +347,7 @@ def test_long_rows_and_many_of_them_are_read_within_seconds(content: str) -> Non
     with contextlib.suppress(Invalid):
         csv_import.parse(content.encode()[:10_000_000])
 
-    assert time.process_time() - begun < 4
+    assert time.process_time() - begun < QUICK_SECONDS
 
 
 def test_a_row_of_more_than_a_thousand_cells_is_refused_with_its_line() -> None:
@@ -372,7 +376,7 @@ def test_notes_of_a_million_lines_are_read_within_seconds() -> None:
 
     listed = csv_import.parse(("email,name,x,note\n" + f'a@x.example,A,,"{note}"\n' * 60).encode())
 
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < QUICK_SECONDS
     assert len(listed.good) == 1
 
 
