@@ -51,7 +51,7 @@ async def list_members(_: argparse.Namespace, __: "Settings") -> str:
     from db.policy import Role
 
     table = [("id", "address", "name", "role", "last activity (UTC)")]
-    async for rows in directory.export(directory.Filter(roles=tuple(Role), sort="joined")):
+    async for rows in directory.export(directory.MemberFilter(roles=tuple(Role), sort="joined")):
         for row in rows:
             seen = datetime.fromtimestamp(row.last_activity_at / 1000, UTC).strftime("%Y-%m-%d %H:%M")
             named = invisible.for_terminal(row.name)

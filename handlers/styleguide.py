@@ -5,7 +5,7 @@ from typing import Final
 from litestar import Response, get
 
 from db.common import clock
-from db.members.directory import Row
+from db.members.directory import MemberRow
 from db.policy import Role
 from handlers.http.auth.guards import public
 from handlers.http.request.forms import Form
@@ -31,7 +31,7 @@ async def show_styleguide(request: AnyRequest) -> Response[bytes]:
     )
 
 
-def _rows() -> list[tuple[Row, Role, str | None]]:
+def _rows() -> list[tuple[MemberRow, Role, str | None]]:
     """Members in each state, with the reason if their role can't be changed."""
     people = (
         (Role.OWNER, "Olga", "Lund", "olga@example.org", "Only the Owner can hand this over."),
@@ -44,7 +44,7 @@ def _rows() -> list[tuple[Row, Role, str | None]]:
     now = clock.now()
     return [
         (
-            Row(
+            MemberRow(
                 id=number,
                 email=email,
                 domain_shown="",

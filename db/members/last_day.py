@@ -15,7 +15,7 @@ from db.errors import Invalid, Refused
 from db.mail import notices, outbox
 from db.members import changes, demotion, directory, locking
 from db.members.changes import Locked
-from db.members.directory import Row
+from db.members.directory import MemberRow
 from db.policy import Actor, Role, has_ended
 from messages import by_field
 
@@ -126,7 +126,7 @@ async def _tell(member_id: int) -> None:
             await outbox.queue("ending", recipient=recipient, member_id=told_id, subject_id=member_id)
 
 
-async def set_last_day(actor: Actor, *, member_id: int, day: str) -> Row:
+async def set_last_day(actor: Actor, *, member_id: int, day: str) -> MemberRow:
     """Gives a membership its last day, or takes it away; afterwards it is deactivated by itself.
 
     day: YYYY-MM-DD by UTC, "" for no end. Raises SignInFirst, NotAllowed, Invalid, Unknown and Refused.
@@ -137,7 +137,7 @@ async def set_last_day(actor: Actor, *, member_id: int, day: str) -> Row:
     return row
 
 
-async def _set_last_day(actor: Actor, member_id: int, day: str, locked: Locked) -> Row:
+async def _set_last_day(actor: Actor, member_id: int, day: str, locked: Locked) -> MemberRow:
     reason = policy.why_no_last_day(actor.id, locked.acting, member_id, locked.roles[member_id])
     if reason is not None:
         raise Refused(reason)

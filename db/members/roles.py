@@ -11,7 +11,7 @@ from db.errors import Invalid, Refused
 from db.mail import outbox
 from db.members import changes, demotion, directory, invitation_ends, last_day, offboarding
 from db.members.changes import Locked
-from db.members.directory import Row
+from db.members.directory import MemberRow
 from db.policy import Actor, Role
 from messages import by_field, refusals
 
@@ -20,7 +20,7 @@ from messages import by_field, refusals
 class RoleChange:
     """row: the member as they are now. before: the role they had."""
 
-    row: Row
+    row: MemberRow
     before: Role
 
 

@@ -12,14 +12,14 @@ from db.errors import NotAllowed, Refused
 from db.mail import outbox
 from db.members import changes, directory, last_day
 from db.members.changes import Locked
-from db.members.directory import Row
+from db.members.directory import MemberRow
 from db.policy import Actor, Role
 from messages import refusals
 
 
 async def hand_over(
     actor: Actor, *, session_id: int, member_id: int, password: str, throttle: Throttle, browser: Browser
-) -> tuple[Row, str]:
+) -> tuple[MemberRow, str]:
     """Makes an active member the Owner; the old Owner becomes Administrator. Both are told by mail.
 
     No session has more rights afterwards than it was begun for (ASVS 7.2.4): the new Owner's end, and they
@@ -39,7 +39,7 @@ async def hand_over(
     return handed
 
 
-async def _hand_over(actor: Actor, session_id: int, member_id: int, locked: Locked) -> tuple[Row, str]:
+async def _hand_over(actor: Actor, session_id: int, member_id: int, locked: Locked) -> tuple[MemberRow, str]:
     roles = locked.roles
     if member_id == actor.id:
         raise Refused(refusals.YOU_OWN)

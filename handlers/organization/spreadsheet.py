@@ -6,7 +6,7 @@ from typing import Final
 from db.activity import Event
 from db.common import csv_text
 from db.members import last_day
-from db.members.directory import Row
+from db.members.directory import MemberRow
 from db.policy import Role
 from handlers.http.response import rendering
 from handlers.organization.wording import event_sentence
@@ -44,7 +44,7 @@ EVENT_COLUMNS: Final = (
 )
 
 
-async def lines(first: list[Row], batches: AsyncIterator[list[Row]]) -> AsyncIterator[bytes]:
+async def lines(first: list[MemberRow], batches: AsyncIterator[list[MemberRow]]) -> AsyncIterator[bytes]:
     """The header and the rows, a batch at a time, so that a long list doesn't fill the memory.
 
     first: the batch that was read before the answer began.
@@ -61,7 +61,7 @@ def invitation_links(open_ones: Iterable[tuple[str, Role, str]]) -> bytes:
     return BYTE_ORDER_MARK + csv_text.encode([("email", "role", "link"), *rows])
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: MemberRow) -> tuple[str, ...]:
     who = (row.email, row.first_name, row.last_name)
     times = (rendering.iso(at) if at else "" for at in (row.joined_at, row.last_activity_at))
     joined = (Role(row.role).label, row.came_by, row.inviter_name)

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from db.activity import Event
 from db.common import dates
 from db.invitations.creation import Batch
-from db.members.directory import Filter, Page, Row
+from db.members.directory import MemberFilter, MemberPage, MemberRow
 from db.members.roles import RoleChange
 from db.policy import WORKING, Role
 from handlers.http.response import rendering
@@ -112,7 +112,7 @@ def change_sentence(change: RoleChange) -> str:
     return sentence.format(name=plain(change.row.label), role=role.label)
 
 
-def end_sentence(row: Row) -> str:
+def end_sentence(row: MemberRow) -> str:
     """The toast after a last day was set or cleared."""
     name = plain(row.label)
     if not row.ends_at:
@@ -146,7 +146,7 @@ def back_sentence(changes: Sequence[RoleChange]) -> str:
     return toasts.ROLES_TAKEN_BACK.format(count=len(changes))
 
 
-def count_sentence(chosen: Filter, page: Page, me_id: int) -> str:
+def count_sentence(chosen: MemberFilter, page: MemberPage, me_id: int) -> str:
     """The text of #members-count. It begins with the number of people that the filter shows."""
     everybody = sum(page.counts.values())
     if chosen.link and not chosen.q:
@@ -169,7 +169,7 @@ def count_sentence(chosen: Filter, page: Page, me_id: int) -> str:
     return phrases.MEMBERS.format(page.total)
 
 
-def _came_sentence(page: Page) -> str:
+def _came_sentence(page: MemberPage) -> str:
     oldest_first = page.sorted_by == "joined"
     if page.total_is_exact:
         sentence = phrases.CAME_BY_LINK_OLDEST if oldest_first else phrases.CAME_BY_LINK_NEWEST

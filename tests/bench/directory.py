@@ -12,7 +12,7 @@ from typing import Final
 
 from db import engine
 from db.members import directory
-from db.members.directory.filters import SORTS, Cursor, Filter
+from db.members.directory.filters import SORTS, Cursor, MemberFilter
 from db.policy import Role
 from tests.bench.support.databases import filled, say
 
@@ -39,7 +39,7 @@ async def run(options: argparse.Namespace) -> None:
         await _measure(table, "counts", directory.counts)
         await _measure(table, "one member", lambda: directory.one(1))
         began = time.perf_counter()
-        rows = [row async for batch in directory.export(Filter(sort="name")) for row in batch]
+        rows = [row async for batch in directory.export(MemberFilter(sort="name")) for row in batch]
         waited = (time.perf_counter() - began) * 1000
         table.setdefault("export, by name", []).append(f"{waited:,.0f} | for {len(rows):,} rows")
     say(f"| | {' | '.join(f'{head}: best | median' for head in heads)} |")
@@ -48,10 +48,10 @@ async def run(options: argparse.Namespace) -> None:
         say(f"| {title} | {' | '.join(cells)} |")
 
 
-async def _filters() -> list[tuple[str, Filter]]:
+async def _filters() -> list[tuple[str, MemberFilter]]:
     """What to measure: names and filters."""
-    found = [("no order: who waits first", Filter())]
-    found += [(f"sort={sort}", Filter(sort=sort)) for sort in SORTS]
+    found = [("no order: who waits first", MemberFilter())]
+    found += [(f"sort={sort}", MemberFilter(sort=sort)) for sort in SORTS]
     ((joined_at, middle),) = await engine.rows(
         "SELECT joined_at, id FROM member WHERE role = 'AN' AND removed_at = 0 AND id >="
         " (SELECT MAX(id) / 2 FROM member) ORDER BY id LIMIT 1"
@@ -59,38 +59,41 @@ async def _filters() -> list[tuple[str, Filter]]:
     cursor = Cursor(joined_at, middle).encode()
     among_others = Cursor(joined_at, middle, Role.ANNOTATOR).encode()
     found += [
-        ("after the middle", Filter(after=among_others)),
-        ("before the middle", Filter(before=among_others)),
-        ("by joining, after the middle", Filter(sort="-joined", after=cursor)),
-        ("by name, after m", Filter(sort="name", after=Cursor("m", 1).encode())),
-        ("role=NO", Filter(roles=(Role.PENDING,))),
-        ("role=NO,RE,DI by name", Filter(roles=(Role.PENDING, Role.REVIEWER, Role.DEACTIVATED), sort="name")),
+        ("after the middle", MemberFilter(after=among_others)),
+        ("before the middle", MemberFilter(before=among_others)),
+        ("by joining, after the middle", MemberFilter(sort="-joined", after=cursor)),
+        ("by name, after m", MemberFilter(sort="name", after=Cursor("m", 1).encode())),
+        ("role=NO", MemberFilter(roles=(Role.PENDING,))),
+        (
+            "role=NO,RE,DI by name",
+            MemberFilter(roles=(Role.PENDING, Role.REVIEWER, Role.DEACTIVATED), sort="name"),
+        ),
     ]
     found += [
-        ("link=1", Filter(link=1)),
-        ("link=1, after the middle", Filter(link=1, after=cursor)),
-        ("link=1, role=AD", Filter(link=1, roles=(Role.ADMINISTRATOR,))),
-        ("link=2, oldest first", Filter(link=2, sort="joined")),
+        ("link=1", MemberFilter(link=1)),
+        ("link=1, after the middle", MemberFilter(link=1, after=cursor)),
+        ("link=1, role=AD", MemberFilter(link=1, roles=(Role.ADMINISTRATOR,))),
+        ("link=2, oldest first", MemberFilter(link=2, sort="joined")),
     ]
-    found += [(f"q={q}", Filter(q=q)) for q in SEARCHES]
+    found += [(f"q={q}", MemberFilter(q=q)) for q in SEARCHES]
     found += [
-        ("q=vodickova, by name", Filter(q="vodickova", sort="name")),
-        ("q=vodickova, role=RE by role", Filter(q="vodickova", roles=(Role.REVIEWER,), sort="role")),
+        ("q=vodickova, by name", MemberFilter(q="vodickova", sort="name")),
+        ("q=vodickova, role=RE by role", MemberFilter(q="vodickova", roles=(Role.REVIEWER,), sort="role")),
     ]
     for role in directory.ROLE_ORDER:
-        found += [(f"q={q}, role={role.value}", Filter(q=q, roles=(role,))) for q in (*TERMS, CROSSED)]
+        found += [(f"q={q}, role={role.value}", MemberFilter(q=q, roles=(role,))) for q in (*TERMS, CROSSED)]
     some = (Role.PENDING, Role.ADMINISTRATOR, Role.DEACTIVATED)
-    found += [(f"q={q}, role=NO,AD,DI", Filter(q=q, roles=some)) for q in TERMS]
+    found += [(f"q={q}, role=NO,AD,DI", MemberFilter(q=q, roles=some)) for q in TERMS]
     for role in (Role.ADMINISTRATOR, Role.REVIEWER):
-        within = Filter(q="example.org", roles=(role,))
+        within = MemberFilter(q="example.org", roles=(role,))
         about = f"q=example.org, role={role.value}"
         found += [
-            (f"{about}, after the middle", Filter(within.q, within.roles, after=cursor)),
-            (f"{about}, before the middle", Filter(within.q, within.roles, before=cursor)),
-            (f"{about}, oldest first", Filter(within.q, within.roles, "joined")),
+            (f"{about}, after the middle", MemberFilter(within.q, within.roles, after=cursor)),
+            (f"{about}, before the middle", MemberFilter(within.q, within.roles, before=cursor)),
+            (f"{about}, oldest first", MemberFilter(within.q, within.roles, "joined")),
         ]
     for link in (1, 2):
-        found += [(f"q={q}, link={link}", Filter(q=q, link=link)) for q in TERMS]
+        found += [(f"q={q}, link={link}", MemberFilter(q=q, link=link)) for q in TERMS]
     return found
 
 

@@ -13,7 +13,7 @@ from db import engine
 from db.common import addresses, invisible
 from db.common.role_codes import codes
 from db.members.directory import keyset, search
-from db.members.directory.filters import DEFAULT_ROLES, ROLE_ORDER, SORTS, Cursor, Filter, is_grouped
+from db.members.directory.filters import DEFAULT_ROLES, ROLE_ORDER, SORTS, Cursor, MemberFilter, is_grouped
 from db.members.directory.role_counts import compact, counts
 from db.policy import Role
 
@@ -22,9 +22,9 @@ __all__ = [
     "PAGE_SIZE",
     "ROLE_ORDER",
     "SORTS",
-    "Filter",
-    "Page",
-    "Row",
+    "MemberFilter",
+    "MemberPage",
+    "MemberRow",
     "compact",
     "counted",
     "counts",
@@ -54,7 +54,7 @@ class _Fields(NamedTuple):
     ends_at: int
 
 
-class Row(_Fields):
+class MemberRow(_Fields):
     """A member as the list shows them. Instants in ms, 0 for never; ends_at as in db/schema/tables.py.
 
     domain_shown: the Unicode form of an international domain, else "". role: the plain code. inviter_name: ""
@@ -79,7 +79,7 @@ class Row(_Fields):
         joined_at: int,
         last_activity_at: int,
         ends_at: int,
-    ) -> "Row":
+    ) -> "MemberRow":
         values = (
             id,
             email,
@@ -124,7 +124,7 @@ _ROLE: Final = _Fields._fields.index("role")
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class MemberPage:
     """One page of the list.
 
     newer, older: cursors for `before` and `after`, None where the list ends. counts: all seven roles, exact.
@@ -133,7 +133,7 @@ class Page:
     offset: how many come before the first row, None when that isn't known; somebody may have joined since.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[MemberRow, ...]
     newer: str | None
     older: str | None
     counts: Mapping[Role, int]
@@ -144,7 +144,7 @@ class Page:
     offset: int | None = None
 
 
-async def page(filter: Filter) -> Page:  # noqa: A002 - the word of the contract
+async def page(filter: MemberFilter) -> MemberPage:  # noqa: A002 - the word of the contract
     """The page that the filter's cursor points to.
 
     Raises engine.TookTooLong when a search doesn't end within two seconds, and engine.Unavailable.
@@ -154,16 +154,16 @@ async def page(filter: Filter) -> Page:  # noqa: A002 - the word of the contract
     return await engine.read(_page, filter)
 
 
-async def one(member_id: int) -> Row | None:
+async def one(member_id: int) -> MemberRow | None:
     """The member of this id, None when there is none (any more). Inside a write: as of its changes."""
     rows = await several((member_id,))
     return rows[0] if rows else None
 
 
-async def several(ids: Iterable[int]) -> tuple[Row, ...]:
+async def several(ids: Iterable[int]) -> tuple[MemberRow, ...]:
     """The members of these ids that are there, in this order. Inside a write: as of its changes."""
     wanted = tuple(ids)
-    found: dict[int, Row] = {}
+    found: dict[int, MemberRow] = {}
     for start in range(0, len(wanted), EXPORT_BATCH):
         some = wanted[start : start + EXPORT_BATCH]
         marks = ", ".join("?" * len(some))
@@ -174,16 +174,18 @@ async def several(ids: Iterable[int]) -> tuple[Row, ...]:
     return tuple(found[member_id] for member_id in wanted if member_id in found)
 
 
-async def counted(filter: Filter) -> Page:  # noqa: A002
+async def counted(filter: MemberFilter) -> MemberPage:  # noqa: A002
     """What can be said of a list without a look at its members: how many there are, of each role as well."""
     by_role = await engine.read(counts)
     total = sum(by_role[role] for role in filter.shown_roles)
-    return Page((), None, None, by_role, total, not (filter.q or filter.link), filter.order, too_many=False)
+    return MemberPage(
+        (), None, None, by_role, total, not (filter.q or filter.link), filter.order, too_many=False
+    )
 
 
-async def everybody(filter: Filter, most: int) -> list[Row]:  # noqa: A002
+async def everybody(filter: MemberFilter, most: int) -> list[MemberRow]:  # noqa: A002
     """Everybody the filter shows, on all its pages; some of them, more than `most`, when there are more."""
-    rows: list[Row] = []
+    rows: list[MemberRow] = []
     async for batch in export(filter):
         rows += batch
         if len(rows) > most:
@@ -191,7 +193,7 @@ async def everybody(filter: Filter, most: int) -> list[Row]:  # noqa: A002
     return rows
 
 
-async def export(filter: Filter) -> AsyncIterator[list[Row]]:  # noqa: A002
+async def export(filter: MemberFilter) -> AsyncIterator[list[MemberRow]]:  # noqa: A002
     """Everybody the filter shows, in its order, whatever page it points to, in batches of up to 1,000.
 
     Each batch is a read of its own, so a slow download holds no database up; who moves meanwhile may
@@ -207,7 +209,7 @@ async def export(filter: Filter) -> AsyncIterator[list[Row]]:  # noqa: A002
         cursor = batch.last
 
 
-async def _batch(filter: Filter, cursor: Cursor | None) -> "_Part":  # noqa: A002
+async def _batch(filter: MemberFilter, cursor: Cursor | None) -> "_Part":  # noqa: A002
     hits = None
     if filter.terms:
         # A second batch follows only where there are too many hits; it goes on like that whatever changes.
@@ -215,7 +217,7 @@ async def _batch(filter: Filter, cursor: Cursor | None) -> "_Part":  # noqa: A00
     return await _part(filter, hits, cursor, False, EXPORT_BATCH)
 
 
-async def _page(filter: Filter) -> Page:  # noqa: A002
+async def _page(filter: MemberFilter) -> MemberPage:  # noqa: A002
     hits = await search.find(filter) if filter.terms else None
     sort = hits.sort if hits else filter.order
     cursor, backwards = filter.cursor(sort)
@@ -236,7 +238,7 @@ async def _page(filter: Filter) -> Page:  # noqa: A002
         came = await _came_by_link(filter)
         total, exact = min(came, search.MAX_HITS), came <= search.MAX_HITS
     offset = _offset(part, (cursor, backwards), newer=newer, older=older, total=total if exact else None)
-    return Page(
+    return MemberPage(
         rows=part.rows,
         newer=_encoded(part.first, offset) if newer else None,
         older=_encoded(part.last, None if offset is None else offset + len(part.rows)) if older else None,
@@ -272,7 +274,7 @@ def _encoded(cursor: Cursor | None, passed: int | None) -> str | None:
     return cursor._replace(passed=passed).encode() if cursor else None
 
 
-async def _came_by_link(filter: Filter) -> int:  # noqa: A002
+async def _came_by_link(filter: MemberFilter) -> int:  # noqa: A002
     """How many of the filter's roles came by its link; counted up to one more than a search counts."""
     roles = codes(*filter.shown_roles)
     ((count,),) = await engine.rows(
@@ -285,14 +287,14 @@ async def _came_by_link(filter: Filter) -> int:  # noqa: A002
 class _Part(NamedTuple):
     """Part of a list, in the order of display. more: whether it goes on the way that was asked for."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[MemberRow, ...]
     first: Cursor | None
     last: Cursor | None
     more: bool
 
 
 async def _part(
-    filter: Filter,  # noqa: A002
+    filter: MemberFilter,  # noqa: A002
     hits: search.Hits | None,
     cursor: Cursor | None,
     backwards: bool,
@@ -315,15 +317,15 @@ async def _part(
     return _Part(found, first, last, more)
 
 
-def _cursor_of(record: Sequence[Any], filter: Filter) -> Cursor:  # noqa: A002
+def _cursor_of(record: Sequence[Any], filter: MemberFilter) -> Cursor:  # noqa: A002
     return Cursor(record[_WIDTH], record[0], Role(record[_ROLE]) if is_grouped(filter.order) else None)
 
 
-def _rows(records: Sequence[Sequence[Any]]) -> tuple[Row, ...]:
+def _rows(records: Sequence[Sequence[Any]]) -> tuple[MemberRow, ...]:
     """Rows of records straight from a driver, whose columns are str and int already: no checks."""
     make = tuple.__new__
     return tuple(
-        make(Row, record[:_WIDTH] if "xn--" not in record[_EMAIL] else _international(record))
+        make(MemberRow, record[:_WIDTH] if "xn--" not in record[_EMAIL] else _international(record))
         for record in records
     )
 

@@ -121,7 +121,7 @@ class Cursor(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class MemberFilter:
     """What to show.
 
     q: as typed. roles: () is everybody but Deactivated. link: the id of the invite link they came by, 0 for
@@ -136,7 +136,7 @@ class Filter:
     before: str = ""
 
     @classmethod
-    def parse(cls, query: Mapping[str, list[str]]) -> "Filter":
+    def parse(cls, query: Mapping[str, list[str]]) -> "MemberFilter":
         """Reads a query string's parameters; unknown and empty ones don't matter.
 
         Raises Invalid with every error by its field: more than 200 characters, control characters, a role,

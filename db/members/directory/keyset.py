@@ -11,12 +11,12 @@ from typing import Any, Final, Literal
 
 from db import engine
 from db.common.role_codes import codes
-from db.members.directory.filters import Cursor, Filter, column_of, groups
+from db.members.directory.filters import Cursor, MemberFilter, column_of, groups
 from db.policy import Role
 from messages import logbook
 
 Dialect = Literal["sqlite", "postgres"]
-# The fields of directory.Row, in its order. Records of walks have the sort key behind them.
+# The fields of directory.MemberRow, in its order. Records of walks have the sort key behind them.
 COLUMNS: Final = f"""m.id, m.email, '' AS domain_shown, m.first_name, m.last_name, m.role, m.joined_via,
     COALESCE((
         SELECT CASE WHEN i.removed_at <> 0 THEN {engine.literal(logbook.REMOVED_INVITER)}
@@ -26,7 +26,7 @@ COLUMNS: Final = f"""m.id, m.email, '' AS domain_shown, m.first_name, m.last_nam
     m.confirmed_at, m.joined_at, m.last_activity_at, m.ends_at"""
 
 
-async def walk(filter: Filter, cursor: Cursor | None, backwards: bool, limit: int) -> list[Any]:  # noqa: A002
+async def walk(filter: MemberFilter, cursor: Cursor | None, backwards: bool, limit: int) -> list[Any]:  # noqa: A002
     """Up to `limit` records of the filter's roles after the cursor, or before it, the nearest first."""
     descending = filter.order.startswith("-") is not backwards
     ahead = groups(filter.order)[:: -1 if descending else 1]

@@ -40,7 +40,7 @@ async def find(text: str) -> tuple[Found, ...]:
 
     Just the one of whom it is the whole name or address, if there is exactly one. Raises engine.TookTooLong.
     """
-    wanted = directory.Filter(q=text, roles=directory.ROLE_ORDER)
+    wanted = directory.MemberFilter(q=text, roles=directory.ROLE_ORDER)
     if not wanted.terms:
         return ()
     members = [Found(row.name, row.email, row.id) for row in (await directory.page(wanted)).rows]

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from db import engine
 from db.common.role_codes import codes
 from db.members.directory import role_counts
-from db.members.directory.filters import NEWEST_FIRST, Cursor, Filter, column_of, groups, is_grouped
+from db.members.directory.filters import NEWEST_FIRST, Cursor, MemberFilter, column_of, groups, is_grouped
 from db.policy import Role
 
 MAX_HITS: Final = 1_000
@@ -40,7 +40,7 @@ class Hits:
     way: how its walks begin, None while that isn't decided.
     """
 
-    filter: Filter
+    filter: MemberFilter
     sort: str
     cursors: tuple[Cursor, ...]
     too_many: bool
@@ -61,7 +61,7 @@ class Hits:
         return list(ahead[:limit])
 
 
-async def find(filter: Filter) -> Hits:  # noqa: A002 - the word of the contract
+async def find(filter: MemberFilter) -> Hits:  # noqa: A002 - the word of the contract
     """Searches for the filter's terms among its roles; inside a read_in_background, which bounds its time."""
     way = await _way(filter)
     found = await _walk(filter, way, column_of(filter.sort), MAX_HITS + 1)
@@ -73,7 +73,7 @@ async def find(filter: Filter) -> Hits:  # noqa: A002 - the word of the contract
     return Hits(filter, filter.sort, tuple(cursors), False)
 
 
-def too_many(filter: Filter, way: Way | None = None) -> Hits:  # noqa: A002
+def too_many(filter: MemberFilter, way: Way | None = None) -> Hits:  # noqa: A002
     """The hits of a search that has more than can be sorted."""
     return Hits(filter, filter.sort if filter.sort.endswith("joined") else NEWEST_FIRST, (), True, way)
 
@@ -86,7 +86,7 @@ def _rank(sort: str) -> Any:
     return lambda cursor: (group[cursor.role], cursor.key, cursor.id)
 
 
-async def _way(filter: Filter) -> Way:  # noqa: A002
+async def _way(filter: MemberFilter) -> Way:  # noqa: A002
     """With what to begin."""
     if engine.dialect() == "postgres":
         return "roles"
@@ -124,7 +124,7 @@ async def _estimated_hits(spellings: Sequence[str]) -> float:
 
 
 async def _walk(
-    filter: Filter,  # noqa: A002
+    filter: MemberFilter,  # noqa: A002
     way: Way,
     column: str,
     limit: int,
@@ -162,7 +162,7 @@ async def _walk(
     return await engine.rows(f"{' UNION ALL '.join(arms)}{order} LIMIT {limit}", *args * len(arms))
 
 
-def _came_by(filter: Filter) -> str:  # noqa: A002
+def _came_by(filter: MemberFilter) -> str:  # noqa: A002
     return f" AND m.link_id = {filter.link:d} AND m.link_id > 0" if filter.link else ""
 
 

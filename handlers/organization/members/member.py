@@ -17,7 +17,7 @@ from db.errors import Invalid, Refused, Unknown
 from db.invitations import listing as invitation_listing
 from db.invitations.listing import Meant
 from db.members import directory, last_day, removal
-from db.members.directory import Row
+from db.members.directory import MemberRow
 from db.policy import Role
 from handlers.http.auth import identity
 from handlers.http.auth.guards import Requires
@@ -142,7 +142,7 @@ class MemberController(Controller):
 
 
 async def _cared_for(
-    request: AnyRequest, current: Current, form: Form, row: Row, sentence: str
+    request: AnyRequest, current: Current, form: Form, row: MemberRow, sentence: str
 ) -> Response[bytes]:
     """The present panel with a toast, or the member's page without a script."""
     notice = sentence.format(name=plain(row.label))
@@ -160,7 +160,7 @@ async def _cared_for(
 
 
 async def _changed(
-    request: AnyRequest, current: Current, form: Form, row: Row, notice: str
+    request: AnyRequest, current: Current, form: Form, row: MemberRow, notice: str
 ) -> Response[bytes]:
     """The present panel, and the row in the list behind it, if there is one."""
     me, in_list = identity.me_of(current), is_over_list(request, form)
@@ -170,7 +170,7 @@ async def _changed(
     )
 
 
-async def _row(member_id: str) -> Row:
+async def _row(member_id: str) -> MemberRow:
     row = await engine.read(directory.one, row_id(member_id))
     if row is None:
         raise Unknown(refusals.MEMBER_REMOVED)
@@ -180,7 +180,7 @@ async def _row(member_id: str) -> Row:
 async def _panel(
     request: AnyRequest,
     current: Current,
-    row: Row,
+    row: MemberRow,
     *,
     name: str = "member.html",
     link: str | None = None,

@@ -4,7 +4,7 @@ from typing import Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from db.errors import Invalid
-from db.members.directory import Filter
+from db.members.directory import MemberFilter
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
@@ -15,7 +15,7 @@ PARAMETERS: Final = frozenset({"q", "role", "sort", "link", "after", "before"})
 MAX_FIELDS: Final = 100
 
 
-def present_filter(request: AnyRequest, form: Form | None = None) -> Filter:
+def present_filter(request: AnyRequest, form: Form | None = None) -> MemberFilter:
     """The filter of the list behind a request: its field `filter`, or else the page's address.
 
     A dialog has its own address, so its forms send the field.
@@ -23,7 +23,7 @@ def present_filter(request: AnyRequest, form: Form | None = None) -> Filter:
     if form is not None and form["filter"]:
         return filter_in(form["filter"])
     came_from = _came_from(request)
-    return filter_in(came_from.query) if came_from else Filter()
+    return filter_in(came_from.query) if came_from else MemberFilter()
 
 
 def is_over_list(request: AnyRequest, form: Form | None = None) -> bool:
@@ -46,12 +46,12 @@ def _came_from(request: AnyRequest) -> SplitResult | None:
     return came_from if came_from.path.endswith(PATH) else None
 
 
-def filter_in(query: str) -> Filter:
+def filter_in(query: str) -> MemberFilter:
     """The filter of a query string. One that can't be read shows everybody."""
     try:
-        return Filter.parse(parse_qs(query, max_num_fields=MAX_FIELDS))
+        return MemberFilter.parse(parse_qs(query, max_num_fields=MAX_FIELDS))
     except (Invalid, ValueError):
-        return Filter()
+        return MemberFilter()
 
 
 def parameters_in(query: str) -> dict[str, list[str]]:
@@ -65,7 +65,7 @@ def parameters_in(query: str) -> dict[str, list[str]]:
     return parameters
 
 
-def path_of(chosen: Filter) -> str:
+def path_of(chosen: MemberFilter) -> str:
     """The address of the list with this filter."""
     query = chosen.address()
     return f"{PATH}?{query}" if query else PATH

@@ -13,7 +13,7 @@ from db import engine, policy
 from db.common import clock
 from db.errors import DomainError, Invalid, Refused, Unknown
 from db.members import directory, roles
-from db.members.directory import Filter, Page, Row
+from db.members.directory import MemberFilter, MemberPage, MemberRow
 from db.members.roles import RoleChange
 from db.organization import invite_link
 from db.policy import Role
@@ -92,7 +92,7 @@ class MembersController(Controller):
     async def export(self, request: AnyRequest) -> Stream:
         batches = directory.export(await _parse(request.query_params.dict()))
         # The first batch is read before the answer begins, so that an error still gets a status.
-        first: list[Row] = await anext(batches, [])
+        first: list[MemberRow] = await anext(batches, [])
         headers = {"Content-Disposition": 'attachment; filename="members.csv"'}
         lines = spreadsheet.lines(first, batches)
         return Stream(lines, media_type="text/csv", headers=headers)
@@ -150,15 +150,15 @@ class MembersController(Controller):
         return await _changed_several(request, chosen, back_sentence(changes))
 
 
-async def _parse(query: Mapping[str, list[str]]) -> Filter:
+async def _parse(query: Mapping[str, list[str]]) -> MemberFilter:
     """The filter in an address. Raises Invalid, also for an invite link that never existed."""
-    chosen = Filter.parse(query)
+    chosen = MemberFilter.parse(query)
     if chosen.link and await invite_link.find(chosen.link) is None:
         raise Invalid({"link": [by_field.NO_SUCH_LINK]})
     return chosen
 
 
-def _history(request: AnyRequest, chosen: Filter) -> dict[str, str]:
+def _history(request: AnyRequest, chosen: MemberFilter) -> dict[str, str]:
     """The header that puts the list's address into the browser's history.
 
     While a person goes on typing, each search replaces the one before, so that Back leaves the search.
@@ -171,7 +171,7 @@ def _history(request: AnyRequest, chosen: Filter) -> dict[str, str]:
     return {name: context_of(request).settings.root + path_of(chosen)}
 
 
-async def _ask(request: AnyRequest, chosen: Filter, role: Role) -> Response[bytes]:
+async def _ask(request: AnyRequest, chosen: MemberFilter, role: Role) -> Response[bytes]:
     """Asks before everybody in the list gets this role. The form of the question has each member's id.
 
     Members who have the role already are left out.
@@ -209,12 +209,14 @@ async def _ask(request: AnyRequest, chosen: Filter, role: Role) -> Response[byte
     return await rendering.page(request, "organization/members/everybody.html", **context)
 
 
-async def _page(request: AnyRequest, chosen: Filter, *, status: int = 200, **context: Any) -> Response[bytes]:
+async def _page(
+    request: AnyRequest, chosen: MemberFilter, *, status: int = 200, **context: Any
+) -> Response[bytes]:
     values = {"errors": {}, "typed": chosen.q} | await _listed(request, chosen) | context
     return await rendering.page(request, "organization/members/members.html", status=status, **values)
 
 
-async def _list(request: AnyRequest, chosen: Filter, **context: Any) -> Response[bytes]:
+async def _list(request: AnyRequest, chosen: MemberFilter, **context: Any) -> Response[bytes]:
     """The list as a fragment, with the counts around it."""
     values = await _listed(request, chosen) | context
     return rendering.fragment(request, "organization/members/_list.html", swap=True, **values)
@@ -225,12 +227,12 @@ async def _wrong_filter(
 ) -> Response[bytes]:
     """The page with the valid part of the filter. The form keeps what was typed."""
     names = {"q", "role", "sort", "link"} - errors.keys()
-    right = Filter.parse({name: query.get(name, []) for name in names})
+    right = MemberFilter.parse({name: query.get(name, []) for name in names})
     typed = "".join(char for char in query.get("q", [""])[0] if char.isprintable())
     return await _page(request, right, status=422, errors=errors, typed=typed)
 
 
-async def _listed(request: AnyRequest, chosen: Filter) -> dict[str, Any]:
+async def _listed(request: AnyRequest, chosen: MemberFilter) -> dict[str, Any]:
     """The context of the list's templates."""
     current, me = request.scope["state"]["current"], _me(request)
     page = await directory.page(chosen)
@@ -246,7 +248,7 @@ async def _listed(request: AnyRequest, chosen: Filter) -> dict[str, Any]:
     }
 
 
-def _around(chosen: Filter, page: Page, me: Me) -> dict[str, Any]:
+def _around(chosen: MemberFilter, page: MemberPage, me: Me) -> dict[str, Any]:
     """The context of the counts around the rows: in all, and by role."""
     return {
         "page": page,
@@ -263,7 +265,7 @@ def _me(request: AnyRequest) -> Me:
     return me
 
 
-async def _changed(request: AnyRequest, chosen: Filter, change: RoleChange) -> Response[bytes]:
+async def _changed(request: AnyRequest, chosen: MemberFilter, change: RoleChange) -> Response[bytes]:
     sentence, undo = change_sentence(change), _undo([change])
     if not rendering.wants_fragment(request):
         return rendering.redirect(request, path_of(chosen), notice=sentence, undo=undo)
@@ -294,7 +296,7 @@ def _before(form: Form) -> dict[int, Role]:
 
 
 async def _changed_several(
-    request: AnyRequest, chosen: Filter, sentence: str, changes: Sequence[RoleChange] = ()
+    request: AnyRequest, chosen: MemberFilter, sentence: str, changes: Sequence[RoleChange] = ()
 ) -> Response[bytes]:
     if not rendering.wants_fragment(request):
         return rendering.redirect(request, path_of(chosen), notice=sentence, undo=_undo(changes))
@@ -306,7 +308,7 @@ async def _changed_several(
 
 
 async def _refused(
-    request: AnyRequest, chosen: Filter, member_id: int, error: DomainError
+    request: AnyRequest, chosen: MemberFilter, member_id: int, error: DomainError
 ) -> Response[bytes]:
     """Returns the row in its true state, so that the drop-down snaps back, with the reason as a toast."""
     row = await directory.one(member_id)
@@ -317,13 +319,13 @@ async def _refused(
     return await _row(request, row, chosen, toast=str(error), refused=True, status=errors.status_of(error))
 
 
-async def _refused_page(request: AnyRequest, chosen: Filter, error: DomainError) -> Response[bytes]:
+async def _refused_page(request: AnyRequest, chosen: MemberFilter, error: DomainError) -> Response[bytes]:
     """The page of members, with the reason why nothing was changed."""
     return await _page(request, chosen, status=errors.status_of(error), toast=str(error), refused=True)
 
 
 async def _row(
-    request: AnyRequest, row: Row, chosen: Filter, *, status: int = 200, **context: Any
+    request: AnyRequest, row: MemberRow, chosen: MemberFilter, *, status: int = 200, **context: Any
 ) -> Response[bytes]:
     me = _me(request)
     rows = await member_rows.looked_up(request, (row,), me)

@@ -9,7 +9,7 @@ from db import policy
 from db.accounts.sign_in import WrongPassword
 from db.errors import Refused, TooManyTries, Unknown
 from db.members import directory
-from db.members.directory import Filter
+from db.members.directory import MemberFilter
 from db.organization import ownership
 from db.policy import WORKING, Role
 from handlers.http.auth import identity
@@ -69,7 +69,7 @@ class OwnershipController(Controller):
 async def _page(
     request: AnyRequest, form: Form, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response[bytes]:
-    page = await directory.page(Filter(roles=WORKING, sort="role"))
+    page = await directory.page(MemberFilter(roles=WORKING, sort="role"))
     candidates = list(page.rows)
     chosen = form.values["member"]
     if chosen and not any(str(row.id) == chosen for row in candidates):
@@ -86,7 +86,7 @@ async def _page(
     )
 
 
-async def _named(member_id: str) -> directory.Row | None:
+async def _named(member_id: str) -> directory.MemberRow | None:
     """The member who was chosen on their own page, if the list is too long to hold them."""
     try:
         row = await directory.one(row_id(member_id))

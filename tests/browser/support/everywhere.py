@@ -12,7 +12,7 @@ from db.auth import links, rate_limits
 from db.common import clock
 from db.invitations.recipients import csv_import, uploads
 from db.members import directory, removal
-from db.members.directory import Filter
+from db.members.directory import MemberFilter
 from db.organization import setup
 from db.policy import COMMAND_LINE, Role
 from settings import Settings
@@ -141,7 +141,7 @@ async def crowded(site: Site) -> list[Stop]:
         await site.person(f"person{number}", Role.ANNOTATOR if number % 3 else Role.PENDING)
     for _ in range(30):
         await site.sign_in("olga")
-    older = (await directory.page(Filter())).older
+    older = (await directory.page(MemberFilter())).older
     return [
         Stop("members, many", "olga", MEMBERS),
         Stop("account, many sessions", "olga", "/user/account"),

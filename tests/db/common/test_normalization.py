@@ -10,7 +10,7 @@ from db import engine
 from db.common import normalization
 from db.invitations import access_request_listing
 from db.members import directory
-from db.members.directory import Filter
+from db.members.directory import MemberFilter
 from db.policy import Role
 from db.schema import migrate, renames
 from tests.bench.support import seed
@@ -106,9 +106,9 @@ async def test_the_keys_of_everybody_are_written_anew(empty_database_url: str) -
         assert await migrate.migrate()
 
         for q, email in (("mueller", "muller@example.org"), ("o'neill", "cara@example.org")):
-            assert [row.email for row in (await directory.page(Filter(q=q))).rows] == [email]
+            assert [row.email for row in (await directory.page(MemberFilter(q=q))).rows] == [email]
         assert [line.name for line in (await access_request_listing.page("goeran")).lines] == ["Göran"]
-        assert (await directory.page(Filter(q="old"))).rows == ()
+        assert (await directory.page(MemberFilter(q="old"))).rows == ()
         found = await engine.rows("SELECT email, first_name, last_name, sort_key, search_text FROM member")
         for email, first, last, sort_key, search_text in found:
             assert sort_key == (normalization.sort_key(first, last, email) if email else "")

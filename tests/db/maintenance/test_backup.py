@@ -30,7 +30,7 @@ from db.maintenance.backup import Header
 from db.maintenance.backup_file import BadBackup
 from db.maintenance.restore import Wish
 from db.members import directory, new_member, removal, roles
-from db.members.directory.filters import Filter
+from db.members.directory.filters import MemberFilter
 from db.members.new_member import Person
 from db.organization import invite_link, setup
 from db.policy import COMMAND_LINE, SYSTEM, Actor, Role
@@ -155,7 +155,7 @@ async def test_a_backup_moves_to_the_other_database(house: str, other_database: 
         await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=KEEP_ALL)
         after = await everything()
         assert await migrate.is_current()
-        found = await directory.page(Filter(q="نور"))
+        found = await directory.page(MemberFilter(q="نور"))
         await backup.write(tmp_path / "b.backup")
         assert [row.email for row in found.rows] == ["nur@example.org"]
 
@@ -289,8 +289,8 @@ async def test_counts_and_search_are_right_afterwards(house: str, tmp_path: Path
 
     counts = await directory.counts()
     assert (counts[Role.OWNER], counts[Role.ANNOTATOR], counts[Role.DEACTIVATED]) == (1, 2, 0)
-    assert [row.email for row in (await directory.page(Filter(q="nur"))).rows] == ["nur@example.org"]
-    assert (await directory.page(Filter(q="late"))).rows == ()
+    assert [row.email for row in (await directory.page(MemberFilter(q="nur"))).rows] == ["nur@example.org"]
+    assert (await directory.page(MemberFilter(q="late"))).rows == ()
     if engine.dialect() == "sqlite":
         # Fails if the index of the search and the members say different things.
         check = "INSERT INTO member_search (member_search, rank) VALUES ('integrity-check', 1)"

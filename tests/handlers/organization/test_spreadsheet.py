@@ -55,7 +55,7 @@ async def test_the_present_filter_comes_in_its_order(site: Site, monkeypatch: py
 async def test_all_pages_come_whatever_page_is_shown(site: Site) -> None:
     await engine.write(seed.insert, list(seed.people(1_200, owner=False)))
     olga = await site.sign_in("olga")
-    everybody = await directory.page(directory.Filter(sort="name"))
+    everybody = await directory.page(directory.MemberFilter(sort="name"))
 
     answer = await olga.get(f"{PATH}?sort=name&after={everybody.older}")
 
@@ -67,7 +67,7 @@ async def test_it_is_sent_while_it_is_read(site: Site) -> None:
     olga = await site.sign_in("olga")
 
     answer = await olga.get(PATH)
-    pieces = [piece async for piece in spreadsheet.lines([], directory.export(directory.Filter()))]
+    pieces = [piece async for piece in spreadsheet.lines([], directory.export(directory.MemberFilter()))]
 
     assert "content-length" not in answer.headers
     assert b"".join(pieces) == answer.content

@@ -5,7 +5,7 @@ import pytest
 from db.auth.sessions import SessionLimits
 from db.common.dates import DAY_MS
 from db.invitations.creation import Batch
-from db.members.directory import Filter, Page
+from db.members.directory import MemberFilter, MemberPage
 from db.policy import Role
 from handlers.http.request.forms import Form
 from handlers.organization.settings import settings_form
@@ -30,18 +30,20 @@ def test_a_sending_says_all_that_it_did(batch: Batch, mail: bool, sentence: str)
     assert batch_sentence(batch, mail=mail) == sentence
 
 
-def page(total: int, *, waiting: int = 0, away: int = 0, exact: bool = True, order: str = "-joined") -> Page:
+def page(
+    total: int, *, waiting: int = 0, away: int = 0, exact: bool = True, order: str = "-joined"
+) -> MemberPage:
     """A page of this many members who aren't away, and so many who are."""
     counts = dict.fromkeys(Role, 0)
     counts |= {Role.ANNOTATOR: total - waiting, Role.PENDING: waiting, Role.DEACTIVATED: away}
-    return Page((), None, None, counts, total, exact, order, too_many=not exact)
+    return MemberPage((), None, None, counts, total, exact, order, too_many=not exact)
 
 
 EVERYBODY, FOUND, OF_A_ROLE, BY_LINK = (
-    Filter(),
-    Filter(q="ada"),
-    Filter(roles=(Role.ANNOTATOR,)),
-    Filter(link=7),
+    MemberFilter(),
+    MemberFilter(q="ada"),
+    MemberFilter(roles=(Role.ANNOTATOR,)),
+    MemberFilter(link=7),
 )
 
 
@@ -70,7 +72,7 @@ EVERYBODY, FOUND, OF_A_ROLE, BY_LINK = (
         ),
     ],
 )
-def test_the_count_says_what_is_shown(chosen: Filter, shown: Page, sentence: str) -> None:
+def test_the_count_says_what_is_shown(chosen: MemberFilter, shown: MemberPage, sentence: str) -> None:
     assert count_sentence(chosen, shown, me_id=1) == sentence
 
 

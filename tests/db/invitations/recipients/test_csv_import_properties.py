@@ -15,7 +15,7 @@ from db.common import csv_text
 from db.errors import Invalid
 from db.invitations.recipients import csv_import
 from db.invitations.recipients.address_list import AddressList
-from db.members.directory import Row
+from db.members.directory import MemberRow
 from db.policy import WORKING, Role
 from handlers.organization import spreadsheet
 from tests.support.examples import fewer
@@ -57,8 +57,8 @@ def read(content: bytes) -> AddressList:
         return AddressList()
 
 
-async def exported(rows: list[Row]) -> bytes:
-    async def batches() -> AsyncIterator[list[Row]]:
+async def exported(rows: list[MemberRow]) -> bytes:
+    async def batches() -> AsyncIterator[list[MemberRow]]:
         yield rows
 
     return b"".join([piece async for piece in spreadsheet.lines([], batches())])
@@ -96,7 +96,7 @@ def test_any_file_is_read_or_refused_with_a_reason(content: bytes) -> None:
 @given(PEOPLE)
 def test_what_was_exported_is_imported_as_it_was(people: list[tuple[str, str, str, Role]]) -> None:
     rows = [
-        Row(
+        MemberRow(
             id=number,
             email=email,
             domain_shown="",

@@ -15,7 +15,7 @@ from db import engine
 from db.common import normalization
 from db.errors import Invalid
 from db.members import directory
-from db.members.directory import PAGE_SIZE, Filter, Page, Row, keyset, search
+from db.members.directory import PAGE_SIZE, MemberFilter, MemberPage, MemberRow, keyset, search
 from db.members.directory.filters import DEFAULT_ROLES, DEFAULT_SORT, ROLE_ORDER, SORT_COLUMNS, SORTS, Cursor
 from db.policy import Role
 from tests.bench.support import seed
@@ -53,7 +53,7 @@ async def everybody() -> list[dict[str, Any]]:
     return [dict(zip(columns, record, strict=True)) for record in found]
 
 
-def model(people: list[dict[str, Any]], shown: Filter) -> list[int]:
+def model(people: list[dict[str, Any]], shown: MemberFilter) -> list[int]:
     """The ids that a filter shows, in its order."""
     column = {
         "email": "email_key",
@@ -79,20 +79,20 @@ def found(search_text: str, terms: tuple[tuple[str, ...], ...]) -> bool:
     return all(any(spelling in search_text for spelling in spellings) for spellings in terms)
 
 
-def ids(rows: "list[Row] | tuple[Row, ...]") -> list[int]:
+def ids(rows: "list[MemberRow] | tuple[MemberRow, ...]") -> list[int]:
     return [row.id for row in rows]
 
 
-def emails(page: Page) -> set[str]:
+def emails(page: MemberPage) -> set[str]:
     return {row.email for row in page.rows}
 
 
-def reread(shown: Filter, **changes: str) -> Filter:
+def reread(shown: MemberFilter, **changes: str) -> MemberFilter:
     """The filter after its way through an address."""
-    return Filter.parse(parse_qs(shown.address(**changes)))
+    return MemberFilter.parse(parse_qs(shown.address(**changes)))
 
 
-async def walk(shown: Filter) -> tuple[list[Page], list[Page]]:
+async def walk(shown: MemberFilter) -> tuple[list[MemberPage], list[MemberPage]]:
     """All pages of a filter, forwards, and from the last one backwards."""
     forwards = [await directory.page(shown)]
     while (cursor := forwards[-1].older) is not None:
@@ -111,7 +111,7 @@ async def test_every_order_goes_through_everybody_once_forwards_and_backwards(
     database: str, sort: str
 ) -> None:
     await add(*crowd(260))
-    shown = Filter(sort=sort, roles=tuple(Role))
+    shown = MemberFilter(sort=sort, roles=tuple(Role))
 
     forwards, backwards = await walk(shown)
 
@@ -130,9 +130,9 @@ async def test_who_waits_stands_first_the_newest_first(database: str) -> None:
     people = [(1, "AN"), (2, "NO"), (3, "OW"), (4, "NO"), (5, "DI"), (6, "RE"), (7, "NO")]
     await add(*(seed.row(joined, role, f"a{joined}@example.org") for joined, role in people))
 
-    page = await directory.page(Filter.parse({}))
-    found = await directory.page(Filter.parse({"q": ["example"], "role": ["NO", "AN", "DI"]}))
-    newest = await directory.page(Filter.parse({"sort": ["-joined"]}))
+    page = await directory.page(MemberFilter.parse({}))
+    found = await directory.page(MemberFilter.parse({"q": ["example"], "role": ["NO", "AN", "DI"]}))
+    newest = await directory.page(MemberFilter.parse({"sort": ["-joined"]}))
 
     assert [row.joined_at for row in page.rows] == [7, 4, 2, 6, 3, 1]
     assert [row.joined_at for row in found.rows] == [7, 4, 2, 5, 1]
@@ -141,15 +141,17 @@ async def test_who_waits_stands_first_the_newest_first(database: str) -> None:
 
 async def test_a_page_between_others_counts_on_from_the_last_one(database: str) -> None:
     await add(*(seed.row(count, "AN", f"a{count:03}@example.org") for count in range(170)))
-    shown = Filter(sort="email")
+    shown = MemberFilter(sort="email")
     first = await directory.page(shown)
     assert first.older is not None
 
     await add(*(seed.row(1_000 + count, "AN", f"a000b{count}@example.org") for count in range(3)))
     second = await directory.page(reread(shown, after=first.older))
-    elsewhere = await directory.page(Filter(sort="email", after=Cursor("a100@example.org", 101).encode()))
+    elsewhere = await directory.page(
+        MemberFilter(sort="email", after=Cursor("a100@example.org", 101).encode())
+    )
     absurd = Cursor("a100@example.org", 101, passed=10**15).encode()
-    beyond = await directory.page(Filter(sort="email", after=absurd))
+    beyond = await directory.page(MemberFilter(sort="email", after=absurd))
 
     assert (second.offset, elsewhere.offset) == (50, None)
     assert beyond.offset == 173 - 50, "no more than can be"
@@ -158,8 +160,8 @@ async def test_a_page_between_others_counts_on_from_the_last_one(database: str) 
 async def test_many_hits_of_a_search_are_counted_on_as_well(database: str) -> None:
     await add(*(seed.row(count, "AN", f"a{count:04}@example.org") for count in range(1_100)))
 
-    first = await directory.page(Filter(q="example"))
-    second = await directory.page(reread(Filter(q="example"), after=first.older or ""))
+    first = await directory.page(MemberFilter(q="example"))
+    second = await directory.page(reread(MemberFilter(q="example"), after=first.older or ""))
 
     assert (first.offset, second.offset, second.total_is_exact) == (0, 50, False)
 
@@ -167,7 +169,7 @@ async def test_many_hits_of_a_search_are_counted_on_as_well(database: str) -> No
 async def test_a_list_of_exactly_one_page_ends_there(database: str) -> None:
     await add(*(seed.row(count, "AN", f"a{count}@example.org") for count in range(PAGE_SIZE)))
 
-    page = await directory.page(Filter())
+    page = await directory.page(MemberFilter())
 
     assert len(page.rows) == PAGE_SIZE
     assert page.newer is None
@@ -175,8 +177,8 @@ async def test_a_list_of_exactly_one_page_ends_there(database: str) -> None:
 
 
 async def test_an_empty_list_has_no_cursors(database: str) -> None:
-    page = await directory.page(Filter(q="nobody"))
-    empty = await directory.page(Filter(after=Cursor(5, 5).encode()))
+    page = await directory.page(MemberFilter(q="nobody"))
+    empty = await directory.page(MemberFilter(after=Cursor(5, 5).encode()))
 
     assert (page.rows, page.newer, page.older, page.total) == ((), None, None, 0)
     assert (empty.rows, empty.newer, empty.older, empty.total) == ((), None, None, 0)
@@ -185,7 +187,7 @@ async def test_an_empty_list_has_no_cursors(database: str) -> None:
 async def test_a_cursor_behind_the_end_shows_the_last_page(database: str) -> None:
     await add(*(seed.row(count, "AN", f"a{count:03}@example.org") for count in range(120)))
 
-    page = await directory.page(Filter(sort="email", after=Cursor("b", 1).encode()))
+    page = await directory.page(MemberFilter(sort="email", after=Cursor("b", 1).encode()))
 
     assert [row.email[:4] for row in page.rows] == [f"a{count:03}" for count in range(70, 120)]
     assert page.newer is not None
@@ -195,7 +197,7 @@ async def test_a_cursor_behind_the_end_shows_the_last_page(database: str) -> Non
 async def test_less_than_a_page_before_a_cursor_shows_the_whole_first_page(database: str) -> None:
     await add(*(seed.row(count, "AN", f"a{count:03}@example.org") for count in range(120)))
 
-    page = await directory.page(Filter(sort="email", before=Cursor("a010@example.org", 11).encode()))
+    page = await directory.page(MemberFilter(sort="email", before=Cursor("a010@example.org", 11).encode()))
 
     assert [row.email[:4] for row in page.rows] == [f"a{count:03}" for count in range(50)]
     assert page.newer is None
@@ -204,7 +206,7 @@ async def test_less_than_a_page_before_a_cursor_shows_the_whole_first_page(datab
 
 async def test_a_cursor_whose_members_have_gone_knows_that_nobody_precedes_it(database: str) -> None:
     await add(*(seed.row(count, "AN", f"a{count:03}@example.org") for count in range(120)))
-    shown = Filter(sort="email", after=Cursor("a009@example.org", 10).encode())
+    shown = MemberFilter(sort="email", after=Cursor("a009@example.org", 10).encode())
     await engine.write(engine.execute, "UPDATE member SET role = 'DI' WHERE joined_at < 10")
 
     page = await directory.page(shown)
@@ -219,8 +221,8 @@ async def test_a_cursor_whose_members_have_gone_knows_that_nobody_precedes_it(da
 async def test_deactivated_members_are_shown_only_when_asked_for(database: str) -> None:
     await add(*crowd(40))
 
-    default = await directory.page(Filter())
-    deactivated = await directory.page(Filter(roles=(Role.DEACTIVATED,)))
+    default = await directory.page(MemberFilter())
+    deactivated = await directory.page(MemberFilter(roles=(Role.DEACTIVATED,)))
 
     assert "DI" not in {row.role for row in default.rows}
     assert {row.role for row in deactivated.rows} == {"DI"}
@@ -230,7 +232,7 @@ async def test_deactivated_members_are_shown_only_when_asked_for(database: str) 
 @pytest.mark.parametrize("sort", ["name", "-role", "-joined"])
 async def test_several_roles_at_once(database: str, sort: str) -> None:
     await add(*crowd(200))
-    shown = Filter(roles=(Role.PENDING, Role.REVIEWER, Role.DEACTIVATED), sort=sort)
+    shown = MemberFilter(roles=(Role.PENDING, Role.REVIEWER, Role.DEACTIVATED), sort=sort)
 
     forwards, _ = await walk(shown)
 
@@ -246,8 +248,8 @@ async def test_removed_members_never_appear_and_never_count(database: str) -> No
     )
     ((removed,),) = await engine.rows("SELECT id FROM member WHERE removed_at > 0")
 
-    page = await directory.page(Filter(roles=tuple(Role)))
-    exported = [row async for batch in directory.export(Filter(roles=tuple(Role))) for row in batch]
+    page = await directory.page(MemberFilter(roles=tuple(Role)))
+    exported = [row async for batch in directory.export(MemberFilter(roles=tuple(Role))) for row in batch]
 
     assert {row.email for row in page.rows} == {"ada@example.org", "zoe@example.org"}
     assert sum(page.counts.values()) == page.total == len(exported) == 2
@@ -369,7 +371,7 @@ FOUND: dict[str, set[str]] = {
 async def test_search_finds_parts_of_names_and_addresses(database: str) -> None:
     await add(*(seed.row(1, "AN", *person) for person in SEARCHED))
 
-    pages = {q: await directory.page(Filter(q=q)) for q in FOUND}
+    pages = {q: await directory.page(MemberFilter(q=q)) for q in FOUND}
 
     assert {q: emails(page) for q, page in pages.items()} == FOUND
     for page in pages.values():
@@ -379,7 +381,7 @@ async def test_search_finds_parts_of_names_and_addresses(database: str) -> None:
 async def test_a_search_for_nothing_shows_everybody(database: str) -> None:
     await add(*(seed.row(1, "AN", *person) for person in SEARCHED))
 
-    pages = [await directory.page(Filter(q=q)) for q in ("  ", "\u200d", "\u0301")]
+    pages = [await directory.page(MemberFilter(q=q)) for q in ("  ", "\u200d", "\u0301")]
 
     assert [page.total for page in pages] == [len(page.rows) for page in pages] == [len(SEARCHED)] * 3
 
@@ -389,7 +391,7 @@ async def test_the_longest_searches_are_only_searches(database: str) -> None:
     words = " ".join(chr(letter) for letter in range(0x4E00, 0x4E64))
 
     pages = [
-        await directory.page(Filter.parse({"q": [q]}))
+        await directory.page(MemberFilter.parse({"q": [q]}))
         for q in ("ﷺ" * 200, words, "a\\" * 100, '"' * 200, "%_" * 100, "ab " * 66)
     ]
 
@@ -399,7 +401,7 @@ async def test_the_longest_searches_are_only_searches(database: str) -> None:
 async def test_a_name_that_folds_to_many_letters_is_kept_and_found(database: str) -> None:
     await add(seed.row(1, "AN", "long@example.org", "ﷺ" * 100, "ﷺ" * 100))
 
-    page = await directory.page(Filter(q="ﷺ", sort="name"))
+    page = await directory.page(MemberFilter(q="ﷺ", sort="name"))
 
     assert emails(page) == {"long@example.org"}
 
@@ -411,9 +413,11 @@ async def test_search_keeps_to_the_roles(database: str) -> None:
         seed.row(3, "DI", "adah@example.org", "Adah"),
     )
 
-    assert emails(await directory.page(Filter(q="ada"))) == {"ada@example.org", "adam@example.org"}
-    assert emails(await directory.page(Filter(q="ada", roles=(Role.PENDING,)))) == {"adam@example.org"}
-    assert emails(await directory.page(Filter(q="ada", roles=(Role.DEACTIVATED,)))) == {"adah@example.org"}
+    assert emails(await directory.page(MemberFilter(q="ada"))) == {"ada@example.org", "adam@example.org"}
+    assert emails(await directory.page(MemberFilter(q="ada", roles=(Role.PENDING,)))) == {"adam@example.org"}
+    assert emails(await directory.page(MemberFilter(q="ada", roles=(Role.DEACTIVATED,)))) == {
+        "adah@example.org"
+    }
 
 
 async def test_search_follows_a_new_name_and_forgets_a_removed_member(database: str) -> None:
@@ -428,15 +432,15 @@ async def test_search_follows_a_new_name_and_forgets_a_removed_member(database: 
         "UPDATE member SET email_key = NULL, role = 'DI', removed_at = 5 WHERE email_key = 'zoe@example.org'",
     )
 
-    assert emails(await directory.page(Filter(q="byron"))) == {"ada@example.org"}
-    assert emails(await directory.page(Filter(q="example.org"))) == set()
-    removed = await directory.page(Filter(q="zoe", roles=tuple(Role)))
+    assert emails(await directory.page(MemberFilter(q="byron"))) == {"ada@example.org"}
+    assert emails(await directory.page(MemberFilter(q="example.org"))) == set()
+    removed = await directory.page(MemberFilter(q="zoe", roles=tuple(Role)))
     assert (removed.rows, removed.total) == ((), 0)
 
 
 async def test_up_to_a_thousand_hits_are_sorted_as_asked_for(database: str) -> None:
     await add(*(seed.row(count, "AN", f"a{count * 7 % 1_000:03}@x.org", "Hit") for count in range(1_000)))
-    shown = Filter(q="hit", sort="email")
+    shown = MemberFilter(q="hit", sort="email")
 
     forwards, backwards = await walk(shown)
 
@@ -454,11 +458,11 @@ async def test_more_hits_come_in_the_order_of_joining_and_say_so(
 ) -> None:
     monkeypatch.setattr(search, "FEW", few)
     await add(*(seed.row(count, "AN", f"a{count * 8 % 1_001:04}@x.org", "Hit") for count in range(1_001)))
-    shown = Filter(q="hit", sort=sort)
+    shown = MemberFilter(q="hit", sort=sort)
 
     forwards, backwards = await walk(shown)
 
-    expected = model(await everybody(), Filter(q="hit", sort=in_force))
+    expected = model(await everybody(), MemberFilter(q="hit", sort=in_force))
     assert [id for page in forwards for id in ids(page.rows)] == expected
     assert [page.rows for page in backwards] == [page.rows for page in reversed(forwards)]
     assert (forwards[0].total, forwards[0].total_is_exact) == (1_000, False)
@@ -469,21 +473,21 @@ async def test_more_hits_come_in_the_order_of_joining_and_say_so(
 @pytest.mark.parametrize(
     ("shown", "way"),
     [
-        (Filter(q="example.org", roles=(Role.PENDING,)), "roles"),
-        (Filter(q="example.org", roles=(Role.ANNOTATOR,)), "roles"),
-        (Filter(q="example.org"), "roles"),
-        (Filter(q="p11", roles=(Role.ANNOTATOR,)), "trigrams"),
-        (Filter(q="nobody", roles=(Role.ANNOTATOR,)), "trigrams"),
-        (Filter(q="nobody example.org", roles=(Role.ANNOTATOR,)), "trigrams"),
-        (Filter(q="example.org p1"), "roles"),
-        (Filter(q="newest", roles=(Role.ANNOTATOR,)), "trigrams"),
-        (Filter(q="nobody", roles=(Role.PENDING,)), "roles"),
-        (Filter(q="p11", link=7), "link"),
-        (Filter(q="p11", link=8), "trigrams"),
+        (MemberFilter(q="example.org", roles=(Role.PENDING,)), "roles"),
+        (MemberFilter(q="example.org", roles=(Role.ANNOTATOR,)), "roles"),
+        (MemberFilter(q="example.org"), "roles"),
+        (MemberFilter(q="p11", roles=(Role.ANNOTATOR,)), "trigrams"),
+        (MemberFilter(q="nobody", roles=(Role.ANNOTATOR,)), "trigrams"),
+        (MemberFilter(q="nobody example.org", roles=(Role.ANNOTATOR,)), "trigrams"),
+        (MemberFilter(q="example.org p1"), "roles"),
+        (MemberFilter(q="newest", roles=(Role.ANNOTATOR,)), "trigrams"),
+        (MemberFilter(q="nobody", roles=(Role.PENDING,)), "roles"),
+        (MemberFilter(q="p11", link=7), "link"),
+        (MemberFilter(q="p11", link=8), "trigrams"),
     ],
 )
 async def test_a_search_begins_with_whichever_is_rarer(
-    monkeypatch: pytest.MonkeyPatch, database: str, shown: Filter, way: str
+    monkeypatch: pytest.MonkeyPatch, database: str, shown: MemberFilter, way: str
 ) -> None:
     monkeypatch.setattr(search, "FEW", 100)
     monkeypatch.setattr(search, "FEW_BY_LINK", 100)
@@ -513,7 +517,7 @@ async def test_a_link_a_role_and_a_term_find_the_same_wherever_a_search_begins(d
 
     for q in ("p", "exam", "zoë", "ada ng", "nobody"):
         for roles in ((), (Role.ANNOTATOR,), (Role.OWNER, Role.PENDING), tuple(Role)):
-            shown = Filter(q=q, roles=roles, link=7)
+            shown = MemberFilter(q=q, roles=roles, link=7)
             found = [await search._walk(shown, way, "joined_at", 20, (None, True)) for way in ways]
             later = [await search._walk(shown, way, "joined_at", 9, (200, False)) for way in ways]
 
@@ -522,7 +526,7 @@ async def test_a_link_a_role_and_a_term_find_the_same_wherever_a_search_begins(d
             assert all([id for _, id, _ in some] == [id for id in expected if id > 200][:9] for some in later)
 
 
-async def _came_and_match(shown: Filter) -> list[int]:
+async def _came_and_match(shown: MemberFilter) -> list[int]:
     came = {id for (id,) in await engine.rows("SELECT id FROM member WHERE link_id = 7")}
     return sorted(came & set(model(await everybody(), shown)))
 
@@ -536,7 +540,7 @@ async def test_each_search_on_postgresql_is_planned_for_its_words(database: str)
 
 async def test_a_search_that_no_longer_has_too_many_hits_starts_again(database: str) -> None:
     await add(*(seed.row(count, "AN", f"a{count:04}@x.org", "Hit") for count in range(1_001)))
-    shown = Filter(q="hit", sort="email")
+    shown = MemberFilter(q="hit", sort="email")
     older = (await directory.page(shown)).older
     assert older is not None
     await engine.write(engine.execute, "UPDATE member SET role = 'DI' WHERE joined_at = 500")
@@ -571,7 +575,7 @@ async def test_any_filter_shows_what_a_plain_list_would(
     monkeypatch.setattr(search, "FEW", few)
     if not await engine.rows("SELECT 1 FROM member LIMIT 1"):
         await add(*crowd(130))
-    shown = Filter.parse({"q": [q], "role": [role.value for role in roles], "sort": [sort]})
+    shown = MemberFilter.parse({"q": [q], "role": [role.value for role in roles], "sort": [sort]})
 
     forwards, backwards = await walk(shown)
 
@@ -596,13 +600,13 @@ def test_normalizing_twice_changes_nothing(text: str) -> None:
 async def test_an_export_holds_all_pages_of_the_filter_in_its_order(database: str, q: str, sort: str) -> None:
     people = [seed.row(count % 700, "AN", f"a{count * 11 % 2_100:04}@x.org", "Hit") for count in range(2_100)]
     await add(*people, seed.row(1, "NO", "b@x.org"))
-    shown = Filter(q=q, sort=sort, after=Cursor("x", 5).encode())
+    shown = MemberFilter(q=q, sort=sort, after=Cursor("x", 5).encode())
 
     batches = [batch async for batch in directory.export(shown)]
 
     expected = model(await everybody(), shown)
     if q == "Hit":
-        expected = model(await everybody(), Filter(q=q, sort="-joined"))
+        expected = model(await everybody(), MemberFilter(q=q, sort="-joined"))
         # Too many hits: the order of joining, which is that of ids.
         expected.sort(reverse=True)
     assert [id for batch in batches for id in ids(batch)] == expected
@@ -611,7 +615,7 @@ async def test_an_export_holds_all_pages_of_the_filter_in_its_order(database: st
 
 async def test_an_export_goes_on_when_too_many_hits_become_few(database: str) -> None:
     await add(*(seed.row(count, "AN", f"a{count:04}@x.org", "Hit") for count in range(1_500)))
-    export = directory.export(Filter(q="hit", sort="name"))
+    export = directory.export(MemberFilter(q="hit", sort="name"))
 
     first = await anext(export)
     await engine.write(engine.execute, "UPDATE member SET role = 'DI' WHERE joined_at < 400")
@@ -633,7 +637,7 @@ async def test_a_row_tells_who_invited_and_shows_an_international_domain(databas
     invitations = [*inviters, 0]
     await add(*(seed.row(9, "AN", f"m{id}@xn--mnchen-3ya.example", "M", invited_by=id) for id in invitations))
 
-    page = await directory.page(Filter(sort="email"))
+    page = await directory.page(MemberFilter(sort="email"))
 
     by_email = {row.email.partition("@")[0]: row for row in page.rows}
     invited = [by_email[f"m{id}"].inviter_name for id in invitations]
@@ -646,19 +650,19 @@ async def test_a_row_tells_who_invited_and_shows_an_international_domain(databas
 async def test_rows_hold_nothing_but_exactly_str_and_int(database: str) -> None:
     await add(*crowd(60))
 
-    listed = (await directory.page(Filter())).rows
-    searched = (await directory.page(Filter(q="p"))).rows
+    listed = (await directory.page(MemberFilter())).rows
+    searched = (await directory.page(MemberFilter(q="p"))).rows
 
     assert listed
     assert searched
     for row in (*listed, *searched):
-        assert Row(*row) == row
-        assert type(row) is Row
+        assert MemberRow(*row) == row
+        assert type(row) is MemberRow
         hash(row)
 
 
 def test_a_row_refuses_what_only_looks_like_text() -> None:
-    good: dict[str, Any] = Row(1, "a@b.c", "", "A", "B", "AN", "link", "", 0, 1, 1, 0)._asdict()
+    good: dict[str, Any] = MemberRow(1, "a@b.c", "", "A", "B", "AN", "link", "", 0, 1, 1, 0)._asdict()
 
     for field, wrong in (
         ("first_name", Markup("A")),
@@ -668,28 +672,28 @@ def test_a_row_refuses_what_only_looks_like_text() -> None:
         ("joined_at", 1.0),
     ):
         with pytest.raises(TypeError, match=field):
-            Row(**good | {field: wrong})
+            MemberRow(**good | {field: wrong})
 
 
 def test_a_row_without_a_name_is_called_by_its_address() -> None:
-    nameless = Row(1, "zoe@example.org", "", "", "", "AN", "link", "", 0, 1, 1, 0)
-    named = Row(1, "zoe@example.org", "", "Zoë", "ångström", "AN", "link", "", 0, 1, 1, 0)
+    nameless = MemberRow(1, "zoe@example.org", "", "", "", "AN", "link", "", 0, 1, 1, 0)
+    named = MemberRow(1, "zoe@example.org", "", "Zoë", "ångström", "AN", "link", "", 0, 1, 1, 0)
 
     assert (nameless.name, nameless.label, nameless.initials) == ("", "zoe@example.org", "Z")
     assert (named.name, named.label, named.initials) == ("Zoë ångström", "Zoë ångström", "ZÅ")
 
 
 def test_initials_skip_what_nobody_sees() -> None:
-    row = Row(1, "zoe@example.org", "", "\u202eZoë", "\u3164", "AN", "link", "", 0, 1, 1, 0)
+    row = MemberRow(1, "zoe@example.org", "", "\u202eZoë", "\u3164", "AN", "link", "", 0, 1, 1, 0)
 
     assert (row.name, row.initials) == ("Zoë", "Z")
 
 
 async def test_a_change_sees_its_own_rows(database: str) -> None:
     await add(seed.row(1, "NO", "ada@example.org"), seed.row(2, "NO", "zoe@example.org"))
-    ada, zoe = ids((await directory.page(Filter(sort="email"))).rows)
+    ada, zoe = ids((await directory.page(MemberFilter(sort="email"))).rows)
 
-    async def change() -> tuple[Row | None, tuple[Row, ...], int]:
+    async def change() -> tuple[MemberRow | None, tuple[MemberRow, ...], int]:
         await engine.execute("UPDATE member SET role = 'AN' WHERE id = ?", ada)
         waiting = (await directory.counts())[Role.PENDING]
         return await directory.one(ada), await directory.several([zoe, 999, ada]), waiting
@@ -777,9 +781,9 @@ def by_links(number: int) -> list[tuple[Any, ...]]:
 async def test_who_came_by_a_link_is_listed_as_they_came_whatever_the_order(database: str, sort: str) -> None:
     await add(*by_links(600))
     came = {id for (id,) in await engine.rows("SELECT id FROM member WHERE link_id = 7 AND role = 'AN'")}
-    order = Filter(sort=sort if sort.endswith("joined") else "-joined")
+    order = MemberFilter(sort=sort if sort.endswith("joined") else "-joined")
 
-    forwards, backwards = await walk(Filter(link=7, sort=sort))
+    forwards, backwards = await walk(MemberFilter(link=7, sort=sort))
 
     assert [id for page in forwards for id in ids(page.rows)] == [
         id for id in model(await everybody(), order) if id in came
@@ -793,9 +797,9 @@ async def test_who_came_by_a_link_is_listed_as_they_came_whatever_the_order(data
 async def test_a_link_goes_with_roles_a_search_and_an_export(database: str) -> None:
     await add(*by_links(60))
 
-    deactivated = await directory.page(Filter(link=8, roles=(Role.DEACTIVATED,)))
-    found = await directory.page(Filter(link=8, q="p4"))
-    exported = [row async for batch in directory.export(Filter(link=8, sort="name")) for row in batch]
+    deactivated = await directory.page(MemberFilter(link=8, roles=(Role.DEACTIVATED,)))
+    found = await directory.page(MemberFilter(link=8, q="p4"))
+    exported = [row async for batch in directory.export(MemberFilter(link=8, sort="name")) for row in batch]
 
     assert emails(deactivated) == {f"p{n}@example.org" for n in range(60) if n % 3 == 1 and n % 5 == 0}
     assert emails(found) == {f"p{n}@example.org" for n in (4, 43, 46, 49)}
@@ -806,7 +810,7 @@ async def test_a_link_goes_with_roles_a_search_and_an_export(database: str) -> N
 async def test_more_than_a_thousand_who_came_by_a_link_are_not_counted(database: str) -> None:
     await add(*(seed.row(1_000, "AN", f"p{n}@example.org", link_id=7) for n in range(1_001)))
 
-    page = await directory.page(Filter(link=7))
+    page = await directory.page(MemberFilter(link=7))
 
     assert (page.total, page.total_is_exact, len(page.rows)) == (1_000, False, PAGE_SIZE)
 
@@ -875,7 +879,7 @@ async def test_pages_walk_along_indexes_and_sort_nothing(
 )
 def test_what_no_filter_is_says_so_by_its_field(query: dict[str, list[str]], fields: set[str]) -> None:
     with pytest.raises(Invalid) as refused:
-        Filter.parse(query)
+        MemberFilter.parse(query)
 
     assert set(refused.value.errors) == fields
 
@@ -928,7 +932,7 @@ def forged(value: Any) -> str:
 )
 def test_a_forged_cursor_is_refused(parameter: str, sort: str, cursor: str) -> None:
     with pytest.raises(Invalid) as refused:
-        Filter.parse({"sort": [sort], parameter: [cursor]})
+        MemberFilter.parse({"sort": [sort], parameter: [cursor]})
 
     assert set(refused.value.errors) == {parameter}
 
@@ -941,17 +945,17 @@ def test_a_filter_has_one_address() -> None:
         "after": [""],
         "x": ["y"],
     }
-    shown = Filter.parse(query)
+    shown = MemberFilter.parse(query)
 
-    assert shown == Filter(q="ada & bob", roles=(Role.PENDING, Role.DEACTIVATED))
+    assert shown == MemberFilter(q="ada & bob", roles=(Role.PENDING, Role.DEACTIVATED))
     assert shown.address() == "q=ada+%26+bob&role=NO&role=DI"
-    assert Filter.parse({}).address() == ""
+    assert MemberFilter.parse({}).address() == ""
     assert reread(shown) == shown
 
 
 def test_a_changed_filter_starts_at_the_first_page() -> None:
     after, before = Cursor(5, 5).encode(), Cursor(6, 6).encode()
-    shown = Filter(q="ada", after=after)
+    shown = MemberFilter(q="ada", after=after)
 
     assert shown.address() == f"q=ada&after={after}"
     assert shown.address(sort="name") == "q=ada&sort=name"

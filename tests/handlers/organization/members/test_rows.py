@@ -3,7 +3,7 @@
 import pytest
 from markupsafe import Markup
 
-from db.members.directory import Row
+from db.members.directory import MemberRow
 from db.policy import Role
 from handlers.http.auth.identity import Me
 from handlers.organization.members import rows
@@ -12,7 +12,7 @@ from tests.support.pages.site import ON_SQLITE, Site
 PATH = "/organization/members"
 
 
-def row(**more: object) -> Row:
+def row(**more: object) -> MemberRow:
     fields = {"id": 7, "email": "ada@example.org", "domain_shown": "", "first_name": "Ada", "last_name": ""}
     rest = {
         "role": "AN",
@@ -23,7 +23,7 @@ def row(**more: object) -> Row:
         "last_activity_at": 1,
         "ends_at": 0,
     }
-    return Row(**fields | rest | more)  # type: ignore[arg-type]
+    return MemberRow(**fields | rest | more)  # type: ignore[arg-type]
 
 
 def me(id: int, role: Role) -> Me:
