@@ -34,7 +34,7 @@ class Meant(NamedTuple):
     inviter: str
 
 
-class Line(NamedTuple):
+class InvitationRow(NamedTuple):
     """One invitation. mail: queued, sent, failed, held, void, or "" for none; said: the server's words.
 
     due_at: when a queued mail is tried next; tries: how often it was. holder_…: the member who has the
@@ -103,7 +103,7 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class InvitationFilter:
     """q: part of an address, name or inviter's name. state: one of STATES or "". batch: 0 for all.
 
     after, before: the id of the invitation next to the page, 0 for none; below 0 when that stands among those
@@ -117,7 +117,7 @@ class Filter:
     before: int = 0
 
     @classmethod
-    def parse(cls, query: Mapping[str, list[str]]) -> "Filter":
+    def parse(cls, query: Mapping[str, list[str]]) -> "InvitationFilter":
         """Reads a query string's parameters. Raises Invalid with every error by its field."""
         errors: dict[str, list[str]] = {}
         single = {}
@@ -158,13 +158,13 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class InvitationPage:
     """newer, older: ids for `before` and `after`, 0 where the list ends. counts: of all, by state.
 
-    offset: how many come before the first line.
+    offset: how many come before the first row.
     """
 
-    lines: tuple[Line, ...]
+    rows: tuple[InvitationRow, ...]
     newer: int
     older: int
     total: int
@@ -201,7 +201,7 @@ _STATE: Final = {
 }
 
 
-async def page(shown: Filter) -> Page:
+async def page(shown: InvitationFilter) -> InvitationPage:
     """One page. Raises engine.TookTooLong and engine.Unavailable."""
     return await (engine.read_in_background if shown.q else engine.read)(_page, shown)
 
@@ -217,19 +217,19 @@ async def count_open() -> int:
     return int(number)
 
 
-async def one(invitation_id: int) -> Line | None:
+async def one(invitation_id: int) -> InvitationRow | None:
     """The invitation of this id."""
     found = await engine.rows(f"SELECT {_COLUMNS} {_FROM} WHERE i.id = ?", invitation_id)
-    return Line(*found[0]) if found else None
+    return InvitationRow(*found[0]) if found else None
 
 
-async def several(invitation_ids: Sequence[int]) -> list[Line]:
+async def several(invitation_ids: Sequence[int]) -> list[InvitationRow]:
     """These invitations, in order."""
     marks = ", ".join("?" * len(invitation_ids))
     found = await engine.rows(
         f"SELECT {_COLUMNS} {_FROM} WHERE i.id IN ({marks}) ORDER BY i.id", *invitation_ids
     )
-    return [Line(*row) for row in found]
+    return [InvitationRow(*row) for row in found]
 
 
 async def meant_for(member_ids: Sequence[int]) -> dict[int, Meant]:
@@ -248,17 +248,17 @@ async def meant_for(member_ids: Sequence[int]) -> dict[int, Meant]:
     return {member_id: Meant(role, inviter) for member_id, role, inviter in found}
 
 
-async def of_batch(batch_id: int) -> list[Line]:
+async def of_batch(batch_id: int) -> list[InvitationRow]:
     """All invitations of one sending, in order."""
     found = await engine.rows(f"SELECT {_COLUMNS} {_FROM} WHERE i.batch_id = ? ORDER BY i.id", batch_id)
-    return [Line(*row) for row in found]
+    return [InvitationRow(*row) for row in found]
 
 
-async def _page(shown: Filter) -> Page:
+async def _page(shown: InvitationFilter) -> InvitationPage:
     where, args = _where(shown)
     ((total,),) = await engine.rows(f"SELECT COUNT(*) {_FROM} WHERE {where}", *args)
     backwards, place = shown.before != 0, shown.before or shown.after
-    found: list[tuple[Line, bool]] = []
+    found: list[tuple[InvitationRow, bool]] = []
     for ended, group, instants in _groups(shown, backwards, place):
         beyond = (" AND i.id > ?" if backwards else " AND i.id < ?") if place else ""
         records = await engine.rows(
@@ -269,14 +269,14 @@ async def _page(shown: Filter) -> Page:
             *((abs(place),) if place else ()),
             PAGE_SIZE + 1 - len(found),
         )
-        found += [(Line(*record), ended) for record in records]
+        found += [(InvitationRow(*record), ended) for record in records]
         # The next group begins at its beginning.
         place = 0
     more = len(found) > PAGE_SIZE
     placed = found[:PAGE_SIZE][:: -1 if backwards else 1]
     newer, older = (more, True) if backwards else (shown.after != 0, more)
-    return Page(
-        lines=tuple(line for line, _ in placed),
+    return InvitationPage(
+        rows=tuple(line for line, _ in placed),
         newer=_place(placed[0]) if placed and newer else 0,
         older=_place(placed[-1]) if placed and older else 0,
         total=total,
@@ -285,7 +285,7 @@ async def _page(shown: Filter) -> Page:
     )
 
 
-async def _offset(shown: Filter, place: int) -> int:
+async def _offset(shown: InvitationFilter, place: int) -> int:
     """How many come before this place."""
     where, args = _where(shown)
     offset, ahead = 0, [abs(place)]
@@ -298,12 +298,12 @@ async def _offset(shown: Filter, place: int) -> int:
     return offset
 
 
-def _place(placed: tuple[Line, bool]) -> int:
+def _place(placed: tuple[InvitationRow, bool]) -> int:
     line, ended = placed
     return -line.id if ended else line.id
 
 
-def _groups(shown: Filter, backwards: bool, place: int) -> list[tuple[bool, str, list[int]]]:
+def _groups(shown: InvitationFilter, backwards: bool, place: int) -> list[tuple[bool, str, list[int]]]:
     """What is still ahead of a place: whether it has ended, the condition and its instants; one group when
     a state is asked for.
     """
@@ -325,7 +325,7 @@ async def _counts() -> Mapping[str, int]:
     return {**numbers, ASKED: await access_request_listing.count()}
 
 
-def _where(shown: Filter) -> tuple[str, list[object]]:
+def _where(shown: InvitationFilter) -> tuple[str, list[object]]:
     parts, args = ["1 = 0" if shown.state == ASKED else "1 = 1"], list[object]()
     if shown.state in _STATE:
         parts.append(_STATE[shown.state])

@@ -13,7 +13,7 @@ from db.errors import Refused, Unknown
 from db.invitations import acceptance
 from db.invitations import listing as invitation_listing
 from db.invitations.acceptance import Invited
-from db.invitations.listing import Line
+from db.invitations.listing import InvitationRow
 from db.mail import outbox
 from db.members import changes, invitation_ends, link_viewers
 from db.members.changes import Locked
@@ -124,7 +124,7 @@ async def revoke(actor: Actor, *, invitation_ids: Sequence[int]) -> Revoked:
     return await changes.write(actor, policy.may_invite, write)
 
 
-async def mark_shown(actor: Actor, invitation_ids: Sequence[int]) -> list[Line]:
+async def mark_shown(actor: Actor, invitation_ids: Sequence[int]) -> list[InvitationRow]:
     """Notes that links are shown to copy: from now on accepting proves nothing about the address.
 
     All or nothing, before anything is shown; returns what may be shown, in order. Raises SignInFirst,
@@ -132,7 +132,7 @@ async def mark_shown(actor: Actor, invitation_ids: Sequence[int]) -> list[Line]:
     sees its link can be one.
     """
 
-    async def write(_locked: Locked) -> list[Line]:
+    async def write(_locked: Locked) -> list[InvitationRow]:
         found, wanted = await _lock_open(invitation_ids), sorted(set(invitation_ids))
         policy.require_password(actor, _sensitive_change(found), clock.now())
         await link_viewers.note(actor, wanted)

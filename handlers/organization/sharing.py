@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from db.auth import links
 from db.auth.links import Link
-from db.invitations.listing import Line
+from db.invitations.listing import InvitationRow
 from handlers.http.context import context_of
 from handlers.http.request.types import AnyRequest
 from messages import phrases
@@ -20,12 +20,12 @@ def reset_address(request: AnyRequest, link: Link) -> str:
     return _address(request, "/user/password/reset", link.purpose, link.id, link.nonce)
 
 
-def invitation_address(request: AnyRequest, line: Line) -> str:
+def invitation_address(request: AnyRequest, line: InvitationRow) -> str:
     """The address where the invited person accepts."""
     return _address(request, "/user/invitation", links.INVITATION, line.link_id, line.nonce)
 
 
-def invitation_mailto(request: AnyRequest, title: str, line: Line) -> str:
+def invitation_mailto(request: AnyRequest, title: str, line: InvitationRow) -> str:
     """A mailto: address for a mail with the link. title: of the organization."""
     subject = phrases.MAILTO_SUBJECT.format(title=title)
     link = invitation_address(request, line)

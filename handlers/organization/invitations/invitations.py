@@ -15,7 +15,7 @@ from db.common import clock
 from db.errors import DomainError, Invalid, Refused, Unknown
 from db.invitations import creation, management, undo_revocation
 from db.invitations import listing as invitation_listing
-from db.invitations.listing import Filter
+from db.invitations.listing import InvitationFilter
 from db.invitations.management import Revoked
 from db.invitations.recipients import address_list
 from db.invitations.recipients.address_list import AddressList
@@ -46,7 +46,7 @@ class InvitationsController(Controller):
     async def show(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
         query = request.query_params.dict()
         try:
-            shown = Filter.parse(query)
+            shown = InvitationFilter.parse(query)
         except Invalid as error:
             if rendering.wants_fragment(request):
                 raise
@@ -254,7 +254,7 @@ def _undo(revoked: Revoked) -> Undo:
 
 
 async def _list(
-    request: AnyRequest, current: Current, shown: Filter, notice: str | DomainError
+    request: AnyRequest, current: Current, shown: InvitationFilter, notice: str | DomainError
 ) -> Response[bytes]:
     """The present list, with the result of an Undo."""
     refused = isinstance(notice, DomainError)
@@ -303,7 +303,7 @@ async def _wrong_filter(
     request: AnyRequest, current: Current, query: Mapping[str, list[str]], errors: dict[str, list[str]]
 ) -> Response[bytes]:
     """The list with the valid part of the filter. The form keeps what was typed."""
-    right = Filter.parse({name: values for name, values in query.items() if name not in errors})
+    right = InvitationFilter.parse({name: values for name, values in query.items() if name not in errors})
     typed = "".join(char for char in query.get("q", [""])[0] if char.isprintable())
     return await _page(request, current, right, status=422, errors=errors, typed=typed)
 
@@ -311,7 +311,7 @@ async def _wrong_filter(
 async def _page(
     request: AnyRequest,
     current: Current,
-    shown: Filter,
+    shown: InvitationFilter,
     *,
     status: int = 200,
     errors: dict[str, list[str]] | None = None,

@@ -9,7 +9,7 @@ from db.common import clock
 from db.errors import Invalid
 from db.invitations import access_request_listing
 from db.invitations import listing as invitation_listing
-from db.invitations.listing import ASKED, Filter
+from db.invitations.listing import ASKED, InvitationFilter
 from db.mail import outbox
 from db.members import link_viewers
 from db.policy import Role
@@ -20,7 +20,7 @@ from handlers.http.request.types import AnyRequest
 from handlers.organization.sharing import invitation_address, invitation_mailto
 
 
-async def list_context(request: AnyRequest, current: Current, shown: Filter) -> dict[str, Any]:
+async def list_context(request: AnyRequest, current: Current, shown: InvitationFilter) -> dict[str, Any]:
     """For organization/invitations/invitations.html and its fragments."""
     page, app_context, now = await invitation_listing.page(shown), context_of(request), clock.now()
     context: dict[str, Any] = {
@@ -41,10 +41,10 @@ async def list_context(request: AnyRequest, current: Current, shown: Filter) -> 
         # With the link of an Administrator's invitation one can become an Administrator, so it needs the
         # password, like inviting one.
         actor = identity.actor_of(current, request)
-        seen = await link_viewers.seen_by(actor.id, [line.id for line in page.lines])
+        seen = await link_viewers.seen_by(actor.id, [line.id for line in page.rows])
         unsent = [
             line
-            for line in page.lines
+            for line in page.rows
             if line.state(now) == "unsent"
             and line.id in seen
             and not policy.wants_password(actor, policy.sensitive_change((Role(line.role),)), now)
@@ -54,7 +54,7 @@ async def list_context(request: AnyRequest, current: Current, shown: Filter) -> 
     return context
 
 
-async def _asked(shown: Filter) -> access_request_listing.Page:
+async def _asked(shown: InvitationFilter) -> access_request_listing.Page:
     """The access requests: on pages of their own, or above the first page of the invitations."""
     if shown.state == ASKED:
         return await access_request_listing.page(shown.q, after=shown.after, before=shown.before)
@@ -63,15 +63,15 @@ async def _asked(shown: Filter) -> access_request_listing.Page:
     return await access_request_listing.page(shown.q)
 
 
-def filter_in(query: str) -> Filter:
+def filter_in(query: str) -> InvitationFilter:
     """The filter in a form's hidden field. One that can't be read shows everything."""
     try:
-        return Filter.parse(parse_qs(query, max_num_fields=20))
+        return InvitationFilter.parse(parse_qs(query, max_num_fields=20))
     except (Invalid, ValueError):
-        return Filter()
+        return InvitationFilter()
 
 
-def shown_in(request: AnyRequest, form: Form | None = None) -> Filter:
+def shown_in(request: AnyRequest, form: Form | None = None) -> InvitationFilter:
     """The filter of the list on the screen: the form's field `filter`, or else the page's address."""
     if form is not None and form["filter"]:
         return filter_in(form["filter"])
@@ -79,11 +79,15 @@ def shown_in(request: AnyRequest, form: Form | None = None) -> Filter:
     try:
         came_from = urlsplit(address)
     except ValueError:
-        return Filter()
-    return filter_in(came_from.query) if came_from.path.endswith("/organization/invitations") else Filter()
+        return InvitationFilter()
+    return (
+        filter_in(came_from.query)
+        if came_from.path.endswith("/organization/invitations")
+        else InvitationFilter()
+    )
 
 
-def path_of(shown: Filter) -> str:
+def path_of(shown: InvitationFilter) -> str:
     """The address of the list with this filter and its place in the list."""
     address = shown.address(after=shown.after, before=shown.before)
     return "/organization/invitations" + (f"?{address}" if address else "")

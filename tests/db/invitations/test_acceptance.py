@@ -17,7 +17,7 @@ from db.common.dates import DAY_MS
 from db.errors import DeadLink, Invalid, NotAllowed, Refused
 from db.invitations import acceptance, management
 from db.invitations.acceptance import Invited
-from db.invitations.listing import Line
+from db.invitations.listing import InvitationRow
 from db.mail import outbox
 from db.members import removal, roles
 from db.members.new_member import Person
@@ -420,7 +420,7 @@ async def test_two_ways_at_the_same_instant_tell_the_inviter_once(posting: Site)
     assert await mails("accepted") == ["olga@example.org"]
 
 
-async def accept_as_ada(site: Site, line: Line) -> object:
+async def accept_as_ada(site: Site, line: InvitationRow) -> object:
     found = await acceptance.find(line.link_id)
     assert found is not None
     return await acceptance.accept_as(acting(site, "ada", Role.PENDING), found)

@@ -9,7 +9,7 @@ from db.common.dates import DAY_MS
 from db.errors import Invalid, Refused
 from db.invitations import listing as invitation_listing
 from db.invitations import management
-from db.invitations.listing import PAGE_SIZE, Filter
+from db.invitations.listing import PAGE_SIZE, InvitationFilter
 from db.members import removal, roles
 from db.policy import Role
 from tests.support.pages.site import ON_SQLITE, Site
@@ -104,32 +104,32 @@ async def test_pages_lead_to_each_other(site: Site) -> None:
     count = 2 * PAGE_SIZE + 1
     await invite(site, " ".join(f"guest{n:03}@example.org" for n in range(count)))
 
-    first = await invitation_listing.page(Filter())
-    second = await invitation_listing.page(Filter(after=first.older))
-    third = await invitation_listing.page(Filter(after=second.older))
-    back = await invitation_listing.page(Filter(before=third.newer))
+    first = await invitation_listing.page(InvitationFilter())
+    second = await invitation_listing.page(InvitationFilter(after=first.older))
+    third = await invitation_listing.page(InvitationFilter(after=second.older))
+    back = await invitation_listing.page(InvitationFilter(before=third.newer))
 
-    shown = [line.email for page in (first, second, third) for line in page.lines]
+    shown = [line.email for page in (first, second, third) for line in page.rows]
     assert shown == [f"guest{n:03}@example.org" for n in reversed(range(count))]
-    assert (first.newer, third.older, len(third.lines)) == (0, 0, 1)
-    assert back.lines == second.lines
+    assert (first.newer, third.older, len(third.rows)) == (0, 0, 1)
+    assert back.rows == second.rows
     assert {page.total for page in (first, second, third)} == {count}
     assert [page.offset for page in (first, second, third, back)] == [0, 50, 100, 50]
 
 
 async def test_how_many_come_before_a_page_counts_the_open_ones_first(site: Site) -> None:
     await invite(site, " ".join(f"guest{n:03}@example.org" for n in range(120)))
-    ids = [line.id for line in (await invitation_listing.page(Filter())).lines]
+    ids = [line.id for line in (await invitation_listing.page(InvitationFilter())).rows]
     await management.revoke(olga(site), invitation_ids=ids)
 
-    offsets, shown = list[int](), Filter()
+    offsets, shown = list[int](), InvitationFilter()
     while True:
         page = await invitation_listing.page(shown)
         offsets.append(page.offset)
         if not page.older:
             break
-        shown = Filter(after=page.older)
-    revoked = await invitation_listing.page(Filter(state="revoked"))
+        shown = InvitationFilter(after=page.older)
+    revoked = await invitation_listing.page(InvitationFilter(state="revoked"))
 
     assert offsets == [0, 50, 100]
     assert (revoked.offset, revoked.total) == (0, 50)
@@ -163,16 +163,16 @@ async def test_a_sending_is_listed_by_itself(site: Site) -> None:
 )
 def test_wrong_parameters_are_errors_of_their_fields(query: dict[str, list[str]], wrong: set[str]) -> None:
     with pytest.raises(Invalid) as refusal:
-        Filter.parse(query)
+        InvitationFilter.parse(query)
 
     assert set(refusal.value.errors) == wrong
 
 
 def test_a_filter_stands_in_its_address() -> None:
-    chosen = Filter(q="a&b", state="open", batch=3)
+    chosen = InvitationFilter(q="a&b", state="open", batch=3)
 
     assert chosen.address(after=7) == "q=a%26b&state=open&batch=3&after=7"
-    assert Filter.parse({"q": ["a&b"], "state": ["open"], "batch": ["3"]}) == chosen
+    assert InvitationFilter.parse({"q": ["a&b"], "state": ["open"], "batch": ["3"]}) == chosen
 
 
 @ON_SQLITE
@@ -194,24 +194,24 @@ async def test_the_open_ones_stand_first_on_all_pages_both_ways(site: Site) -> N
     expected = [email for id, email in reversed(everybody) if id not in ended]
     expected += [email for id, email in reversed(everybody) if id in ended]
 
-    pages = [await invitation_listing.page(Filter())]
+    pages = [await invitation_listing.page(InvitationFilter())]
     while pages[-1].older:
-        pages.append(await invitation_listing.page(Filter(after=pages[-1].older)))
+        pages.append(await invitation_listing.page(InvitationFilter(after=pages[-1].older)))
     back = [pages[-1]]
     while back[-1].newer:
-        back.append(await invitation_listing.page(Filter(before=back[-1].newer)))
+        back.append(await invitation_listing.page(InvitationFilter(before=back[-1].newer)))
 
-    assert [line.email for page in pages for line in page.lines] == expected
-    assert [page.lines for page in back] == [page.lines for page in reversed(pages)]
+    assert [line.email for page in pages for line in page.rows] == expected
+    assert [page.rows for page in back] == [page.rows for page in reversed(pages)]
 
 
 async def test_a_place_among_the_open_ones_stays_there_when_its_invitation_ends(site: Site) -> None:
     await invite(site, ", ".join(f"a{number:03}@example.org" for number in range(60)))
-    first = await invitation_listing.page(Filter())
-    shown = Filter.parse({"after": [str(first.older)]})
-    await management.revoke(olga(site), invitation_ids=[first.lines[-1].id])
+    first = await invitation_listing.page(InvitationFilter())
+    shown = InvitationFilter.parse({"after": [str(first.older)]})
+    await management.revoke(olga(site), invitation_ids=[first.rows[-1].id])
 
     second = await invitation_listing.page(shown)
 
-    assert len([line for line in second.lines if not line.end_reason]) == 10
-    assert second.lines[10].id == first.lines[-1].id
+    assert len([line for line in second.rows if not line.end_reason]) == 10
+    assert second.rows[10].id == first.rows[-1].id

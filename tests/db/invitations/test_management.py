@@ -10,7 +10,7 @@ from db.common.dates import DAY_MS
 from db.errors import DeadLink, NotAllowed, Refused, Unknown
 from db.invitations import acceptance, creation, management
 from db.invitations.acceptance import Invited
-from db.invitations.listing import Line
+from db.invitations.listing import InvitationRow
 from db.invitations.recipients import address_list
 from db.members import removal, roles
 from db.policy import COMMAND_LINE, Actor, Role
@@ -20,7 +20,7 @@ from tests.support.steps.invitation_steps import accept, invite, invited, kinds,
 from tests.support.steps.member_steps import acting, olga
 
 
-async def found(line: Line) -> Invited:
+async def found(line: InvitationRow) -> Invited:
     invited = await acceptance.find(line.link_id)
     assert invited is not None
     return invited
@@ -394,7 +394,7 @@ async def test_removal_ends_and_forgets_an_invitation_that_was_never_accepted(si
     ]
 
 
-async def resend(posting: Site, *lines: Line, name: str = "olga", role: Role = Role.OWNER) -> int:
+async def resend(posting: Site, *lines: InvitationRow, name: str = "olga", role: Role = Role.OWNER) -> int:
     ids = [line.id for line in lines]
     return await management.resend(
         acting(posting, name, role), invitation_ids=ids, days=7, throttle=posting.context.throttle

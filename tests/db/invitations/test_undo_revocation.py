@@ -12,7 +12,7 @@ from db.common import undo
 from db.errors import NotAllowed, Refused, Unknown
 from db.invitations import management, undo_revocation
 from db.invitations.acceptance import find
-from db.invitations.listing import Line
+from db.invitations.listing import InvitationRow
 from db.invitations.management import Revoked
 from db.members import removal, roles
 from db.policy import Actor, Role
@@ -26,7 +26,7 @@ from tests.support.steps.member_steps import acting, olga
 ROUNDS = 8
 
 
-async def revoke(site: Site, *lines: Line) -> Revoked:
+async def revoke(site: Site, *lines: InvitationRow) -> Revoked:
     return await management.revoke(olga(site), invitation_ids=[line.id for line in lines])
 
 
@@ -92,39 +92,39 @@ async def test_undo_is_accepted_for_a_minute(site: Site, clock: ModuleType) -> N
     assert [await state(f"{name}@example.org") for name in ("ada", "ben")] == ["unsent", "revoked"]
 
 
-async def _invite_anew(site: Site, line: Line, revoked: Revoked) -> None:
+async def _invite_anew(site: Site, line: InvitationRow, revoked: Revoked) -> None:
     await invite(site, line.email)
 
 
-async def _invite_anew_and_revoke(site: Site, line: Line, revoked: Revoked) -> None:
+async def _invite_anew_and_revoke(site: Site, line: InvitationRow, revoked: Revoked) -> None:
     await revoke(site, await invited(site, "ada"))
 
 
-async def _accept_another(site: Site, line: Line, revoked: Revoked) -> None:
+async def _accept_another(site: Site, line: InvitationRow, revoked: Revoked) -> None:
     await accept(site, await invited(site, "ada"))
 
 
-async def _undo_and_revoke_again(site: Site, line: Line, revoked: Revoked) -> None:
+async def _undo_and_revoke_again(site: Site, line: InvitationRow, revoked: Revoked) -> None:
     await undo_revocation.bring_back(olga(site), revoked)
     # Nobody presses Undo and Revoke within one millisecond.
     await asyncio.sleep(0.01)
     await revoke(site, line)
 
 
-async def _undo(site: Site, line: Line, revoked: Revoked) -> None:
+async def _undo(site: Site, line: InvitationRow, revoked: Revoked) -> None:
     await undo_revocation.bring_back(olga(site), revoked)
 
 
-async def _shut_the_inviter_out(site: Site, line: Line, revoked: Revoked) -> None:
+async def _shut_the_inviter_out(site: Site, line: InvitationRow, revoked: Revoked) -> None:
     await roles.change_role(olga(site), member_id=site.ids["alma"], role=Role.ANNOTATOR)
 
 
-async def _shut_the_invited_out(site: Site, line: Line, revoked: Revoked) -> None:
+async def _shut_the_invited_out(site: Site, line: InvitationRow, revoked: Revoked) -> None:
     for role in (Role.DEACTIVATED, Role.PENDING):
         await roles.change_role(olga(site), member_id=site.ids["ada"], role=role)
 
 
-async def _remove_the_invited(site: Site, line: Line, revoked: Revoked) -> None:
+async def _remove_the_invited(site: Site, line: InvitationRow, revoked: Revoked) -> None:
     await removal.remove(olga(site), member_id=site.ids["ada"])
 
 

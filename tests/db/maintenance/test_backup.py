@@ -189,7 +189,8 @@ async def test_invitations_come_back_and_their_queued_mails_are_held(house: str,
         ]
         assert await restore.held() == 1
         lines = {
-            line.email: line for line in (await invitation_listing.page(invitation_listing.Filter())).lines
+            line.email: line
+            for line in (await invitation_listing.page(invitation_listing.InvitationFilter())).rows
         }
         assert lines["fay@example.org"].state(clock.now()) == "unsent"
         batch = await creation.invite(

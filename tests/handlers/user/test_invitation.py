@@ -7,7 +7,7 @@ import pytest
 from db import engine
 from db.common.dates import DAY_MS
 from db.invitations import management
-from db.invitations.listing import Line
+from db.invitations.listing import InvitationRow
 from db.mail import delivery, outbox
 from db.members import new_member, removal, roles
 from db.policy import Role
@@ -152,7 +152,7 @@ async def test_the_mail_to_the_inviter_names_a_button_of_its_row(
     assert [text for text in named if text.startswith(button)], named
 
 
-async def ended(site: Site, clock: ModuleType, end: str) -> Line:
+async def ended(site: Site, clock: ModuleType, end: str) -> InvitationRow:
     """Ada's invitation by alma, dead in this way."""
     await site.person("alma", Role.ADMINISTRATOR)
     line = await invited(site, "ada", by=acting(site, "alma"))

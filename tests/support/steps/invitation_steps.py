@@ -8,7 +8,7 @@ from db.common import clock
 from db.invitations import acceptance, creation
 from db.invitations import listing as invitation_listing
 from db.invitations.creation import Batch
-from db.invitations.listing import Filter, Line
+from db.invitations.listing import InvitationFilter, InvitationRow
 from db.invitations.recipients import address_list
 from db.members.new_member import Person
 from db.policy import Actor, Role
@@ -26,7 +26,7 @@ async def invite(
     )
 
 
-async def one(email: str) -> Line:
+async def one(email: str) -> InvitationRow:
     """The newest invitation of this address."""
     found = await engine.rows("SELECT MAX(id) FROM invitation WHERE email_key = ?", email)
     line = await invitation_listing.one(found[0][0] or 0)
@@ -34,7 +34,9 @@ async def one(email: str) -> Line:
     return line
 
 
-async def invited(site: Site, name: str, role: Role = Role.ANNOTATOR, *, by: Actor | None = None) -> Line:
+async def invited(
+    site: Site, name: str, role: Role = Role.ANNOTATOR, *, by: Actor | None = None
+) -> InvitationRow:
     """Invites name@example.org."""
     await invite(site, f"{name}@example.org", role, by=by)
     return await one(f"{name}@example.org")
@@ -44,11 +46,11 @@ async def state(email: str) -> str:
     return (await one(email)).state(clock.now())
 
 
-def token(site: Site, line: Line) -> str:
+def token(site: Site, line: InvitationRow) -> str:
     return site.context.signer.token("invitation", line.link_id, line.nonce)
 
 
-async def accept(site: Site, line: Line, name: str = "") -> SignedIn:
+async def accept(site: Site, line: InvitationRow, name: str = "") -> SignedIn:
     """Accepts as whoever follows the link."""
     found = await acceptance.find(line.link_id)
     assert found is not None
@@ -56,7 +58,7 @@ async def accept(site: Site, line: Line, name: str = "") -> SignedIn:
     return await acceptance.accept(found, person, session_limits=site.context.session_limits, browser=BROWSER)
 
 
-async def mailed(line: Line) -> None:
+async def mailed(line: InvitationRow) -> None:
     """The newest mail of this invitation went out."""
     changed = await engine.write(
         engine.execute,
@@ -98,5 +100,5 @@ async def confirm(member_id: int) -> None:
 
 async def listed(**chosen: Any) -> list[str]:
     """The addresses of a page of the list, in its order."""
-    page = await invitation_listing.page(Filter(**chosen))
-    return [line.email for line in page.lines]
+    page = await invitation_listing.page(InvitationFilter(**chosen))
+    return [line.email for line in page.rows]

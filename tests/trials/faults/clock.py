@@ -18,7 +18,7 @@ from db.accounts import password
 from db.auth import sessions
 from db.common import clock
 from db.common.dates import DAY_MS
-from db.invitations.listing import Line
+from db.invitations.listing import InvitationRow
 from db.members import last_day
 from db.policy import COMMAND_LINE, Role
 from tests import provide
@@ -237,7 +237,7 @@ async def _reset(site: ServedSite, token: str) -> int:
     return int(answer.status_code)
 
 
-async def _invitation(site: ServedSite, line: Line) -> int:
+async def _invitation(site: ServedSite, line: InvitationRow) -> int:
     answer: Any = await site.visitor().get("/user/invitation", params={"token": token(site, line)})
     return int(answer.status_code)
 

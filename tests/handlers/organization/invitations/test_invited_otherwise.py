@@ -104,9 +104,9 @@ async def test_nobody_is_approved_by_their_address_alone(site: Site) -> None:
 async def test_a_revoked_invitation_promises_nothing(site: Site) -> None:
     ada = await come(site)
     olga = await site.sign_in("olga")
-    line = await invitation_listing.page(invitation_listing.Filter())
+    page = await invitation_listing.page(invitation_listing.InvitationFilter())
 
-    await olga.submit(f"/organization/invitations/{line.lines[0].id}/revocation")
+    await olga.submit(f"/organization/invitations/{page.rows[0].id}/revocation")
 
     assert "Invited as" not in tree(await olga.get(PATH)).one("tr", id=f"member-{ada}").text
     assert "Registered by" not in tree(await olga.get("/organization/invitations")).text
