@@ -5,9 +5,9 @@ from handlers.organization import start
 from handlers.organization.activity import activity
 from handlers.organization.activity.activity import ActivityController, ErasureController
 from handlers.organization.invitations import invite
+from handlers.organization.invitations.access_requests import AccessRequestsController
 from handlers.organization.invitations.imports import ImportController
 from handlers.organization.invitations.invitations import InvitationsController
-from handlers.organization.invitations.requests import RequestsController
 from handlers.organization.members.member import MemberController
 from handlers.organization.members.members import MembersController
 from handlers.organization.settings.mail import send_test_mail
@@ -43,7 +43,7 @@ ROUTES = (
     invite.reset_link,  #         /organization/invite-link/reset
     InvitationsController,  #     /organization/invitations, …/preview, …/reversal, …/{id}/role
     ImportController,  #          /organization/invitations/import
-    RequestsController,  #        /organization/requests/{id}/invitation, …/dismissal, …/reversal
+    AccessRequestsController,  #        /organization/requests/{id}/invitation, …/dismissal, …/reversal
     ActivityController,  #        /organization/activity, …/news
     activity.export,  #           /organization/activity.csv
     ErasureController,  #         /organization/activity/erasure

@@ -326,7 +326,7 @@ async def _ending(mail: Mail, title: str) -> Letter:
 
 async def _request(mail: Mail, title: str) -> Letter:
     if mail.link_id:
-        link = await _link(mail, links.REQUEST)
+        link = await _link(mail, links.ACCESS_REQUEST)
         if not await engine.rows(
             "SELECT 1 FROM access_request WHERE link_id = ? AND ended_at = 0", mail.link_id
         ):

@@ -36,7 +36,7 @@ async def test_a_running_server_forgets_old_activity_by_itself(
 async def test_links_that_anybody_asked_for_are_forgotten_three_months_after_their_end(
     database: str, clock: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kinds = (links.RESET, links.REQUEST, links.INVITATION, links.ADDRESS)
+    kinds = (links.RESET, links.ACCESS_REQUEST, links.INVITATION, links.ADDRESS)
     for purpose in kinds:
         await engine.write(links.make, purpose, subject=7, expires_at=clock.now() + DAY)
     await engine.write(links.make, links.RESET, subject=8, expires_at=clock.now() + 90 * DAY)

@@ -11,7 +11,7 @@ from db.auth import links
 from signing import Device, Signer, token_in
 
 SECRET = "a secret for tests, and for nothing else"
-PURPOSES = (links.SETUP, links.INVITE, links.INVITATION, links.RESET, links.ADDRESS, links.REQUEST)
+PURPOSES = (links.SETUP, links.INVITE, links.INVITATION, links.RESET, links.ADDRESS, links.ACCESS_REQUEST)
 signer = Signer(SECRET)
 
 IDS = st.integers(1, 10**18 - 1)

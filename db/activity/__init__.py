@@ -1,7 +1,7 @@
 """The activity log: one row for each change, written in the change's own transaction, and never changed.
 
 A row never holds a token, a password or a link, nor a name or an address: those are read where they stand,
-like a request to be let in for as long as it is kept, or for removed members in db/activity/kept_names.py,
+such as an access request as long as it is kept, or for removed members in db/activity/kept_names.py,
 from where they can be erased. `before` and `after` hold role codes or short words, never sentences: the page
 makes the sentence.
 """
@@ -226,7 +226,7 @@ def _bounds(since: int, until: int, cursor: Cursor | None, backwards: bool) -> t
     return "".join(parts), args
 
 
-# Those whose `after` is the number of a request.
+# The kinds of events whose `after` is the id of an access request.
 _OF_REQUESTS = ", ".join(
     f"'request_{what}'" for what in ("made", "confirmed", "dismissed", "brought_back", "expired")
 )

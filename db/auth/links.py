@@ -16,7 +16,7 @@ from db.policy import Actor, Role
 from db.schema.tables import Link as LinkRow
 
 SETUP, INVITE, INVITATION, RESET, ADDRESS = "setup", "invite", "invitation", "reset", "address"
-REQUEST = "request"
+ACCESS_REQUEST = "request"
 # After that, a mail with such a link is answered as if it had never been made.
 KEPT_MS: Final = 90 * DAY_MS
 # A batch is one short write, so nobody waits for it, however many there are.
@@ -234,7 +234,7 @@ async def _delete_some(before: int) -> int:
         "DELETE FROM links WHERE id IN (SELECT id FROM links WHERE purpose IN (?, ?)"
         " AND ended_at > 0 AND ended_at <= ? ORDER BY id LIMIT ?)",
         RESET,
-        REQUEST,
+        ACCESS_REQUEST,
         before,
         BATCH_ROWS,
     )

@@ -79,8 +79,8 @@ class Throttle:
     def set_up(self, network: str) -> list[Limit]:
         return self._from("setup", network, 30, told="set-up codes")
 
-    def request(self, account: str, network: str) -> list[Limit]:
-        """Asking to be let in: each may send a mail to somebody who never heard of us."""
+    def access_request(self, account: str, network: str) -> list[Limit]:
+        """An access request: each may send a mail to somebody who never heard of us."""
         return [
             *self._from("request", network, 30),
             Limit(self.key("request-account", account), 5, window_ms=HOUR_MS),

@@ -1,4 +1,4 @@
-"""The people who ask to be let in, newest first, fifty at a time; beside the list of invitations."""
+"""The open access requests, newest first, fifty at a time; shown beside the list of invitations."""
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -9,16 +9,16 @@ from db.members.directory import search
 
 PAGE_SIZE: Final = 50
 
-# What Owner and Administrators see: confirmed by mail, or made while no mail could be sent; by nobody who
-# has joined meanwhile.
+# What Owner and Administrators see: requests confirmed by mail, or made while no mail could be sent. A
+# request disappears once its address belongs to a member.
 SEEN: Final = (
     "r.ended_at = 0 AND (r.confirmed_at > 0 OR r.link_id = 0)"
     " AND NOT EXISTS (SELECT 1 FROM member AS m WHERE m.email_key = r.email_key)"
 )
 
 
-class Line(NamedTuple):
-    """One open request. invited_at: when the address was invited already, 0 for not. Instants in ms."""
+class AccessRequestRow(NamedTuple):
+    """One open access request. invited_at: when its address was invited, 0 for never. Instants in ms."""
 
     id: int
     email: str
@@ -35,13 +35,13 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class AccessRequestPage:
     """newer, older: ids for `before` and `after`, 0 where the list ends. total: of all that match.
 
-    offset: how many come before the first line.
+    offset: how many come before the first row.
     """
 
-    lines: tuple[Line, ...] = ()
+    rows: tuple[AccessRequestRow, ...] = ()
     newer: int = 0
     older: int = 0
     total: int = 0
@@ -54,12 +54,12 @@ _COLUMNS: Final = (
 )
 
 
-async def page(q: str = "", *, after: int = 0, before: int = 0) -> Page:
+async def page(q: str = "", *, after: int = 0, before: int = 0) -> AccessRequestPage:
     """One page. q: parts of address and name. Raises engine.TookTooLong and engine.Unavailable."""
     return await (engine.read_in_background if q else engine.read)(_page, q, after, before)
 
 
-async def _page(q: str, after: int, before: int) -> Page:
+async def _page(q: str, after: int, before: int) -> AccessRequestPage:
     where, args = SEEN, list[object]()
     words = normalization.search_words(q)
     if words:
@@ -76,24 +76,24 @@ async def _page(q: str, after: int, before: int) -> Page:
         PAGE_SIZE + 1,
     )
     more = len(found) > PAGE_SIZE
-    lines = [Line(*row) for row in found[:PAGE_SIZE]]
+    rows = [AccessRequestRow(*row) for row in found[:PAGE_SIZE]]
     if before:
-        lines.reverse()
+        rows.reverse()
     newer, older = (more, True) if before else (after > 0, more)
     offset = 0
-    if lines and newer:
+    if rows and newer:
         counted = f"SELECT COUNT(*) FROM access_request AS r WHERE {where} AND r.id > ?"
-        ((offset,),) = await engine.rows(counted, *args, lines[0].id)
-    return Page(
-        lines=tuple(lines),
-        newer=lines[0].id if lines and newer else 0,
-        older=lines[-1].id if lines and older else 0,
+        ((offset,),) = await engine.rows(counted, *args, rows[0].id)
+    return AccessRequestPage(
+        rows=tuple(rows),
+        newer=rows[0].id if rows and newer else 0,
+        older=rows[-1].id if rows and older else 0,
         total=total,
         offset=offset,
     )
 
 
 async def count() -> int:
-    """How many people ask now; also inside a read or a write."""
+    """How many access requests are open. Works inside a read or a write."""
     ((number,),) = await engine.rows(f"SELECT COUNT(*) FROM access_request AS r WHERE {SEEN}")
     return int(number)

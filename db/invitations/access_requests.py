@@ -1,7 +1,7 @@
-"""Asking to be let in, where sign-up is closed: by name, address and a line, answered by an invitation.
+"""Access requests, where sign-up is closed: a name, an address and a line of text. An invitation answers one.
 
-Nothing of what the visitor is shown depends on whether the address is known: what there is to say about it
-goes to the address by mail, or to nobody (docs/security.md).
+The visitor sees the same answer for every address. What depends on the address is only ever mailed to that
+address (docs/security.md).
 """
 
 from dataclasses import dataclass
@@ -25,34 +25,36 @@ from db.members.changes import Locked
 from db.policy import SYSTEM, Actor, Role
 from messages import refusals
 
-# The mailed link's life, and that of a request which nobody has confirmed.
+# How long the mailed link works, and how long an unconfirmed request is kept.
 CONFIRM_MS: Final = DAY_MS
 OPEN_MS: Final = 90 * DAY_MS
-# So long an ended request is kept; who was dismissed isn't heard again before.
+# How long an ended request is kept. A dismissed address can't request access again before that.
 REMEMBER_MS: Final = 30 * DAY_MS
 MAX_WORDS: Final = 200
-# So many open requests at most, unconfirmed ones included: nobody fills the database or the list.
+# The most open requests, unconfirmed ones included, so that nobody fills the database or the list.
 MAX_OPEN: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What somebody says of themself. words: what they do or why they ask, "" for nothing."""
+class AccessRequestForm:
+    """The content of the form, checked. words: what they do or why they want access, "" for nothing."""
 
     address: Address
     name: str
     words: str
 
 
-async def ask(wish: Wish, address: str) -> None:
-    """Notes a request, and mails what there is to say. Raises Refused when there are too many, Unknown when
-    the Owner takes none. address: of the network."""
-    await engine.write(_ask, wish, address)
+async def submit(form: AccessRequestForm, address: str) -> None:
+    """Stores an access request and mails the answer. address: the network address.
+
+    Raises Refused when too many requests are open, and Unknown when the Owner accepts none.
+    """
+    await engine.write(_submit, form, address)
     outbox.wake()
 
 
-async def _ask(wish: Wish, address: str) -> None:
-    # The organization's row is the lock: asking goes one after the other, so the limit holds.
+async def _submit(form: AccessRequestForm, address: str) -> None:
+    # The organization's row is the lock: requests are stored one at a time, so the limit holds.
     ((may_ask,),) = await engine.rows(f"SELECT may_ask FROM organization{engine.for_update()}")
     if not may_ask:
         raise Unknown(refusals.NOBODY_IS_ASKED)
@@ -60,29 +62,29 @@ async def _ask(wish: Wish, address: str) -> None:
     if open_ones >= MAX_OPEN:
         raise Refused(refusals.TOO_MANY_REQUESTS)
     visitor = policy.visitor(address)
-    if await _is_known(wish.address.key):
+    if await _is_known(form.address.key):
         await activity.record(visitor, "request_left_alone")
         return
-    # Nobody has confirmed the one before, so the newer one counts.
+    # The earlier request was never confirmed, so the newer one replaces it.
     replaced = await engine.rows(
-        "DELETE FROM access_request WHERE email_key = ? AND ended_at = 0 RETURNING id", wish.address.key
+        "DELETE FROM access_request WHERE email_key = ? AND ended_at = 0 RETURNING id", form.address.key
     )
-    for (request_id,) in replaced:
-        await links.end(links.REQUEST, "replaced", subject=request_id)
-    request_id = await _insert(wish)
-    await activity.record(visitor, "request_made", after=str(request_id))
+    for (access_request_id,) in replaced:
+        await links.end(links.ACCESS_REQUEST, "replaced", subject=access_request_id)
+    access_request_id = await _insert(form)
+    await activity.record(visitor, "request_made", after=str(access_request_id))
     if outbox.set_up():
         link = await links.make(
-            links.REQUEST, subject=request_id, expires_at=clock.now() + CONFIRM_MS, max_uses=1
+            links.ACCESS_REQUEST, subject=access_request_id, expires_at=clock.now() + CONFIRM_MS, max_uses=1
         )
-        await engine.execute("UPDATE access_request SET link_id = ? WHERE id = ?", link.id, request_id)
-        await outbox.queue("request", recipient=wish.address.email, link_id=link.id)
+        await engine.execute("UPDATE access_request SET link_id = ? WHERE id = ?", link.id, access_request_id)
+        await outbox.queue("request", recipient=form.address.email, link_id=link.id)
 
 
 async def _is_known(email_key: str) -> bool:
-    """Whether there is nothing to note: a member, somebody who asks already, somebody lately dismissed.
+    """Whether the address needs no new request: a member, an open request, or one dismissed lately.
 
-    They are told by mail, at the address that is stored; it leaves open what was decided.
+    Then a mail goes to the stored address. It doesn't reveal what was decided.
     """
     for member_id, recipient in await engine.rows(
         "SELECT id, email FROM member WHERE email_key = ?", email_key
@@ -101,32 +103,35 @@ async def _is_known(email_key: str) -> bool:
     return False
 
 
-async def _insert(wish: Wish) -> int:
-    email, key = wish.address.email, wish.address.key
-    ((request_id,),) = await engine.rows(
+async def _insert(form: AccessRequestForm) -> int:
+    email, key = form.address.email, form.address.key
+    ((access_request_id,),) = await engine.rows(
         "INSERT INTO access_request (email, email_key, name, message, search_text, link_id, made_at,"
         " confirmed_at,"
         " invitation_id, ended_at, end_reason) VALUES (?, ?, ?, ?, ?, 0, ?, 0, 0, 0, '') RETURNING id",
         email,
         key,
-        wish.name,
-        wish.words,
-        normalization.search_text(wish.name, "", email, key),
+        form.name,
+        form.words,
+        normalization.search_text(form.name, "", email, key),
         clock.now(),
     )
-    return int(request_id)
+    return int(access_request_id)
 
 
 async def find_link(link_id: int) -> Link | None:
-    return await engine.read(links.find, link_id, links.REQUEST)
+    return await engine.read(links.find, link_id, links.ACCESS_REQUEST)
 
 
-async def of_link(link: Link) -> Wish:
-    """What a link confirms. Raises DeadLink when that has ended, is needless, or isn't taken any more."""
+async def of_link(link: Link) -> AccessRequestForm:
+    """The request that a link confirms.
+
+    Raises DeadLink when the request has ended, its address has joined, or the Owner accepts none any more.
+    """
     return await engine.read(_of_link, link)
 
 
-async def _of_link(link: Link) -> Wish:
+async def _of_link(link: Link) -> AccessRequestForm:
     found = await engine.rows(
         "SELECT r.email, r.email_key, r.name, r.message FROM access_request AS r CROSS JOIN organization AS g"
         " WHERE r.id = ? AND r.link_id = ? AND r.ended_at = 0 AND r.confirmed_at = 0 AND g.may_ask = 1"
@@ -137,11 +142,11 @@ async def _of_link(link: Link) -> Wish:
     if not found:
         raise DeadLink("void")
     email, email_key, name, words = found[0]
-    return Wish(Address(email, email_key), name, words)
+    return AccessRequestForm(Address(email, email_key), name, words)
 
 
 async def confirm(link: Link, address: str) -> None:
-    """Confirms the address of a request, which is seen from now on; its link ends. Raises DeadLink."""
+    """Confirms the address of a request, which is listed from now on, and ends its link. Raises DeadLink."""
     await engine.write(_confirm, link, address)
     outbox.wake()
 
@@ -158,84 +163,84 @@ async def _confirm(link: Link, address: str) -> None:
     await notices.access_requested()
 
 
-# What Owner and Administrators answer
+# How Owner and Administrators answer
 
 
 @dataclass(frozen=True, slots=True)
-class Dismissed:
-    """name: whose request it was. at: the instant, in ms, by which it can be brought back."""
+class DismissedAccessRequest:
+    """name: who made the request. at: when it was dismissed, in ms, which its undo needs."""
 
     name: str
     at: int
 
 
 @dataclass(frozen=True, slots=True)
-class Invited:
-    """name: who was invited. batch_id: the sending their invitation belongs to."""
+class AccessRequestAnswer:
+    """name: who was invited. batch_id: the batch of their invitation."""
 
     name: str
     batch_id: int
 
 
 async def invite(
-    actor: Actor, *, request_id: int, role: Role, days: int, throttle: Throttle | None = None
-) -> Invited:
-    """Answers a request by an invitation, as if its address had been typed. days: life of the invitation.
+    actor: Actor, *, access_request_id: int, role: Role, days: int, throttle: Throttle | None = None
+) -> AccessRequestAnswer:
+    """Answers a request with an invitation, as if its address had been typed. days: how long that works.
 
-    Raises SignInFirst, NotAllowed, Unknown, and Refused when it is answered already or its address became a
-    member's.
+    Raises SignInFirst, NotAllowed, Unknown, and Refused when the request is answered already or its address
+    belongs to a member by now.
     """
-    answer = partial(_invite, actor, request_id, role, days, throttle)
+    answer = partial(_invite, actor, access_request_id, role, days, throttle)
     invited = await changes.write(actor, policy.may_invite, answer, organization=True)
     outbox.wake()
     if invited is None:
-        # What was found out is kept: the request has ended.
+        # Raised after the commit, so that the request stays ended.
         raise Refused(refusals.REQUEST_OF_MEMBER)
     return invited
 
 
 async def _invite(
-    actor: Actor, request_id: int, role: Role, days: int, throttle: Throttle | None, _: Locked
-) -> Invited | None:
-    email, email_key, name = await _open(request_id)
+    actor: Actor, access_request_id: int, role: Role, days: int, throttle: Throttle | None, _: Locked
+) -> AccessRequestAnswer | None:
+    email, email_key, name = await _open(access_request_id)
     if await engine.rows("SELECT 1 FROM member WHERE email_key = ?", email_key):
-        await _end(request_id, "joined")
+        await _end(access_request_id, "joined")
         return None
     listed = AddressList((address_list.entry(email, name),))
     batch = await creation.invite_within(actor, listed, role, days, throttle=throttle)
-    # The sending has ended the request, unless somebody dismissed it at this very instant.
+    # The batch has answered the request, unless somebody dismissed it at the same instant.
     ((batch_of_answer,),) = await engine.rows(
         "SELECT COALESCE(MAX(i.batch_id), 0) FROM access_request AS r JOIN invitation AS i ON i.id ="
         " r.invitation_id"
         " WHERE r.id = ? AND r.end_reason = 'invited'",
-        request_id,
+        access_request_id,
     )
     if batch_of_answer != batch.id:
         raise Refused(refusals.REQUEST_ENDED_BY["dismissed"])
-    return Invited(name, batch.id)
+    return AccessRequestAnswer(name, batch.id)
 
 
-async def dismiss(actor: Actor, *, request_id: int) -> Dismissed:
-    """Ends a request without an answer; the same address isn't heard again for 30 days.
+async def dismiss(actor: Actor, *, access_request_id: int) -> DismissedAccessRequest:
+    """Ends a request without an answer; the same address can't request access again for 30 days.
 
     Raises SignInFirst, NotAllowed, Unknown and Refused.
     """
 
-    async def write(_locked: Locked) -> Dismissed:
-        _, _, name = await _open(request_id)
-        at = await _end(request_id, "dismissed")
-        await activity.record(actor, "request_dismissed", after=str(request_id))
-        return Dismissed(name, at)
+    async def write(_locked: Locked) -> DismissedAccessRequest:
+        _, _, name = await _open(access_request_id)
+        at = await _end(access_request_id, "dismissed")
+        await activity.record(actor, "request_dismissed", after=str(access_request_id))
+        return DismissedAccessRequest(name, at)
 
     return await changes.write(actor, policy.may_invite, write)
 
 
-async def _open(request_id: int) -> tuple[str, str, str]:
-    """Address, its canonical form, and name, of an open request that is seen. Raises Unknown, Refused."""
+async def _open(access_request_id: int) -> tuple[str, str, str]:
+    """The address, its canonical form and the name of an open, listed request. Raises Unknown, Refused."""
     found = await engine.rows(
         "SELECT email, email_key, name, end_reason FROM access_request"
         " WHERE id = ? AND (confirmed_at > 0 OR link_id = 0 OR ended_at > 0)",
-        request_id,
+        access_request_id,
     )
     if not found:
         raise Unknown(refusals.NO_SUCH_REQUEST)
@@ -245,26 +250,26 @@ async def _open(request_id: int) -> tuple[str, str, str]:
     return email, email_key, name
 
 
-async def _end(request_id: int, reason: str) -> int:
-    """One conditional UPDATE: of two answers at the same instant one is refused. Returns when, in ms."""
+async def _end(access_request_id: int, reason: str) -> int:
+    """Ends a request and returns when, in ms. Conditional: of two answers at once one is refused."""
     now = clock.now()
     if not await engine.execute(
         "UPDATE access_request SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at = 0",
         now,
         reason,
-        request_id,
+        access_request_id,
     ):
         raise Refused(refusals.REQUEST_ANSWERED)
     return now
 
 
 async def sweep() -> int:
-    """Chore: ends what is too old or has come true otherwise, and forgets what has ended long ago.
+    """Chore: ends requests that are too old or whose address has joined, deletes those that ended long ago.
 
     Returns how many ended.
     """
     now = clock.now()
-    # Perhaps a stranger typed the address: nothing is kept of what its owner didn't confirm.
+    # A stranger may have typed the address, so nothing is kept that its owner didn't confirm.
     await engine.execute(
         "DELETE FROM access_request WHERE ended_at = 0 AND confirmed_at = 0 AND link_id > 0 AND made_at <= ?",
         now - CONFIRM_MS,
@@ -282,6 +287,6 @@ async def sweep() -> int:
         now - OPEN_MS,
     )
     await activity.record_many(
-        SYSTEM, "request_expired", [(0, "", str(request_id)) for (request_id,) in expired]
+        SYSTEM, "request_expired", [(0, "", str(access_request_id)) for (access_request_id,) in expired]
     )
     return joined + len(expired)

@@ -19,7 +19,7 @@ from messages import by_field, logbook
 
 PAGE_SIZE: Final = 50
 MAX_SEARCH_CHARACTERS: Final = 200
-# Those who ask to be let in aren't invited yet: db/invitations/access_request_listing.py lists them.
+# Access requests aren't invitations yet: db/invitations/access_request_listing.py lists them.
 ASKED: Final = "asked"
 STATES: Final = (ASKED, "open", "refused", "accepted", "joined", "expired", "revoked")
 CAME_BY_THEMSELVES: Final = ("link", "signup")
@@ -207,7 +207,7 @@ async def page(shown: InvitationFilter) -> InvitationPage:
 
 
 async def counts() -> Mapping[str, int]:
-    """How many invitations are in each state, and how many people ask for one."""
+    """How many invitations are in each state, and how many access requests are open."""
     return await engine.read(_counts)
 
 

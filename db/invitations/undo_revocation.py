@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from db import activity, engine, policy
-from db.common import clock, undo
+from db.common import clock
+from db.common.undo import is_over
 from db.errors import Refused, Unknown
 from db.invitations.management import Revoked
 from db.mail import outbox
@@ -14,7 +15,7 @@ from db.policy import Actor, Role
 from messages import refusals
 
 
-async def bring_back(actor: Actor, revoked: Revoked) -> int:
+async def undo(actor: Actor, revoked: Revoked) -> int:
     """Brings back what one press has revoked; all or nothing, returns how many.
 
     The links work again until the end they had, and the mails that became void are queued again. Raises
@@ -25,7 +26,7 @@ async def bring_back(actor: Actor, revoked: Revoked) -> int:
     done = await changes.write(
         actor,
         policy.may_invite,
-        partial(_bring_back, actor, wanted, revoked.at),
+        partial(_undo, actor, wanted, revoked.at),
         around=partial(_people, wanted),
         organization=True,
     )
@@ -48,10 +49,10 @@ async def _people(wanted: Sequence[int]) -> set[int]:
     return found
 
 
-async def _bring_back(actor: Actor, wanted: Sequence[int], at: int, locked: Locked) -> int:
+async def _undo(actor: Actor, wanted: Sequence[int], at: int, locked: Locked) -> int:
     if not wanted:
         raise Refused(refusals.SELECT_AN_INVITATION)
-    if undo.is_over(at):
+    if is_over(at):
         raise Refused(refusals.TOO_LATE_TO_UNDO)
     for some in engine.chunks(wanted):
         marks = ", ".join("?" * len(some))

@@ -171,7 +171,7 @@ async def rotate_key(fingerprint: str) -> int:
             links.INVITATION,
             links.RESET,
             links.ADDRESS,
-            links.REQUEST,
+            links.ACCESS_REQUEST,
         ):
             ended += await links.end(purpose, "key rotated")
         if await engine.rows("SELECT 1 FROM organization"):

@@ -26,7 +26,7 @@ MAX_CHARACTERS: Final = 100
 class Site:
     """What every page may say of the organization.
 
-    title: "" before set-up. may_ask: whoever has no link may ask to be let in, where sign-up is closed.
+    title: "" before set-up. may_ask: where sign-up is closed, visitors may request access.
     """
 
     title: str

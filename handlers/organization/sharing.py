@@ -20,17 +20,17 @@ def reset_address(request: AnyRequest, link: Link) -> str:
     return _address(request, "/user/password/reset", link.purpose, link.id, link.nonce)
 
 
-def invitation_address(request: AnyRequest, line: InvitationRow) -> str:
+def invitation_address(request: AnyRequest, invitation: InvitationRow) -> str:
     """The address where the invited person accepts."""
-    return _address(request, "/user/invitation", links.INVITATION, line.link_id, line.nonce)
+    return _address(request, "/user/invitation", links.INVITATION, invitation.link_id, invitation.nonce)
 
 
-def invitation_mailto(request: AnyRequest, title: str, line: InvitationRow) -> str:
+def invitation_mailto(request: AnyRequest, title: str, invitation: InvitationRow) -> str:
     """A mailto: address for a mail with the link. title: of the organization."""
     subject = phrases.MAILTO_SUBJECT.format(title=title)
-    link = invitation_address(request, line)
+    link = invitation_address(request, invitation)
     body = phrases.MAILTO_BODY.format(title=title, link=link)
-    return f"mailto:{quote(line.email)}?subject={quote(subject)}&body={quote(body)}"
+    return f"mailto:{quote(invitation.email)}?subject={quote(subject)}&body={quote(body)}"
 
 
 def _address(request: AnyRequest, path: str, purpose: str, link_id: int, nonce: str) -> str:

@@ -13,7 +13,7 @@ from db.auth.links import Link
 from db.common import invisible
 from db.errors import Invalid, Refused, TooManyTries, Unknown
 from db.invitations import access_requests
-from db.invitations.access_requests import MAX_WORDS, Wish
+from db.invitations.access_requests import MAX_WORDS, AccessRequestForm
 from db.organization import setup
 from handlers.http.auth import identity, tokens
 from handlers.http.auth.guards import public
@@ -41,38 +41,38 @@ class AccessRequestController(Controller):
         return await _page(request, Form(FIELDS))
 
     @post(status_code=HTTP_200_OK)
-    async def ask(self, request: AnyRequest) -> Response[bytes]:
+    async def submit(self, request: AnyRequest) -> Response[bytes]:
         await _check_offered(request)
         if await identity.identify(request):
             return await rendering.page(request, "user/already_signed_in.html", status=409, again=PATH)
         form, app_context = await Form.read(request, *FIELDS), context_of(request)
         try:
-            wish = _wish(form)
+            access_request = _checked(form)
             await rate_limits.count(
-                app_context.throttle.request(wish.address.key, client.network_of(request))
+                app_context.throttle.access_request(access_request.address.key, client.network_of(request))
             )
-            await access_requests.ask(wish, client.address_of(request))
+            await access_requests.submit(access_request, client.address_of(request))
         except (Invalid, Refused, TooManyTries) as error:
             return await _page(request, form, **errors.in_form(form, error))
-        return await rendering.page(request, "user/access_request_made.html", wish=wish)
+        return await rendering.page(request, "user/access_request_made.html", form=access_request)
 
     @get("/confirmation")
     async def show_confirmation(self, request: AnyRequest) -> Response[bytes]:
         """GET and HEAD don't use up the link: mail scanners open every link."""
         token = tokens.in_address(request)
-        wish = await access_requests.of_link(await _link(request, token))
+        access_request = await access_requests.of_link(await _link(request, token))
         return await rendering.page(
-            request, "user/access_request_confirmation.html", wish=wish, token=token, done=False
+            request, "user/access_request_confirmation.html", form=access_request, token=token, done=False
         )
 
     @post("/confirmation", status_code=HTTP_200_OK)
     async def confirm(self, request: AnyRequest) -> Response[bytes]:
         form = await Form.read(request, "token")
         link = await _link(request, form["token"])
-        wish = await access_requests.of_link(link)
+        access_request = await access_requests.of_link(link)
         await access_requests.confirm(link, client.address_of(request))
         return await rendering.page(
-            request, "user/access_request_confirmation.html", wish=wish, token="", done=True
+            request, "user/access_request_confirmation.html", form=access_request, token="", done=True
         )
 
 
@@ -82,7 +82,7 @@ async def _check_offered(request: AnyRequest) -> None:
         raise Unknown(refusals.NO_SUCH_PAGE)
 
 
-def _wish(form: Form) -> Wish:
+def _checked(form: Form) -> AccessRequestForm:
     """The checked content of the form. Raises Invalid with every error at once."""
     name, address = form.person_name("name"), form.email()
     if not name and "name" not in form.errors:
@@ -92,11 +92,11 @@ def _wish(form: Form) -> Wish:
         form.add_error("words", by_field.AT_MOST.format(most=MAX_WORDS, count=len(words)))
     form.check()
     assert address is not None, "checked"
-    return Wish(address, name, words)
+    return AccessRequestForm(address, name, words)
 
 
 async def _link(request: AnyRequest, token: str) -> Link:
-    return await tokens.valid_link(request, links.REQUEST, token, access_requests.find_link)
+    return await tokens.valid_link(request, links.ACCESS_REQUEST, token, access_requests.find_link)
 
 
 async def _page(

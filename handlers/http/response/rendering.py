@@ -187,8 +187,10 @@ async def page(
 
 async def _counts() -> dict[str, int]:
     """The counts in the navigation: members, and open invitations with access requests."""
-    members, asked = sum((await role_counts.counts()).values()), await access_request_listing.count()
-    return {"members": members, "invitations": await invitation_listing.count_open() + asked, "asked": asked}
+    members = sum((await role_counts.counts()).values())
+    access_requests = await access_request_listing.count()
+    invitations = await invitation_listing.count_open() + access_requests
+    return {"members": members, "invitations": invitations, "access_requests": access_requests}
 
 
 def redirect(

@@ -114,14 +114,15 @@ class InvitationsController(Controller):
     ) -> Response[bytes]:
         """The open links of one batch as CSV, to pass on without mail. Records that they were revealed."""
         now, batch = clock.now(), await invitation_listing.of_batch(row_id(batch_id))
-        lines = [line for line in batch if line.is_open(now)]
-        if not lines:
+        open_ones = [invitation for invitation in batch if invitation.is_open(now)]
+        if not open_ones:
             raise Unknown(refusals.NO_OPEN_INVITATIONS)
-        shown = await management.mark_shown(
-            await password_anew.actor_of(current, request), [line.id for line in lines]
+        revealed = await management.mark_shown(
+            await password_anew.actor_of(current, request), [invitation.id for invitation in open_ones]
         )
         content = invitation_links(
-            (line.email, Role(line.role), invitation_address(request, line)) for line in shown
+            (invitation.email, Role(invitation.role), invitation_address(request, invitation))
+            for invitation in revealed
         )
         headers = {"Content-Disposition": 'attachment; filename="invitations.csv"'}
         return Response(content, media_type="text/csv", headers=headers)
@@ -189,7 +190,7 @@ class InvitationsController(Controller):
         try:
             form.check()
             revoked = Revoked(wanted, row_id(form["revoked_at"]))
-            done = await undo_revocation.bring_back(actor, revoked)
+            done = await undo_revocation.undo(actor, revoked)
         except (Invalid, Refused) as error:
             if not rendering.wants_fragment(request):
                 raise
@@ -204,17 +205,17 @@ class InvitationsController(Controller):
         self, request: AnyRequest, current: CurrentUser, invitation_id: FromPath[str]
     ) -> Response[bytes]:
         """Shows the link to copy. From then on, accepting it doesn't prove the address."""
-        line = await invitation_listing.one(row_id(invitation_id))
-        if line is None:
+        invitation = await invitation_listing.one(row_id(invitation_id))
+        if invitation is None:
             raise Unknown(refusals.NO_SUCH_INVITATION)
-        if not line.is_open(clock.now()):
+        if not invitation.is_open(clock.now()):
             raise Refused(refusals.INVITATION_ENDED)
         actor = await password_anew.actor_of(current, request)
-        (line,) = await management.mark_shown(actor, [line.id])
+        (invitation,) = await management.mark_shown(actor, [invitation.id])
         context: dict[str, Any] = {
-            "line": line,
-            "link": invitation_address(request, line),
-            "mailto": invitation_mailto(request, current.title, line),
+            "invitation": invitation,
+            "link": invitation_address(request, invitation),
+            "mailto": invitation_mailto(request, current.title, invitation),
             "back": path_of(shown_in(request)),
         }
         if rendering.wants_fragment(request):
@@ -262,7 +263,7 @@ async def _list(
     context = await list_context(request, current, shown)
     return rendering.fragment(
         request,
-        "organization/invitations/_answered_request.html",
+        "organization/invitations/_answered_access_request.html",
         status=status,
         toast=str(notice),
         refused=refused,
@@ -340,8 +341,8 @@ async def _page(
 async def _row(
     request: AnyRequest, invitation_id: int, notice: str, *, status: int = 200, undo: Undo | None = None
 ) -> Response[bytes]:
-    line = await invitation_listing.one(invitation_id)
-    if line is None:
+    invitation = await invitation_listing.one(invitation_id)
+    if invitation is None:
         raise Unknown(refusals.NO_SUCH_INVITATION)
     if not rendering.wants_fragment(request):
         if status == 409:
@@ -349,7 +350,7 @@ async def _row(
         if status == 422:
             raise Invalid({"role": [notice]})
         return rendering.redirect(request, path_of(shown_in(request)), notice=notice, undo=undo)
-    context: dict[str, Any] = {"line": line, "now": clock.now(), "links": {}, "mailtos": {}}
+    context: dict[str, Any] = {"invitation": invitation, "now": clock.now(), "links": {}, "mailtos": {}}
     return rendering.fragment(
         request,
         "organization/invitations/_changed_invitation.html",

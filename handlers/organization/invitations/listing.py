@@ -25,7 +25,7 @@ async def list_context(request: AnyRequest, current: Current, shown: InvitationF
     page, app_context, now = await invitation_listing.page(shown), context_of(request), clock.now()
     context: dict[str, Any] = {
         "page": page,
-        "asked": await _asked(shown),
+        "access_requests": await _access_requests(shown),
         "filter": shown,
         "typed": shown.q,
         "now": now,
@@ -41,25 +41,27 @@ async def list_context(request: AnyRequest, current: Current, shown: InvitationF
         # With the link of an Administrator's invitation one can become an Administrator, so it needs the
         # password, like inviting one.
         actor = identity.actor_of(current, request)
-        seen = await link_viewers.seen_by(actor.id, [line.id for line in page.rows])
+        seen = await link_viewers.seen_by(actor.id, [invitation.id for invitation in page.rows])
         unsent = [
-            line
-            for line in page.rows
-            if line.state(now) == "unsent"
-            and line.id in seen
-            and not policy.wants_password(actor, policy.sensitive_change((Role(line.role),)), now)
+            invitation
+            for invitation in page.rows
+            if invitation.state(now) == "unsent"
+            and invitation.id in seen
+            and not policy.wants_password(actor, policy.sensitive_change((Role(invitation.role),)), now)
         ]
-        context["links"] = {line.id: invitation_address(request, line) for line in unsent}
-        context["mailtos"] = {line.id: invitation_mailto(request, current.title, line) for line in unsent}
+        context["links"] = {invitation.id: invitation_address(request, invitation) for invitation in unsent}
+        context["mailtos"] = {
+            invitation.id: invitation_mailto(request, current.title, invitation) for invitation in unsent
+        }
     return context
 
 
-async def _asked(shown: InvitationFilter) -> access_request_listing.Page:
+async def _access_requests(shown: InvitationFilter) -> access_request_listing.AccessRequestPage:
     """The access requests: on pages of their own, or above the first page of the invitations."""
     if shown.state == ASKED:
         return await access_request_listing.page(shown.q, after=shown.after, before=shown.before)
     if shown.state or shown.batch or shown.after or shown.before:
-        return access_request_listing.Page()
+        return access_request_listing.AccessRequestPage()
     return await access_request_listing.page(shown.q)
 
 

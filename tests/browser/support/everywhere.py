@@ -180,7 +180,7 @@ async def unfounded(site: Site) -> list[Stop]:
 async def lonely(_: Site) -> list[Stop]:
     """Pages that look different while the Owner is alone, and sign-up is closed but takes requests."""
     await access_request_steps.switch_on()
-    await access_request_steps.ask("ada", "x" * 200)
+    await access_request_steps.submit("ada", "x" * 200)
     return [
         Stop("sign up, closed", "", "/user/signup", 403),
         Stop("dead link, closed", "", "/user/signup?token=forged", 410),
@@ -222,10 +222,10 @@ async def invited(site: Site, server: Server) -> list[Stop]:
     shown = await inviting.id_of("s.iyer@fenwick.example")
     await access_request_steps.switch_on()
     for words in ("I press ferns, and know labels in Kazakh", ""):
-        await access_request_steps.asked(f"guest{len(words)}", words)
-    await access_request_steps.ask("pia", "x" * 200)
+        await access_request_steps.submitted(f"guest{len(words)}", words)
+    await access_request_steps.submit("pia", "x" * 200)
     asking = await access_request_steps.link_of("pia")
-    asking_token = site.context.signer.token(links.REQUEST, asking.id, asking.nonce)
+    asking_token = site.context.signer.token(links.ACCESS_REQUEST, asking.id, asking.nonce)
     for _ in range(5):
         await rate_limits.count(site.context.throttle.forgot("busy@example.org", "192.0.2.7"))
     return [

@@ -60,8 +60,10 @@ async def by_file(site: Site, actor: Actor) -> Change:
 
 async def by_request(site: Site, actor: Actor) -> Change:
     await access_request_steps.switch_on()
-    request_id = await access_request_steps.asked("ann")
-    return lambda who: access_requests.invite(who, request_id=request_id, role=Role.ADMINISTRATOR, days=7)
+    access_request_id = await access_request_steps.submitted("ann")
+    return lambda who: access_requests.invite(
+        who, access_request_id=access_request_id, role=Role.ADMINISTRATOR, days=7
+    )
 
 
 async def by_its_role(site: Site, actor: Actor) -> Change:
@@ -85,7 +87,7 @@ async def by_its_link(site: Site, actor: Actor) -> Change:
 async def by_bringing_back(site: Site, actor: Actor) -> Change:
     line = await invited(site, "ann", Role.ADMINISTRATOR, by=actor)
     revoked: Revoked = await management.revoke(actor, invitation_ids=[line.id])
-    return lambda who: undo_revocation.bring_back(who, revoked)
+    return lambda who: undo_revocation.undo(who, revoked)
 
 
 async def by_undo_of_who_is_invited(site: Site, actor: Actor) -> Change:

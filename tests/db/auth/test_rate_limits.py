@@ -76,7 +76,7 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
             [row("setup", "net", allowed=30, told="set-up codes"), row("setup-customer", "net", allowed=300)],
         ),
         (
-            limits.request("ada", "net"),
+            limits.access_request("ada", "net"),
             [
                 row("request", "net", allowed=30),
                 row("request-customer", "net", allowed=300),
@@ -156,7 +156,7 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
         lambda number, network: limits.sign_in(str(number), network, ""),
         lambda _, network: limits.sign_up(network, with_link=False),
         lambda _, network: limits.sign_up(network, with_link=True),
-        lambda number, network: limits.request(str(number), network),
+        lambda number, network: limits.access_request(str(number), network),
         lambda number, network: limits.forgot(str(number), network),
         lambda number, network: limits.confirmation(str(number), network),
         limits.own_changes,

@@ -107,7 +107,7 @@ async def test_the_keys_of_everybody_are_written_anew(empty_database_url: str) -
 
         for q, email in (("mueller", "muller@example.org"), ("o'neill", "cara@example.org")):
             assert [row.email for row in (await directory.page(MemberFilter(q=q))).rows] == [email]
-        assert [line.name for line in (await access_request_listing.page("goeran")).lines] == ["Göran"]
+        assert [line.name for line in (await access_request_listing.page("goeran")).rows] == ["Göran"]
         assert (await directory.page(MemberFilter(q="old"))).rows == ()
         found = await engine.rows("SELECT email, first_name, last_name, sort_key, search_text FROM member")
         for email, first, last, sort_key, search_text in found:

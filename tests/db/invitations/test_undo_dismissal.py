@@ -9,13 +9,13 @@ from db import engine
 from db.common import undo
 from db.errors import NotAllowed, Refused, Unknown
 from db.invitations import access_requests, management, undo_dismissal
-from db.invitations.access_requests import Dismissed
+from db.invitations.access_requests import DismissedAccessRequest
 from db.policy import Actor, Role
 from messages import refusals
 from tests.support.concurrency import at_once
 from tests.support.pages.site import Site
 from tests.support.steps import invitation_steps
-from tests.support.steps.access_request_steps import ask, asked, end, events, id_of, listed, switch_on
+from tests.support.steps.access_request_steps import end, events, id_of, listed, submit, submitted, switch_on
 from tests.support.steps.member_steps import acting, olga, register
 
 ROUNDS = 6
@@ -28,13 +28,13 @@ async def open_ear(site: Site) -> Site:
     return site
 
 
-async def dismissed(site: Site, name: str) -> Dismissed:
+async def dismissed(site: Site, name: str) -> DismissedAccessRequest:
     """Somebody asks, and the Owner dismisses it."""
-    return await access_requests.dismiss(olga(site), request_id=await asked(name))
+    return await access_requests.dismiss(olga(site), access_request_id=await submitted(name))
 
 
 async def bring_back(site: Site, name: str, at: int, by: Actor | None = None) -> str:
-    return await undo_dismissal.bring_back(by or olga(site), request_id=await id_of(name), dismissed_at=at)
+    return await undo_dismissal.undo(by or olga(site), access_request_id=await id_of(name), dismissed_at=at)
 
 
 async def row(name: str) -> list[tuple[object, ...]]:
@@ -42,9 +42,9 @@ async def row(name: str) -> list[tuple[object, ...]]:
 
 
 async def test_undo_brings_a_request_back_as_it_was(open_ear: Site) -> None:
-    await asked("ada", "I press ferns")
+    await submitted("ada", "I press ferns")
     before = await row("ada")
-    done = await access_requests.dismiss(olga(open_ear), request_id=await id_of("ada"))
+    done = await access_requests.dismiss(olga(open_ear), access_request_id=await id_of("ada"))
     assert await listed() == []
 
     assert await bring_back(open_ear, "ada", done.at) == "Ada"
@@ -101,7 +101,7 @@ async def test_only_that_press_is_undone_and_only_once(open_ear: Site) -> None:
     with pytest.raises(Refused, match="Somebody has decided otherwise"):
         await bring_back(open_ear, "ada", done.at)
     with pytest.raises(Unknown):
-        await undo_dismissal.bring_back(olga(open_ear), request_id=999, dismissed_at=done.at)
+        await undo_dismissal.undo(olga(open_ear), access_request_id=999, dismissed_at=done.at)
 
     assert (await events()).count("request_brought_back") == 1
 
@@ -121,7 +121,7 @@ async def test_who_asks_again_before_the_undo_asks_once(open_ear: Site) -> None:
         name = f"guest{number}"
         done = await dismissed(open_ear, name)
 
-        await at_once(ask(name), bring_back(open_ear, name, done.at))
+        await at_once(submit(name), bring_back(open_ear, name, done.at))
 
     assert sorted(await listed()) == [f"Guest{number}" for number in range(ROUNDS)]
 

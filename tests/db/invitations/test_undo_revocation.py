@@ -45,7 +45,7 @@ async def test_undo_brings_invitations_links_and_mails_back_as_they_were(posting
     revoked = await revoke(posting, sent, queued)
     assert await mails("invitation") == []
 
-    assert await undo_revocation.bring_back(olga(posting), revoked) == 2
+    assert await undo_revocation.undo(olga(posting), revoked) == 2
 
     assert [await rows(table) for table in ("invitation", "links", "outbox")] == before
     assert (await kinds(sent.id))[-2:] == ["invitation_revoked", "invitation_brought_back"]
@@ -57,7 +57,7 @@ async def test_a_revoked_link_is_dead_until_the_undo(posting: Site) -> None:
     line = await invited(posting, "ada")
     revoked = await revoke(posting, line)
     dead = await find(line.link_id)
-    await undo_revocation.bring_back(olga(posting), revoked)
+    await undo_revocation.undo(olga(posting), revoked)
     alive = await find(line.link_id)
 
     assert [found and found.end_reason for found in (dead, alive)] == ["revoked", ""]
@@ -72,7 +72,7 @@ async def test_a_mail_that_was_void_before_stays_so(posting: Site, clock: Module
     # What ends at the same instant counts as ended by the same press.
     clock.move(1)
 
-    await undo_revocation.bring_back(olga(posting), await revoke(posting, line))
+    await undo_revocation.undo(olga(posting), await revoke(posting, line))
 
     assert await rows("outbox") == before
     assert await mails("invitation") == ["ada@example.org"]
@@ -83,11 +83,11 @@ async def test_undo_is_accepted_for_a_minute(site: Site, clock: ModuleType) -> N
     clock.stop_at(clock.now())
     in_time, late = await revoke(site, first), await revoke(site, second)
     clock.stop_at(in_time.at + undo.UNDO_MS)
-    await undo_revocation.bring_back(olga(site), in_time)
+    await undo_revocation.undo(olga(site), in_time)
     clock.stop_at(late.at + undo.UNDO_MS + 1)
 
     with pytest.raises(Refused, match=refusals.TOO_LATE_TO_UNDO):
-        await undo_revocation.bring_back(olga(site), late)
+        await undo_revocation.undo(olga(site), late)
 
     assert [await state(f"{name}@example.org") for name in ("ada", "ben")] == ["unsent", "revoked"]
 
@@ -105,14 +105,14 @@ async def _accept_another(site: Site, line: InvitationRow, revoked: Revoked) -> 
 
 
 async def _undo_and_revoke_again(site: Site, line: InvitationRow, revoked: Revoked) -> None:
-    await undo_revocation.bring_back(olga(site), revoked)
+    await undo_revocation.undo(olga(site), revoked)
     # Nobody presses Undo and Revoke within one millisecond.
     await asyncio.sleep(0.01)
     await revoke(site, line)
 
 
 async def _undo(site: Site, line: InvitationRow, revoked: Revoked) -> None:
-    await undo_revocation.bring_back(olga(site), revoked)
+    await undo_revocation.undo(olga(site), revoked)
 
 
 async def _shut_the_inviter_out(site: Site, line: InvitationRow, revoked: Revoked) -> None:
@@ -152,7 +152,7 @@ async def test_what_was_decided_since_stands_and_nothing_else_comes_back(site: S
     before = [await rows(table) for table in ("invitation", "links", "outbox", "activity")]
 
     with pytest.raises(Refused):
-        await undo_revocation.bring_back(olga(site), both)
+        await undo_revocation.undo(olga(site), both)
 
     assert [await rows(table) for table in ("invitation", "links", "outbox", "activity")] == before
 
@@ -162,7 +162,7 @@ async def test_who_registered_by_the_link_meanwhile_still_has_the_invitation_bac
     revoked = await revoke(site, line)
     await site.person("ada")
 
-    await undo_revocation.bring_back(olga(site), revoked)
+    await undo_revocation.undo(olga(site), revoked)
 
     assert await state("ada@example.org") == "unsent"
 
@@ -173,13 +173,13 @@ async def test_only_what_was_revoked_by_that_press_comes_back(site: Site) -> Non
     revoked = await revoke(site, line)
 
     with pytest.raises(NotAllowed):
-        await undo_revocation.bring_back(Actor(site.ids["ada"], Role.MANAGER), revoked)
+        await undo_revocation.undo(Actor(site.ids["ada"], Role.MANAGER), revoked)
     with pytest.raises(Unknown):
-        await undo_revocation.bring_back(olga(site), Revoked([line.id, 999], revoked.at))
+        await undo_revocation.undo(olga(site), Revoked([line.id, 999], revoked.at))
     with pytest.raises(Refused):
-        await undo_revocation.bring_back(olga(site), Revoked([line.id], revoked.at + 1))
+        await undo_revocation.undo(olga(site), Revoked([line.id], revoked.at + 1))
     with pytest.raises(Refused):
-        await undo_revocation.bring_back(olga(site), Revoked([], revoked.at))
+        await undo_revocation.undo(olga(site), Revoked([], revoked.at))
 
     assert await state("ben@example.org") == "revoked"
 
@@ -189,7 +189,7 @@ async def test_two_undos_at_the_same_instant_bring_it_back_once(site: Site) -> N
         line = await invited(site, f"ada{number}")
         revoked = await revoke(site, line)
 
-        ended = await at_once(*(undo_revocation.bring_back(olga(site), revoked) for _ in range(4)))
+        ended = await at_once(*(undo_revocation.undo(olga(site), revoked) for _ in range(4)))
 
         assert sorted(type(one).__name__ for one in ended) == ["Refused"] * 3 + ["int"]
         assert (await kinds(line.id)).count("invitation_brought_back") == 1
@@ -200,7 +200,7 @@ async def test_inviting_anew_and_undo_at_the_same_instant_leave_one_open_invitat
         line = await invited(site, f"ada{number}")
         revoked = await revoke(site, line)
 
-        await at_once(undo_revocation.bring_back(olga(site), revoked), invite(site, line.email))
+        await at_once(undo_revocation.undo(olga(site), revoked), invite(site, line.email))
 
         open_ones = await engine.rows(
             "SELECT i.id, l.ended_at FROM invitation AS i JOIN links AS l ON l.id = i.link_id"
@@ -215,7 +215,7 @@ async def test_accepting_and_undo_at_the_same_instant_agree(site: Site) -> None:
         line = await invited(site, f"ada{number}")
         revoked = await revoke(site, line)
 
-        accepted, undone = await at_once(accept(site, line), undo_revocation.bring_back(olga(site), revoked))
+        accepted, undone = await at_once(accept(site, line), undo_revocation.undo(olga(site), revoked))
 
         assert undone == 1
         expected = "accepted" if isinstance(accepted, SignedIn) else "unsent"
@@ -231,7 +231,7 @@ async def test_losing_the_right_and_undo_at_the_same_instant_leave_nothing_open(
         revoked = await revoke(site, line)
 
         await at_once(
-            undo_revocation.bring_back(olga(site), revoked),
+            undo_revocation.undo(olga(site), revoked),
             roles.change_role(olga(site), member_id=alma, role=Role.ANNOTATOR),
         )
 

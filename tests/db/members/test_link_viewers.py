@@ -223,12 +223,12 @@ async def test_what_was_revoked_comes_back_only_if_all_who_saw_it_still_administ
     for role in (Role.ADMINISTRATOR, LOSSES[loss]):
         revoked = await management.revoke(olga(posting), invitation_ids=[line.id])
         if role is Role.ADMINISTRATOR:
-            await undo_revocation.bring_back(olga(posting), revoked)
+            await undo_revocation.undo(olga(posting), revoked)
             continue
         await lose(posting, "alma", role)
 
         with pytest.raises(Refused, match="nothing was brought back"):
-            await undo_revocation.bring_back(olga(posting), revoked)
+            await undo_revocation.undo(olga(posting), revoked)
 
     assert await state("ada@example.org") == "revoked"
 
@@ -241,7 +241,7 @@ async def test_undo_at_the_instant_of_the_loss_leaves_it_dead(posting: Site) -> 
         revoked = await management.revoke(olga(posting), invitation_ids=[line.id])
 
         await at_once(
-            undo_revocation.bring_back(olga(posting), revoked),
+            undo_revocation.undo(olga(posting), revoked),
             roles.change_role(olga(posting), member_id=alma, role=Role.ANNOTATOR),
         )
 

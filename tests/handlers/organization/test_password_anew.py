@@ -195,7 +195,7 @@ async def test_every_way_asks(site: Site) -> None:
     olga = await site.sign_in("olga")
     plain, sensitive = await invited(site, "ann"), await invited(site, "bea", Role.ADMINISTRATOR)
     await access_request_steps.switch_on()
-    request = await access_request_steps.asked("guest")
+    request = await access_request_steps.submitted("guest")
     ((session,),) = await engine.rows("SELECT id FROM session WHERE member_id = ?", ada)
     ((batch,),) = await engine.rows("SELECT batch_id FROM invitation WHERE id = ?", sensitive.id)
     await long_ago()

@@ -1,4 +1,4 @@
-"""/user/access-request: asking to be let in; the same answer whoever asks."""
+"""/user/access-request: requesting access; every visitor gets the same answer."""
 
 import json
 from collections.abc import AsyncIterator

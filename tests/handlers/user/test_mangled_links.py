@@ -10,7 +10,7 @@ from db.accounts import confirmation
 from db.auth import links
 from db.common.addresses import parse
 from db.invitations import access_requests
-from db.invitations.access_requests import Wish
+from db.invitations.access_requests import AccessRequestForm
 from tests.support.pages.markup import tree
 from tests.support.pages.site import ON_SQLITE, PASSWORD, Site
 from tests.support.steps.invitation_steps import invited, token
@@ -44,8 +44,8 @@ async def address_check(site: Site) -> str:
 
 async def access_request(site: Site) -> str:
     await engine.write(engine.execute, "UPDATE organization SET may_ask = 1")
-    await access_requests.ask(Wish(parse("ben@example.org"), "Ben", ""), "192.0.2.1")
-    return f"/user/access-request/confirmation?token={await newest(site, links.REQUEST)}"
+    await access_requests.submit(AccessRequestForm(parse("ben@example.org"), "Ben", ""), "192.0.2.1")
+    return f"/user/access-request/confirmation?token={await newest(site, links.ACCESS_REQUEST)}"
 
 
 Kind = Callable[[Site], Awaitable[str]]

@@ -167,12 +167,14 @@ async def _upload(site: Site, name: str) -> Sent:
 
 async def _request(site: Site, name: str) -> Sent:
     await access_request_steps.switch_on()
-    return Sent({"request_id": await access_request_steps.asked(f"asking-{next(numbers)}")}, {"role": "AN"})
+    return Sent(
+        {"access_request_id": await access_request_steps.submitted(f"asking-{next(numbers)}")}, {"role": "AN"}
+    )
 
 
 async def _undone_dismissal(site: Site, name: str) -> Sent:
     sent = await _request(site, name)
-    dismissed = await access_requests.dismiss(COMMAND_LINE, request_id=sent.place["request_id"])
+    dismissed = await access_requests.dismiss(COMMAND_LINE, access_request_id=sent.place["access_request_id"])
     return Sent(sent.place, {"dismissed_at": str(dismissed.at)})
 
 
@@ -263,9 +265,9 @@ SENT: Final[dict[str, Make]] = {
     "/organization/invitations/{invitation_id}/link": _invitation,
     "/organization/invitations/import": _file,
     "/organization/invitations/import/{upload_id}": _upload,
-    "/organization/requests/{request_id}/invitation": _request,
-    "/organization/requests/{request_id}/dismissal": _request,
-    "/organization/requests/{request_id}/reversal": _undone_dismissal,
+    "/organization/requests/{access_request_id}/invitation": _request,
+    "/organization/requests/{access_request_id}/dismissal": _request,
+    "/organization/requests/{access_request_id}/reversal": _undone_dismissal,
     "/organization/activity/erasure": _erasure,
     "/organization/ownership": _ownership,
     "/organization/settings": _settings,

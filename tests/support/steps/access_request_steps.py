@@ -1,4 +1,4 @@
-"""What the tests of requests to be let in share: asking, confirming and looking, in one line each."""
+"""What the tests of access requests share: submitting, confirming and looking, in one line each."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from db import engine
 from db.auth.links import Link
 from db.common import addresses
 from db.invitations import access_request_listing, access_requests
-from db.invitations.access_request_listing import Line
-from db.invitations.access_requests import Invited, Wish
+from db.invitations.access_request_listing import AccessRequestRow
+from db.invitations.access_requests import AccessRequestAnswer, AccessRequestForm
 from db.mail import outbox
 from db.policy import Role
 from tests.support.pages.site import Site
@@ -18,13 +18,15 @@ VISITOR = "192.0.2.7"
 
 
 async def switch_on() -> None:
-    """The Owner lets people ask."""
+    """The Owner accepts access requests."""
     await engine.write(engine.execute, "UPDATE organization SET may_ask = 1")
 
 
-async def ask(name: str, words: str = "") -> None:
-    """Somebody asks with name@example.org."""
-    await access_requests.ask(Wish(addresses.parse(f"{name}@example.org"), name.capitalize(), words), VISITOR)
+async def submit(name: str, words: str = "") -> None:
+    """Somebody requests access with name@example.org."""
+    await access_requests.submit(
+        AccessRequestForm(addresses.parse(f"{name}@example.org"), name.capitalize(), words), VISITOR
+    )
 
 
 async def link_of(name: str) -> Link:
@@ -42,44 +44,44 @@ async def confirm(name: str) -> None:
     await access_requests.confirm(await link_of(name), VISITOR)
 
 
-async def asked(name: str, words: str = "") -> int:
-    """Somebody asks, and confirms it where mail is set up; returns the request's id."""
-    await ask(name, words)
+async def submitted(name: str, words: str = "") -> int:
+    """Submits an access request and, where mail is set up, confirms it; returns its id."""
+    await submit(name, words)
     if outbox.set_up():
         await confirm(name)
     return await id_of(name)
 
 
 async def id_of(name: str) -> int:
-    """The newest request with name@example.org."""
-    ((request_id,),) = await engine.rows(
+    """The newest access request with name@example.org."""
+    ((access_request_id,),) = await engine.rows(
         "SELECT MAX(id) FROM access_request WHERE email_key = ?", f"{name}@example.org"
     )
-    return int(request_id)
+    return int(access_request_id)
 
 
-async def invite(site: Site, name: str, role: Role = Role.ANNOTATOR, **more: Any) -> Invited:
+async def invite(site: Site, name: str, role: Role = Role.ANNOTATOR, **more: Any) -> AccessRequestAnswer:
     actor = more.get("by") or olga(site)
-    return await access_requests.invite(actor, request_id=await id_of(name), role=role, days=DAYS)
+    return await access_requests.invite(actor, access_request_id=await id_of(name), role=role, days=DAYS)
 
 
 async def listed(q: str = "") -> list[str]:
     """Who stands in the list, in its order, by name."""
-    return [line.name for line in (await access_request_listing.page(q)).lines]
+    return [row.name for row in (await access_request_listing.page(q)).rows]
 
 
-async def line(name: str) -> Line:
-    (found,) = (await access_request_listing.page(name)).lines
+async def row(name: str) -> AccessRequestRow:
+    (found,) = (await access_request_listing.page(name)).rows
     return found
 
 
 async def end(name: str) -> str:
-    """How the newest request of name@example.org ended, "" while it is open."""
+    """How the newest access request of name@example.org ended, "" while it is open."""
     ((reason,),) = await engine.rows("SELECT end_reason FROM access_request WHERE id = ?", await id_of(name))
     return str(reason)
 
 
 async def events() -> list[str]:
-    """What the log tells of requests, oldest first."""
+    """The events of access requests, oldest first."""
     found = await engine.rows("SELECT kind FROM activity WHERE kind LIKE 'request#_%' ESCAPE '#' ORDER BY id")
     return [kind for (kind,) in found]

@@ -226,7 +226,7 @@ async def _asks(site: ServedSite) -> Case:
 async def _confirms_asking(site: ServedSite) -> Case:
     await access_request_steps.switch_on()
     name = f"guest-{next(numbers)}"
-    await access_request_steps.ask(name)
+    await access_request_steps.submit(name)
     link = await access_request_steps.link_of(name)
     token = site.context.signer.token("request", link.id, link.nonce)
     return _guest(site, "/user/access-request/confirmation", {"token": token})

@@ -186,7 +186,7 @@ async def forgotten_passwords_of_a_network(arena: Arena) -> Race:
 @kinds.add(80)
 async def counts_of_one_limit(arena: Arena) -> Race:
     """The function that all of them call, in the order of whoever comes."""
-    limits = arena.site.context.throttle.request(arena.new_name(), arena.network)
+    limits = arena.site.context.throttle.access_request(arena.new_name(), arena.network)
     await _use_up(limits)
     contestants = [Contestant("count", arena.here(partial(count, limits))) for _ in range(COME)]
     return Race(contestants, _passed(409))

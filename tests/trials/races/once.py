@@ -141,7 +141,7 @@ async def request_confirmed_by_many(arena: Arena) -> Race:
     """Seen once."""
     name = arena.new_name()
     await access_request_steps.switch_on()
-    await access_request_steps.ask(name)
+    await access_request_steps.submit(name)
     token = arena.token(await access_request_steps.link_of(name))
     contestants = []
     for _ in range(3):

@@ -264,7 +264,7 @@ async def approved_by_invitation_and_otherwise(arena: Arena) -> Race:
     return Race(contestants, rule)
 
 
-# Requests to be let in
+# Access requests
 
 
 @kinds.add(150)
@@ -272,7 +272,7 @@ async def request_answered_twice(arena: Arena) -> Race:
     """Of two answers to a request, the same or not, one counts."""
     name, (bob, cyd) = arena.new_name(), await administrators(arena)
     await access_request_steps.switch_on()
-    request_id = await access_request_steps.asked(name)
+    access_request_id = await access_request_steps.submitted(name)
     answers = {
         "invitation": ({"role": "AN"}, "invitation_made"),
         "dismissal": ({}, "request_dismissed"),
@@ -281,11 +281,11 @@ async def request_answered_twice(arena: Arena) -> Race:
     for one in (bob, cyd):
         what = arena.rng.choice(sorted(answers))
         fields, tells = answers[what]
-        path = f"requests/{request_id}/{what}"
+        path = f"requests/{access_request_id}/{what}"
         contestants.append(await managed(arena, one, what, path, fields, tells))
 
     async def rule(ended: Ended) -> Iterable[str]:
-        reason = await column("request", "end_reason", request_id)
+        reason = await column("request", "end_reason", access_request_id)
         invited = await _invitations_of(name)
         fits = (reason, len(invited)) == (("invited", 1) if ended.done("invitation") else ("dismissed", 0))
         return [] if fits and ended.done() == 1 else [f"ended as {reason!r}, with {invited}"]
@@ -298,10 +298,10 @@ async def dismissal_undone_and_asked_again(arena: Arena) -> Race:
     """A dismissed request is brought back once, and at most one of an address is open."""
     name, (bob, cyd) = arena.new_name(), await administrators(arena)
     await access_request_steps.switch_on()
-    request_id = await access_request_steps.asked(name)
-    dismissed = await access_requests.dismiss(COMMAND_LINE, request_id=request_id)
+    access_request_id = await access_request_steps.submitted(name)
+    dismissed = await access_requests.dismiss(COMMAND_LINE, access_request_id=access_request_id)
     undo = {"dismissed_at": str(dismissed.at)}
-    path = f"requests/{request_id}/reversal"
+    path = f"requests/{access_request_id}/reversal"
     contestants = [
         await managed(arena, one, "undo", path, undo, "request_brought_back") for one in (bob, cyd)
     ]

@@ -18,7 +18,7 @@ from db.accounts import password
 from db.auth import links
 from db.common import addresses
 from db.invitations import access_requests
-from db.invitations.access_requests import Wish
+from db.invitations.access_requests import AccessRequestForm
 from db.maintenance import demo, secret_key
 from db.members import new_member, removal
 from db.organization import invite_link
@@ -188,8 +188,10 @@ async def _more() -> dict[str, str]:
     """What the demo lacks. Returns what stands in braces in places, where the database knows it."""
     for number in range(ASKING):
         await engine.write(engine.execute, "UPDATE organization SET may_ask = 1")
-        wish = Wish(addresses.parse(f"asking-{number}@example.org"), f"Asking {number}", "some words")
-        await access_requests.ask(wish, "192.0.2.7")
+        access_request = AccessRequestForm(
+            addresses.parse(f"asking-{number}@example.org"), f"Asking {number}", "some words"
+        )
+        await access_requests.submit(access_request, "192.0.2.7")
     await removal.remove(COMMAND_LINE, member_id=(removed := await new_member.id_of(DEACTIVATED)))
     found = await engine.rows(
         "SELECT id, email FROM member WHERE role = 'AN' AND password_hash = '' ORDER BY id LIMIT ?", ANYONE_OF
@@ -213,13 +215,13 @@ async def _more() -> dict[str, str]:
     invitation = await engine.read(links.find, link_id, links.INVITATION)
     reset = await password.make_reset_link(COMMAND_LINE, member_id=found[-1][0])
     assert invitation is not None, "the demo has just made it"
-    ((request_id,),) = await engine.rows("SELECT MAX(id) FROM access_request")
+    ((access_request_id,),) = await engine.rows("SELECT MAX(id) FROM access_request")
     return {name: str(id) for name, id in ids.items()} | {
         "anyone": " ".join(email for _, email in found),
         "removed_id": str(removed),
         "invitation_id": str(invitation_id),
         "batch_id": str(batch_id),
-        "request_id": str(request_id),
+        "access_request_id": str(access_request_id),
         "invite": signer.token(links.INVITE, link.id, link.nonce),
         "invitation": signer.token(links.INVITATION, invitation.id, invitation.nonce),
         "reset": signer.token(links.RESET, reset.id, reset.nonce),

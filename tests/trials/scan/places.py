@@ -78,7 +78,7 @@ def _post(path: str, who: str = ADMINISTRATOR, /, *, gone: bool = False, **field
 MEMBERS, INVITATIONS, LOG = "/organization/members", "/organization/invitations", "/organization/activity"
 FILTER: Final = "q=ana&role=AN&sort=email"
 MEMBER, INVITATION = f"{MEMBERS}/{{member_id}}", f"{INVITATIONS}/{{invitation_id}}"
-REQUEST: Final = "/organization/requests/{request_id}"
+REQUEST: Final = "/organization/requests/{access_request_id}"
 NOBODY_KNOWS: Final = "seven grey herons by the weir"
 _AGENT: Final = "Mozilla/5.0 (X11; Linux) Firefox/140.0"
 

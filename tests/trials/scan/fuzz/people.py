@@ -88,10 +88,10 @@ async def _forms_of_visitors(site: Site) -> dict[str, list[Sent]]:
     revoked = await invitation_steps.invited(site, "revoked")
     await _execute("UPDATE links SET ended_at = 1, end_reason = 'revoked' WHERE id = ?", revoked.link_id)
     confirming = "1.forged"
-    await access_request_steps.ask("asking")
+    await access_request_steps.submit("asking")
     if site.context.settings.sends_mail:
         link = await access_request_steps.link_of("asking")
-        confirming = site.context.signer.token(links.REQUEST, link.id, link.nonce)
+        confirming = site.context.signer.token(links.ACCESS_REQUEST, link.id, link.nonce)
     fields: dict[str, dict[str, Any]] = {
         "/setup": {**person, "title": "House", "code": "1.forged"},
         "/user/signup": {**person, "token": await site.invite_token()},
@@ -119,7 +119,7 @@ async def _others(site: Site) -> list[str]:
         given.append(await site.reset_token(SECRETS + name))
     line = await invitation_steps.invited(site, f"{SECRETS}guest")
     given += [invitation_steps.token(site, line), await site.invite_token()]
-    await access_request_steps.asked(f"{SECRETS}asker", f"{SECRETS}words")
+    await access_request_steps.submitted(f"{SECRETS}asker", f"{SECRETS}words")
     await _execute("INSERT INTO role_note (role, text) VALUES ('AN', ?)", f"{SECRETS}note {STORED}")
     # As if nobody had looked at what was typed.
     for table in ("member", "invitation"):

@@ -130,7 +130,7 @@ def differences(before: Rows, after: Rows) -> list[str]:
 
 @dataclass(frozen=True)
 class Kind:
-    """What a world is like. With https, registration is closed, and people ask to be let in."""
+    """What a world is like. With https, registration is closed, and access requests are accepted."""
 
     database: str
     https: bool

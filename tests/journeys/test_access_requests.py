@@ -1,4 +1,4 @@
-"""Asking to be let in, with plain forms and a real mail server: from the closed page to being in."""
+"""Access requests, with plain forms and a real mail server: from the closed page to being in."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

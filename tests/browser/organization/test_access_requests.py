@@ -1,4 +1,4 @@
-"""Those who ask to be let in, in the browser: from the closed page to an invitation, without a reload."""
+"""Access requests in the browser: from the closed page to an invitation, without a reload."""
 
 from collections.abc import AsyncIterator
 
@@ -11,7 +11,7 @@ from tests.browser.support.desk import Desk
 from tests.browser.support.inviting import INVITATIONS
 from tests.support.pages.site import SECRET, Site
 from tests.support.servers import smtp
-from tests.support.steps.access_request_steps import asked, end, id_of, link_of, switch_on
+from tests.support.steps.access_request_steps import end, id_of, link_of, submitted, switch_on
 from tests.support.steps.member_steps import olga
 
 MARK = "window.mark = 1"
@@ -59,8 +59,8 @@ async def test_from_the_closed_page_to_an_invitation(desk: Desk) -> None:
 
 
 async def test_dismissed_by_the_keyboard_it_is_gone_and_the_filter_stays(desk: Desk) -> None:
-    await asked("ada")
-    await asked("ben")
+    await submitted("ada")
+    await submitted("ben")
     page = await desk.page("olga", f"{INVITATIONS}?state=asked")
     await page.evaluate(MARK)
 
@@ -74,9 +74,9 @@ async def test_dismissed_by_the_keyboard_it_is_gone_and_the_filter_stays(desk: D
 
 
 async def test_who_comes_second_reads_why_and_sees_the_list_as_it_is(desk: Desk) -> None:
-    request_id = await asked("ada")
+    access_request_id = await submitted("ada")
     page = await desk.page("olga", INVITATIONS)
-    await access_requests.dismiss(olga(desk.site), request_id=request_id)
+    await access_requests.dismiss(olga(desk.site), access_request_id=access_request_id)
 
     await page.get_by_role("button", name="Invite Ada").click()
 

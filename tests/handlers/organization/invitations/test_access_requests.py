@@ -1,4 +1,4 @@
-"""Those who ask to be let in, in Organization > Invitations: the list, Invite and Dismiss."""
+"""Access requests in Organization > Invitations: the list, Invite and Dismiss."""
 
 from types import ModuleType
 
@@ -14,7 +14,7 @@ from tests.support.pages.markup import tree
 from tests.support.pages.members_page import out_of_band, toast
 from tests.support.pages.site import ON_SQLITE, SECRET, Site
 from tests.support.steps import access_request_steps
-from tests.support.steps.access_request_steps import asked, end, id_of, switch_on
+from tests.support.steps.access_request_steps import end, id_of, submitted, switch_on
 from tests.support.steps.invitation_steps import invite, mails
 
 LIST = "/organization/invitations"
@@ -37,18 +37,18 @@ def names(answer: httpx.Response) -> list[str]:
     ]
 
 
-def path(request_id: int, noun: str) -> str:
-    return f"/organization/requests/{request_id}/{noun}"
+def path(access_request_id: int, noun: str) -> str:
+    return f"/organization/requests/{access_request_id}/{noun}"
 
 
 @ON_SQLITE
 async def test_requests_stand_above_the_invitations_as_a_page_and_as_a_fragment(ears: Site) -> None:
-    request_id = await asked("ada", "I press ferns")
+    access_request_id = await submitted("ada", "I press ferns")
     await invite(ears, "ben@example.org")
     olga = await ears.sign_in("olga")
 
     for answer in (await olga.get(LIST), await olga.fragment(LIST)):
-        row = tree(answer).one("tr", id=f"request-{request_id}")
+        row = tree(answer).one("tr", id=f"request-{access_request_id}")
         assert row.one("strong").text == "Ada"
         for text in ("ada@example.org", "I press ferns", "Address not confirmed"):
             assert text in row.text
@@ -68,8 +68,8 @@ async def test_requests_stand_above_the_invitations_as_a_page_and_as_a_fragment(
 
 @ON_SQLITE
 async def test_the_state_asked_shows_them_alone_and_other_states_do_not(ears: Site) -> None:
-    await asked("ada")
-    await asked("ben")
+    await submitted("ada")
+    await submitted("ben")
     await invite(ears, "cleo@example.org")
     olga = await ears.sign_in("olga")
 
@@ -85,7 +85,7 @@ async def test_the_state_asked_shows_them_alone_and_other_states_do_not(ears: Si
 @ON_SQLITE
 async def test_more_than_fifty_are_turned_page_by_page(ears: Site) -> None:
     for number in range(52):
-        await access_request_steps.ask(f"guest{number}")
+        await access_request_steps.submit(f"guest{number}")
     olga = await ears.sign_in("olga")
 
     first = await olga.get(LIST)
@@ -102,10 +102,10 @@ async def test_more_than_fifty_are_turned_page_by_page(ears: Site) -> None:
 async def test_inviting_with_mail_as_a_fragment(database: str) -> None:
     async with Site.opened(Settings(secret_key=SECRET, mail=NOWHERE)) as site:
         await switch_on()
-        request_id = await asked("ada")
+        access_request_id = await submitted("ada")
         olga = await site.sign_in("olga")
 
-        answer = await olga.press(path(request_id, "invitation"), role="RE", filter="")
+        answer = await olga.press(path(access_request_id, "invitation"), role="RE", filter="")
 
         assert answer.status_code == 200
         assert toast(answer) == "Ada is invited as Reviewer; the mail is on its way."
@@ -119,10 +119,10 @@ async def test_inviting_with_mail_as_a_fragment(database: str) -> None:
 async def test_inviting_with_mail_as_a_page(database: str) -> None:
     async with Site.opened(Settings(secret_key=SECRET, mail=NOWHERE)) as site:
         await switch_on()
-        request_id = await asked("ada")
+        access_request_id = await submitted("ada")
         olga = await site.sign_in("olga")
 
-        answer = await olga.submit(path(request_id, "invitation"), role="RE", filter="state=asked")
+        answer = await olga.submit(path(access_request_id, "invitation"), role="RE", filter="state=asked")
 
         assert (answer.status_code, answer.headers["location"]) == (303, f"{LIST}?state=asked")
         assert "Ada is invited as Reviewer" in (await olga.get(f"{LIST}?state=asked")).text
@@ -131,7 +131,7 @@ async def test_inviting_with_mail_as_a_page(database: str) -> None:
 @ON_SQLITE
 async def test_inviting_without_mail_leads_to_the_link_to_copy(ears: Site) -> None:
     olga = await ears.sign_in("olga")
-    first, second = await asked("ada"), await asked("ben")
+    first, second = await submitted("ada"), await submitted("ben")
 
     page = await olga.submit(path(first, "invitation"), role="AN")
     piece = await olga.press(path(second, "invitation"), role="AN")
@@ -146,7 +146,7 @@ async def test_inviting_without_mail_leads_to_the_link_to_copy(ears: Site) -> No
 @ON_SQLITE
 async def test_dismissing_as_a_page_and_as_a_fragment(ears: Site) -> None:
     olga = await ears.sign_in("olga")
-    first, second = await asked("ada"), await asked("ben")
+    first, second = await submitted("ada"), await submitted("ben")
 
     page = await olga.submit(path(first, "dismissal"), filter="q=a")
     piece = await olga.press(path(second, "dismissal"), filter="")
@@ -168,7 +168,7 @@ def undo(answer: httpx.Response) -> tuple[str, dict[str, str]]:
 @ON_SQLITE
 async def test_dismissing_is_undone_as_a_page_and_as_a_fragment(ears: Site) -> None:
     olga = await ears.sign_in("olga")
-    first, second = await asked("ada"), await asked("ben")
+    first, second = await submitted("ada"), await submitted("ben")
 
     page = await olga.get((await olga.submit(path(first, "dismissal"))).headers["location"])
     action, fields = undo(page)
@@ -187,8 +187,8 @@ async def test_an_undo_that_comes_too_late_is_refused_with_the_true_list(
     ears: Site, clock: ModuleType
 ) -> None:
     olga = await ears.sign_in("olga")
-    await asked("ben")
-    action, fields = undo(await olga.press(path(await asked("ada"), "dismissal")))
+    await submitted("ben")
+    action, fields = undo(await olga.press(path(await submitted("ada"), "dismissal")))
     clock.move(61_000)
 
     piece, page = await olga.press(action, fields), await olga.submit(action, fields)
@@ -202,11 +202,11 @@ async def test_an_undo_that_comes_too_late_is_refused_with_the_true_list(
 @ON_SQLITE
 @pytest.mark.parametrize("role", ["OW", "NO", "DI", "", "XX"])
 async def test_a_role_that_can_t_be_given_is_refused_and_nothing_changes(ears: Site, role: str) -> None:
-    request_id = await asked("ada")
+    access_request_id = await submitted("ada")
     olga = await ears.sign_in("olga")
 
-    page = await olga.submit(path(request_id, "invitation"), role=role)
-    piece = await olga.press(path(request_id, "invitation"), role=role)
+    page = await olga.submit(path(access_request_id, "invitation"), role=role)
+    piece = await olga.press(path(access_request_id, "invitation"), role=role)
 
     assert (page.status_code, piece.status_code) == (422, 422)
     assert toast(piece) == "Choose one of the roles in the list."
@@ -218,13 +218,13 @@ async def test_a_role_that_can_t_be_given_is_refused_and_nothing_changes(ears: S
 async def test_what_was_answered_already_is_refused_with_the_reason_as_a_page_and_as_a_fragment(
     ears: Site,
 ) -> None:
-    request_id = await asked("ada")
+    access_request_id = await submitted("ada")
     olga = await ears.sign_in("olga")
-    await olga.submit(path(request_id, "dismissal"))
+    await olga.submit(path(access_request_id, "dismissal"))
 
     for noun in ("invitation", "dismissal"):
-        page = await olga.submit(path(request_id, noun), role="AN")
-        piece = await olga.press(path(request_id, noun), role="AN")
+        page = await olga.submit(path(access_request_id, noun), role="AN")
+        piece = await olga.press(path(access_request_id, noun), role="AN")
         assert (page.status_code, piece.status_code) == (409, 409)
         assert "dismissed this request meanwhile" in page.text
         assert toast(piece) == "Somebody else has dismissed this request meanwhile. Nothing was changed."
@@ -232,12 +232,12 @@ async def test_what_was_answered_already_is_refused_with_the_reason_as_a_page_an
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("request_id", ["999", "0", "x", "9" * 40])
-async def test_a_request_that_is_not_there_is_404(ears: Site, request_id: str) -> None:
+@pytest.mark.parametrize("access_request_id", ["999", "0", "x", "9" * 40])
+async def test_a_request_that_is_not_there_is_404(ears: Site, access_request_id: str) -> None:
     olga = await ears.sign_in("olga")
 
     for noun in ("invitation", "dismissal"):
-        answer = await olga.submit(f"/organization/requests/{request_id}/{noun}", role="AN")
+        answer = await olga.submit(f"/organization/requests/{access_request_id}/{noun}", role="AN")
         assert answer.status_code == 404
 
 
@@ -245,11 +245,11 @@ async def test_two_administrators_at_the_same_instant_get_one_yes_and_one_no(ear
     await ears.person("alma", Role.ADMINISTRATOR)
     olga, alma = await ears.sign_in("olga"), await ears.sign_in("alma")
     for number in range(5):
-        request_id = await asked(f"guest{number}")
+        access_request_id = await submitted(f"guest{number}")
 
         answers = await at_once(
-            olga.submit(path(request_id, "invitation"), role="AN"),
-            alma.submit(path(request_id, "invitation" if number % 2 else "dismissal"), role="MA"),
+            olga.submit(path(access_request_id, "invitation"), role="AN"),
+            alma.submit(path(access_request_id, "invitation" if number % 2 else "dismissal"), role="MA"),
         )
 
         codes = [answer.status_code for answer in answers if isinstance(answer, httpx.Response)]
@@ -258,8 +258,8 @@ async def test_two_administrators_at_the_same_instant_get_one_yes_and_one_no(ear
 
 @ON_SQLITE
 async def test_the_log_tells_whose_request_it_was_while_that_is_kept(ears: Site) -> None:
-    await asked("ada")
-    await asked("ben")
+    await submitted("ada")
+    await submitted("ben")
     olga = await ears.sign_in("olga")
     await olga.submit(path(await id_of("ada"), "dismissal"))
     await olga.submit(path(await id_of("ben"), "invitation"), role="AN")

@@ -22,22 +22,22 @@ from handlers.organization.wording import plain
 from messages import toasts
 
 
-class RequestsController(Controller):
+class AccessRequestsController(Controller):
     path = "/organization/requests"
     guards = [Requires(policy.may_invite)]
 
-    @post("/{request_id:str}/invitation", status_code=HTTP_200_OK)
+    @post("/{access_request_id:str}/invitation", status_code=HTTP_200_OK)
     async def invite(
-        self, request: AnyRequest, current: CurrentUser, request_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, access_request_id: FromPath[str]
     ) -> Response[bytes]:
         form, app_context = await Form.read(request, "role", "filter"), context_of(request)
-        role, wanted = form.role(among=policy.WORKING), row_id(request_id)
+        role, wanted = form.role(among=policy.WORKING), row_id(access_request_id)
         try:
             form.check()
             assert role is not None, "checked"
             invited = await access_requests.invite(
                 await password_anew.actor_of(current, request),
-                request_id=wanted,
+                access_request_id=wanted,
                 role=role,
                 days=app_context.settings.invitation_days,
                 throttle=app_context.throttle,
@@ -52,13 +52,15 @@ class RequestsController(Controller):
         notice = toasts.REQUEST_MAILED.format(name=plain(invited.name), role=role.label)
         return await _list(request, current, form, notice)
 
-    @post("/{request_id:str}/dismissal", status_code=HTTP_200_OK)
+    @post("/{access_request_id:str}/dismissal", status_code=HTTP_200_OK)
     async def dismiss(
-        self, request: AnyRequest, current: CurrentUser, request_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, access_request_id: FromPath[str]
     ) -> Response[bytes]:
-        form, wanted = await Form.read(request, "filter"), row_id(request_id)
+        form, wanted = await Form.read(request, "filter"), row_id(access_request_id)
         try:
-            dismissed = await access_requests.dismiss(identity.actor_of(current, request), request_id=wanted)
+            dismissed = await access_requests.dismiss(
+                identity.actor_of(current, request), access_request_id=wanted
+            )
         except Refused as error:
             return await _refused(request, current, form, error)
         fields = [("dismissed_at", str(dismissed.at))]
@@ -66,17 +68,17 @@ class RequestsController(Controller):
         notice = toasts.REQUEST_DISMISSED.format(name=plain(dismissed.name))
         return await _list(request, current, form, notice, undo=undo)
 
-    @post("/{request_id:str}/reversal", status_code=HTTP_200_OK)
+    @post("/{access_request_id:str}/reversal", status_code=HTTP_200_OK)
     async def undo_dismiss(
-        self, request: AnyRequest, current: CurrentUser, request_id: FromPath[str]
+        self, request: AnyRequest, current: CurrentUser, access_request_id: FromPath[str]
     ) -> Response[bytes]:
         """Undoes a dismissal."""
-        form, wanted = await Form.read(request, "dismissed_at", "filter"), row_id(request_id)
+        form, wanted = await Form.read(request, "dismissed_at", "filter"), row_id(access_request_id)
         try:
             form.check()
-            name = await undo_dismissal.bring_back(
+            name = await undo_dismissal.undo(
                 identity.actor_of(current, request),
-                request_id=wanted,
+                access_request_id=wanted,
                 dismissed_at=row_id(form["dismissed_at"]),
             )
         except (Invalid, Refused) as error:
@@ -108,7 +110,7 @@ async def _list(
     context = await list_context(request, current, shown)
     return rendering.fragment(
         request,
-        "organization/invitations/_answered_request.html",
+        "organization/invitations/_answered_access_request.html",
         status=status,
         toast=notice,
         undo=undo,
