@@ -48,11 +48,11 @@ def _limits(link: "Link", limits: "Limits") -> str:
     from db.common import clock
 
     at = datetime.fromtimestamp(link.expires_at / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    dead = link.dead_because(clock.now())
-    if dead == "expired":
+    reason = link.invalid_reason(clock.now())
+    if reason == "expired":
         return f"it stopped working on {at}" if link.expires_at else "it has stopped working"
     uses = f"{link.uses} of {link.max_uses} uses" if link.max_uses else f"used {number(link.uses, 'time')}"
-    if dead:
+    if reason:
         return f"it is used up, {uses}"
     ends = f"works until {at}" if link.expires_at else "works until it is reset"
     return ", ".join([ends, uses, *([f"for addresses {limits.where}"] if limits.domains else [])])

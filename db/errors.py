@@ -37,7 +37,7 @@ class Invalid(DomainError):
         self.errors = dict(errors)
 
 
-class DeadLink(DomainError):
+class InvalidLink(DomainError):
     """A link that no longer works (410). reason: reset, expired, used_up, used, revoked or unknown."""
 
     def __init__(self, reason: str = "unknown") -> None:

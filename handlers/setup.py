@@ -8,7 +8,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from db.auth import links, passwords, rate_limits
 from db.auth.links import Link
-from db.errors import DeadLink, Invalid, NotAllowed, TooManyTries
+from db.errors import Invalid, InvalidLink, NotAllowed, TooManyTries
 from db.members.new_member import Person
 from db.organization import setup
 from db.organization.setting_kinds import parse_title
@@ -70,7 +70,7 @@ async def _link(request: AnyRequest, code: str) -> Link:
     """The set-up link of this code. Counts and refuses a wrong code (NotAllowed)."""
     try:
         return await tokens.valid_link(request, links.SETUP, code, setup.find_link)
-    except DeadLink:
+    except InvalidLink:
         await _not_yet(request)  # Somebody else's set-up may have used the link just now.
         await rate_limits.count(context_of(request).throttle.set_up(client.network_of(request)))
         raise NotAllowed(refusals.NOT_THE_SETUP_CODE) from None

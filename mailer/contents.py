@@ -173,7 +173,7 @@ async def _reset(mail: Mail, title: str) -> Letter:
 async def _handed(mail: Mail, title: str) -> Letter:
     # Whatever became of the link and the person since: they are told that it was made.
     link = await links.find(mail.link_id, links.RESET)
-    works = link and not link.dead_because(clock.now())
+    works = link and not link.invalid_reason(clock.now())
     state = "open" if works else "used" if link and link.uses else "ended"
     other, other_email = await _known(mail.subject_id)
     return Letter(mail.kind, title, other=other, other_email=other_email, link=link, state=state)
@@ -384,7 +384,7 @@ async def _person(member_id: int) -> _Person:
 
 async def _link(mail: Mail, purpose: str) -> Link:
     link = await links.find(mail.link_id, purpose)
-    if link is None or link.dead_because(clock.now()):
+    if link is None or link.invalid_reason(clock.now()):
         raise CauseEnded
     return link
 

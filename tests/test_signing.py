@@ -1,4 +1,4 @@
-"""Signed links: what is genuine, and that nothing else is."""
+"""Signed links: which tokens are authentic, and that no others are."""
 
 import time
 
@@ -183,10 +183,10 @@ def test_a_device_keeps_its_id_when_its_cookie_is_renewed() -> None:
 
 @given(st.text(max_size=60))
 def test_a_forged_device_is_unknown(cookie: str) -> None:
-    genuine = signer.device_token(3, 1, now=1_000)
+    authentic = signer.device_token(3, 1, now=1_000)
 
     assert signer.device(cookie, 1_000) is None
-    assert signer.device(genuine.replace("3.", "4.", 1), 1_000) is None
+    assert signer.device(authentic.replace("3.", "4.", 1), 1_000) is None
 
 
 @given(st.text(max_size=300))

@@ -129,12 +129,12 @@ def test_a_device_is_the_one_that_was_remembered_or_none(
     member_id: int, generation: int, now: int, data: st.DataObject
 ) -> None:
     cookie = signer.device_token(member_id, generation, now)
-    genuine = signer.device(cookie, now)
+    authentic = signer.device(cookie, now)
     place = data.draw(st.integers(0, len(cookie) - 1))
     end = data.draw(st.integers(place, len(cookie)))
     forged = cookie[:place] + data.draw(st.text(CHARS, max_size=4)) + cookie[end:]
 
-    assert genuine == Device(member_id, generation, cookie.split(".")[3])
+    assert authentic == Device(member_id, generation, cookie.split(".")[3])
     assert (signer.device(forged, now) is None) == (forged != cookie)
     assert Signer(SECRET + "!").device(cookie, now) is None
 

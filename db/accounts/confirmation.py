@@ -7,7 +7,7 @@ from db.auth import links
 from db.auth.links import Link
 from db.common import clock
 from db.common.dates import DAY_MS
-from db.errors import DeadLink, Refused
+from db.errors import InvalidLink, Refused
 from db.mail import outbox
 from db.members import changes
 from db.members.changes import Locked
@@ -53,12 +53,12 @@ async def find(link_id: int) -> Link | None:
 async def confirm(actor: Actor, link: Link) -> None:
     """Confirms the actor's own address by a link, which ends.
 
-    Raises SignInFirst, NotAllowed, and DeadLink when it was used meanwhile or is somebody else's.
+    Raises SignInFirst, NotAllowed, and InvalidLink when it was used meanwhile or is somebody else's.
     """
 
     async def write(_: Locked) -> None:
         if link.subject != actor.id:
-            raise DeadLink("void")
+            raise InvalidLink("void")
         await links.consume(link.id)
         await engine.execute(
             "UPDATE member SET confirmed_at = ? WHERE id = ? AND confirmed_at = 0", clock.now(), link.subject

@@ -12,7 +12,7 @@ from db.auth.links import Link
 from db.auth.rate_limits import Throttle
 from db.auth.turns import ALONE, Turn
 from db.common import addresses, clock, ids
-from db.errors import DeadLink, NotAllowed
+from db.errors import InvalidLink, NotAllowed
 from db.mail import outbox
 from db.members import changes, locking
 from db.members.changes import Locked
@@ -167,8 +167,8 @@ async def find_reset_link(link_id: int) -> Link | None:
 
 
 async def whose(link: Link) -> tuple[str, str]:
-    """Address and full name of the member a link is for. Raises DeadLink when they are gone, or whoever made
-    the link for them might not make it any more."""
+    """Address and full name of the member a link is for. Raises InvalidLink when they are gone, or whoever
+    made the link for them might not make it any more."""
     found = await engine.read(
         engine.rows,
         f"SELECT id, {ROLE_NOW.format(t='m')}, administrator_until, email, first_name, last_name"
@@ -185,7 +185,7 @@ async def whose(link: Link) -> tuple[str, str]:
     for member_id, _, _, email, first_name, last_name in found:
         if member_id == link.subject:
             return email, f"{first_name} {last_name}".strip()
-    raise DeadLink("void")
+    raise InvalidLink("void")
 
 
 async def has_role(link: Link) -> bool:
@@ -197,7 +197,7 @@ async def has_role(link: Link) -> bool:
 
 
 def _check_maker(link: Link, roles: Mapping[int, Role], *, was_administrator: bool) -> None:
-    """Raises DeadLink unless whoever made this link might make it today. roles: theirs and its member's.
+    """Raises InvalidLink unless whoever made this link might make it today. roles: theirs and its member's.
     was_administrator: of its member, lately.
 
     Otherwise an Administrator could keep the link of somebody who then rises above them, and become Owner.
@@ -210,19 +210,19 @@ def _check_maker(link: Link, roles: Mapping[int, Role], *, was_administrator: bo
         roles.get(link.subject, Role.DEACTIVATED),
         was_administrator=was_administrator,
     ):
-        raise DeadLink("void")
+        raise InvalidLink("void")
 
 
 async def reset_password(link: Link, *, password: str, address: str, turn: Turn = ALONE) -> int:
     """Sets a new password by a link; it ends, and so does every session. Nobody is signed in by it.
 
-    Returns the password's generation, for the device cookie. Raises DeadLink when the link was used or ended
-    meanwhile, or its maker lost the right, and Busy.
+    Returns the password's generation, for the device cookie. Raises InvalidLink when the link was used or
+    ended meanwhile, or its maker lost the right, and Busy.
     """
     new_hash = await passwords.hash_of(password, turn=turn)
 
     async def write() -> int:
-        # Whoever's last day is over has no living link any more.
+        # A member whose last day is over has no valid link any more.
         roles = await locking.lock_roles((link.subject, link.made_by))
         _check_maker(link, roles, was_administrator=await was_administrator(link.subject))
         actor = await links.consume_as_member(link, address)

@@ -24,7 +24,8 @@ class Browser:
     """Where a request comes from.
 
     address: network address. network: what limits count by (the /64 of an IPv6 address). device: what the
-    browser says it is. known_*: member, password generation and id in its device cookie, if it is genuine.
+    browser says it is. known_*: member, password generation and id in its device cookie, if that is
+    authentic.
     """
 
     address: str

@@ -11,7 +11,7 @@ from typing import Any, Final
 from db import engine
 from db.common import clock
 from db.common.dates import DAY_MS
-from db.errors import DeadLink
+from db.errors import InvalidLink
 from db.policy import Actor, Role
 from db.schema.tables import Link as LinkRow
 
@@ -39,7 +39,7 @@ class Link:
     uses: int
     max_uses: int
 
-    def dead_because(self, now: int) -> str | None:
+    def invalid_reason(self, now: int) -> str | None:
         """Why it no longer works (reset, expired, used_up, …), None while it does."""
         if self.ended_at:
             return self.end_reason
@@ -101,7 +101,7 @@ async def make(
 async def use(link_id: int) -> None:
     """Counts one use, inside a write: a conditional UPDATE, so a budget is never exceeded.
 
-    Raises DeadLink with the reason when it has ended, expired or is used up.
+    Raises InvalidLink with the reason when it has ended, expired or is used up.
     """
     now = clock.now()
     counted = await engine.execute(
@@ -112,11 +112,11 @@ async def use(link_id: int) -> None:
     )
     if counted == 0:
         found = await engine.rows(f"SELECT {COLUMNS} FROM links WHERE id = ?", link_id)
-        raise DeadLink((Link(*found[0]).dead_because(now) if found else None) or "unknown")
+        raise InvalidLink((Link(*found[0]).invalid_reason(now) if found else None) or "unknown")
 
 
 async def consume(link_id: int) -> None:
-    """Uses a link that works once, and ends it; raises DeadLink when somebody was faster."""
+    """Uses a link that works once, and ends it; raises InvalidLink when somebody was faster."""
     await use(link_id)
     await engine.execute(
         "UPDATE links SET ended_at = ?, end_reason = 'used' WHERE id = ? AND ended_at = 0",
@@ -128,13 +128,13 @@ async def consume(link_id: int) -> None:
 async def consume_as_member(link: Link, address: str) -> Actor:
     """Inside a write: ends a link that works once; the member it is for acts by it. address: of the network.
 
-    Raises DeadLink when somebody was faster, or the member is gone.
+    Raises InvalidLink when somebody was faster, or the member is gone.
     """
     found = await engine.rows(
         f"SELECT role FROM member WHERE id = ? AND removed_at = 0{engine.for_update()}", link.subject
     )
     if not found:
-        raise DeadLink("void")
+        raise InvalidLink("void")
     await consume(link.id)
     return Actor(link.subject, Role(found[0][0]), address=address)
 

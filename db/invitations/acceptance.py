@@ -10,7 +10,7 @@ from db.auth.sessions import SessionLimits
 from db.common import clock, normalization
 from db.common.addresses import Address
 from db.common.role_codes import codes
-from db.errors import DeadLink, NotAllowed, Refused
+from db.errors import InvalidLink, NotAllowed, Refused
 from db.mail import outbox
 from db.members import changes, link_viewers, locking, new_member
 from db.members.changes import Locked
@@ -47,7 +47,7 @@ class Invited:
     member_administered: bool
     outlived: bool
 
-    def dead_because(self, now: int) -> str | None:
+    def invalid_reason(self, now: int) -> str | None:
         """Why it can't be accepted (accepted, revoked, void, expired), None while it can."""
         if self.end_reason:
             return self.end_reason
@@ -114,8 +114,8 @@ async def accept(
     """A new account with the invitation's role, signed in; a Pending one under this address is taken over if
     the link proves that the address is theirs.
 
-    person.address is the invited one. Raises DeadLink when somebody was faster, and Refused when there is an
-    account with the address that isn't taken over.
+    person.address is the invited one. Raises InvalidLink when somebody was faster, and Refused when there is
+    an account with the address that isn't taken over.
     """
     try:
         signed_in = await engine.write(_accept, invited.link_id, person, session_limits, browser)
@@ -129,7 +129,7 @@ async def accept(
 async def accept_as(actor: Actor, invited: Invited) -> Role:
     """Accepts as the member who is signed in with the invited address; returns the role they have afterwards.
 
-    Raises SignInFirst, DeadLink, and NotAllowed for anybody else.
+    Raises SignInFirst, InvalidLink, and NotAllowed for anybody else.
     """
     role = await changes.write(actor, policy.may_sign_in, partial(_accept_as, actor, invited.link_id))
     outbox.wake()
@@ -171,10 +171,10 @@ async def _take(link_id: int) -> Invited:
     await links.consume(link_id)
     invited = await present(link_id)
     if invited is None:
-        raise DeadLink
+        raise InvalidLink
     # The link has just ended as used; everything else must still be well.
     if reason := invited.end_reason or ("void" if invited.outlived else ""):
-        raise DeadLink(reason)
+        raise InvalidLink(reason)
     return invited
 
 
@@ -251,7 +251,7 @@ async def _told(actor: Actor, invited: Invited, member_id: int, *, before: str) 
         invited.id,
     )
     if not ended:
-        raise DeadLink("used")
+        raise InvalidLink("used")
     await outbox.void_of_invitation([invited.id])
     await activity.record(actor, "accepted_invitation", member_id, before=before, after=invited.role.value)
     found = await engine.rows(

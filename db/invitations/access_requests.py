@@ -15,7 +15,7 @@ from db.auth.rate_limits import Throttle
 from db.common import clock, normalization
 from db.common.addresses import Address
 from db.common.dates import DAY_MS
-from db.errors import DeadLink, Refused, Unknown
+from db.errors import InvalidLink, Refused, Unknown
 from db.invitations import creation
 from db.invitations.recipients import address_list
 from db.invitations.recipients.address_list import AddressList
@@ -126,7 +126,7 @@ async def find_link(link_id: int) -> Link | None:
 async def of_link(link: Link) -> AccessRequestForm:
     """The request that a link confirms.
 
-    Raises DeadLink when the request has ended, its address has joined, or the Owner accepts none any more.
+    Raises InvalidLink when the request has ended, its address has joined, or the Owner accepts none any more.
     """
     return await engine.read(_of_link, link)
 
@@ -140,13 +140,16 @@ async def _of_link(link: Link) -> AccessRequestForm:
         link.id,
     )
     if not found:
-        raise DeadLink("void")
+        raise InvalidLink("void")
     email, email_key, name, words = found[0]
     return AccessRequestForm(Address(email, email_key), name, words)
 
 
 async def confirm(link: Link, address: str) -> None:
-    """Confirms the address of a request, which is listed from now on, and ends its link. Raises DeadLink."""
+    """Confirms the address of a request, which is listed from now on, and ends its link.
+
+    Raises InvalidLink.
+    """
     await engine.write(_confirm, link, address)
     outbox.wake()
 
@@ -158,7 +161,7 @@ async def _confirm(link: Link, address: str) -> None:
     if not await engine.execute(
         "UPDATE access_request SET confirmed_at = ? WHERE id = ? AND ended_at = 0", clock.now(), link.subject
     ):
-        raise DeadLink("void")
+        raise InvalidLink("void")
     await activity.record(policy.visitor(address), "request_confirmed", after=str(link.subject))
     await notices.access_requested()
 

@@ -157,11 +157,11 @@ async def ask_again(invited: Invited, *, address: str = "") -> None:
 
     async def write() -> None:
         now = clock.now()
-        dead = await acceptance.present(invited.link_id)
-        reason = dead.dead_because(now) if dead else None
-        if dead is None or reason is None:
+        ended = await acceptance.present(invited.link_id)
+        reason = ended.invalid_reason(now) if ended else None
+        if ended is None or reason is None:
             return
-        newest_id, inviter_id, asked_at, seen_at = await _lock_newest(dead)
+        newest_id, inviter_id, asked_at, seen_at = await _lock_newest(ended)
         may_ask_from = asked_at + ASK_AGAIN_MS
         if asked_at and (now < may_ask_from or not (reason == "expired" or seen_at > asked_at)):
             return

@@ -41,7 +41,7 @@ async def find(link_id: int) -> Link | None:
 async def reset(actor: Actor) -> Link:
     """Ends the present link at once and makes a new one. Raises SignInFirst and NotAllowed.
 
-    Refused when every link ends on a day that is over: the new one would be dead, like the present one.
+    Refused when every link ends on a day that is over: the new one would be invalid, like the present one.
     """
     # The organization's row is the lock: two resets at once make two links, one after the other.
     return await changes.write(actor, policy.may_invite, partial(_reset, actor), organization=True)

@@ -141,7 +141,7 @@ def _faults(change: SettingsChange, link: Link) -> dict[str, list[str]]:
     now = clock.now()
     if end and end.ends == "on" and end.at <= now:
         faults["link_ends_on"] = [by_field.DAY_OVER]
-    if end and end.days and end.of(link.made_at) <= now and not link.dead_because(now):
+    if end and end.days and end.of(link.made_at) <= now and not link.invalid_reason(now):
         old = (now - link.made_at) // DAY_MS
         faults["link_days"] = [by_field.LINK_TOO_OLD.format(old)]
     if most and link.uses >= most:

@@ -10,7 +10,7 @@ from db.auth.client import Browser, SignedIn
 from db.auth.links import Link
 from db.auth.sessions import SessionLimits
 from db.common import addresses, clock, invisible
-from db.errors import DeadLink, Invalid, Unknown
+from db.errors import Invalid, InvalidLink, Unknown
 from db.members import new_member
 from db.members.new_member import Person
 from db.organization import invite_link_limits
@@ -80,7 +80,7 @@ async def found(
 
     try:
         return await engine.write(write)
-    except (DeadLink, engine.UniqueViolation) as error:
+    except (InvalidLink, engine.UniqueViolation) as error:
         raise Unknown(refusals.SET_UP_ALREADY) from error
 
 

@@ -26,7 +26,7 @@ async def register(
     """Makes a Pending account and signs it in.
 
     link_id: the invite link they came by, None for the open sign-up page. Raises Invalid when the address is
-    taken or of a domain that isn't let in, DeadLink when the link ended meanwhile; then nothing is made.
+    taken or of a domain that isn't let in, InvalidLink when the link ended meanwhile; then nothing is made.
     """
     try:
         signed_in = await engine.write(_register, person, link_id, session_limits, browser)

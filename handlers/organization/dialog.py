@@ -41,7 +41,7 @@ async def link_context(request: AnyRequest, link: Link) -> dict[str, Any]:
     return {
         "address": address,
         "link": link,
-        "dead": link.dead_because(clock.now()),
+        "invalid_reason": link.invalid_reason(clock.now()),
         "where": (await invite_link.limits()).where,
         "qr": _qr(address),
         "chosen": "link",

@@ -31,7 +31,7 @@ PATH: Final = "/user/access-request"
 class AccessRequestController(Controller):
     path = PATH
     guards = [public]
-    opt = {errors.INVALID_LINK: "user/dead_access_request.html"}
+    opt = {errors.INVALID_LINK: "user/invalid_access_request.html"}
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:

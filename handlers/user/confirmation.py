@@ -21,7 +21,7 @@ from messages import toasts
 class ConfirmationController(Controller):
     path = "/user/confirmation"
     guards = [public]
-    opt = {errors.INVALID_LINK: "user/dead_confirmation.html"}
+    opt = {errors.INVALID_LINK: "user/invalid_confirmation.html"}
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:

@@ -9,7 +9,7 @@ from db.auth import links, passwords, rate_limits
 from db.auth.sessions import Current
 from db.common import clock
 from db.common.addresses import Address
-from db.errors import DeadLink, Invalid, Refused, TooManyTries
+from db.errors import Invalid, InvalidLink, Refused, TooManyTries
 from db.invitations import acceptance, management
 from db.invitations.acceptance import Invited
 from db.members.new_member import Person
@@ -36,8 +36,8 @@ class InvitationController(Controller):
         token = tokens.in_address(request)
         try:
             invited = await _find(request, token)
-        except DeadLink:
-            return await _dead(request, token, None)
+        except InvalidLink:
+            return await _invalid(request, token, None)
         names = {"first_name": [invited.first_name], "last_name": [invited.last_name]}
         return await _page(request, Form(FIELDS, {"token": [token], **names}), invited)
 
@@ -48,8 +48,8 @@ class InvitationController(Controller):
         app_context = context_of(request)
         try:
             invited = await _find(request, form["token"])
-        except DeadLink:
-            return await _dead(request, form["token"], None)
+        except InvalidLink:
+            return await _invalid(request, form["token"], None)
         try:
             await rate_limits.count(app_context.throttle.sign_up(client.network_of(request), with_link=True))
             if current is not None:
@@ -65,8 +65,8 @@ class InvitationController(Controller):
             )
         except (Invalid, Refused, TooManyTries) as error:
             return await _page(request, form, invited, **errors.in_form(form, error))
-        except DeadLink:
-            return await _dead(request, form["token"], None)
+        except InvalidLink:
+            return await _invalid(request, form["token"], None)
         cookies = sign_in_cookies(app_context, request, signed_in)
         return rendering.redirect(request, "/", cookies=cookies)
 
@@ -77,12 +77,12 @@ class InvitationController(Controller):
         app_context = context_of(request)
         await rate_limits.count(app_context.throttle.sign_up(client.network_of(request), with_link=False))
         invited = await _authentic_link(request, form["token"])
-        if invited is not None and invited.dead_because(clock.now()) is None:
+        if invited is not None and invited.invalid_reason(clock.now()) is None:
             # The invitation has become valid again meanwhile.
             return rendering.redirect(request, f"/user/invitation?token={form['token']}")
         if invited is not None:
             await management.ask_again(invited, address=client.address_of(request))
-        return await _dead(request, form["token"], toasts.ASKED_FOR_ANOTHER, status=200)
+        return await _invalid(request, form["token"], toasts.ASKED_FOR_ANOTHER, status=200)
 
 
 async def _authentic_link(request: AnyRequest, token: str) -> Invited | None:
@@ -129,13 +129,15 @@ async def _page(
     return await rendering.page(request, name, status=status, headers=headers, **context)
 
 
-async def _dead(request: AnyRequest, token: str, done: str | None, *, status: int = 410) -> Response[bytes]:
+async def _invalid(
+    request: AnyRequest, token: str, done: str | None, *, status: int = 410
+) -> Response[bytes]:
     """The page of a used, revoked or expired invitation, with a button that asks for a new one."""
     invited, current = await _authentic_link(request, token), await identity.identify(request)
-    reason = invited.dead_because(clock.now()) or "used" if invited else "unknown"
+    reason = invited.invalid_reason(clock.now()) or "used" if invited else "unknown"
     return await rendering.page(
         request,
-        "user/dead_invitation.html",
+        "user/invalid_invitation.html",
         status=status,
         reason=reason,
         token=token if invited else "",

@@ -22,7 +22,7 @@ from handlers.http.response import errors, rendering
 from messages import toasts
 
 FIELDS: Final = ("token", "password")
-RESET_LINK: Final = {errors.INVALID_LINK: "user/dead_reset.html"}
+RESET_LINK: Final = {errors.INVALID_LINK: "user/invalid_reset.html"}
 
 
 @get("/user/password/forgot", guards=[public])

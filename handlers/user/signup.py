@@ -8,7 +8,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from db.auth import links, passwords, rate_limits
 from db.auth.links import Link
-from db.errors import DeadLink, Invalid, TooManyTries
+from db.errors import Invalid, InvalidLink, TooManyTries
 from db.members import new_member
 from db.members.new_member import Person
 from db.organization import invite_link, signup
@@ -35,8 +35,8 @@ class SignupController(Controller):
             return await _already_in(request, form)
         try:
             link = await _link(request, form["token"])
-        except DeadLink as error:
-            return await _dead(request, error)
+        except InvalidLink as error:
+            return await _invalid(request, error)
         if link is None and context_of(request).settings.closed:
             return await _closed(request)
         return await _page(request, form)
@@ -62,14 +62,17 @@ class SignupController(Controller):
             )
         except (Invalid, TooManyTries) as error:
             return await _page(request, form, **errors.in_form(form, error))
-        except DeadLink as error:
-            return await _dead(request, error, form)
+        except InvalidLink as error:
+            return await _invalid(request, error, form)
         cookies = sign_in_cookies(app_context, request, signed_in)
         return rendering.redirect(request, "/", cookies=cookies)
 
 
 async def _link(request: AnyRequest, token: str) -> Link | None:
-    """The invite link of this token, None without a token. Raises DeadLink unless it is the current link."""
+    """The invite link of this token, None without a token.
+
+    Raises InvalidLink unless it is the current link.
+    """
     return await tokens.valid_link(request, links.INVITE, token, invite_link.find) if token else None
 
 
@@ -113,7 +116,7 @@ async def _closed(request: AnyRequest) -> Response[bytes]:
     return await rendering.page(request, "user/signup_closed.html", status=403)
 
 
-async def _dead(request: AnyRequest, error: DeadLink, form: Form | None = None) -> Response[bytes]:
+async def _invalid(request: AnyRequest, error: InvalidLink, form: Form | None = None) -> Response[bytes]:
     """The page of an invalid link. It keeps what was typed if the link may become valid again."""
     again = form if form and error.reason in ("used_up", "expired") else None
     context: dict[str, Any] = {
@@ -121,4 +124,4 @@ async def _dead(request: AnyRequest, error: DeadLink, form: Form | None = None) 
         "form": again,
         "token": again.values["token"] if again else "",
     }
-    return await rendering.page(request, "user/dead_link.html", status=410, **context)
+    return await rendering.page(request, "user/invalid_link.html", status=410, **context)

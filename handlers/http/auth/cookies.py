@@ -82,7 +82,7 @@ def no_plain_cookie(request: AnyRequest) -> list[Cookie]:
 
 
 def device_of(request: AnyRequest, app_context: AppContext) -> Device | None:
-    """The content of a genuine device cookie, or None. The caller compares the member."""
+    """The content of an authentic device cookie, or None. The caller compares the member."""
     value = cookie_in(request, app_context, DEVICE_COOKIE)
     return app_context.signer.device(value, clock.now() // 1000) if value else None
 

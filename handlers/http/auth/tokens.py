@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from db.common import clock
-from db.errors import DeadLink
+from db.errors import InvalidLink
 from handlers.http.context import context_of
 from handlers.http.request.types import AnyRequest
 from signing import token_in
@@ -16,7 +16,7 @@ class Row(Protocol):
 
     @property
     def nonce(self) -> str: ...
-    def dead_because(self, now: int) -> str | None: ...
+    def invalid_reason(self, now: int) -> str | None: ...
 
 
 R = TypeVar("R", bound=Row)
@@ -47,10 +47,10 @@ async def authentic_link(request: AnyRequest, purpose: str, token: str, find: Fi
 
 
 async def valid_link(request: AnyRequest, purpose: str, token: str, find: Find[R]) -> R:
-    """The row behind a token that works. Raises DeadLink, with a reason only if the MAC is right."""
+    """The row behind a token that works. Raises InvalidLink, with a reason only if the MAC is right."""
     row = await authentic_link(request, purpose, token, find)
     if row is None:
-        raise DeadLink
-    if reason := row.dead_because(clock.now()):
-        raise DeadLink(reason)
+        raise InvalidLink
+    if reason := row.invalid_reason(clock.now()):
+        raise InvalidLink(reason)
     return row

@@ -15,7 +15,7 @@ from db import engine
 from db.common import disk
 from db.errors import (
     Busy,
-    DeadLink,
+    InvalidLink,
     DomainError,
     Invalid,
     NotAllowed,
@@ -43,7 +43,7 @@ STATUSES: Final[dict[type[DomainError], int]] = {
     NotAllowed: 403,
     Unknown: 404,
     Refused: 409,
-    DeadLink: 410,
+    InvalidLink: 410,
     Invalid: 422,
     TooManyTries: 429,
 }
@@ -154,7 +154,7 @@ async def refused(request: AnyRequest, error: DomainError) -> Response[bytes]:
     return await _answer(request, status_of(error), str(error))
 
 
-async def dead_link(request: AnyRequest, error: DeadLink) -> Response[bytes]:
+async def invalid_link(request: AnyRequest, error: InvalidLink) -> Response[bytes]:
     """The page that the route names for this, which says what to do, or else the page of errors."""
     if template := request.route_handler.opt.get(INVALID_LINK):
         return await rendering.page(request, template, status=status_of(error), reason=error.reason)
@@ -238,7 +238,7 @@ _ANSWERS: dict[type[Exception], Handler] = {
     PasswordWanted: password_anew.ask,
     Unknown: refused,
     Invalid: refused,
-    DeadLink: dead_link,
+    InvalidLink: invalid_link,
     TooManyTries: too_many,
     Busy: unavailable,
     engine.Unavailable: unavailable,

@@ -75,7 +75,7 @@ async def _answer(
         "today": dates.iso(clock.now()),
         "domains_shown": settings_form.international(form),
         "link": link,
-        "dead": link.dead_because(clock.now()),
+        "invalid_reason": link.invalid_reason(clock.now()),
         "roles": await role_lines(request),
         "environment": app_context.settings.shown(),
         "mail_health": await outbox.health() if app_context.settings.sends_mail else None,

@@ -59,11 +59,11 @@ async def founded(site: Site) -> list[Stop]:
         Stop("sign up", "", "/user/signup"),
         Stop("sign up by link", "", f"/user/signup?token={invite}"),
         Stop("sign up, wrong", "", "/user/signup", 422, {"email": "x", "password": "x", "token": invite}),
-        Stop("dead link", "", "/user/signup?token=forged", 410),
+        Stop("invalid link", "", "/user/signup?token=forged", 410),
         Stop("forgot", "", "/user/password/forgot"),
         Stop("reset", "", f"/user/password/reset?token={reset}"),
         Stop("reset, wrong", "", "/user/password/reset", 422, {"token": reset, "password": "short"}),
-        Stop("dead reset", "", "/user/password/reset?token=forged", 410),
+        Stop("invalid reset", "", "/user/password/reset?token=forged", 410),
         Stop("nowhere", "", "/nowhere", 404),
         Stop("not that way", "", "/user/logout", 405),
         Stop("waiting", "ben", "/"),
@@ -183,7 +183,7 @@ async def lonely(_: Site) -> list[Stop]:
     await access_request_steps.submit("ada", "x" * 200)
     return [
         Stop("sign up, closed", "", "/user/signup", 403),
-        Stop("dead link, closed", "", "/user/signup?token=forged", 410),
+        Stop("invalid link, closed", "", "/user/signup?token=forged", 410),
         Stop("ask for access", "", ASK),
         Stop("ask for access, wrong", "", ASK, 422, {"name": "", "email": "x", "words": "x" * 300}),
         Stop("ask for access, thanks", "", ASK, 200, {"name": "x" * 100, "email": LONG_ADDRESS}),
@@ -234,7 +234,7 @@ async def invited(site: Site, server: Server) -> list[Stop]:
         Stop("requests, none", "olga", f"{INVITATIONS}?state=asked&q=nobody-of-this-name"),
         Stop("request, to confirm", "", f"{ASKED}?token={asking_token}"),
         Stop("request, confirmed", "", ASKED, 200, {"token": asking_token}),
-        Stop("request, dead", "", f"{ASKED}?token=forged", 410),
+        Stop("request, invalid", "", f"{ASKED}?token=forged", 410),
         Stop("invitations, none", "olga", f"{INVITATIONS}?q=nobody-of-this-name&state=open"),
         Stop("invitations, wrong filter", "olga", f"{INVITATIONS}?state=shoe&after=x", 422),
         Stop("sending", "olga", f"{INVITATIONS}?batch={sending}"),
@@ -270,7 +270,7 @@ async def invited(site: Site, server: Server) -> list[Stop]:
         Stop(
             "confirmation", "", f"/user/confirmation?token={site.context.signer.token(links.ADDRESS, *link)}"
         ),
-        Stop("confirmation, dead", "", "/user/confirmation?token=forged", 410),
+        Stop("confirmation, invalid", "", "/user/confirmation?token=forged", 410),
     ]
 
 

@@ -13,7 +13,7 @@ from db.auth.links import Link
 from db.common import clock
 from db.common.dates import DAY_MS
 from db.common.undo import NOT_BEFORE_MS, UNDO_MS
-from db.errors import DeadLink, NotAllowed, Refused
+from db.errors import InvalidLink, NotAllowed, Refused
 from db.invitations import management
 from db.mail import delivery, outbox
 from db.members import removal, roles
@@ -62,7 +62,7 @@ async def test_the_link_confirms_once_and_for_a_week(posting: Site, clock: Modul
     ada = (await register(posting, "ada")).member_id
     link = await link_of(ada)
     clock.move(7 * DAY_MS)
-    with pytest.raises(DeadLink):
+    with pytest.raises(InvalidLink):
         await confirmation.confirm(acting_as(ada), link)
     assert not await confirmed(ada)
 
@@ -70,7 +70,7 @@ async def test_the_link_confirms_once_and_for_a_week(posting: Site, clock: Modul
     new = await link_of(ada)
     ended = await at_once(*(confirmation.confirm(acting_as(ada), new) for _ in range(3)))
 
-    assert sorted(type(each).__name__ for each in ended) == ["DeadLink", "DeadLink", "NoneType"]
+    assert sorted(type(each).__name__ for each in ended) == ["InvalidLink", "InvalidLink", "NoneType"]
     assert await confirmed(ada)
     with pytest.raises(Refused, match="confirmed already"):
         await confirmation.ask_again(acting_as(ada))
@@ -95,7 +95,7 @@ async def test_somebody_else_s_link_confirms_nobody_and_still_works(posting: Sit
     ada, ben = [(await register(posting, name)).member_id for name in ("ada", "ben")]
     link = await link_of(ada)
 
-    with pytest.raises(DeadLink, match="void"):
+    with pytest.raises(InvalidLink, match="void"):
         await confirmation.confirm(acting_as(ben), link)
 
     assert [await confirmed(member_id) for member_id in (ada, ben)] == [False, False]
@@ -108,7 +108,7 @@ async def test_a_newer_link_ends_the_older(posting: Site) -> None:
 
     await confirmation.ask_again(acting_as(ada))
 
-    with pytest.raises(DeadLink):
+    with pytest.raises(InvalidLink):
         await confirmation.confirm(acting_as(ada), old)
     await confirmation.confirm(acting_as(ada), await link_of(ada))
 
@@ -313,10 +313,10 @@ async def test_a_forgotten_one_is_set_by_the_newest_link_once_within_an_hour(
     assert new is not None
     assert new.expires_at - new.made_at == 3600 * 1000
 
-    with pytest.raises(DeadLink):
+    with pytest.raises(InvalidLink):
         await password.reset_password(old, password="seven silver herons", address="192.0.2.1")
     await password.reset_password(new, password="seven silver herons", address="192.0.2.1")
-    with pytest.raises(DeadLink):
+    with pytest.raises(InvalidLink):
         await password.reset_password(new, password="eight silver herons", address="192.0.2.1")
     assert await mails("password") == ["ada@example.org"]
 
@@ -324,7 +324,7 @@ async def test_a_forgotten_one_is_set_by_the_newest_link_once_within_an_hour(
     late = await engine.read(links.open_one, links.RESET, ada)
     assert late is not None
     clock.move(3600 * 1000)
-    with pytest.raises(DeadLink):
+    with pytest.raises(InvalidLink):
         await password.reset_password(late, password="nine silver herons", address="192.0.2.1")
 
 
@@ -385,12 +385,12 @@ async def test_asking_for_a_link_by_mail_ends_older_mailed_ones_alone(posting: S
         mailed.append(newest)
 
     found = [await password.find_reset_link(link.id) for link in (handed, *mailed)]
-    assert [link and link.dead_because(clock.now()) for link in found] == [None, "replaced", None]
+    assert [link and link.invalid_reason(clock.now()) for link in found] == [None, "replaced", None]
     assert (await password.whose(handed))[0] == "ada@example.org"
 
     await password.reset_password(handed, password="seven silver herons", address="192.0.2.1")
     for link in mailed:
-        with pytest.raises(DeadLink):
+        with pytest.raises(InvalidLink):
             await password.reset_password(link, password="eight silver herons", address="192.0.2.1")
 
 

@@ -7,7 +7,7 @@ from db.accounts import password
 from db.auth import links
 from db.auth.links import Link
 from db.common import clock
-from db.errors import DeadLink, NotAllowed, Unknown
+from db.errors import InvalidLink, NotAllowed, Unknown
 from db.members import removal, roles
 from db.policy import COMMAND_LINE, Role
 from tests.support.pages.site import Site
@@ -63,7 +63,7 @@ async def test_an_administrator_s_link_is_dead_once_its_member_is_above_their_re
     await hand_over(site, "max")
 
     for link in made:
-        await is_dead(link)
+        await is_invalid(link)
 
 
 @pytest.mark.parametrize("role", [Role.MANAGER, Role.DEACTIVATED])
@@ -75,7 +75,7 @@ async def test_a_password_link_is_dead_once_its_maker_administers_nobody(site: S
 
     await roles.change_role(olga(site), member_id=site.ids["alan"], role=role)
 
-    await is_dead(link)
+    await is_invalid(link)
 
 
 async def test_a_link_by_whoever_may_make_it_sets_the_password(site: Site) -> None:
@@ -90,11 +90,11 @@ async def test_a_link_by_whoever_may_make_it_sets_the_password(site: Site) -> No
     assert await engine.read(links.open_one, links.RESET, site.ids["ada"]) is None
 
 
-async def is_dead(link: Link) -> None:
+async def is_invalid(link: Link) -> None:
     """Neither shown nor used; its row hasn't ended by itself."""
-    with pytest.raises(DeadLink):
+    with pytest.raises(InvalidLink):
         await password.whose(link)
-    with pytest.raises(DeadLink):
+    with pytest.raises(InvalidLink):
         await password.reset_password(link, password=NEW, address="192.0.2.1")
 
 
@@ -103,7 +103,7 @@ async def test_a_link_is_dead_once_its_member_is_gone(site: Site) -> None:
     link = await password.make_reset_link(COMMAND_LINE, member_id=site.ids["ada"])
     await removal.remove(COMMAND_LINE, member_id=site.ids["ada"])
 
-    await is_dead(link)
+    await is_invalid(link)
 
 
 async def test_for_nobody_there_is_no_link(site: Site) -> None:
@@ -117,7 +117,7 @@ async def test_a_newer_link_ends_the_older(site: Site) -> None:
 
     found = [await password.find_reset_link(link.id) for link in (older, newer)]
 
-    assert [link and link.dead_because(clock.now()) for link in found] == ["replaced", None]
+    assert [link and link.invalid_reason(clock.now()) for link in found] == ["replaced", None]
 
 
 async def test_no_open_link_is_left_after_a_new_password(site: Site) -> None:

@@ -7,7 +7,7 @@ import pytest
 from db import engine
 from db.auth import links
 from db.common import clock
-from db.errors import DeadLink
+from db.errors import InvalidLink
 from db.members import removal
 from db.policy import COMMAND_LINE, Actor, Role
 from tests.support.pages.site import Site
@@ -23,13 +23,13 @@ async def state(link: links.Link) -> str:
     """Why it doesn't work, "" while it does."""
     found = await engine.read(links.find, link.id, link.purpose)
     assert found is not None
-    return found.dead_because(clock.now()) or ""
+    return found.invalid_reason(clock.now()) or ""
 
 
 async def refused(link_id: int) -> str:
-    with pytest.raises(DeadLink) as dead:
+    with pytest.raises(InvalidLink) as invalid:
         await engine.write(links.use, link_id)
-    return dead.value.reason
+    return invalid.value.reason
 
 
 async def test_a_link_is_found_by_its_purpose_alone(database: str) -> None:
@@ -89,7 +89,7 @@ async def test_a_link_that_works_once_is_used_once(database: str, clock: ModuleT
     await engine.write(links.consume, link.id)
     clock.move(1)
 
-    with pytest.raises(DeadLink, match=r"^used$"):
+    with pytest.raises(InvalidLink, match=r"^used$"):
         await engine.write(links.consume, link.id)
 
     assert (await state(link), await state(other)) == ("used", "")
@@ -205,10 +205,10 @@ async def test_nobody_who_is_gone_acts_by_a_link(site: Site) -> None:
     await removal.remove(COMMAND_LINE, member_id=ada)
     link = await made(subject=ada)
 
-    with pytest.raises(DeadLink) as dead:
+    with pytest.raises(InvalidLink) as invalid:
         await engine.write(links.consume_as_member, link, "192.0.2.1")
 
-    assert dead.value.reason == "void"
+    assert invalid.value.reason == "void"
     assert await state(link) == ""
 
 

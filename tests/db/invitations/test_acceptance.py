@@ -14,7 +14,7 @@ from db.auth import links, sessions
 from db.auth.client import SignedIn
 from db.common import clock
 from db.common.dates import DAY_MS
-from db.errors import DeadLink, Invalid, NotAllowed, Refused
+from db.errors import Invalid, InvalidLink, NotAllowed, Refused
 from db.invitations import acceptance, management
 from db.invitations.acceptance import Invited
 from db.invitations.listing import InvitationRow
@@ -70,7 +70,7 @@ async def test_ten_at_the_same_instant_and_one_gets_in(site: Site) -> None:
 
     ended = await at_once(*(accept(site, line) for _ in range(10)))
 
-    assert sorted(type(each).__name__ for each in ended) == ["DeadLink"] * 9 + ["SignedIn"]
+    assert sorted(type(each).__name__ for each in ended) == ["InvalidLink"] * 9 + ["SignedIn"]
     assert await engine.rows("SELECT COUNT(*) FROM member WHERE joined_via = 'invitation'") == [(1,)]
 
 
@@ -79,7 +79,7 @@ import asyncio, json, sys
 from db.invitations import acceptance
 from db import engine
 from db.members.new_member import Person
-from db.errors import DeadLink
+from db.errors import InvalidLink
 from db.auth.sessions import SessionLimits
 from tests.support.steps.member_steps import BROWSER
 from tests.support.pages.site import password_hash, someone
@@ -119,7 +119,7 @@ async def test_of_ten_on_two_processes_one_gets_in(site: Site, database: str) ->
     said = await asyncio.gather(*(process.communicate(b"\n") for process in processes))
 
     ended = [kind for out, _ in said for kind in json.loads(out)]
-    assert sorted(ended) == ["DeadLink"] * 9 + ["SignedIn"]
+    assert sorted(ended) == ["InvalidLink"] * 9 + ["SignedIn"]
 
 
 @pytest.mark.parametrize("loss", ["demoted", "deactivated", "removed"])
@@ -137,8 +137,8 @@ async def test_it_is_void_when_its_inviter_loses_the_right(posting: Site, loss: 
     assert await mails("invitation") == []
     found = await acceptance.find(line.link_id)
     assert found is not None
-    assert found.dead_because(clock.now()) == "void"
-    with pytest.raises(DeadLink):
+    assert found.invalid_reason(clock.now()) == "void"
+    with pytest.raises(InvalidLink):
         await accept(posting, line)
     # The address is free for another invitation.
     await invited(posting, "ada")
@@ -166,7 +166,7 @@ async def test_at_the_same_instant_as_the_inviter_s_end_it_is_accepted_first_or_
         )
 
         assert not isinstance(demoted, BaseException)
-        assert isinstance(accepted, (SignedIn, DeadLink))
+        assert isinstance(accepted, (SignedIn, InvalidLink))
         expected = "accepted" if isinstance(accepted, SignedIn) else "void"
         assert await state(f"ada{number}@example.org") == expected
 
@@ -325,7 +325,7 @@ async def test_who_is_signed_in_with_the_address_gets_the_role(site: Site) -> No
 
     assert role is await site.role_of("ada") is Role.MANAGER
     assert [event.kind for event in await activity.of_member(ada)] == ["accepted_invitation", "role_changed"]
-    with pytest.raises(DeadLink):
+    with pytest.raises(InvalidLink):
         await acceptance.accept_as(acting(site, "ada"), found)
 
 
@@ -377,7 +377,7 @@ async def test_an_old_invitation_doesn_t_bring_back_who_was_shut_out(posting: Si
         await roles.change_role(olga(posting), member_id=ada, role=role)
 
     assert await mails("invitation") == []
-    with pytest.raises(DeadLink):
+    with pytest.raises(InvalidLink):
         await accept(posting, line)
 
 
@@ -413,9 +413,9 @@ async def test_two_ways_at_the_same_instant_tell_the_inviter_once(posting: Site)
     by_link, as_ada = answers[::2], answers[1::2]
     taken = [answer for answer in answers if not isinstance(answer, Exception)]
     assert len(taken) == 1, answers
-    assert all(isinstance(answer, DeadLink) for answer in as_ada if answer not in taken), answers
+    assert all(isinstance(answer, InvalidLink) for answer in as_ada if answer not in taken), answers
     # Whoever isn't signed in and comes first is told to log in; nothing is used up by that.
-    late = [answer for answer in by_link if answer not in taken and not isinstance(answer, DeadLink)]
+    late = [answer for answer in by_link if answer not in taken and not isinstance(answer, InvalidLink)]
     assert {str(answer) for answer in late} <= {refusals.ACCOUNT_EXISTS}
     assert await mails("accepted") == ["olga@example.org"]
 
@@ -479,16 +479,16 @@ async def test_it_ends_after_its_days_and_a_clock_set_back_revives_nothing(
 ) -> None:
     line = await invited(site, "ada")
     clock.move(7 * DAY_MS)
-    with pytest.raises(DeadLink) as dead:
+    with pytest.raises(InvalidLink) as invalid:
         await accept(site, line)
-    assert dead.value.reason == "expired"
+    assert invalid.value.reason == "expired"
     assert await state("ada@example.org") == "expired"
     await engine.write(links.stamp_expired)
 
     clock.move(-DAY_MS)
 
     assert await state("ada@example.org") == "expired"
-    with pytest.raises(DeadLink):
+    with pytest.raises(InvalidLink):
         await accept(site, line)
 
 
@@ -516,7 +516,7 @@ def of(**values: Any) -> Invited:
     ],
 )
 def test_why_it_can_t_be_accepted(values: dict[str, Any], now: int, reason: str | None) -> None:
-    assert of(**values).dead_because(now) == reason
+    assert of(**values).invalid_reason(now) == reason
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from db import activity, engine
 from db.auth import links
 from db.common.dates import DAY_MS
-from db.errors import DeadLink, NotAllowed, Refused, Unknown
+from db.errors import InvalidLink, NotAllowed, Refused, Unknown
 from db.invitations import access_request_listing, access_requests
 from db.invitations import listing as invitation_listing
 from db.mail import delivery, outbox
@@ -86,12 +86,12 @@ async def test_with_mail_only_a_confirmed_request_is_seen_and_told(post_house: S
 async def test_a_link_confirms_once_and_for_a_day(post_house: Site, clock: ModuleType) -> None:
     await submit("ada")
     link = await link_of("ada")
-    assert link.dead_because(clock.now() + DAY_MS - 1) is None
-    assert link.dead_because(clock.now() + DAY_MS) == "expired"
+    assert link.invalid_reason(clock.now() + DAY_MS - 1) is None
+    assert link.invalid_reason(clock.now() + DAY_MS) == "expired"
 
     results = await at_once(access_requests.confirm(link, ""), access_requests.confirm(link, ""))
 
-    assert [type(result) for result in results if result] == [DeadLink]
+    assert [type(result) for result in results if result] == [InvalidLink]
     assert await mails("requested") == ["olga@example.org"]
 
 
@@ -101,7 +101,7 @@ async def test_an_unconfirmed_request_is_replaced_by_a_newer_one(post_house: Sit
 
     await submit("ada", "I press ferns")
 
-    with pytest.raises(DeadLink):
+    with pytest.raises(InvalidLink):
         await access_requests.of_link(older)
     assert (await access_requests.of_link(await link_of("ada"))).words == "I press ferns"
     assert len(await engine.rows("SELECT 1 FROM access_request")) == 1

@@ -7,7 +7,7 @@ import pytest
 from db import activity, engine
 from db.auth import links
 from db.common.dates import DAY_MS
-from db.errors import DeadLink, NotAllowed, Refused, Unknown
+from db.errors import InvalidLink, NotAllowed, Refused, Unknown
 from db.invitations import acceptance, creation, management
 from db.invitations.acceptance import Invited
 from db.invitations.listing import InvitationRow
@@ -76,7 +76,7 @@ async def test_an_earlier_mail_works_again_after_the_end(posting: Site, clock: M
     await mailed(line)
     clock.move(8 * DAY_MS)
     await engine.write(links.stamp_expired)
-    with pytest.raises(DeadLink):
+    with pytest.raises(InvalidLink):
         await accept(posting, line)
 
     await management.resend(
@@ -105,7 +105,7 @@ async def test_revoking_kills_it_at_once(posting: Site) -> None:
     assert await state("ada@example.org") == "revoked"
     assert await mails("invitation") == []
     assert await kinds(line.id) == ["invitation_made", "invitation_revoked"]
-    with pytest.raises(DeadLink):
+    with pytest.raises(InvalidLink):
         await accept(posting, line)
     for change in (
         management.revoke(olga(posting), invitation_ids=[line.id]),
@@ -229,9 +229,9 @@ async def test_asking_for_a_new_one_tells_the_inviter_once_an_hour(posting: Site
 async def test_many_who_ask_at_the_same_instant_tell_the_inviter_once(posting: Site) -> None:
     line = await invited(posting, "ada")
     await management.revoke(olga(posting), invitation_ids=[line.id])
-    dead = await found(line)
+    ended = await found(line)
 
-    await at_once(*(management.ask_again(dead) for _ in range(10)))
+    await at_once(*(management.ask_again(ended) for _ in range(10)))
 
     assert await mails("asked") == ["olga@example.org"]
 
@@ -288,12 +288,12 @@ async def test_who_asks_with_an_old_link_is_noted_at_the_newest_invitation(posti
 async def test_what_lives_again_meanwhile_is_not_asked_for(posting: Site, clock: ModuleType) -> None:
     line = await invited(posting, "ada")
     clock.move(8 * DAY_MS)
-    dead = await found(line)
+    ended = await found(line)
     await management.resend(
         olga(posting), invitation_ids=[line.id], days=7, throttle=posting.context.throttle
     )
 
-    await management.ask_again(dead)
+    await management.ask_again(ended)
 
     assert await mails("asked") == []
 

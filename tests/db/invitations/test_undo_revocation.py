@@ -56,11 +56,11 @@ async def test_undo_brings_invitations_links_and_mails_back_as_they_were(posting
 async def test_a_revoked_link_is_dead_until_the_undo(posting: Site) -> None:
     line = await invited(posting, "ada")
     revoked = await revoke(posting, line)
-    dead = await find(line.link_id)
+    ended = await find(line.link_id)
     await undo_revocation.undo(olga(posting), revoked)
     alive = await find(line.link_id)
 
-    assert [found and found.end_reason for found in (dead, alive)] == ["revoked", ""]
+    assert [found and found.end_reason for found in (ended, alive)] == ["revoked", ""]
 
 
 async def test_a_mail_that_was_void_before_stays_so(posting: Site, clock: ModuleType) -> None:

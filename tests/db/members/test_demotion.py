@@ -8,7 +8,7 @@ import pytest
 from db import engine, policy
 from db.accounts import password
 from db.common import clock, undo
-from db.errors import DeadLink, NotAllowed, Refused
+from db.errors import InvalidLink, NotAllowed, Refused
 from db.invitations import acceptance
 from db.mail import delivery
 from db.members import last_day, removal, roles
@@ -123,9 +123,9 @@ async def test_a_link_from_before_they_rose_stays_dead_when_they_are_lowered(two
     await roles.change_role(olga(two), member_id=mia, role=Role.ADMINISTRATOR)
     await roles.change_role(acting(two, "bo"), member_id=mia, role=Role.MANAGER)
 
-    with pytest.raises(DeadLink):
+    with pytest.raises(InvalidLink):
         await password.whose(link)
-    with pytest.raises(DeadLink):
+    with pytest.raises(InvalidLink):
         await password.reset_password(link, password=NEW, address="192.0.2.1")
 
 

@@ -12,7 +12,7 @@ from db.auth import sessions
 from db.auth.client import SignedIn
 from db.common import clock
 from db.common.dates import DAY_MS
-from db.errors import DeadLink, Invalid, NotAllowed, Refused
+from db.errors import Invalid, InvalidLink, NotAllowed, Refused
 from db.invitations import acceptance, creation
 from db.invitations.recipients.address_list import parse
 from db.mail import delivery, outbox
@@ -210,8 +210,8 @@ async def test_what_they_invited_to_can_no_longer_be_accepted(site: Site) -> Non
 
     invited = await acceptance.find(link_id)
     assert invited is not None
-    assert invited.dead_because(clock.now()) == "void"
-    with pytest.raises(DeadLink):
+    assert invited.invalid_reason(clock.now()) == "void"
+    with pytest.raises(InvalidLink):
         await acceptance.accept(invited, cyd(), session_limits=site.context.session_limits, browser=BROWSER)
 
 
@@ -225,7 +225,7 @@ async def test_a_password_link_for_them_is_dead_and_none_is_made(site: Site, mai
     link = await password.make_reset_link(olga(site), member_id=ada)
     clock.move(DAY_MS - 1)
 
-    with pytest.raises(DeadLink):
+    with pytest.raises(InvalidLink):
         await password.reset_password(link, password="six green boats at noon", address="")
     with pytest.raises(NotAllowed):
         await password.make_reset_link(olga(site), member_id=ada)

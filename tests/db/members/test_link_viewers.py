@@ -7,7 +7,7 @@ import pytest
 
 from db import engine
 from db.auth.client import SignedIn
-from db.errors import DeadLink, Refused
+from db.errors import InvalidLink, Refused
 from db.invitations import acceptance, management, undo_revocation
 from db.maintenance import backup, backup_file, restore
 from db.maintenance.restore import Wish
@@ -83,7 +83,7 @@ async def test_a_link_ends_with_the_right_of_whoever_was_shown_it(posting: Site,
 
     assert await state("ada@example.org") == "void"
     assert (await kinds(seen.id))[-1] == "invitation_voided"
-    with pytest.raises(DeadLink, match="void"):
+    with pytest.raises(InvalidLink, match="void"):
         await accept(posting, seen)
     assert await state(unseen.email) == "queued"
     await invited(posting, "ada")
@@ -128,8 +128,8 @@ async def test_it_is_dead_from_the_end_of_their_last_day_on(posting: Site, clock
 
     found = await acceptance.find(line.link_id)
     assert found is not None
-    assert found.dead_because(clock.now()) == "void"
-    with pytest.raises(DeadLink, match="void"):
+    assert found.invalid_reason(clock.now()) == "void"
+    with pytest.raises(InvalidLink, match="void"):
         await accept(posting, line)
 
 
@@ -145,7 +145,7 @@ async def test_lowered_at_the_instant_of_showing_or_accepting_leaves_nothing_to_
         )
 
         assert not isinstance(lowered, BaseException)
-        assert isinstance(accepted, (SignedIn, DeadLink))
+        assert isinstance(accepted, (SignedIn, InvalidLink))
         known = (line.id, alma) in await seen_by()
         assert known is not isinstance(shown, BaseException)
         if not isinstance(accepted, SignedIn):
@@ -361,7 +361,7 @@ async def test_raised_at_the_instant_of_accepting_the_old_link_gives_the_old_rol
             assert accepted.role is Role.REVIEWER
             assert isinstance(raised, Refused)
         else:
-            assert isinstance(accepted, DeadLink)
+            assert isinstance(accepted, InvalidLink)
             assert raised is True
 
 

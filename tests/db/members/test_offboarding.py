@@ -22,8 +22,8 @@ async def test_sessions_and_links_end_with_the_account(site: Site, end: str) -> 
     else:
         await roles.change_role(olga(site), member_id=ada, role=Role.DEACTIVATED)
 
-    dead = await password.find_reset_link(link.id)
-    assert dead is not None
-    assert dead.end_reason == end
+    ended = await password.find_reset_link(link.id)
+    assert ended is not None
+    assert ended.end_reason == end
     assert await sessions.of_member(ada) == []
     assert await engine.rows("SELECT end_reason FROM session") == [(end,)]

@@ -3,7 +3,7 @@
 from db import activity, engine
 from db.auth import links
 from db.auth.client import SignedIn
-from db.errors import DeadLink
+from db.errors import InvalidLink
 from db.members import removal
 from db.organization import invite_link
 from db.policy import COMMAND_LINE, Role
@@ -45,7 +45,7 @@ async def test_reset_ends_the_old_link_and_makes_a_new_one(site: Site) -> None:
 
     ended = await invite_link.find(old.id)
     assert ended is not None
-    assert ended.dead_because(new.made_at) == "reset"
+    assert ended.invalid_reason(new.made_at) == "reset"
     assert await open_links() == [new.id]
     assert new.nonce != old.nonce
     assert (await activity.of_member(site.ids["olga"], limit=1))[0].kind == "invite_link_reset"
@@ -84,7 +84,7 @@ async def test_a_link_with_a_budget_lets_in_exactly_so_many(site: Site) -> None:
 
     ended = await at_once(*(register(site, f"ada{number}", link.id) for number in range(10)))
 
-    refused = [one for one in ended if isinstance(one, DeadLink)]
+    refused = [one for one in ended if isinstance(one, InvalidLink)]
     assert sum(isinstance(one, SignedIn) for one in ended) == 5
     assert [one.reason for one in refused] == ["used_up"] * 5
     assert (await invite_link.present()).uses == 5
@@ -113,8 +113,8 @@ async def test_who_registers_while_the_link_is_reset_is_in_or_told_that_it_is_de
 
     came = sum(isinstance(one, SignedIn) for one in ended)
     refused = [one for one in ended if isinstance(one, BaseException)]
-    assert [type(one) for one in refused] == [DeadLink] * (8 - came)
-    assert {one.reason for one in refused if isinstance(one, DeadLink)} <= {"reset"}
+    assert [type(one) for one in refused] == [InvalidLink] * (8 - came)
+    assert {one.reason for one in refused if isinstance(one, InvalidLink)} <= {"reset"}
     used = await invite_link.find(link.id)
     assert used is not None
     assert used.uses == came == len(await engine.rows("SELECT 1 FROM member WHERE role = 'NO'"))

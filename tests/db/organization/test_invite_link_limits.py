@@ -9,7 +9,7 @@ from db.auth import links
 from db.auth.client import SignedIn
 from db.common import addresses
 from db.common.dates import DAY_MS
-from db.errors import DeadLink, Invalid, Refused
+from db.errors import Invalid, InvalidLink, Refused
 from db.maintenance import secret_key
 from db.members import new_member
 from db.organization import invite_link, invite_link_limits, signup
@@ -144,8 +144,8 @@ async def test_a_link_whose_time_has_run_out_is_shown_and_works_again_when_the_o
     await settle(site, SettingsChange(link_end=End("after", days=1)))
     clock.move(2 * DAY_MS)
     await engine.write(links.stamp_expired)
-    assert (await invite_link.present()).dead_because(clock.now()) == "expired"
-    with pytest.raises(DeadLink):
+    assert (await invite_link.present()).invalid_reason(clock.now()) == "expired"
+    with pytest.raises(InvalidLink):
         await register(site, "ada", link.id)
 
     await settle(site, SettingsChange(link_end=End()))
@@ -172,7 +172,7 @@ async def test_of_n_plus_five_at_one_instant_exactly_n_come_in(site: Site) -> No
     ended = await at_once(*(register(site, f"ada{number}", link.id) for number in range(12)))
 
     assert sum(isinstance(one, SignedIn) for one in ended) == 7
-    assert [one.reason for one in ended if isinstance(one, DeadLink)] == ["used_up"] * 5
+    assert [one.reason for one in ended if isinstance(one, InvalidLink)] == ["used_up"] * 5
     assert await engine.rows("SELECT COUNT(*) FROM member WHERE role = 'NO'") == [(7,)]
 
 

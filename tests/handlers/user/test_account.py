@@ -323,10 +323,10 @@ async def test_a_new_password_by_a_link_is_told_on_the_login_page(site: Site) ->
 @ON_SQLITE
 async def test_a_forged_notice_is_not_shown(site: Site) -> None:
     olga = await site.sign_in("olga")
-    genuine, older = await left_behind(site, "olga"), site.context.signer.seal("notice", '["Saved.", null]')
+    authentic, older = await left_behind(site, "olga"), site.context.signer.seal("notice", '["Saved.", null]')
     shown = []
 
-    for value in (genuine, "WW91IHdvbg." + genuine.partition(".")[2], older, "You won", "a" * 3000):
+    for value in (authentic, "WW91IHdvbg." + authentic.partition(".")[2], older, "You won", "a" * 3000):
         olga.cookies.set("gatehouse_notice", value, domain="testserver.local")
         shown.append("Saved." in (page := (await olga.get("/user/account")).text) or "won" in page)
 

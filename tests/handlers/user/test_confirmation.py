@@ -49,9 +49,9 @@ async def test_opening_changes_nothing_the_button_does_once(mailing: tuple[Site,
 
     assert await confirmed(ada)
     assert "Address not confirmed yet" not in (await admin.get("/organization/members")).text
-    for dead in (token, "", "x", "1.é"):
-        assert (await guest.submit(PATH, token=dead)).status_code == 410
-        assert (await guest.get(PATH, params={"token": dead})).status_code == 410
+    for invalid in (token, "", "x", "1.é"):
+        assert (await guest.submit(PATH, token=invalid)).status_code == 410
+        assert (await guest.get(PATH, params={"token": invalid})).status_code == 410
 
 
 async def test_only_whoever_is_signed_in_to_the_account_confirms_it(mailing: tuple[Site, Server]) -> None:

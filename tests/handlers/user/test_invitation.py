@@ -153,7 +153,7 @@ async def test_the_mail_to_the_inviter_names_a_button_of_its_row(
 
 
 async def ended(site: Site, clock: ModuleType, end: str) -> InvitationRow:
-    """Ada's invitation by alma, dead in this way."""
+    """Ada's invitation by alma, ended in this way."""
     await site.person("alma", Role.ADMINISTRATOR)
     line = await invited(site, "ada", by=acting(site, "alma"))
     if end in ("used", "deactivated", "removed"):

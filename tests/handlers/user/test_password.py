@@ -106,7 +106,7 @@ async def test_who_resets_for_somebody_else_is_signed_out_here_alone(site: Site)
     assert (await there.get("/user/account")).status_code == 200
 
 
-async def _dead(site: Site, way: str, clock: ModuleType) -> str:
+async def _invalid(site: Site, way: str, clock: ModuleType) -> str:
     token = await site.reset_token("ada")
     if way == "a newer link":
         await site.reset_token("ada")
@@ -136,7 +136,7 @@ async def test_a_link_is_ended_by(site: Site, clock: ModuleType, way: str) -> No
     await site.person("ada", Role.ANNOTATOR)
     before = await engine.rows("SELECT password_hash FROM member WHERE id = ?", site.ids["olga"])
 
-    token = await _dead(site, way, clock)
+    token = await _invalid(site, way, clock)
     shown = await site.visitor().get("/user/password/reset", params={"token": token})
     sent = await site.visitor().submit("/user/password/reset", token=token, password=NEW)
 

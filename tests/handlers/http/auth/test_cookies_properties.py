@@ -58,11 +58,11 @@ async def test_a_header_is_read_as_another_parser_reads_it(
 @given(st.lists(st.binary(), max_size=3), st.sampled_from(OURS), SCHEMES)
 @fewer(1)
 async def test_no_bytes_break_the_reading(site: Site, lines: list[bytes], name: str, scheme: str) -> None:
-    genuine = f"{'__Host-' if scheme == 'https' else ''}{name}=x".encode()
+    authentic = f"{'__Host-' if scheme == 'https' else ''}{name}=x".encode()
 
     assert read(site, lines, name, scheme) == ""
-    assert read(site, [*lines, genuine], name, scheme) == "x"
-    assert read(site, [b";".join([*lines, genuine])], name, scheme) == "x"
+    assert read(site, [*lines, authentic], name, scheme) == "x"
+    assert read(site, [b";".join([*lines, authentic])], name, scheme) == "x"
 
 
 @given(st.lists(NAMES.filter(lambda name: name != SESSION_COOKIE), max_size=5), st.binary(max_size=5))

@@ -14,7 +14,7 @@ from litestar.exceptions import InternalServerException
 
 from db import engine
 from db.auth import sessions, turns
-from db.errors import Busy, DeadLink, Invalid, NotAllowed, Refused, TooManyTries, Unknown
+from db.errors import Busy, Invalid, InvalidLink, NotAllowed, Refused, TooManyTries, Unknown
 from messages import refusals
 from tests.support.engine.small_database import KILL_CONNECTIONS, from_outside, on_postgres
 from tests.support.pages.forms import read
@@ -64,7 +64,7 @@ ERRORS: list[tuple[Exception, int, str]] = [
     (NotAllowed("For Administrators alone."), 403, "For Administrators alone."),
     (Unknown("There is no such person."), 404, "There is no such person."),
     (Invalid({"": ["Choose one."]}), 422, "Choose one."),
-    (DeadLink(), 410, refusals.PAGES[410][0]),
+    (InvalidLink(), 410, refusals.PAGES[410][0]),
     (TooManyTries(7), 429, refusals.PAGES[429][0]),
     (Busy(), 503, refusals.PAGES[503][0]),
     (engine.Unavailable("disk is full"), 503, refusals.PAGES[503][0]),
