@@ -56,7 +56,7 @@ COVERING = tests/test_signing.py tests/journeys/test_drafts.py tests/handlers/ht
 		$(patsubst %,auth/test_%,links passwords rate_limits sessions turns)) \
 	$(patsubst %,tests/handlers/%.py,test_home test_setup) \
 	$(patsubst %,tests/handlers/organization/%.py,members/test_end test_guards invitations/test_imports \
-		settings/test_mail settings/test_ownership test_password_anew members/test_reversal)
+		settings/test_mail settings/test_ownership test_password_anew members/test_undo)
 coverage: .venv/dev
 	@rm -f .venv/coverage .venv/coverage.*
 	@$(BIN)/coverage run $(PYTEST) -m "not postgres" $(COVERING)

@@ -158,8 +158,8 @@ async def end(
     )
 
 
-async def bring_back(purposes: Sequence[str], subjects: Sequence[int], *, ended_at: int) -> None:
-    """Links of these members that ended at this instant (ms) work again: what ended them was undone."""
+async def reopen(purposes: Sequence[str], subjects: Sequence[int], *, ended_at: int) -> None:
+    """Reopens links of these members that ended at this instant (ms), because what ended them was undone."""
     kinds, marks = ", ".join("?" * len(purposes)), ", ".join("?" * len(subjects))
     await engine.execute(
         "UPDATE links SET ended_at = 0, end_reason = ''"

@@ -169,7 +169,7 @@ async def count_within(limits: Sequence[Limit]) -> bool:
     """The same inside a write, which is rolled back with what was counted when one says wait."""
     now, used_up = clock.now(), False
     by_key = {limit.key: limit for limit in limits}
-    # Always in one order, also when a try is taken back: otherwise two of them could wait for each other.
+    # Always in one order, also for refunds: otherwise two writes could wait for each other.
     rows = [(key, now + by_key[key].window_ms) for key in sorted(by_key)]
     # One statement that makes or renews the rows also locks them: the checks below see the last word.
     goes_on = "rate_limit.ends_at BETWEEN ? AND excluded.ends_at + ?"

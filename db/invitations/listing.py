@@ -70,8 +70,8 @@ class InvitationRow(NamedTuple):
     def state(self, now: int) -> str:
         """accepted, revoked, void, joined, expired; while it is open: queued, sent, refused, unsent (a link).
 
-        joined: they have a role without it. Nothing is written for that, so it is open again when the role
-        is taken back by Undo.
+        joined: they have a role without it. Nothing is stored for that, so the invitation is open again when
+        the role is undone.
         """
         if self.end_reason:
             return self.end_reason

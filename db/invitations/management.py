@@ -106,7 +106,7 @@ async def _mail_again(invitation_id: int, email: str, link_id: int) -> None:
 
 
 class Revoked(NamedTuple):
-    """What one press has revoked, and when (ms): what its Undo brings back."""
+    """What one press revoked, and when (ms), which its undo needs."""
 
     invitation_ids: list[int]
     at: int

@@ -1,4 +1,4 @@
-"""Undo for revoking: brings invitations back as they were, as long as nobody has decided otherwise."""
+"""Undo of a revocation: reopens invitations as they were, as long as nobody has decided otherwise."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -16,7 +16,7 @@ from messages import refusals
 
 
 async def undo(actor: Actor, revoked: Revoked) -> int:
-    """Brings back what one press has revoked; all or nothing, returns how many.
+    """Reopens what one press revoked; all or nothing, returns how many.
 
     The links work again until the end they had, and the mails that became void are queued again. Raises
     SignInFirst, NotAllowed, Unknown, Refused when it is too late or somebody has decided otherwise since, and

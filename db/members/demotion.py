@@ -62,8 +62,8 @@ async def taken_by_undo(actor: Actor, lowered: Sequence[int]) -> list[int]:
     return [member_id for (member_id,) in found]
 
 
-async def take_back(member_id: int, *, at: int) -> None:
-    """The change of this instant (ms) is undone: nobody is told of it. What else is owed about them stays."""
+async def undo_notices(member_id: int, *, at: int) -> None:
+    """Voids the mails about a change made at this instant (ms), which is undone. Other mails stay queued."""
     await outbox.void_about(KIND, member_id, due_at=at + undo.NOT_BEFORE_MS)
 
 

@@ -72,13 +72,13 @@ async def revoke_of_invited(actor: Actor, member_id: int, *, at: int = 0) -> int
     return len(found)
 
 
-async def bring_back(actor: Actor, member_ids: Sequence[int], *, ended_at: int) -> None:
-    """Where a change of role is undone: invitations that ended with it, by, seen by or to these members, live
-    again.
+async def undo_ends(actor: Actor, member_ids: Sequence[int], *, ended_at: int) -> None:
+    """After a change of role is undone: reopens the invitations that ended with it, by, seen by or to these
+    members.
 
-    ended_at: the instant of the change, in ms. Left as they are: invitations whose address was invited anew
-    or has joined since, and those that somebody else made or has seen who may invite no more. Raises
-    PasswordWanted where one of them is to the role Administrator: the role that comes back may be any other.
+    ended_at: the instant of the change, in ms. Invitations stay ended if their address was invited again or
+    has joined since, or if somebody else made or saw them who may no longer invite. Raises PasswordWanted if
+    one of them is to the role Administrator: the role that is restored may be any other.
     """
     marks = ", ".join("?" * len(member_ids))
     found = await engine.rows(
@@ -121,7 +121,7 @@ async def behind(member_ids: Sequence[int]) -> set[int]:
 
 
 async def reopen(invitation_ids: Sequence[int], link_ids: Sequence[int], *, ended_at: int) -> None:
-    """Takes back what `end` did at this instant (ms), mails included."""
+    """Undoes what `end` did at this instant (ms), mails included."""
     of_them, of_links = (", ".join("?" * len(ids)) for ids in (invitation_ids, link_ids))
     open_again = "SET ended_at = 0, end_reason = '' WHERE ended_at = ? AND id IN"
     await engine.execute(f"UPDATE links {open_again} ({of_links})", ended_at, *link_ids)

@@ -28,10 +28,10 @@ async def shut_out(actor: Actor, member_ids: Sequence[int], reason: str, *, at: 
 
 
 async def let_back(actor: Actor, member_ids: Sequence[int], *, ended_at: int) -> None:
-    """Inside the write that undoes a change of role: what ended with that change is as it was before.
+    """Inside the write that undoes a change of role: reopens what ended with that change.
 
     Sessions stay ended. ended_at: the instant of the change, in ms.
     """
-    await links.bring_back(LINKS_OF_MEMBERS, member_ids, ended_at=ended_at)
-    await invitation_ends.bring_back(actor, member_ids, ended_at=ended_at)
+    await links.reopen(LINKS_OF_MEMBERS, member_ids, ended_at=ended_at)
+    await invitation_ends.undo_ends(actor, member_ids, ended_at=ended_at)
     await outbox.bring_back_of_members(member_ids, voided_at=ended_at)

@@ -6,7 +6,8 @@ from functools import partial
 from types import MappingProxyType
 
 from db import activity, engine, policy
-from db.common import clock, undo
+from db.common import clock
+from db.common.undo import NOT_BEFORE_MS, is_over
 from db.errors import Invalid, Refused
 from db.mail import outbox
 from db.members import changes, demotion, directory, invitation_ends, last_day, offboarding
@@ -44,7 +45,7 @@ async def change_roles(
     return await _written(actor, dict.fromkeys(member_ids, role), before=before or {})
 
 
-async def take_back(actor: Actor, *, given: Role, before: Mapping[int, Role]) -> list[RoleChange]:
+async def undo(actor: Actor, *, given: Role, before: Mapping[int, Role]) -> list[RoleChange]:
     """Takes a change back in which these members got the role `given`: each has the role before again.
 
     All or nothing, within UNDO_MS of the change. Raises as change_roles, and Refused when it is too late, or
@@ -61,7 +62,7 @@ async def _written(
 ) -> list[RoleChange]:
     if not wanted:
         raise Invalid({"member": [by_field.SELECT_SOMEBODY]})
-    # Invitations may come back with an Undo: all inviting goes behind the organization's row.
+    # An undo may reopen invitations: all inviting goes behind the organization's row.
     written = await changes.write(
         actor,
         policy.may_manage_members,
@@ -96,7 +97,7 @@ async def _change_roles(
             changed.setdefault(role, {})[member_id] = had[member_id]
     now = clock.now()
     policy.require_password(actor, policy.sensitive_change(changed), now)
-    await _let_back(actor, {member_id: at for member_id, (at, _) in newest.items()})
+    await _reopen(actor, {member_id: at for member_id, (at, _) in newest.items()})
     lowered = [
         member_id
         for before in changed.values()
@@ -108,7 +109,7 @@ async def _change_roles(
     else:
         lowered = await demotion.taken_by_undo(actor, lowered)
         for member_id, (at, _) in newest.items():
-            await demotion.take_back(member_id, at=at)
+            await demotion.undo_notices(member_id, at=at)
     for role, before in changed.items():
         await _give(role, tuple(before))
         await _follow_up(actor, role, before, now)
@@ -126,7 +127,7 @@ def _why_not_undone(given: Role, has: Role, wanted: Role, changed_at: int, befor
     """
     if has is not given or (before and before != wanted.value):
         return refusals.NOT_TAKEN_BACK
-    return refusals.TOO_LATE_TO_UNDO if undo.is_over(changed_at) else None
+    return refusals.TOO_LATE_TO_UNDO if is_over(changed_at) else None
 
 
 async def _follow_up(actor: Actor, role: Role, before: Mapping[int, Role], now: int) -> None:
@@ -157,11 +158,11 @@ async def _follow_up_decision(actor: Actor, role: Role, before: Mapping[int, Rol
             await invitation_ends.revoke_of_invited(actor, member_id, at=now)
     if policy.is_active(role):
         waited = [member_id for member_id, had in before.items() if had is Role.PENDING]
-        await outbox.queue_approved(waited, not_before=now + undo.NOT_BEFORE_MS)
+        await outbox.queue_approved(waited, not_before=now + NOT_BEFORE_MS)
 
 
-async def _let_back(actor: Actor, undone: Mapping[int, int]) -> None:
-    """Brings back what ended with changes that are undone. undone: when each member was changed, in ms."""
+async def _reopen(actor: Actor, undone: Mapping[int, int]) -> None:
+    """Reopens what ended with changes that are undone. undone: when each member was changed, in ms."""
     for instant in sorted(set(undone.values())):
         of_it = [member_id for member_id, at in undone.items() if at == instant]
         await offboarding.let_back(actor, of_it, ended_at=instant)

@@ -138,7 +138,7 @@ class MembersController(Controller):
         try:
             form.check()
             assert given is not None, "checked"
-            changes = await roles.take_back(
+            changes = await roles.undo(
                 await password_anew.actor_of(current, request), given=given, before=before
             )
         except (Invalid, Refused) as error:

@@ -1,4 +1,4 @@
-"""The members table under the mouse: a choice is saved at once, taken back, or refused with the reason."""
+"""The members table under the mouse: a choice is saved at once, undone, or refused with the reason."""
 
 import asyncio
 

@@ -148,7 +148,7 @@ async def test_nobody_is_told_of_a_role_before_it_is_too_late_to_undo(
         await _settled()
         told_early = len(server.taken)
 
-        await roles.take_back(olga(posting), given=Role.ANNOTATOR, before=people)
+        await roles.undo(olga(posting), given=Role.ANNOTATOR, before=people)
         clock.move(NOT_BEFORE_MS)
         await _settled()
 
@@ -170,7 +170,7 @@ async def test_who_gets_a_role_again_after_an_undo_is_told_once(posting: Site) -
     ada = await posting.person("ada")
 
     await roles.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
-    await roles.take_back(olga(posting), given=Role.ANNOTATOR, before={ada: Role.PENDING})
+    await roles.undo(olga(posting), given=Role.ANNOTATOR, before={ada: Role.PENDING})
     await roles.change_role(olga(posting), member_id=ada, role=Role.REVIEWER)
 
     assert await mails("approved") == ["ada@example.org"]
@@ -182,7 +182,7 @@ async def test_who_is_deactivated_by_mistake_is_still_told_of_the_role(posting: 
 
     await roles.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
     told_meanwhile = await mails("approved")
-    await roles.take_back(olga(posting), given=Role.DEACTIVATED, before={ada: Role.ANNOTATOR})
+    await roles.undo(olga(posting), given=Role.DEACTIVATED, before={ada: Role.ANNOTATOR})
 
     assert (told_meanwhile, await mails("approved")) == ([], ["ada@example.org"])
 
@@ -206,7 +206,7 @@ async def test_who_waits_by_mistake_for_a_moment_hears_nothing(posting: Site) ->
     ada = await posting.person("ada", Role.ANNOTATOR)
 
     await roles.change_role(olga(posting), member_id=ada, role=Role.PENDING)
-    await roles.take_back(olga(posting), given=Role.PENDING, before={ada: Role.ANNOTATOR})
+    await roles.undo(olga(posting), given=Role.PENDING, before={ada: Role.ANNOTATOR})
 
     assert await mails("approved") == []
 
@@ -218,7 +218,7 @@ async def test_undoing_a_deactivation_brings_back_the_link_and_the_mail_about_th
     link = await link_of(ada)
 
     await roles.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
-    await roles.take_back(olga(posting), given=Role.DEACTIVATED, before={ada: Role.PENDING})
+    await roles.undo(olga(posting), given=Role.DEACTIVATED, before={ada: Role.PENDING})
 
     assert await mails("address") == ["ada@example.org"]
     await confirmation.confirm(acting_as(ada), link)
@@ -234,7 +234,7 @@ async def test_undoing_an_approval_leaves_the_invitation_open_and_tells_nobody_e
     clock.stop_at(clock.now())
 
     await roles.change_role(olga(posting), member_id=ada, role=Role.ANNOTATOR)
-    await roles.take_back(olga(posting), given=Role.ANNOTATOR, before={ada: Role.PENDING})
+    await roles.undo(olga(posting), given=Role.ANNOTATOR, before={ada: Role.PENDING})
 
     assert (await one("ada@example.org")).end_reason == ""
     assert await mails("approved") == []
@@ -252,7 +252,7 @@ async def test_undoing_the_loss_of_the_right_to_invite_brings_their_invitations_
     await roles.change_role(olga(posting), member_id=eve, role=role)
     ended = [(await one(f"{name}@example.org")).end_reason for name in ("ada", "bea", "cyd")]
     await invited(posting, "bea")
-    await roles.take_back(olga(posting), given=role, before={eve: Role.ADMINISTRATOR})
+    await roles.undo(olga(posting), given=role, before={eve: Role.ADMINISTRATOR})
 
     assert ended == ["void", "void", "revoked"]
     open_again = [(await one(f"{name}@example.org")).end_reason for name in ("ada", "bea", "cyd")]

@@ -43,7 +43,7 @@ async def by_row(site: Site, actor: Actor) -> Change:
 async def by_undo(site: Site, actor: Actor) -> Change:
     ann = await site.person("ann", Role.ADMINISTRATOR)
     await roles.change_role(actor, member_id=ann, role=Role.MANAGER)
-    return lambda who: roles.take_back(who, given=Role.MANAGER, before={ann: Role.ADMINISTRATOR})
+    return lambda who: roles.undo(who, given=Role.MANAGER, before={ann: Role.ADMINISTRATOR})
 
 
 async def by_invitation(site: Site, actor: Actor) -> Change:
@@ -95,7 +95,7 @@ async def by_undo_of_who_is_invited(site: Site, actor: Actor) -> Change:
     ann = await site.person("ann")
     await invited(site, "ann", Role.ADMINISTRATOR, by=actor)
     await roles.change_role(actor, member_id=ann, role=Role.DEACTIVATED)
-    return lambda who: roles.take_back(who, given=Role.DEACTIVATED, before={ann: Role.PENDING})
+    return lambda who: roles.undo(who, given=Role.DEACTIVATED, before={ann: Role.PENDING})
 
 
 async def a_password_link(site: Site, actor: Actor) -> Change:

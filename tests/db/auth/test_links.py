@@ -152,7 +152,7 @@ async def test_what_ended_at_one_instant_is_brought_back_and_nothing_else(databa
     earlier = await made(subject=1)
     await engine.write(links.end, links.RESET, "void", subject=1, at=4)
 
-    await engine.write(links.bring_back, [links.RESET], [1], ended_at=5)
+    await engine.write(links.reopen, [links.RESET], [1], ended_at=5)
 
     states = [await state(link) for link in (mine, yours, address, earlier)]
     assert states == ["", "void", "void", "void"]

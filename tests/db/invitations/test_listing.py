@@ -78,7 +78,7 @@ async def test_an_invitation_of_somebody_who_got_a_role_without_it_is_open_no_mo
     ):
         with pytest.raises(Refused, match="joined another way"):
             await change
-    await roles.take_back(olga(site), given=Role.ANNOTATOR, before=dict.fromkeys(ids, Role.PENDING))
+    await roles.undo(olga(site), given=Role.ANNOTATOR, before=dict.fromkeys(ids, Role.PENDING))
 
     assert (waiting, joined) == (["unsent", "expired"], ["joined", "joined"])
     assert [await state(each.email) for each in (line, late)] == waiting

@@ -33,7 +33,7 @@ async def dismissed(site: Site, name: str) -> DismissedAccessRequest:
     return await access_requests.dismiss(olga(site), access_request_id=await submitted(name))
 
 
-async def bring_back(site: Site, name: str, at: int, by: Actor | None = None) -> str:
+async def undone(site: Site, name: str, at: int, by: Actor | None = None) -> str:
     return await undo_dismissal.undo(by or olga(site), access_request_id=await id_of(name), dismissed_at=at)
 
 
@@ -47,7 +47,7 @@ async def test_undo_brings_a_request_back_as_it_was(open_ear: Site) -> None:
     done = await access_requests.dismiss(olga(open_ear), access_request_id=await id_of("ada"))
     assert await listed() == []
 
-    assert await bring_back(open_ear, "ada", done.at) == "Ada"
+    assert await undone(open_ear, "ada", done.at) == "Ada"
 
     assert (await listed(), await row("ada")) == (["Ada"], before)
     assert await events() == ["request_made", "request_dismissed", "request_brought_back"]
@@ -57,11 +57,11 @@ async def test_undo_is_accepted_for_a_minute(open_ear: Site, clock: ModuleType) 
     clock.stop_at(clock.now())
     in_time, late = await dismissed(open_ear, "ada"), await dismissed(open_ear, "ben")
     clock.stop_at(in_time.at + undo.UNDO_MS)
-    await bring_back(open_ear, "ada", in_time.at)
+    await undone(open_ear, "ada", in_time.at)
     clock.stop_at(late.at + undo.UNDO_MS + 1)
 
     with pytest.raises(Refused, match=refusals.TOO_LATE_TO_UNDO):
-        await bring_back(open_ear, "ben", late.at)
+        await undone(open_ear, "ben", late.at)
 
     assert (await end("ada"), await end("ben")) == ("", "dismissed")
 
@@ -87,7 +87,7 @@ async def test_what_was_decided_since_stands(
     await decide(open_ear)
 
     with pytest.raises(Refused, match="Somebody has decided otherwise about the request of Ada"):
-        await bring_back(open_ear, "ada", done.at)
+        await undone(open_ear, "ada", done.at)
 
     assert await end("ada") == "dismissed"
 
@@ -96,10 +96,10 @@ async def test_only_that_press_is_undone_and_only_once(open_ear: Site) -> None:
     done = await dismissed(open_ear, "ada")
 
     with pytest.raises(Refused, match="Somebody has decided otherwise"):
-        await bring_back(open_ear, "ada", done.at + 1)
-    await bring_back(open_ear, "ada", done.at)
+        await undone(open_ear, "ada", done.at + 1)
+    await undone(open_ear, "ada", done.at)
     with pytest.raises(Refused, match="Somebody has decided otherwise"):
-        await bring_back(open_ear, "ada", done.at)
+        await undone(open_ear, "ada", done.at)
     with pytest.raises(Unknown):
         await undo_dismissal.undo(olga(open_ear), access_request_id=999, dismissed_at=done.at)
 
@@ -111,7 +111,7 @@ async def test_only_who_administers_undoes(open_ear: Site) -> None:
     done = await dismissed(open_ear, "ada")
 
     with pytest.raises(NotAllowed):
-        await bring_back(open_ear, "ada", done.at, acting(open_ear, "mara"))
+        await undone(open_ear, "ada", done.at, acting(open_ear, "mara"))
 
     assert await end("ada") == "dismissed"
 
@@ -121,7 +121,7 @@ async def test_who_asks_again_before_the_undo_asks_once(open_ear: Site) -> None:
         name = f"guest{number}"
         done = await dismissed(open_ear, name)
 
-        await at_once(submit(name), bring_back(open_ear, name, done.at))
+        await at_once(submit(name), undone(open_ear, name, done.at))
 
     assert sorted(await listed()) == [f"Guest{number}" for number in range(ROUNDS)]
 
@@ -134,7 +134,7 @@ async def test_inviting_and_undo_at_the_same_instant_agree(open_ear: Site) -> No
 
         results = await at_once(
             invitation_steps.invite(open_ear, f"{name}@example.org"),
-            bring_back(open_ear, name, done.at, acting(open_ear, "alma")),
+            undone(open_ear, name, done.at, acting(open_ear, "alma")),
         )
 
         refused = isinstance(results[1], Refused)

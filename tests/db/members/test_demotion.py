@@ -42,9 +42,7 @@ async def by_undo(site: Site) -> None:
     await lower(site, "ada", Role.MANAGER)
     await lower(site, "ada", Role.ADMINISTRATOR)
     await engine.write(engine.execute, "UPDATE member SET administrator_until = 0")
-    await roles.take_back(
-        acting(site, "bo"), given=Role.ADMINISTRATOR, before={site.ids["ada"]: Role.MANAGER}
-    )
+    await roles.undo(acting(site, "bo"), given=Role.ADMINISTRATOR, before={site.ids["ada"]: Role.MANAGER})
 
 
 async def by_deactivation(site: Site) -> None:
@@ -220,7 +218,7 @@ async def test_the_command_line_is_named(posting: Site, two: Site) -> None:
 async def test_nobody_is_told_after_an_undo(posting: Site, two: Site) -> None:
     for role in (Role.MANAGER, Role.DEACTIVATED):
         await lower(two, "ada", role)
-        await roles.take_back(acting(two, "bo"), given=role, before={two.ids["ada"]: Role.ADMINISTRATOR})
+        await roles.undo(acting(two, "bo"), given=role, before={two.ids["ada"]: Role.ADMINISTRATOR})
 
         assert await owed() == []
 
@@ -228,7 +226,7 @@ async def test_nobody_is_told_after_an_undo(posting: Site, two: Site) -> None:
 async def test_an_undo_of_what_came_later_leaves_the_mails(posting: Site, two: Site) -> None:
     await lower(two, "ada", Role.MANAGER)
     await lower(two, "ada", Role.ANNOTATOR)
-    await roles.take_back(acting(two, "bo"), given=Role.ANNOTATOR, before={two.ids["ada"]: Role.MANAGER})
+    await roles.undo(acting(two, "bo"), given=Role.ANNOTATOR, before={two.ids["ada"]: Role.MANAGER})
 
     assert [name for name, _ in await owed()] == ["ada", "olga"]
 
@@ -334,7 +332,7 @@ async def test_an_undo_of_a_deactivation_takes_its_own_mail_away_and_no_other(
     await lower(two, "ada", Role.DEACTIVATED)
     assert len(await owed()) == 5
 
-    await roles.take_back(bo, given=Role.DEACTIVATED, before={ada: Role.MANAGER})
+    await roles.undo(bo, given=Role.DEACTIVATED, before={ada: Role.MANAGER})
 
     assert [name for name, _ in await owed()] == ["ada", "olga"] * 2
 
@@ -373,7 +371,7 @@ async def test_who_was_lowered_is_told_though_they_are_shut_out_or_gone_by_then(
     clock.move(10)
     await lower(two, "ada", Role.DEACTIVATED)
     if taken_back:
-        await roles.take_back(acting(two, "bo"), given=Role.DEACTIVATED, before={ada: Role.ANNOTATOR})
+        await roles.undo(acting(two, "bo"), given=Role.DEACTIVATED, before={ada: Role.ANNOTATOR})
     await removal.remove(acting(two, "bo"), member_id=ada)
 
     letter = (await queued())["ada"]
@@ -434,19 +432,19 @@ async def test_an_undo_that_is_undone_is_told(posting: Site, two: Site, role: Ro
         if still:
             clock.stop_at(clock.now())
         await lower(two, "ada", role)
-        await roles.take_back(bo, given=role, before={ada: Role.ADMINISTRATOR})
+        await roles.undo(bo, given=role, before={ada: Role.ADMINISTRATOR})
         assert await owed() == []
-        await roles.take_back(bo, given=Role.ADMINISTRATOR, before={ada: role})
+        await roles.undo(bo, given=Role.ADMINISTRATOR, before={ada: role})
 
         assert [name for name, _ in await owed()].count("olga") == 1
-        await roles.take_back(bo, given=role, before={ada: Role.ADMINISTRATOR})
+        await roles.undo(bo, given=role, before={ada: Role.ADMINISTRATOR})
         assert await owed() == []
 
 
 async def test_who_takes_back_that_somebody_else_raised_them_is_told_of(posting: Site, two: Site) -> None:
     mia = await two.person("mia", Role.MANAGER)
     await roles.change_role(olga(two), member_id=mia, role=Role.ADMINISTRATOR)
-    await roles.take_back(acting(two, "bo"), given=Role.ADMINISTRATOR, before={mia: Role.MANAGER})
+    await roles.undo(acting(two, "bo"), given=Role.ADMINISTRATOR, before={mia: Role.MANAGER})
 
     assert [name for name, _ in await owed()] == ["mia", "olga"]
 
@@ -454,7 +452,7 @@ async def test_who_takes_back_that_somebody_else_raised_them_is_told_of(posting:
 async def test_whoever_presses_the_wrong_role_and_undo_troubles_nobody(posting: Site, two: Site) -> None:
     mia, bo = await two.person("mia", Role.MANAGER), acting(two, "bo")
     await roles.change_role(bo, member_id=mia, role=Role.ADMINISTRATOR)
-    await roles.take_back(bo, given=Role.ADMINISTRATOR, before={mia: Role.MANAGER})
+    await roles.undo(bo, given=Role.ADMINISTRATOR, before={mia: Role.MANAGER})
 
     assert await owed() == []
 

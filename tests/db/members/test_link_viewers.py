@@ -162,7 +162,7 @@ async def test_undo_of_the_loss_brings_it_back(posting: Site) -> None:
     await management.mark_shown(acting(posting, "alma"), [line.id])
     await lose(posting, "alma", Role.MANAGER)
 
-    await roles.take_back(olga(posting), given=Role.MANAGER, before={alma: Role.ADMINISTRATOR})
+    await roles.undo(olga(posting), given=Role.MANAGER, before={alma: Role.ADMINISTRATOR})
 
     assert await state("ada@example.org") == "queued"
     await accept(posting, line)
@@ -175,7 +175,7 @@ async def test_undo_brings_nothing_back_that_somebody_else_has_seen_who_is_gone(
     await lose(posting, "alma", Role.MANAGER)
     await lose(posting, "bert", None)
 
-    await roles.take_back(olga(posting), given=Role.MANAGER, before={ids[0]: Role.ADMINISTRATOR})
+    await roles.undo(olga(posting), given=Role.MANAGER, before={ids[0]: Role.ADMINISTRATOR})
 
     assert await state("ada@example.org") == "void"
 
@@ -192,7 +192,7 @@ async def test_undo_at_the_instant_at_which_somebody_else_who_has_seen_it_goes_l
         await lose(posting, f"alma{number}", Role.MANAGER)
 
         undone, lowered = await at_once(
-            roles.take_back(olga(posting), given=Role.MANAGER, before={alma: Role.ADMINISTRATOR}),
+            roles.undo(olga(posting), given=Role.MANAGER, before={alma: Role.ADMINISTRATOR}),
             roles.change_role(COMMAND_LINE, member_id=bert, role=Role.MANAGER),
         )
 
@@ -208,7 +208,7 @@ async def test_undo_of_a_deactivation_leaves_an_invitation_dead_that_its_inviter
     await roles.change_role(olga(posting), member_id=ada, role=Role.DEACTIVATED)
     await lose(posting, "alma", Role.MANAGER)
 
-    await roles.take_back(olga(posting), given=Role.DEACTIVATED, before={ada: Role.PENDING})
+    await roles.undo(olga(posting), given=Role.DEACTIVATED, before={ada: Role.PENDING})
 
     assert await state("ada@example.org") == "revoked"
 

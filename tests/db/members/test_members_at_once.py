@@ -190,7 +190,7 @@ async def test_a_change_is_taken_back_or_changed_once_more_and_never_both(site: 
         await roles.change_role(olga(site), member_id=ada, role=Role.ANNOTATOR)
 
         back, changed = await at_once(
-            roles.take_back(olga(site), given=Role.ANNOTATOR, before={ada: Role.PENDING}),
+            roles.undo(olga(site), given=Role.ANNOTATOR, before={ada: Role.PENDING}),
             roles.change_role(olga(site), member_id=ada, role=Role.MANAGER),
         )
 

@@ -1,4 +1,4 @@
-"""Undo: a change of roles is taken back as a whole, unless somebody decided otherwise meanwhile."""
+"""Undo: a change of roles is undone as a whole, unless somebody decided otherwise meanwhile."""
 
 from types import ModuleType
 
