@@ -82,7 +82,7 @@ def routed(*, debug: bool = False) -> Litestar:
 def furnished(app: Litestar, settings: Settings) -> Litestar:
     """The same application, with what these settings give it."""
     app_context = _app_context(settings)
-    outbox.use(settings.sends_mail, mailer.hello(settings.host))
+    outbox.use(settings.sends_mail, mailer.ehlo_name(settings.host))
     activity_lines.use(settings.activity_to_stderr)
     app.state = State({"context": app_context, "mailer": _mailer(settings, app_context)})
     # Outside the framework, so that 404 and 405 are covered too.
@@ -151,10 +151,10 @@ def _app_context(settings: Settings) -> AppContext:
     )
 
 
-def _mailer(settings: Settings, app_context: AppContext) -> mailer.Mailer | None:
+def _mailer(settings: Settings, app_context: AppContext) -> mailer.MailWorker | None:
     if settings.mail is None:
         return None
-    return mailer.Mailer(
+    return mailer.MailWorker(
         settings.mail,
         signer=app_context.signer,
         host=settings.host,

@@ -91,11 +91,11 @@ async def _test_mail(recipient: str, settings: "Settings") -> "Finding":
         return Finding("test", False, "EMAIL_HOST isn't set, so nothing can be sent")
     try:
         email = addresses.parse(recipient).email
-        heard = await send_test(settings.mail, email, host=settings.host, templates=TEMPLATES)
+        steps = await send_test(settings.mail, email, host=settings.host, templates=TEMPLATES)
     except addresses.NotAnAddress as error:
         return Finding("test", False, str(error))
-    except ServerUnavailable as trouble:
-        show("\n".join(f"  {step}" for step in trouble.heard))
-        return Finding("test", False, str(trouble))
-    show("\n".join(f"  {step}" for step in heard))
+    except ServerUnavailable as error:
+        show("\n".join(f"  {step}" for step in error.steps))
+        return Finding("test", False, str(error))
+    show("\n".join(f"  {step}" for step in steps))
     return Finding("test", True, f"the mail server took it for {email}")

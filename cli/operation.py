@@ -29,9 +29,9 @@ def in_database(operation: Operation, *, current: bool = True) -> Callable[[argp
 
             if settings.mail is not None:
                 # What is queued here is sent by the server; if none runs, by the next one.
-                from mailer import hello
+                from mailer import ehlo_name
 
-                outbox.use(True, hello(settings.host))
+                outbox.use(True, ehlo_name(settings.host))
             async with migrate.opened(settings.database_url, current=current):
                 return await operation(args, settings)
 

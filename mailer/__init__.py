@@ -1,24 +1,24 @@
-"""Writes mails from templates/mail and hands them to the SMTP server.
+"""Renders queued mails and sends them to the SMTP server.
 
-When, in which order and how often is decided in mailer/worker.py; this is how.
+mailer/worker.py decides when, in which order and how often a mail is sent; the other modules do it.
 """
 
-from mailer.account import Account, hello, sender_of
+from mailer.account import Account, ehlo_name, sender_of
 from mailer.probe import connect_check, send_test
-from mailer.renderer import PATHS, LetterWriter, Writer
-from mailer.smtp import PATIENCE_AFTER_DATA
-from mailer.task import CONNECTIONS, Mailer
+from mailer.renderer import PATHS, OutboxRenderer, Renderer
+from mailer.smtp import DATA_TIMEOUT_FACTOR
+from mailer.worker import CONNECTIONS, MailWorker
 
 __all__ = (
     "CONNECTIONS",
+    "DATA_TIMEOUT_FACTOR",
     "PATHS",
-    "PATIENCE_AFTER_DATA",
     "Account",
-    "LetterWriter",
-    "Mailer",
-    "Writer",
+    "MailWorker",
+    "OutboxRenderer",
+    "Renderer",
     "connect_check",
-    "hello",
+    "ehlo_name",
     "send_test",
     "sender_of",
 )

@@ -1,4 +1,4 @@
-"""The account that mail is sent from, and the names that this machine and its sender bear."""
+"""The account that mail is sent from, the sender's address, and this machine's name in SMTP."""
 
 import ipaddress
 from email.headerregistry import Address
@@ -11,7 +11,10 @@ from mailer.text import one_line
 
 
 class Account(Protocol):
-    """How mail is sent: settings.Mail. timeout: seconds for each step. sender: FROM_EMAIL, or ""."""
+    """The settings of mail, as settings.Mail has them.
+
+    timeout: seconds for each step of the dialogue. sender: FROM_EMAIL, or "".
+    """
 
     @property
     def host(self) -> str: ...
@@ -32,16 +35,19 @@ class Account(Protocol):
 
 
 def sender_of(account: Account, host: str) -> Address:
-    """FROM_EMAIL; without it the address that signs in, or gatehouse@ the public one. Raises ValueError."""
+    """The address in From: FROM_EMAIL, or else the user if it is an address, or gatehouse@ the public host.
+
+    Raises ValueError.
+    """
     name, email = parseaddr(account.sender or (account.user if "@" in account.user else ""))
-    local, _, domain = (email or f"gatehouse@{hello(host)}").rpartition("@")
+    local, _, domain = (email or f"gatehouse@{ehlo_name(host)}").rpartition("@")
     if not domain.isascii():
         domain = addresses.parse(f"a@{domain}").key.rpartition("@")[2]
     return Address(display_name=one_line(name), addr_spec=f"{local}@{domain}")
 
 
-def hello(host: str) -> str:
-    """The name this machine gives itself, and of its Message-IDs: that of the public address, in ASCII."""
+def ehlo_name(host: str) -> str:
+    """The name for EHLO and in Message-IDs: the public URL's host in ASCII, an IP address in brackets."""
     name = urlsplit(host).hostname or "localhost"
     try:
         version = ipaddress.ip_address(name).version

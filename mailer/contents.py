@@ -1,7 +1,7 @@
-"""What a mail tells, read from the database at the moment it is written.
+"""What a mail says, read from the database just before it is sent.
 
-A mail whose cause has ended meanwhile isn't written: the invitation was revoked, the link used, the person
-removed, nobody waits any more.
+A mail that is no longer relevant by then isn't sent: the invitation was revoked, the link used, the person
+removed, or nobody waits any more.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,48 +22,55 @@ from messages import phrases
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """The facts of one mail.
+class MailContents:
+    """What one mail says, by the names that its template uses."""
 
-    title: of the organization. role: that of whom the mail is for. other: name or address of whoever it tells
-    of or comes from, other_email their address. invited: the address an invitation is for. link: what the
-    mail's button opens, and until when. waiting: how many wait, newest the id of the last of them. state: of
-    the invitation somebody asks about, for what answers them: open, ended, used, deactivated, removed; of a
-    password link that was handed over the first three, and the last of who was lowered. yours: it tells of
-    the person it is for. ends_at: of a membership, in ms. known: why a request to be let in is needless,
-    "member" or "asked", "" when it only has to be confirmed. by: who did what it tells, at: when, in ms.
-    how: the role of who was lowered was taken: by a change of it, with the removal, or at the end of the last
-    day. lately: the role had been taken before, and now they were shut out, or given a last day ("end_set").
-    """
-
-    kind: str
+    # The file of templates/mail, without its suffix.
+    template: str
+    # The organization's title.
     title: str
+    # The recipient's role, or the role that the mail is about.
     role: Role = Role.PENDING
+    # Name, or else address, of the person that the mail is about or comes from; and their address.
     other: str = ""
     other_email: str = ""
+    # The address that an invitation is for.
     invited: str = ""
+    # The link that the button opens; its token is made when the mail is rendered.
     link: Link | None = None
+    # How many members wait for a role, or how many access requests are open.
     waiting: int = 0
+    # The highest member id among those that `waiting` counts.
     newest: int = 0
+    # The mail is about its recipient.
     yours: bool = False
+    # End of the membership that the mail is about, in ms; 0 for none.
     ends_at: int = 0
+    # Why an access request isn't needed: "member", "asked" (there is one already), or "" where it is.
     known: str = ""
+    # What the mail is about, as it is now: an invitation is "open", "ended", "used" (its address has an
+    # account), "deactivated" or "removed"; an admin-made link "open", "ended" or "used"; a person who was
+    # demoted "open" or "removed".
     state: str = "open"
+    # Name of the person who made the change, and when, in ms. "" if the log no longer says who.
     by: str = ""
     at: int = 0
+    # How an Administrator lost the role: it was changed, they were removed, or their last day ended.
+    # "end_set": they had lost it before, and now got a last day.
     how: Literal["changed", "removed", "ended", "end_set"] = "changed"
+    # They had lost the role before this change.
     lately: bool = False
 
-    def words(self, app_name: str) -> dict[str, str]:
-        """The facts in the words that templates use; none of them is fit for HTML yet."""
-        words = {
+    def template_values(self, app_name: str) -> dict[str, str]:
+        """The values for the template, as plain text that isn't escaped for HTML."""
+        values = {
             "title": self.title,
             "role": self.role.label,
             "does": phrases.DOES[self.role].format(app=app_name),
             "app_name": app_name,
             "other": self.other,
             "other_email": self.other_email,
-            "invited": _shown(self.invited),
+            "invited": _with_unicode_domain(self.invited),
             "yours": "yes" if self.yours else "",
             "state": self.state,
             "waiting": str(self.waiting),
@@ -73,25 +80,25 @@ class Letter:
             "lately": "yes" if self.lately else "",
         }
         if self.link:
-            words["day"] = dates.long_words(self.link.expires_at)
-            words["ends"] = f"{words['day']}, {dates.hour(self.link.expires_at)}"
+            values["day"] = dates.long_words(self.link.expires_at)
+            values["ends"] = f"{values['day']}, {dates.hour(self.link.expires_at)}"
         if self.at:
-            words["day"] = dates.long_words(self.at)
+            values["day"] = dates.long_words(self.at)
         if self.ends_at:
-            words["day"] = dates.long_words(self.ends_at - 1)
-        return words
+            values["day"] = dates.long_words(self.ends_at - 1)
+        return values
 
 
 class LeaseLost(Exception):
-    """The mail isn't this process's any more: voided, put off, or its lease has ended."""
+    """This process may not send the mail: it was voided or postponed, or its lease has ended."""
 
 
-class CauseEnded(Exception):
-    """There is nothing to tell any more."""
+class NoLongerRelevant(Exception):
+    """The reason for the mail is gone, so it must not be sent."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Person:
+class _Member:
     email: str
     name: str
     role: Role
@@ -103,34 +110,37 @@ class _Person:
         return self.name or self.email
 
 
-async def read(mail: Mail) -> Letter:
-    """The letter for a claimed mail, all of one instant. Raises LeaseLost, CauseEnded and Unavailable."""
+async def read(mail: Mail) -> MailContents:
+    """The contents of a claimed mail, read in one snapshot.
+
+    Raises LeaseLost, NoLongerRelevant and Unavailable.
+    """
     return await engine.read(_read, mail)
 
 
-async def _read(mail: Mail) -> Letter:
-    found = await engine.rows(
+async def _read(mail: Mail) -> MailContents:
+    titles = await engine.rows(
         "SELECT g.title FROM outbox AS o CROSS JOIN organization AS g"
         " WHERE o.id = ? AND o.lease = ? AND o.state = 'queued' AND o.leased_until > ?",
         mail.id,
         mail.lease,
         clock.now(),
     )
-    if not found:
+    if not titles:
         raise LeaseLost
-    return await KINDS[mail.kind](mail, found[0][0])
+    return await KINDS[mail.kind](mail, titles[0][0])
 
 
-async def _invitation(mail: Mail, title: str) -> Letter:
-    found = await engine.rows(
+async def _invitation(mail: Mail, title: str) -> MailContents:
+    rows = await engine.rows(
         "SELECT email, role, invited_by FROM invitation WHERE id = ? AND ended_at = 0", mail.invitation_id
     )
-    if not found:
-        raise CauseEnded
-    email, role, invited_by = found[0]
-    # The command line invites in the organization's name.
-    inviter = await _person(invited_by) if invited_by else None
-    return Letter(
+    if not rows:
+        raise NoLongerRelevant
+    email, role, invited_by = rows[0]
+    # An invitation from the command line names nobody.
+    inviter = await _member(invited_by) if invited_by else None
+    return MailContents(
         mail.kind,
         title,
         role=Role(role),
@@ -141,59 +151,61 @@ async def _invitation(mail: Mail, title: str) -> Letter:
     )
 
 
-async def _waiting(mail: Mail, title: str) -> Letter:
-    person = await _person(mail.member_id)
+async def _waiting(mail: Mail, title: str) -> MailContents:
+    person = await _member(mail.member_id)
     ((waiting, newest),) = await engine.rows(
         f"SELECT COUNT(*), MAX(id) FROM member WHERE role = {codes(Role.PENDING)} AND removed_at = 0"
     )
     if not waiting or not await notices.gets(mail.member_id, "waiting"):
-        raise CauseEnded
-    return Letter(mail.kind, title, role=person.role, waiting=waiting, newest=newest)
+        raise NoLongerRelevant
+    return MailContents("waiting", title, role=person.role, waiting=waiting, newest=newest)
 
 
-async def _approved(mail: Mail, title: str) -> Letter:
-    person = await _person(mail.member_id)
+async def _approved(mail: Mail, title: str) -> MailContents:
+    person = await _member(mail.member_id)
     if not policy.is_active(person.role):
-        raise CauseEnded
-    return Letter(mail.kind, title, role=person.role)
+        raise NoLongerRelevant
+    return MailContents("approved", title, role=person.role)
 
 
-async def _accepted(mail: Mail, title: str) -> Letter:
-    inviter, joined = await _person(mail.member_id), await _person(mail.subject_id)
+async def _accepted(mail: Mail, title: str) -> MailContents:
+    inviter, joined = await _member(mail.member_id), await _member(mail.subject_id)
     if not policy.may_invite(inviter.role):
-        raise CauseEnded
-    return Letter(mail.kind, title, role=joined.role, other=joined.label, other_email=joined.email)
+        raise NoLongerRelevant
+    return MailContents("accepted", title, role=joined.role, other=joined.label, other_email=joined.email)
 
 
-async def _reset(mail: Mail, title: str) -> Letter:
-    person = await _person(mail.member_id)
-    return Letter(mail.kind, title, role=person.role, link=await _link(mail, links.RESET))
+async def _reset(mail: Mail, title: str) -> MailContents:
+    person = await _member(mail.member_id)
+    return MailContents("reset", title, role=person.role, link=await _link(mail, links.RESET))
 
 
-async def _handed(mail: Mail, title: str) -> Letter:
-    # Whatever became of the link and the person since: they are told that it was made.
+async def _admin_reset_link(mail: Mail, title: str) -> MailContents:
+    # They are notified whatever has become of the link and the person who made it.
     link = await links.find(mail.link_id, links.RESET)
     works = link and not link.invalid_reason(clock.now())
     state = "open" if works else "used" if link and link.uses else "ended"
-    other, other_email = await _known(mail.subject_id)
-    return Letter(mail.kind, title, other=other, other_email=other_email, link=link, state=state)
+    other, other_email = await _name_and_email(mail.subject_id)
+    return MailContents(
+        "admin_reset_link", title, other=other, other_email=other_email, link=link, state=state
+    )
 
 
-async def _password(mail: Mail, title: str) -> Letter:
-    return Letter(mail.kind, title)
+async def _password(mail: Mail, title: str) -> MailContents:
+    return MailContents("password", title)
 
 
-async def _address(mail: Mail, title: str) -> Letter:
-    person = await _person(mail.member_id)
+async def _confirm_address(mail: Mail, title: str) -> MailContents:
+    person = await _member(mail.member_id)
     if person.confirmed:
-        raise CauseEnded
-    return Letter(mail.kind, title, role=person.role, link=await _link(mail, links.ADDRESS))
+        raise NoLongerRelevant
+    return MailContents("confirm_address", title, role=person.role, link=await _link(mail, links.ADDRESS))
 
 
-async def _asked(mail: Mail, title: str) -> Letter:
-    person = await _person(mail.member_id)
-    # Sending it again, or a newer one, was the answer; so was being let in.
-    found = await engine.rows(
+async def _new_invitation_wanted(mail: Mail, title: str) -> MailContents:
+    person = await _member(mail.member_id)
+    # An invitation that was resent, replaced or accepted has been dealt with.
+    rows = await engine.rows(
         "SELECT i.email, i.ended_at, COALESCE(m.role, '') FROM invitation AS i"
         " LEFT JOIN member AS m ON m.email_key = i.email_key"
         " WHERE i.id = ? AND i.new_wanted_at > 0 AND NOT (i.end_reason = 'accepted' AND i.ended_at > ?)"
@@ -202,21 +214,21 @@ async def _asked(mail: Mail, title: str) -> Letter:
         mail.invitation_id,
         mail.made_at,
     )
-    if not policy.may_invite(person.role) or not found:
-        raise CauseEnded
-    email, ended_at, has = found[0]
+    if not policy.may_invite(person.role) or not rows:
+        raise NoLongerRelevant
+    email, ended_at, member_role = rows[0]
     if not email:
         state = "removed"
-    elif has in ("", Role.PENDING.value):
+    elif member_role in ("", Role.PENDING.value):
         state = "ended" if ended_at else "open"
     else:
-        state = "deactivated" if has == Role.DEACTIVATED.value else "used"
-    return Letter(mail.kind, title, role=person.role, invited=email, state=state)
+        state = "deactivated" if member_role == Role.DEACTIVATED.value else "used"
+    return MailContents("new_invitation_wanted", title, role=person.role, invited=email, state=state)
 
 
-async def _ownership(mail: Mail, title: str) -> Letter:
-    # Of that hand-over, whatever became of either of them since.
-    found = await engine.rows(
+async def _ownership(mail: Mail, title: str) -> MailContents:
+    # The hand-over of that time, whatever has happened to the two since.
+    rows = await engine.rows(
         "SELECT a.subject_id, m.role FROM activity AS a JOIN member AS m ON m.id = ?"
         " WHERE a.kind = 'ownership_handed_over' AND a.at <= ?"
         " AND (a.actor_id = ? AND a.subject_id = ? OR a.actor_id = ? AND a.subject_id = ?)"
@@ -226,12 +238,12 @@ async def _ownership(mail: Mail, title: str) -> Letter:
         *(mail.member_id, mail.subject_id),
         *(mail.subject_id, mail.member_id),
     )
-    if not found:
-        raise CauseEnded
-    new_owner, role = found[0]
-    other, other_email = await _known(mail.subject_id)
-    return Letter(
-        mail.kind,
+    if not rows:
+        raise NoLongerRelevant
+    new_owner, role = rows[0]
+    other, other_email = await _name_and_email(mail.subject_id)
+    return MailContents(
+        "ownership",
         title,
         role=Role(role),
         other=other,
@@ -240,10 +252,10 @@ async def _ownership(mail: Mail, title: str) -> Letter:
     )
 
 
-async def _lowered(mail: Mail, title: str) -> Letter:
+async def _lowered(mail: Mail, title: str) -> MailContents:
     yours = mail.member_id == mail.subject_id
-    # Who was shut out or removed by it, or since, is still told, and told of; an Undo has made the mail void.
-    found = await engine.rows(
+    # The mail is sent even if the person was deactivated or removed since. An Undo would have voided it.
+    rows = await engine.rows(
         "SELECT a.kind, a.actor_kind, a.actor_id, a.before, a.after, a.at, m.removed_at, m.role"
         " FROM member AS m JOIN activity AS a"
         " ON a.subject_id = m.id AND a.subject_id > 0 AND a.about = 'member'"
@@ -254,27 +266,27 @@ async def _lowered(mail: Mail, title: str) -> Letter:
         mail.subject_id,
         mail.made_at,
     )
-    # Who was the Owner then may have handed over since.
-    if not found or not (yours or policy.is_administrator((await _person(mail.member_id)).role)):
-        raise CauseEnded
-    kind, actor_kind, actor_id, before, after, at, removed_at, has = found[0]
+    # The Owner of that time may no longer be an Administrator.
+    if not rows or not (yours or policy.is_administrator((await _member(mail.member_id)).role)):
+        raise NoLongerRelevant
+    kind, actor_kind, actor_id, before, after, at, removed_at, current_role = rows[0]
     by_last_day = actor_kind == SYSTEM.kind
     if by_last_day:
-        actor_id = await _set_last_day(mail.subject_id, at)
+        actor_id = await _who_set_last_day(mail.subject_id, at)
     if actor_id == mail.member_id:
-        # They have set the last day themselves.
-        raise CauseEnded
-    other, other_email = await _known(mail.subject_id)
+        # The recipient made this change.
+        raise NoLongerRelevant
+    other, other_email = await _name_and_email(mail.subject_id)
     last_day = dates.start_of(after) if kind == "end_set" else None
-    return Letter(
-        mail.kind,
+    return MailContents(
+        "lowered",
         title,
-        role=Role(has if last_day else after or Role.DEACTIVATED),
+        role=Role(current_role if last_day else after or Role.DEACTIVATED),
         other=other,
         other_email=other_email,
         yours=yours,
         state="removed" if removed_at else "open",
-        by="" if actor_id is None else (await _known(actor_id))[0],
+        by="" if actor_id is None else (await _name_and_email(actor_id))[0],
         at=at,
         how="ended" if by_last_day else "changed" if kind == "role_changed" else kind,
         lately=before != Role.ADMINISTRATOR,
@@ -282,24 +294,26 @@ async def _lowered(mail: Mail, title: str) -> Letter:
     )
 
 
-async def _set_last_day(member_id: int, ended_at: int) -> int | None:
-    """Who gave a membership the last day with which it ended then (ms): 0 for the command line, None for who
-    isn't known, where the log has forgotten it."""
-    found = await engine.rows(
+async def _who_set_last_day(member_id: int, ended_at: int) -> int | None:
+    """Id of the member who set the last day with which a membership ended at ended_at (ms).
+
+    0 for the command line, None if the log no longer says.
+    """
+    rows = await engine.rows(
         "SELECT actor_id FROM activity WHERE subject_id = ? AND subject_id > 0 AND about = 'member'"
         " AND kind = 'end_set' AND at <= ? ORDER BY at DESC, id DESC LIMIT 1",
         member_id,
         ended_at,
     )
-    return found[0][0] if found else None
+    return rows[0][0] if rows else None
 
 
-async def _known(member_id: int) -> tuple[str, str]:
-    """Name and address of somebody, whatever became of them since; 0 is whoever keeps the server."""
-    found = await engine.rows(
+async def _name_and_email(member_id: int) -> tuple[str, str]:
+    """Name, or else address, and address of a member, even a removed one. 0 stands for the command line."""
+    rows = await engine.rows(
         "SELECT first_name, last_name, email FROM member WHERE id = ? AND removed_at = 0", member_id
     )
-    for first_name, last_name, email in found:
+    for first_name, last_name, email in rows:
         return f"{first_name} {last_name}".strip() or email, email
     if not member_id:
         return phrases.SERVER_KEEPER, ""
@@ -307,14 +321,14 @@ async def _known(member_id: int) -> tuple[str, str]:
     return (kept.label, kept.email) if kept else (phrases.SOMEBODY_REMOVED, "")
 
 
-async def _ending(mail: Mail, title: str) -> Letter:
-    # Whoever it is for may have left before.
-    await _person(mail.member_id)
-    ending, yours = await _person(mail.subject_id), mail.member_id == mail.subject_id
+async def _ending(mail: Mail, title: str) -> MailContents:
+    # Raises if the recipient is no longer active.
+    await _member(mail.member_id)
+    ending, yours = await _member(mail.subject_id), mail.member_id == mail.subject_id
     if not ending.ends_at or not (yours or await notices.gets(mail.member_id, "ending")):
-        raise CauseEnded
-    return Letter(
-        mail.kind,
+        raise NoLongerRelevant
+    return MailContents(
+        "ending",
         title,
         role=ending.role,
         other=ending.label,
@@ -324,40 +338,41 @@ async def _ending(mail: Mail, title: str) -> Letter:
     )
 
 
-async def _request(mail: Mail, title: str) -> Letter:
+async def _request(mail: Mail, title: str) -> MailContents:
     if mail.link_id:
         link = await _link(mail, links.ACCESS_REQUEST)
         if not await engine.rows(
             "SELECT 1 FROM access_request WHERE link_id = ? AND ended_at = 0", mail.link_id
         ):
-            raise CauseEnded
-        return Letter(mail.kind, title, link=link)
+            raise NoLongerRelevant
+        return MailContents("request", title, link=link)
     if mail.member_id and not await engine.rows(
         "SELECT 1 FROM member WHERE id = ? AND removed_at = 0", mail.member_id
     ):
-        raise CauseEnded
-    # A deactivated member reads the same: signing in tells them, and nobody else.
-    return Letter(mail.kind, title, known="member" if mail.member_id else "asked")
+        raise NoLongerRelevant
+    # A deactivated member gets the same mail: only signing in shows that the account is deactivated.
+    return MailContents("request", title, known="member" if mail.member_id else "asked")
 
 
-async def _requested(mail: Mail, title: str) -> Letter:
-    person, asking = await _person(mail.member_id), await access_request_listing.count()
+async def _requested(mail: Mail, title: str) -> MailContents:
+    person, asking = await _member(mail.member_id), await access_request_listing.count()
     if not asking or not await notices.gets(mail.member_id, "asked"):
-        raise CauseEnded
-    return Letter(mail.kind, title, role=person.role, waiting=asking)
+        raise NoLongerRelevant
+    return MailContents("requested", title, role=person.role, waiting=asking)
 
 
-KINDS: Final[Mapping[str, Callable[[Mail, str], Awaitable[Letter]]]] = {
+# Reads a mail's contents, by its kind as the outbox stores it.
+KINDS: Final[Mapping[str, Callable[[Mail, str], Awaitable[MailContents]]]] = {
     "invitation": _invitation,
     "reminder": _invitation,
     "waiting": _waiting,
     "approved": _approved,
     "accepted": _accepted,
     "reset": _reset,
-    "handed": _handed,
+    "handed": _admin_reset_link,
     "password": _password,
-    "address": _address,
-    "asked": _asked,
+    "address": _confirm_address,
+    "asked": _new_invitation_wanted,
     "ownership": _ownership,
     "lowered": _lowered,
     "ending": _ending,
@@ -366,30 +381,33 @@ KINDS: Final[Mapping[str, Callable[[Mail, str], Awaitable[Letter]]]] = {
 }
 
 
-async def _person(member_id: int) -> _Person:
-    """A member who is neither removed nor deactivated; for others there is nothing to tell."""
-    found = await engine.rows(
+async def _member(member_id: int) -> _Member:
+    """An active member. Raises NoLongerRelevant for a removed or deactivated one."""
+    rows = await engine.rows(
         "SELECT email, first_name, last_name, role, confirmed_at, ends_at FROM member"
         f" WHERE id = ? AND removed_at = 0 AND role <> {codes(Role.DEACTIVATED)}"
         " AND (ends_at = 0 OR ends_at > ?)",
         member_id,
         clock.now(),
     )
-    if not found:
-        raise CauseEnded
-    email, first_name, last_name, role, confirmed_at, ends_at = found[0]
+    if not rows:
+        raise NoLongerRelevant
+    email, first_name, last_name, role, confirmed_at, ends_at = rows[0]
     name = f"{first_name} {last_name}".strip()
-    return _Person(email, name, Role(role), bool(confirmed_at), ends_at)
+    return _Member(email, name, Role(role), bool(confirmed_at), ends_at)
 
 
 async def _link(mail: Mail, purpose: str) -> Link:
     link = await links.find(mail.link_id, purpose)
     if link is None or link.invalid_reason(clock.now()):
-        raise CauseEnded
+        raise NoLongerRelevant
     return link
 
 
-def _shown(email: str) -> str:
-    """An international domain as its readers know it stands beside the one that can't be mistaken."""
+def _with_unicode_domain(email: str) -> str:
+    """The address, followed by its domain in Unicode if it is an international one.
+
+    The ASCII form comes first, because Unicode letters can be mistaken for others.
+    """
     domain = addresses.unicode_domain(email)
     return f"{email} ({domain})" if domain else email

@@ -1,4 +1,4 @@
-"""What `gatehouse check` asks: can it connect, and does a test mail go out."""
+"""What `gatehouse check` tries: can it reach the mail server, and does the server accept a test mail?"""
 
 import secrets
 import ssl
@@ -8,18 +8,19 @@ from pathlib import Path
 from aiosmtplib import SMTPException
 
 from db.mail.delivery import ServerUnavailable
-from mailer.account import Account, hello
-from mailer.renderer import Writer
-from mailer.replies import words_of
-from mailer.smtp import connect, leave, transfer
+from mailer.account import Account, ehlo_name
+from mailer.renderer import Renderer
+from mailer.replies import describe
+from mailer.smtp import connect, disconnect, transfer
 
 
 async def connect_check(account: Account, host: str = "", tls: ssl.SSLContext | None = None) -> str:
-    """Connects, encrypts and signs in as for a mail; what failed as a sentence, "" if all went well."""
+    """Connects, encrypts and signs in as for a mail. Returns a sentence that says what failed, "" if all
+    went well."""
     try:
-        await leave(await connect(account, host, tls))
-    except ServerUnavailable as trouble:
-        return str(trouble)
+        await disconnect(await connect(account, host, tls))
+    except ServerUnavailable as error:
+        return str(error)
     return ""
 
 
@@ -31,30 +32,30 @@ async def send_test(
     templates: Path,
     tls: ssl.SSLContext | None = None,
 ) -> list[str]:
-    """Sends a test mail at once, past the outbox; the steps of the dialogue, a line each, down to its end.
+    """Sends a test mail at once, past the outbox. Returns the steps of the dialogue, one line each.
 
-    recipient: an address that db.common.addresses.parse has read. Raises ServerUnavailable; its `heard` has
-    the steps before.
+    recipient: an address from db.common.addresses.parse. Raises ServerUnavailable, whose `steps` are those
+    before the failure.
     """
-    heard: list[str] = []
-    writer = Writer(account, host=host, templates=templates)
-    message_id = f"<{secrets.token_hex(16)}@{hello(host)}>"
-    message = writer.message("test", recipient, message_id, {"title": "Gatehouse", "host": host})
+    steps: list[str] = []
+    renderer = Renderer(account, host=host, templates=templates)
+    message_id = f"<{secrets.token_hex(16)}@{ehlo_name(host)}>"
+    message = renderer.message("test", recipient, message_id, {"title": "Gatehouse", "host": host})
     try:
-        smtp = await connect(account, host, tls, heard)
+        smtp = await connect(account, host, tls, steps)
         try:
-            heard.append(f"from {writer.sender.addr_spec} to {recipient}")
+            steps.append(f"from {renderer.sender.addr_spec} to {recipient}")
             reply = await transfer(
-                smtp, account, writer.sender.addr_spec, recipient, message.as_bytes(policy=SMTP_POLICY)
+                smtp, account, renderer.sender.addr_spec, recipient, message.as_bytes(policy=SMTP_POLICY)
             )
-            heard.append(f"taken: {reply}")
+            steps.append(f"taken: {reply}")
         except (SMTPException, OSError, ValueError) as error:
             raise ServerUnavailable(
-                f"{account.host}:{account.port} refuses the mail: {words_of(error, account)}."
+                f"{account.host}:{account.port} refuses the mail: {describe(error, account)}."
             ) from error
         finally:
-            await leave(smtp)
-    except ServerUnavailable as trouble:
-        trouble.heard = heard
+            await disconnect(smtp)
+    except ServerUnavailable as error:
+        error.steps = steps
         raise
-    return heard
+    return steps

@@ -78,7 +78,7 @@ async def make_reset_link(actor: Actor, *, member_id: int, life_ms: int = HANDED
         )
         await engine.execute("UPDATE member SET reset_link_made_at = ? WHERE id = ?", link.made_at, member_id)
         await activity.record(actor, "reset_link_made", member_id)
-        await outbox.queue_handed(member_id, link_id=link.id, made_by=actor.id)
+        await outbox.queue_admin_reset_link(member_id, link_id=link.id, made_by=actor.id)
         return link
 
     made = await changes.write(actor, policy.may_manage_members, write, members=(member_id,))

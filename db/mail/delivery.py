@@ -1,9 +1,9 @@
-"""What becomes of queued mail: claimed by lease, sent, put off, refused, or void.
+"""What becomes of queued mail: claimed under a lease, then sent, postponed, rejected or void.
 
-A mail goes out at least once: a process that dies between sending and marking leaves a lease that ends, and
-the mail goes out again under the same Message-ID. A lease keeps two processes from sending the same mail.
-A lease that ended without a mark counts as a try: the next one comes at once the first time, later ones wait
-as after any other try, and after five days the mail is given up.
+Each mail is sent at least once. If a process dies after sending a mail and before marking it, its lease ends
+and the mail is sent again with the same Message-ID. While a lease lasts, no other process sends the mail. A
+lease that ended without a mark counts as an attempt: the first time the mail is due again at once, later it
+waits as after any other attempt, and after five days it is given up.
 """
 
 from collections.abc import Collection, Sequence
@@ -20,7 +20,7 @@ from messages import refusals
 
 MINUTE_MS: Final = 60 * 1000
 HOUR_MS: Final = 60 * MINUTE_MS
-# How long a mail that the server put off waits after its first try, its second …
+# How long a mail waits after its first failed attempt, its second, and so on.
 BACK_OFF_MS: Final = (
     MINUTE_MS,
     5 * MINUTE_MS,
@@ -31,12 +31,12 @@ BACK_OFF_MS: Final = (
     DAY_MS,
     2 * DAY_MS,
 )
-# No server, no connection, no sign-in: that is no fault of the mail, which goes out soon after it is mended.
+# When the server is unavailable the mail isn't at fault: short pauses let it leave soon afterwards.
 PAUSES_MS: Final = BACK_OFF_MS[:3]
-# A mail whose next try would come later than this is given up: after the eight steps above.
+# A mail is given up if its next attempt would be later than this: after the eight waits above.
 GIVE_UP_MS: Final = 5 * DAY_MS
-# How long a mail waits whose lease has ended without a mark, by the tries it has behind it.
-_AFTER_A_LOST_LEASE: Final = " ".join(
+# SQL: how long (ms) a mail waits after a lease that ended without a mark, by the number of its attempts.
+_LOST_LEASE_WAIT: Final = " ".join(
     ["CASE tries WHEN 0 THEN 0"]
     + [f"WHEN {tries} THEN {wait}" for tries, wait in enumerate(BACK_OFF_MS, 1)]
     + [f"ELSE {BACK_OFF_MS[-1]} END"]
@@ -44,14 +44,17 @@ _AFTER_A_LOST_LEASE: Final = " ".join(
 
 
 class ServerUnavailable(Exception):
-    """The mail server can't be used. The message is a sentence for the people who run it, without secrets."""
+    """The mail server can't be used. The message is a sentence for the operator, without secrets.
 
-    heard: Sequence[str] = ()
+    steps: of a test mail, the steps that succeeded before.
+    """
+
+    steps: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A claimed row. Instants in ms."""
+    """A claimed row of the outbox. Times in ms; ids are 0 where the mail has none."""
 
     id: int
     kind: str
@@ -75,19 +78,21 @@ COLUMNS: Final = (
 
 
 async def claim(lease: str, n: int, lease_ms: int, *, ended: bool = True) -> list[Mail]:
-    """Up to n mails that are due, outbox.SECURITY and then the longest due first; nobody else claims them for
-    lease_ms.
+    """Claims up to n due mails for lease_ms: outbox.SECURITY first, then those that have been due longest.
 
-    ended: also what another has claimed and neither marked nor renewed in time.
+    ended: also mails that another process claimed and neither marked nor renewed in time.
     """
     return await engine.write(_claim, lease, n, lease_ms, ended)
 
 
 async def renew(lease: str, mail_ids: Sequence[int], lease_ms: int) -> dict[int, int]:
-    """Keeps claimed mails for lease_ms from now; those that are still this lease's, each with its end."""
+    """Renews the lease of claimed mails for lease_ms from now.
+
+    Returns the ids of those that still belong to this lease, each with the end of the lease (ms).
+    """
     until = clock.now() + lease_ms
     marks = ", ".join("?" * len(mail_ids))
-    found = await engine.write(
+    renewed = await engine.write(
         engine.rows,
         f"UPDATE outbox SET leased_until = ? WHERE lease = ? AND state = 'queued' AND id IN ({marks})"
         " RETURNING id",
@@ -95,43 +100,43 @@ async def renew(lease: str, mail_ids: Sequence[int], lease_ms: int) -> dict[int,
         lease,
         *mail_ids,
     )
-    return {mail_id: until for (mail_id,) in found}
+    return {mail_id: until for (mail_id,) in renewed}
 
 
 async def _claim(lease: str, n: int, lease_ms: int, ended: bool) -> list[Mail]:
     now = clock.now()
     if ended:
         await _count_lost_leases(lease, now)
-    warnings = await _claim_of(f" AND kind IN ({outbox.SECURITY_SQL})", lease, n, lease_ms, ended, now)
-    left = n - len(warnings)
-    return warnings + (await _claim_of("", lease, left, lease_ms, ended, now) if left else [])
+    security = await _claim_kinds(f" AND kind IN ({outbox.SECURITY_SQL})", lease, n, lease_ms, ended, now)
+    left = n - len(security)
+    return security + (await _claim_kinds("", lease, left, lease_ms, ended, now) if left else [])
 
 
-async def _claim_of(kinds: str, lease: str, n: int, lease_ms: int, ended: bool, now: int) -> list[Mail]:
-    # MATERIALIZED: the choice is made once, not once more for each row.
+async def _claim_kinds(kinds: str, lease: str, n: int, lease_ms: int, ended: bool, now: int) -> list[Mail]:
+    # MATERIALIZED: otherwise the database may choose anew for each row.
     chosen = f"{_DUE}{kinds} AND (leased_until <= ? OR leased_until > ?) ORDER BY due_at, id LIMIT ?{_lock()}"
-    found = await engine.rows(
+    rows = await engine.rows(
         f"WITH due AS MATERIALIZED (SELECT id FROM outbox WHERE {chosen})"
         " UPDATE outbox SET lease = ?, leased_until = ? WHERE id IN (SELECT id FROM due)"
         f" RETURNING {COLUMNS}",
         now,
         now if ended else 0,
-        # A lease that nobody can have made: the clock was set back since.
+        # A lease that ends this late was made before the clock was set back.
         now + 2 * lease_ms,
         n,
         lease,
         now + lease_ms,
     )
-    return sorted((Mail(*row) for row in found), key=lambda mail: (mail.due_at, mail.id))
+    return sorted((Mail(*row) for row in rows), key=lambda mail: (mail.due_at, mail.id))
 
 
 async def _count_lost_leases(lease: str, now: int) -> None:
-    """What others have claimed and not marked in time: a try each, put off or given up by their number."""
+    """Counts an attempt for mails that others claimed and didn't mark in time; postpones or gives them up."""
     lost = f"SELECT id FROM outbox WHERE {_DUE} AND lease NOT IN ('', ?) AND leased_until <= ?"
     free = "tries = tries + 1, lease = '', leased_until = 0"
     await engine.execute(
         f"UPDATE outbox SET state = 'failed', server_reply = ?, done_at = ?, {free}"
-        f" WHERE id IN ({lost} AND made_at + {GIVE_UP_MS} - {_AFTER_A_LOST_LEASE} < ? ORDER BY id{_lock()})",
+        f" WHERE id IN ({lost} AND made_at + {GIVE_UP_MS} - {_LOST_LEASE_WAIT} < ? ORDER BY id{_lock()})",
         refusals.MAIL_NOT_NOTED,
         now,
         now,
@@ -140,7 +145,7 @@ async def _count_lost_leases(lease: str, now: int) -> None:
         now,
     )
     await engine.execute(
-        f"UPDATE outbox SET due_at = CAST(? AS BIGINT) + {_AFTER_A_LOST_LEASE}, {free}"
+        f"UPDATE outbox SET due_at = CAST(? AS BIGINT) + {_LOST_LEASE_WAIT}, {free}"
         f" WHERE id IN ({lost} ORDER BY id{_lock()})",
         now,
         now,
@@ -156,52 +161,51 @@ def _lock() -> str:
     return " FOR UPDATE SKIP LOCKED" if engine.dialect() == "postgres" else ""
 
 
-async def sent(mail: Mail, said: str, newest: int = 0) -> None:
-    """The server has taken it. said: its words. newest: for "somebody waits", the last member it counted.
+async def sent(mail: Mail, server_reply: str, newest: int = 0) -> None:
+    """Marks a mail that the server has accepted, even if it was voided or its lease ended meanwhile.
 
-    Also for one that was voided while it was under way, or whose lease has ended meanwhile: it is sent.
+    newest: for a "waiting" mail, the highest member id it counted.
     """
 
     async def write() -> None:
-        await _settle(mail, "sent", said, "state IN ('queued', 'void')")
-        await _who_came_meanwhile(mail, newest)
+        await _settle(mail, "sent", server_reply, "state IN ('queued', 'void')")
+        await _queue_waiting_again(mail, newest)
 
     await engine.write(write)
 
 
-async def sent_without_words(mail: Mail) -> None:
-    """The same, when noting the words failed: nothing matters more than that it isn't sent again."""
+async def sent_without_reply(mail: Mail) -> None:
+    """Marks a mail as sent when the server's reply can't be stored, so that it isn't sent again."""
     await engine.write(_settle, mail, "sent", "", "state IN ('queued', 'void')")
 
 
-async def failed(mail: Mail, said: str) -> None:
-    """The server has refused it for good, in these words."""
-    await engine.write(_settle, mail, "failed", said, "state = 'queued'")
+async def failed(mail: Mail, server_reply: str) -> None:
+    """Marks a mail that the server has rejected permanently, with this reply."""
+    await engine.write(_settle, mail, "failed", server_reply, "state = 'queued'")
 
 
 async def void(mail: Mail) -> None:
-    """What it would have told is no longer so."""
+    """Marks a mail that is no longer relevant."""
 
     async def write() -> None:
         await _settle(mail, "void", "", "state = 'queued'")
-        await _who_came_meanwhile(mail, 0)
+        await _queue_waiting_again(mail, 0)
 
     await engine.write(write)
 
 
-async def _settle(mail: Mail, state: str, said: str, condition: str) -> None:
+async def _settle(mail: Mail, state: str, server_reply: str, condition: str) -> None:
     await engine.execute(
         "UPDATE outbox SET state = ?, tries = tries + ?, server_reply = ?, done_at = ?, lease = '',"
         " leased_until = 0"
         f" WHERE id = ? AND {condition}",
         state,
         0 if state == "void" else 1,
-        said,
+        server_reply,
         clock.now(),
         mail.id,
     )
-    # Some mail goes to people who were removed meanwhile; nothing of them stays
-    # (db/members/removal.py).
+    # If the recipient was removed meanwhile, their address must not stay (db/members/removal.py).
     await engine.execute(
         "UPDATE outbox SET recipient = '', server_reply = '' WHERE id = ?"
         " AND member_id IN (SELECT id FROM member WHERE id = ? AND removed_at > 0)",
@@ -210,8 +214,8 @@ async def _settle(mail: Mail, state: str, said: str, condition: str) -> None:
     )
 
 
-async def _who_came_meanwhile(mail: Mail, newest: int) -> None:
-    """Whoever registered after the mail was written, but before it left the queue, is told of by another."""
+async def _queue_waiting_again(mail: Mail, newest: int) -> None:
+    """Queues another "waiting" mail if somebody registered after this one was read from the database."""
     if mail.kind == "waiting" and await engine.rows(
         f"SELECT 1 FROM member WHERE role = {codes(Role.PENDING)} AND removed_at = 0 AND id > ? LIMIT 1",
         newest,
@@ -219,42 +223,42 @@ async def _who_came_meanwhile(mail: Mail, newest: int) -> None:
         await notices.queue_waiting(only=mail.member_id)
 
 
-async def again(mail: Mail, said: str) -> None:
-    """The server put it off, or was lost in the middle: tried again later, or given up after five days."""
+async def retry_later(mail: Mail, server_reply: str) -> None:
+    """After a temporary rejection or a lost connection: the mail waits, or is given up after five days."""
     wait = BACK_OFF_MS[min(mail.tries, len(BACK_OFF_MS) - 1)]
     now = clock.now()
     if now + wait > mail.made_at + GIVE_UP_MS:
-        await failed(mail, said)
+        await failed(mail, server_reply)
         return
     await engine.write(
         engine.execute,
         "UPDATE outbox SET tries = tries + 1, due_at = ?, server_reply = ?, lease = '', leased_until = 0"
         " WHERE id = ? AND lease = ? AND state = 'queued'",
         now + wait,
-        said,
+        server_reply,
         mail.id,
         mail.lease,
     )
 
 
-async def put_off(lease: str, said: str, pause_ms: int, under_way: Sequence[int] = ()) -> int:
-    """The mail server can't be used: everything that is due, and not leased by another, waits so long.
+async def postpone_all(lease: str, server_reply: str, pause_ms: int, sending: Sequence[int] = ()) -> int:
+    """While the mail server is unavailable: all due mails that no other process has leased wait for pause_ms.
 
-    Returns how many wait; those that are too old are given up. said: a sentence for the list of invitations.
-    under_way: ids of mails whose fate isn't known yet.
+    Mails that are too old are given up. server_reply: a sentence for the pages that show why mail waits.
+    sending: ids of mails that are being sent, and are left as they are. Returns how many wait.
     """
-    return await engine.write(_put_off, lease, said, pause_ms, under_way)
+    return await engine.write(_postpone_all, lease, server_reply, pause_ms, sending)
 
 
-async def _put_off(lease: str, said: str, pause_ms: int, under_way: Sequence[int]) -> int:
+async def _postpone_all(lease: str, server_reply: str, pause_ms: int, sending: Sequence[int]) -> int:
     now = clock.now()
-    others = ", ".join(str(mail_id) for mail_id in (0, *under_way))
+    others = ", ".join(str(mail_id) for mail_id in (0, *sending))
     ours = f"SELECT id FROM outbox WHERE {_DUE} AND (lease = ? OR leased_until <= ?) AND id NOT IN ({others})"
     free = "lease = '', leased_until = 0"
     await engine.execute(
         f"UPDATE outbox SET state = 'failed', tries = tries + 1, server_reply = ?, done_at = ?, {free}"
         f" WHERE id IN ({ours} AND made_at < ? ORDER BY id{_lock()})",
-        said,
+        server_reply,
         now,
         now,
         lease,
@@ -265,15 +269,15 @@ async def _put_off(lease: str, said: str, pause_ms: int, under_way: Sequence[int
         f"UPDATE outbox SET tries = tries + 1, due_at = ?, server_reply = ?, {free}"
         f" WHERE id IN ({ours} ORDER BY id{_lock()})",
         now + pause_ms,
-        said,
+        server_reply,
         now,
         lease,
         now,
     )
 
 
-async def take_up(pause_ms: int = PAUSES_MS[-1]) -> int:
-    """At start, when settings may have been mended: what was put off for no longer than this is due now."""
+async def retry_now(pause_ms: int = PAUSES_MS[-1]) -> int:
+    """At start, when the settings may have been fixed: mails postponed by at most pause_ms are due now."""
     now = clock.now()
     return await engine.write(
         engine.execute,
@@ -285,21 +289,22 @@ async def take_up(pause_ms: int = PAUSES_MS[-1]) -> int:
     )
 
 
-async def let_go(mail: Mail) -> None:
-    """Gives one mail back, as if it had never been claimed."""
-    await _give_back("id = ? AND lease = ?", mail.id, mail.lease)
+async def release(mail: Mail) -> None:
+    """Ends the lease of one mail, as if it had never been claimed."""
+    await _release("id = ? AND lease = ?", mail.id, mail.lease)
 
 
-async def give_back(lease: str, *, but: Collection[int] = ()) -> None:
-    """At shutdown: others, or the next start, take what this lease holds.
+async def release_all(lease: str, *, but: Collection[int] = ()) -> None:
+    """At shutdown: ends the lease of all its mails, so that other processes or the next start send them.
 
-    but: ids of mails that were sent and could not be marked. Their lease stays, and is a try once it ends.
+    but: ids of mails that were sent and couldn't be marked. Their lease stays, and counts as an attempt when
+    it ends.
     """
-    kept = ", ".join(str(mail_id) for mail_id in (0, *but))
-    await _give_back(f"lease = ? AND id NOT IN ({kept})", lease)
+    unmarked = ", ".join(str(mail_id) for mail_id in (0, *but))
+    await _release(f"lease = ? AND id NOT IN ({unmarked})", lease)
 
 
-async def _give_back(condition: str, *args: int | str) -> None:
+async def _release(condition: str, *args: int | str) -> None:
     await engine.write(
         engine.execute,
         f"UPDATE outbox SET lease = '', leased_until = 0 WHERE state = 'queued' AND {condition}",

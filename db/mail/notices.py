@@ -1,4 +1,4 @@
-"""Notices by mail: who gets which, as the Owner has set it and only if they want any, and queueing them."""
+"""Notices by mail: who gets which, by the Owner's settings and their own, and how they are queued."""
 
 from collections.abc import Collection
 from typing import Final, Literal
@@ -8,10 +8,10 @@ from db.common.role_codes import codes
 from db.mail import outbox
 from db.policy import ADMINISTRATORS
 
-# waiting: somebody waits for a role; asked: somebody asks for access; ending: a membership is about to end.
+# waiting: a member waits for a role. asked: somebody requests access. ending: a membership is about to end.
 Notice = Literal["waiting", "asked", "ending"]
 
-# Conditions on `member AS m`, one for each notice; to be put into a WHERE.
+# For each notice: the SQL condition on `member AS m` for its recipients.
 GETS: Final[dict[Notice, str]] = {
     notice: f"m.removed_at = 0 AND m.wants_notices = 1 AND m.role IN ({codes(*ADMINISTRATORS)})"
     f" AND EXISTS (SELECT 1 FROM organization AS o WHERE o.notice_{notice} = 'administrators'"
@@ -21,22 +21,22 @@ GETS: Final[dict[Notice, str]] = {
 
 
 async def recipients(notice: Notice) -> list[tuple[int, str]]:
-    """Inside a read or write: id and address of everybody who gets this notice now, in the order of ids."""
-    found = await engine.rows(f"SELECT m.id, m.email FROM member AS m WHERE {GETS[notice]} ORDER BY m.id")
-    return [(member_id, email) for member_id, email in found]
+    """Inside a read or write: id and address of all who get this notice now, ordered by id."""
+    members = await engine.rows(f"SELECT m.id, m.email FROM member AS m WHERE {GETS[notice]} ORDER BY m.id")
+    return [(member_id, email) for member_id, email in members]
 
 
 async def gets(member_id: int, notice: Notice) -> bool:
-    """Inside a read or write: whether this member gets it; asked again when a mail is written."""
+    """Inside a read or write: whether this member gets this notice. Checked again just before it is sent."""
     return bool(await engine.rows(f"SELECT 1 FROM member AS m WHERE m.id = ? AND {GETS[notice]}", member_id))
 
 
 async def somebody_waits() -> None:
-    """Inside the write of a registration: queues the notice for those who get it.
+    """Inside the write of a registration: queues the notice for its recipients.
 
-    One mail for each of them is queued at a time, and 15 minutes lie between two; how many wait is counted
-    when it is written. Call it last in the change: on PostgreSQL it locks what is queued until COMMIT, so
-    that a mail that is being sent at this moment either counts this registration or is followed by another.
+    Each has one such mail in the queue at a time, and gets one in 15 minutes at most. How many members wait
+    is counted just before it is sent. Call this last in the write: on PostgreSQL it locks the queued mails
+    until COMMIT, so that a mail being sent now either counts this registration or is followed by another.
     """
     if not outbox.set_up():
         return
@@ -48,29 +48,32 @@ async def somebody_waits() -> None:
 
 
 async def queue_waiting(*, only: int = 0, but: Collection[int] = ()) -> None:
-    """Inside a write: queues "somebody waits" for all who get this notice, or for one of them."""
-    found = await engine.rows(
+    """Inside a write: queues a "waiting" notice for its recipients.
+
+    only: for this recipient alone, 0 for all. but: not for these.
+    """
+    rows = await engine.rows(
         "SELECT m.id, m.email, (SELECT MAX(o.due_at) FROM outbox AS o"
         " WHERE o.kind = 'waiting' AND o.member_id = m.id AND o.state <> 'void')"
         f" FROM member AS m WHERE {GETS['waiting']} ORDER BY m.id"
     )
-    for member_id, recipient, last in found:
+    for member_id, recipient, last in rows:
         if member_id not in but and only in (0, member_id):
             await outbox.queue_waiting(member_id, recipient, due_at=outbox.after_pause(last or 0))
 
 
 async def access_requested() -> None:
-    """Inside the write that confirms an access request: queues the notice for those who get it.
+    """Inside the write that confirms an access request: queues the notice for its recipients.
 
-    Call it last in the change, whose lock keeps others from doing it at the same time. How many requests are
-    open is counted when the mail is written: one that nobody writes yet counts this request, too, and is
-    locked so that nobody begins to. One that is being written may not count it: another follows.
+    Call this last in the write, whose lock keeps others from doing it at the same time. How many requests are
+    open is counted just before the mail is sent. So a mail that nobody has claimed counts this request too,
+    and is locked until COMMIT; one that is claimed may not count it, and another is queued.
     """
-    unwritten = await engine.rows(
+    unclaimed = await engine.rows(
         "SELECT member_id FROM outbox WHERE kind = 'requested' AND state = 'queued' AND lease = ''"
         f" ORDER BY id{engine.for_update()}"
     )
-    notified = {member_id for (member_id,) in unwritten}
+    notified = {member_id for (member_id,) in unclaimed}
     for member_id, recipient in await recipients("asked"):
         if member_id in notified:
             continue

@@ -1,8 +1,9 @@
-"""The mail that is owed: queued in the transaction of its cause, so that neither exists without the other.
+"""The mail that waits to be sent.
 
-What becomes of it afterwards is in db/mail/delivery.py. Without a mail server nothing is queued: whoever
-wants to know asks `set_up()`. After a write that queued something, `wake()` lets this process deliver at
-once; other processes look every few seconds.
+A mail is queued in the transaction of the change that causes it, so that neither is stored without the other;
+db/mail/delivery.py does the rest. Without a mail server nothing is queued, and `set_up()` is False. After a
+write that queued mail, call `wake()`, so that this process sends it at once; other processes look every few
+seconds.
 """
 
 import asyncio
@@ -18,54 +19,55 @@ from db.common.dates import DAY_MS
 from db.common.role_codes import codes
 from db.policy import Role
 
-# Of one kind of notice each gets at most one mail in this time, however many people register or ask.
+# Each recipient gets at most one notice of a kind in this time, however many people register or ask.
 PAUSE_MS: Final = 15 * 60 * 1000
+# How long finished mails are kept.
 KEEP_MS: Final = 30 * DAY_MS
-# A mail that became void while a mail server had it is marked as sent by then.
-UNDER_WAY_MS: Final = 30 * 1000
-# What tells people that something of theirs was changed. It leaves before all other mail, and whatever is
-# done to them next takes none of it away: only an Undo of the very change does.
+# A mail that was voided while it was being sent has been marked as sent after this time.
+SENDING_MS: Final = 30 * 1000
+# Kinds that warn people of a change to their account or role. These leave before all other mail. Only an Undo
+# of the change itself voids them, not what happens to the person afterwards.
 SECURITY: Final = ("handed", "lowered", "ownership", "password")
 SECURITY_SQL: Final = ", ".join(f"'{kind}'" for kind in SECURITY)
 
 
 @dataclass
-class _Mail:
-    """What app.py says of the installation, and who wants to be woken."""
+class _Installation:
+    """Whether this installation sends mail, under which domain, and the events that wake() sets."""
 
     set_up: bool
     domain: str
-    sleepers: set[asyncio.Event]
+    waiters: set[asyncio.Event]
 
 
-_mail: Final = _Mail(set_up=False, domain="localhost", sleepers=set())
+_installation: Final = _Installation(set_up=False, domain="localhost", waiters=set())
 
 
 def use(set_up: bool, domain: str = "localhost") -> None:
-    """Says whether mail is set up, and the domain under which its Message-IDs are unique."""
-    _mail.set_up, _mail.domain = set_up, domain
+    """Sets whether mail is sent, and the domain of its Message-IDs."""
+    _installation.set_up, _installation.domain = set_up, domain
 
 
 def set_up() -> bool:
-    """Whether mail is set up: if not, links are shown to copy."""
-    return _mail.set_up
+    """Whether this installation sends mail. If not, pages show links for copying."""
+    return _installation.set_up
 
 
 def wake() -> None:
-    """Lets this process look for mail now; called after the write that queued it."""
-    for event in _mail.sleepers:
+    """Makes this process look for mail now. Call it after the write that queued the mail."""
+    for event in _installation.waiters:
         event.set()
 
 
 @contextmanager
 def woken() -> Iterator[asyncio.Event]:
-    """An event that `wake()` sets, as long as somebody waits for it."""
+    """An event that `wake()` sets, until the block ends."""
     event = asyncio.Event()
-    _mail.sleepers.add(event)
+    _installation.waiters.add(event)
     try:
         yield event
     finally:
-        _mail.sleepers.discard(event)
+        _installation.waiters.discard(event)
 
 
 async def queue(
@@ -79,10 +81,12 @@ async def queue(
     batch_id: int = 0,
     due_at: int = 0,
 ) -> int:
-    """Inside a write: owes somebody a mail. Returns its id, 0 when mail isn't set up and nothing is owed.
+    """Inside a write: queues a mail. Returns its id, or 0 if mail isn't set up.
 
-    recipient: the address stored in a row, never one from a request. member_id: the member it is for, 0 for
-    somebody invited. subject_id: whom it tells of. due_at: in ms, 0 for at once.
+    recipient: an address stored in a row, never one from a request.
+    member_id: the member it is for, 0 for somebody who isn't one.
+    subject_id: the member it is about.
+    due_at: in ms, 0 for at once.
     """
     if not set_up():
         return 0
@@ -91,128 +95,130 @@ async def queue(
     return mail_id
 
 
-async def queue_many(kind: str, found: Iterable[Sequence[Any]], *, batch_id: int = 0) -> int:
-    """Inside a write: a mail for each invitation, given as (id, address, link's id). Returns how many."""
+async def queue_many(kind: str, invitations: Iterable[Sequence[Any]], *, batch_id: int = 0) -> int:
+    """Inside a write: queues a mail for each invitation.
+
+    invitations: each as (id, address, link's id). Returns how many.
+    """
     if not set_up():
         return 0
     wanted = [
         (kind, email, 0, 0, invitation_id, link_id, batch_id, _message_id())
-        for invitation_id, email, link_id in found
+        for invitation_id, email, link_id in invitations
     ]
-    for some in engine.chunks(wanted):
-        await _insert(some, clock.now())
+    for chunk in engine.chunks(wanted):
+        await _insert(chunk, clock.now())
     return len(wanted)
 
 
 async def queue_approved(member_ids: Sequence[int], *, not_before: int = 0) -> list[int]:
-    """Inside the write that gives people who waited a role: "you're in". Returns the ids of the mails.
+    """Inside the write that gives waiting members a role: queues "You're in". Returns the ids of the mails.
 
-    not_before: when they may leave, in ms, 0 for at once; for a change that can be undone, when it can't be
-    any more.
+    not_before: when they may leave (ms), 0 for at once. After a change that can be undone: when Undo ends.
     """
     if not set_up() or not member_ids:
         return []
     marks = ", ".join("?" * len(member_ids))
-    found = await engine.rows(
+    members = await engine.rows(
         f"SELECT id, email FROM member WHERE id IN ({marks}) AND removed_at = 0 ORDER BY id", *member_ids
     )
     return await queue_to_members(
-        "approved", [(email, member_id, 0) for member_id, email in found], due_at=not_before or clock.now()
+        "approved", [(email, member_id, 0) for member_id, email in members], due_at=not_before or clock.now()
     )
 
 
 async def queue_to_members(kind: str, wanted: Sequence[tuple[str, int, int]], *, due_at: int) -> list[int]:
-    """Inside a write: a mail for each, given as (address, whom it is for, whom it tells of or 0).
+    """Inside a write, if mail is set up: queues mails to members. Returns the ids of the mails.
 
-    Mail is set up. due_at: in ms. Returns the ids of the mails.
+    wanted: each as (address, recipient's id, id of the member it is about or 0). due_at: in ms.
     """
     mail_ids = list[int]()
-    for some in engine.chunks(wanted):
-        mails = [(kind, email, for_id, of_id, 0, 0, 0, _message_id()) for email, for_id, of_id in some]
+    for chunk in engine.chunks(wanted):
+        mails = [(kind, email, to, about, 0, 0, 0, _message_id()) for email, to, about in chunk]
         mail_ids += await _insert(mails, due_at)
     return mail_ids
 
 
 async def queue_password_changed(member_id: int) -> int:
-    """Inside the write that sets a new password, its member locked: tells its owner. Returns the mail's id.
+    """Inside the write that sets a new password, its member locked: warns that member. Returns the mail's id.
 
-    Who waits may have registered with a stranger's address. So that nobody fills that mailbox, or keeps the
-    mails of others waiting, one for them is queued at a time, and 15 minutes lie between two: it tells of all
-    that was changed until then. 0 when there is one already.
+    A member who waits for a role may have registered with somebody else's address. To protect that mailbox
+    and the queue, they have one such mail in the queue at a time, and get one in 15 minutes at most: it
+    covers all changes until then. Returns 0 if one is queued already.
     """
     if not await engine.rows(
         f"SELECT 1 FROM member WHERE id = ? AND role = {codes(Role.PENDING)}", member_id
     ):
         return await _to_member("password", member_id)
-    of_theirs = "FROM outbox WHERE kind = 'password' AND member_id = ?"
-    # Locked, so that nobody begins to write it before this is committed.
+    theirs = "FROM outbox WHERE kind = 'password' AND member_id = ?"
+    # Locked, so that nobody claims it before this change is committed.
     if await engine.rows(
-        f"SELECT id {of_theirs} AND state = 'queued' AND lease = ''{engine.for_update()}", member_id
+        f"SELECT id {theirs} AND state = 'queued' AND lease = ''{engine.for_update()}", member_id
     ):
         return 0
-    ((last,),) = await engine.rows(f"SELECT MAX(due_at) {of_theirs} AND state <> 'void'", member_id)
+    ((last,),) = await engine.rows(f"SELECT MAX(due_at) {theirs} AND state <> 'void'", member_id)
     return await _to_member("password", member_id, due_at=after_pause(last or 0))
 
 
-async def queue_handed(member_id: int, *, link_id: int, made_by: int) -> int:
-    """Inside the write that makes a password link to hand over: tells whose account it is."""
+async def queue_admin_reset_link(member_id: int, *, link_id: int, made_by: int) -> int:
+    """Inside the write by which an admin makes a reset link for a member: notifies that member."""
     return await _to_member("handed", member_id, link_id=link_id, subject_id=made_by)
 
 
 async def queue_ownership(member_id: int, other_id: int) -> int:
-    """Inside the write of a hand-over: tells one of the two, the old Owner and the new one."""
+    """Inside the write that hands over ownership: notifies one of the two, the old Owner or the new one."""
     return await _to_member("ownership", member_id, subject_id=other_id)
 
 
 async def _to_member(
     kind: str, member_id: int, *, link_id: int = 0, subject_id: int = 0, due_at: int = 0
 ) -> int:
-    found = await engine.rows("SELECT email FROM member WHERE id = ? AND removed_at = 0", member_id)
+    emails = await engine.rows("SELECT email FROM member WHERE id = ? AND removed_at = 0", member_id)
     about = {"member_id": member_id, "link_id": link_id, "subject_id": subject_id}
-    for (email,) in found:
+    for (email,) in emails:
         return await queue(kind, recipient=email, due_at=due_at, **about)
     return 0
 
 
 async def queue_waiting(member_id: int, recipient: str, *, due_at: int) -> None:
-    """Inside a write: "somebody waits" for this member; one that is queued already is locked instead."""
+    """Inside a write: queues a "waiting" notice for this recipient, or locks the one that is queued."""
     await _insert(
         [("waiting", recipient, member_id, 0, 0, 0, 0, _message_id())],
         due_at,
-        # Somebody was faster: their row is locked, so that a mail being sent waits for this change.
+        # DO UPDATE locks the queued row, so that its marking as sent waits for this change.
         " ON CONFLICT (member_id) WHERE kind = 'waiting' AND state = 'queued'"
         " DO UPDATE SET due_at = outbox.due_at",
     )
 
 
 def after_pause(last: int) -> int:
-    """When the next notice of a kind is due for somebody whose last one was due then, 0 for none. In ms."""
+    """When (ms) a recipient's next notice of a kind is due. last: when the last one was due, 0 for none."""
     now = clock.now()
-    # Never later than that, also when the clock was set back since.
+    # If the clock was set back, `last` may lie far ahead.
     return min(max(now, last + PAUSE_MS), now + PAUSE_MS)
 
 
 def _message_id() -> str:
-    return f"<{secrets.token_hex(16)}@{_mail.domain}>"
+    return f"<{secrets.token_hex(16)}@{_installation.domain}>"
 
 
 async def _insert(wanted: Sequence[tuple[Any, ...]], due_at: int, conflict: str = "") -> list[int]:
     now = clock.now()
     row = "(?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?, ?, 0, '', 0, '')"
-    found = await engine.rows(
+    ids = await engine.rows(
         "INSERT INTO outbox (kind, recipient, member_id, subject_id, invitation_id, link_id, batch_id,"
         " message_id, state, tries, made_at, due_at, leased_until, lease, done_at, server_reply)"
         f" VALUES {', '.join([row] * len(wanted))}{conflict} RETURNING id",
         *(value for mail in wanted for value in (*mail, now, due_at)),
     )
-    return [mail_id for (mail_id,) in found]
+    return [mail_id for (mail_id,) in ids]
 
 
-# What is no longer true isn't said: called inside the write that ends the cause.
+# To be called inside the write after which the mails are no longer true.
 
 
 async def void_of_invitation(invitation_ids: Sequence[int], *, at: int = 0) -> int:
-    """Queued mails of these invitations are void. Returns how many. at: in ms, 0 for now."""
+    """Voids the queued mails of these invitations. Returns how many. at: in ms, 0 for now."""
     if not invitation_ids:
         return 0
     marks = ", ".join("?" * len(invitation_ids))
@@ -220,12 +226,12 @@ async def void_of_invitation(invitation_ids: Sequence[int], *, at: int = 0) -> i
 
 
 async def bring_back(condition: str, *args: int | str, voided_at: int) -> int:
-    """The mails of this condition that became void at this instant (ms) are queued again.
+    """Queues mails again that match the condition and were voided at this time (ms). Returns how many.
 
-    Not at once: one of them may have been under way, and is marked as sent within that time. What a restore
-    held before stays held. Returns how many.
+    They are due after SENDING_MS: one may have been voided while it was being sent, and is marked as sent by
+    then. Mails that a restore held are held again.
     """
-    not_before = clock.now() + UNDER_WAY_MS
+    not_before = clock.now() + SENDING_MS
     return await engine.execute(
         "UPDATE outbox SET done_at = 0, due_at = CASE WHEN due_at > ? THEN due_at ELSE ? END,"
         " state = CASE WHEN made_at <"
@@ -239,9 +245,10 @@ async def bring_back(condition: str, *args: int | str, voided_at: int) -> int:
 
 
 async def bring_back_of_members(member_ids: Sequence[int], *, voided_at: int) -> int:
-    """The same for mails to or about these members; who waits is told of by the next registration.
+    """The same for mails to or about these members.
 
-    SECURITY is void after an Undo alone, and for good (db/members/demotion.py).
+    Not for "waiting", which the next registration queues anew, nor for SECURITY, which only an Undo voids,
+    for good (db/members/demotion.py).
     """
     marks = ", ".join("?" * len(member_ids))
     about = f"(member_id IN ({marks}) OR subject_id IN ({marks})) AND kind NOT IN ('waiting', {SECURITY_SQL})"
@@ -249,12 +256,12 @@ async def bring_back_of_members(member_ids: Sequence[int], *, voided_at: int) ->
 
 
 async def void_where_invited(batch_id: int) -> int:
-    """Queued mails of the invitations that belong to this batch now are void: new ones follow."""
+    """Voids the queued mails of the invitations in this batch, before new ones are queued."""
     return await _void("invitation_id IN (SELECT i.id FROM invitation AS i WHERE i.batch_id = ?)", batch_id)
 
 
 async def void_of_member(member_id: int, *, at: int = 0) -> int:
-    """Queued mails to or about a member who was deactivated or removed are void, but SECURITY.
+    """Voids the queued mails to or about a deactivated or removed member, except SECURITY.
 
     at: in ms, 0 for now.
     """
@@ -263,13 +270,13 @@ async def void_of_member(member_id: int, *, at: int = 0) -> int:
 
 
 async def void_approved(member_ids: Sequence[int], *, at: int) -> int:
-    """These members wait again: they aren't told that they are in. at: in ms."""
+    """Voids "You're in" for members who wait again. at: in ms."""
     marks = ", ".join("?" * len(member_ids))
     return await _void(f"kind = 'approved' AND member_id IN ({marks})", *member_ids, at=at)
 
 
 async def void_about(kind: str, subject_id: int, *, due_at: int = 0) -> int:
-    """Queued mails of a kind about this member are void: it is no longer so. due_at: in ms, 0 for any."""
+    """Voids the queued mails of a kind about this member. due_at: only those due then (ms), 0 for all."""
     return await _void(
         "kind = ? AND subject_id = ? AND CAST(? AS BIGINT) IN (0, due_at)", kind, subject_id, due_at
     )
@@ -285,7 +292,7 @@ async def _void(condition: str, *args: int | str, at: int = 0) -> int:
 
 
 async def hold_all() -> int:
-    """Inside the write of a restore: nothing that was queued when the backup was made goes out by itself."""
+    """Inside the write of a restore: mail that was queued when the backup was made isn't sent unasked."""
     return await engine.execute(
         "UPDATE outbox SET state = 'held', lease = '', leased_until = 0 WHERE state = 'queued'"
     )
@@ -293,42 +300,47 @@ async def hold_all() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the mails of a batch are. trouble: what was said of those that wait, "" for nothing."""
+    """How many mails of a batch were sent, were refused, and wait. Void mails don't count.
+
+    waiting_reason: why they wait, "" if nothing is wrong.
+    """
 
     sent: int
     refused: int
     waiting: int
-    trouble: str = ""
+    waiting_reason: str = ""
 
 
 async def progress(batch_id: int) -> Progress:
-    """Mails that are void count as none of these."""
-    found = await engine.read(
+    """The progress of a batch of invitations."""
+    rows = await engine.read(
         engine.rows,
         "SELECT state, COUNT(*), MAX(server_reply) FROM outbox WHERE batch_id = ? AND batch_id <> 0 GROUP"
         " BY state",
         batch_id,
     )
-    number = {state: count for state, count, _ in found}
-    said = {state: words for state, _, words in found}
+    number = {state: count for state, count, _ in rows}
+    replies = {state: reply for state, _, reply in rows}
     waiting = number.get("queued", 0) + number.get("held", 0)
-    return Progress(number.get("sent", 0), number.get("failed", 0), waiting, said.get("queued", ""))
+    return Progress(number.get("sent", 0), number.get("failed", 0), waiting, replies.get("queued", ""))
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether mail leaves. sent_at: when the last was taken, in ms, 0 for never. trouble: why one waits.
+    """Whether mail is being sent.
 
-    refused: why the last one was refused for good, "" when it was taken.
+    sent_at: when the last mail was sent (ms), 0 if it was refused or there was none.
+    waiting_reason: why mail waits, "" if nothing is wrong.
+    refused_reason: why the last mail was refused, "" if it was sent.
     """
 
     sent_at: int
-    trouble: str
-    refused: str
+    waiting_reason: str
+    refused_reason: str
 
 
 async def health() -> Health:
-    """How the last mails fared."""
+    """How the last mail ended, and why mail waits."""
     return await engine.read(_health)
 
 
@@ -341,15 +353,20 @@ async def _health() -> Health:
         "SELECT server_reply FROM outbox WHERE state = 'queued' AND server_reply <> '' ORDER BY due_at"
         " LIMIT 1"
     )
-    done_at, state, said = done[0] if done else (0, "", "")
-    trouble = waiting[0][0] if waiting else ""
-    return Health(done_at if state == "sent" else 0, trouble, said if state == "failed" else "")
+    done_at, state, server_reply = done[0] if done else (0, "", "")
+    waiting_reason = waiting[0][0] if waiting else ""
+    return Health(
+        done_at if state == "sent" else 0, waiting_reason, server_reply if state == "failed" else ""
+    )
 
 
 async def sweep() -> int:
-    """Inside a write: what was done 30 days ago is forgotten, unless an open invitation shows it."""
+    """Inside a write: deletes mails that ended 30 days ago, unless an open invitation shows them.
+
+    Returns how many.
+    """
     now = clock.now()
-    # Queued before the clock was set back: nobody waits for their mail until it is that late again.
+    # Mails queued before the clock was set back would wait until it shows that time again.
     await engine.execute(
         "UPDATE outbox SET due_at = due_at - made_at + ?, made_at = ? WHERE state = 'queued' AND made_at > ?",
         now,

@@ -1,8 +1,8 @@
 """Mail: how soon 500 invitations are answered while the mail server hangs; 1,000 mails by three processes.
 
-The answer's time is that of the POST over HTTP to `gatehouse serve`, whose mail server takes connections and
-never says a word. The thousand go out by three processes at once to an SMTP server on this machine, which
-counts.
+The first is the time of the POST over HTTP to `gatehouse serve`, whose mail server accepts connections and
+never replies. The thousand are sent by three processes at once to an SMTP server on this machine, which
+counts them.
 """
 
 import argparse
@@ -51,11 +51,11 @@ async def _report(name: str, url: str, members: int) -> None:
         f"# {name}: {INVITED} invitations while the mail server hangs, {ROUNDS} times: answered after"
         f" {statistics.median(seconds):.2f} s (median), {max(seconds):.2f} s (longest)"
     )
-    taken, whole = await _send(url)
-    once = sum(times == 1 for times in taken.values())
+    received, seconds_for_all = await _send(url)
+    once = sum(times == 1 for times in received.values())
     say(
         f"# {name}: {MAILS:,} mails over {PROCESSES} processes: {once:,} sent exactly once,"
-        f" {len(taken) - once} more often, {MAILS - len(taken)} not, in {whole:.1f} s"
+        f" {len(received) - once} more often, {MAILS - len(received)} not, in {seconds_for_all:.1f} s"
     )
 
 
@@ -96,7 +96,7 @@ def _post(browser: http.client.HTTPConnection, headers: dict[str, str], emails: 
 
 
 async def _send(url: str) -> tuple[Counter[str], float]:
-    """How often each recipient's mail was taken, and the seconds until the last was marked."""
+    """How often the server got each recipient's mail, and the seconds until the last was marked."""
     engine.use(url)
     await engine.start()
     outbox.use(True, "members.fenwick.example")
@@ -110,7 +110,7 @@ async def _send(url: str) -> tuple[Counter[str], float]:
             await mail_steps.invited_many(MAILS, owner_id)
             await mail_steps.soon(_all_are_marked, TIMEOUT_SECONDS)
             seconds = time.perf_counter() - began
-        return Counter(mail.recipient for mail in server.taken), seconds
+        return Counter(mail.recipient for mail in server.received), seconds
     finally:
         outbox.use(False)
         await engine.stop()

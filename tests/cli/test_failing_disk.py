@@ -62,7 +62,7 @@ async def test_a_change_waits_for_a_lock_and_pages_do_not() -> None:
     "fault", [Fault("pwrite64", 1, "ENOSPC"), Fault("fdatasync", 2, "EIO")], ids=["claim", "mark"]
 )
 async def test_a_mail_whose_post_can_not_write_goes_out_once(database_url: str, fault: Fault) -> None:
-    async with mails.house(database_url) as owner:
+    async with mails.organization(database_url) as owner:
         broken, _ = await mails.sent_despite(fault, owner)
 
     assert broken == []
@@ -71,7 +71,7 @@ async def test_a_mail_whose_post_can_not_write_goes_out_once(database_url: str, 
 async def test_a_mail_whose_post_is_killed_before_it_is_marked_goes_out_twice_at_most(
     database_url: str,
 ) -> None:
-    async with mails.house(database_url) as owner:
+    async with mails.organization(database_url) as owner:
         assert await mails.killed_before_the_mark(owner) == []
 
 

@@ -65,7 +65,7 @@ async def test_an_invited_person_is_in_as_soon_as_they_have_registered(place: Pl
 
     await olga.press("Send invitations", emails=typed, role="Reviewer")
     assert olga.status == 422
-    assert place.server.taken == []
+    assert place.server.received == []
     await olga.press("Send the other 1")
     assert olga.part("toasts") == "1 invitation is on the way."
     link = await place.link_to("ada", "invite")

@@ -23,20 +23,20 @@ from db.mail import delivery, outbox
 from db.mail.delivery import MINUTE_MS, Mail, ServerUnavailable
 from mailer import smtp, worker
 from tests.support.engine.small_database import KILL_CONNECTIONS, from_outside, on_postgres
-from tests.support.servers.smtp import PASSWORD, USER, Certificates, Taken, scripted, serving, silent
+from tests.support.servers.smtp import PASSWORD, USER, Certificates, ReceivedMail, scripted, serving, silent
 from tests.support.steps import mail_steps
 from tests.support.steps.mail_steps import (
     delivering,
     founded,
     invited,
     invited_many,
-    owed,
     process,
+    queued,
     row,
     soon,
     states,
     until,
-    until_said,
+    until_tried,
 )
 
 
@@ -63,7 +63,7 @@ async def test_a_mail_is_taken_and_marked_with_the_words_of_the_server(olga: int
 
         found = await until("sent", mail_id)
 
-    (taken,) = server.taken
+    (taken,) = server.received
     assert found["server_reply"] == "250 2.0.0 Queued as 4F2A"
     assert taken.message["Message-ID"] == found["message_id"]
     assert taken.message["Subject"] == "Olga invites you to Fenwick Herbarium"
@@ -111,7 +111,7 @@ async def test_a_4xx_is_tried_again_a_minute_later(olga: int) -> None:
         _, _, mail_id = await invited("ada@example.org", olga)
         outbox.wake()
 
-        put_off = await until_said(mail_id)
+        put_off = await until_tried(mail_id)
         server.refuse.clear()
         clock.stop_at(put_off["due_at"])
         outbox.wake()
@@ -122,7 +122,7 @@ async def test_a_4xx_is_tried_again_a_minute_later(olga: int) -> None:
     assert put_off["server_reply"] == (
         "The mail server has not taken it yet: 451 4.7.1 Greylisted, come back later."
     )
-    assert len(server.taken) == 1
+    assert len(server.received) == 1
 
 
 async def test_a_mail_that_hangs_does_not_stop_the_others(olga: int) -> None:
@@ -132,16 +132,16 @@ async def test_a_mail_that_hangs_does_not_stop_the_others(olga: int) -> None:
         ((mail_id,),) = await engine.rows("SELECT id FROM outbox WHERE recipient = 'guest0@example.org'")
         outbox.wake()
 
-        await soon(lambda: len(server.taken) >= 19)
+        await soon(lambda: len(server.received) >= 19)
         meanwhile = await row(mail_id)
-        found = await until_said(mail_id)
+        found = await until_tried(mail_id)
 
     assert meanwhile["server_reply"] == ""
     assert (
         found["server_reply"]
         == "The mail server has not taken it yet: no answer in time, and EMAIL_TIMEOUT is 2 s."
     )
-    assert {mail.recipient for mail in server.taken} == set(emails) - {"guest0@example.org"}
+    assert {mail.recipient for mail in server.received} == set(emails) - {"guest0@example.org"}
 
 
 async def test_a_server_that_hangs_at_every_mail_is_left_alone_for_a_minute(olga: int) -> None:
@@ -166,35 +166,35 @@ async def test_a_line_cut_after_the_mail_was_taken_brings_it_again_under_the_sam
         _, _, mail_id = await invited("ada@example.org", olga)
         outbox.wake()
 
-        put_off = await until_said(mail_id)
+        put_off = await until_tried(mail_id)
         server.drop.clear()
         clock.stop_at(put_off["due_at"])
         outbox.wake()
         found = await until("sent", mail_id)
 
     assert put_off["server_reply"] == "The mail server has not taken it yet: it closed the connection."
-    assert [mail.message["Message-ID"] for mail in server.taken] == [found["message_id"]] * 2
+    assert [mail.message["Message-ID"] for mail in server.received] == [found["message_id"]] * 2
 
 
 async def test_an_address_that_no_server_could_take_is_refused_before_it_is_sent(olga: int) -> None:
     async with serving() as server, delivering(server.account()):
-        mail_id = await owed("password", "a b@example.org", member_id=olga)
+        mail_id = await queued("password", "a b@example.org", member_id=olga)
         outbox.wake()
 
         found = await until("failed", mail_id)
 
     assert found["server_reply"].startswith("No mail can be written to a b@example.org")
-    assert server.taken == []
+    assert server.received == []
 
 
 async def test_a_mail_that_no_header_can_hold_has_failed_for_good_and_delays_nobody(olga: int) -> None:
     """Addresses like these may stand in an older database, as the recipient's or as that for the answer."""
     email = "=?utf-8?q?a?=@example.org"
     await engine.write(engine.execute, "UPDATE member SET email = ? WHERE id = ?", email, olga)
-    to_them = await owed("password", email, member_id=olga)
+    to_them = await queued("password", email, member_id=olga)
     _, _, of_theirs = await invited("ada@example.org", olga)
     link = await mail_steps.link_for(links.RESET, olga)
-    other = await owed("reset", "ben@example.org", member_id=olga, link_id=link.id)
+    other = await queued("reset", "ben@example.org", member_id=olga, link_id=link.id)
 
     async with serving() as server, delivering(server.account()):
         await until("sent", other)
@@ -211,12 +211,12 @@ async def test_what_cannot_be_written_waits_and_stops_nobody(
 ) -> None:
     monkeypatch.delitem(mailer.PATHS, "reset")
     link = await mail_steps.link_for(links.RESET, olga)
-    broken_id = await owed("reset", "olga@example.org", member_id=olga, link_id=link.id)
+    broken_id = await queued("reset", "olga@example.org", member_id=olga, link_id=link.id)
     _, _, mail_id = await invited("ada@example.org", olga)
 
     async with serving() as server, delivering(server.account()):
         await until("sent", mail_id)
-        found = await until_said(broken_id)
+        found = await until_tried(broken_id)
 
     assert (found["state"], found["server_reply"]) == (
         "queued",
@@ -236,7 +236,7 @@ async def test_a_mail_whose_cause_has_ended_does_not_go_out(olga: int) -> None:
         await until("sent", other_id)
         await until("void", mail_id)
 
-    assert [mail.recipient for mail in server.taken] == ["bea@example.org"]
+    assert [mail.recipient for mail in server.received] == ["bea@example.org"]
 
 
 # The server as a whole
@@ -244,7 +244,7 @@ async def test_a_mail_whose_cause_has_ended_does_not_go_out(olga: int) -> None:
 
 async def trouble() -> str:
     """What is said of the mails of the first batch that wait."""
-    return (await outbox.progress(1)).trouble
+    return (await outbox.progress(1)).waiting_reason
 
 
 async def all_put_off() -> bool:
@@ -260,7 +260,7 @@ async def test_many_mails_share_at_most_four_connections(olga: int) -> None:
         await invited_many(60, olga)
         outbox.wake()
 
-        await soon(lambda: len(server.taken) >= 60)
+        await soon(lambda: len(server.received) >= 60)
 
     assert 1 <= server.connections <= mailer.CONNECTIONS
 
@@ -276,9 +276,9 @@ async def test_without_a_server_mails_wait_and_go_out_when_it_is_back(olga: int)
     ((due, tries),) = await engine.rows("SELECT MIN(due_at), MAX(tries) FROM outbox")
     async with serving(port=gone.port) as server, delivering(server.account()):
         # A new start: nobody has to wait for the minute to pass.
-        await soon(lambda: len(server.taken) >= 30)
+        await soon(lambda: len(server.received) >= 30)
 
-    assert progress.trouble == (
+    assert progress.waiting_reason == (
         f"localhost:{gone.port} can't be reached: it refuses the connection,"
         " look at EMAIL_HOST and EMAIL_PORT."
     )
@@ -301,7 +301,7 @@ async def test_trouble_from_before_the_clock_was_set_back_keeps_no_mail(olga: in
             clock.move(2 * MINUTE_MS)
             outbox.wake()
 
-            await soon(lambda: len(server.taken) == 3)
+            await soon(lambda: len(server.received) == 3)
 
 
 @on_postgres
@@ -322,7 +322,7 @@ async def test_a_mail_that_cannot_be_read_now_is_a_line_in_the_log_and_waits(
         await other.close()
 
     assert (await row(mail_id))["state"] == "queued"
-    assert server.taken == []
+    assert server.received == []
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
@@ -344,13 +344,13 @@ async def test_a_server_that_says_nothing_stops_no_request_and_is_left_alone_for
 
 async def test_a_server_that_allows_one_connection_gets_all_mails_over_it(olga: int) -> None:
     async with serving() as server, delivering(server.account()):
-        server.most_connections, server.seconds_for_each = 1, 0.05
+        server.max_connections, server.seconds_per_mail = 1, 0.05
         await invited_many(20, olga)
         outbox.wake()
 
         await soon(all_marked)
 
-    assert (len(server.taken), server.connections > 1) == (20, True)
+    assert (len(server.received), server.connections > 1) == (20, True)
     assert await engine.rows("SELECT DISTINCT state, tries FROM outbox") == [("sent", 1)]
 
 
@@ -363,7 +363,7 @@ async def test_pauses_grow_while_a_server_is_gone(olga: int) -> None:
 
     async with delivering(gone.account()):
         for tries in range(1, 5):
-            found = await until_said(mail_id, tries)
+            found = await until_tried(mail_id, tries)
             waits.append((found["due_at"] - clock.now()) // MINUTE_MS)
             clock.stop_at(found["due_at"])
             outbox.wake()
@@ -390,11 +390,11 @@ async def test_a_sign_in_that_is_refused_keeps_all_mails_and_says_so_without_the
             _, _, mail_id = await invited("ada@example.org", olga)
             outbox.wake()
 
-            found = await until_said(mail_id)
+            found = await until_tried(mail_id)
 
     assert found["state"] == "queued"
     assert found["server_reply"] == (
-        f"localhost:{server.port} doesn't let postman sign in: 535 5.7.8 Sign-in … is wrong."
+        f"localhost:{server.port} doesn't let mail-user sign in: 535 5.7.8 Sign-in … is wrong."
     )
 
 
@@ -407,7 +407,7 @@ async def test_a_server_that_wants_a_sign_in_before_mail_keeps_all_mails(olga: i
         progress = await outbox.progress(1)
 
     assert (progress.waiting, progress.refused) == (3, 0)
-    assert "takes no mail: 530" in progress.trouble
+    assert "takes no mail: 530" in progress.waiting_reason
 
 
 # TLS
@@ -438,7 +438,7 @@ async def test_tls_from_the_first_byte(olga: int, certificates: Certificates) ->
 
         await until("sent", mail_id)
 
-    assert len(server.taken) == 1
+    assert len(server.received) == 1
 
 
 @pytest.mark.parametrize("how", ["starttls", "tls"])
@@ -452,11 +452,11 @@ async def test_a_certificate_nobody_vouches_for_keeps_all_mails_and_says_so(
         _, _, mail_id = await invited("ada@example.org", olga)
         outbox.wake()
 
-        found = await until_said(mail_id)
+        found = await until_tried(mail_id)
 
     assert found["state"] == "queued"
     assert "its certificate is self-signed" in found["server_reply"]
-    assert server.taken == []
+    assert server.received == []
 
 
 # Starts, ends and crashes
@@ -464,17 +464,17 @@ async def test_a_certificate_nobody_vouches_for_keeps_all_mails_and_says_so(
 
 async def test_who_stops_finishes_what_is_under_way_and_gives_the_rest_back(olga: int) -> None:
     async with serving() as server:
-        server.seconds_for_each = 0.3
+        server.seconds_per_mail = 0.3
         await invited_many(40, olga)
-        task = asyncio.create_task(mail_steps.mailer(server.account()).run())
-        await soon(lambda: len(server.taken) >= 4)
+        task = asyncio.create_task(mail_steps.mail_worker(server.account()).run())
+        await soon(lambda: len(server.received) >= 4)
 
         task.cancel()
         await asyncio.wait([task])
 
     ((leased,),) = await engine.rows("SELECT COUNT(*) FROM outbox WHERE lease <> ''")
     assert leased == 0
-    assert (await states())["sent"] == len(server.taken) < 40
+    assert (await states())["sent"] == len(server.received) < 40
 
 
 async def test_who_stops_between_sending_and_marking_still_marks(
@@ -491,7 +491,7 @@ async def test_who_stops_between_sending_and_marking_still_marks(
     async with serving() as server, delivering(server.account()):
         _, _, mail_id = await invited("ada@example.org", olga)
         outbox.wake()
-        await soon(lambda: server.taken)
+        await soon(lambda: server.received)
 
     assert (await row(mail_id))["state"] == "sent"
 
@@ -504,28 +504,28 @@ async def test_who_cannot_renew_leases_leaves_the_rest_to_whoever_claims_it_next
 
     clock.stop_at(clock.now())
     async with serving() as server:
-        server.seconds_for_each = 0.3
+        server.seconds_per_mail = 0.3
         emails = await invited_many(20, olga)
         with monkeypatch.context() as broken:
             broken.setattr(delivery, "renew", away)
-            broken.setattr(worker, "BEAT_SECONDS", 0.05)
+            broken.setattr(worker, "HEARTBEAT_SECONDS", 0.05)
             async with delivering(server.account()):
-                await soon(lambda: server.taken)
+                await soon(lambda: server.received)
                 clock.stop_at(clock.now() + worker.LEASE_MS * 3 // 4)
                 await asyncio.sleep(1.5)
-                taken_meanwhile = len(server.taken)
+                taken_meanwhile = len(server.received)
 
         async with delivering(server.account()):
             await soon(all_marked)
 
     assert taken_meanwhile <= 2 * mailer.CONNECTIONS
-    assert sorted(mail.recipient for mail in server.taken) == sorted(emails)
+    assert sorted(mail.recipient for mail in server.received) == sorted(emails)
 
 
 async def test_what_takes_longer_than_a_lease_stays_with_who_sends_it(
     olga: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.05)
     clock.stop_at(clock.now())
 
     async with serving() as server:
@@ -573,14 +573,14 @@ async def test_after_the_database_was_away_others_may_mark_what_they_have_sent(
 async def test_who_stops_while_the_server_hangs_stops_within_five_seconds(olga: int) -> None:
     async with serving() as server:
         server.hang.update(await invited_many(10, olga))
-        task = asyncio.create_task(mail_steps.mailer(server.account(timeout=60)).run())
+        task = asyncio.create_task(mail_steps.mail_worker(server.account(timeout=60)).run())
         await soon(lambda: server.connections == mailer.CONNECTIONS)
 
         task.cancel()
         begun = time.monotonic()
         await asyncio.wait([task])
 
-    assert time.monotonic() - begun < worker.STOP_SECONDS + worker.LAST_SECONDS + 10
+    assert time.monotonic() - begun < worker.STOP_SECONDS + worker.LAST_MARKS_SECONDS + 10
     assert await engine.rows("SELECT DISTINCT state, lease, leased_until FROM outbox") == [("queued", "", 0)]
 
 
@@ -601,7 +601,7 @@ async def test_killed_between_commit_and_sending_the_mail_goes_out_once(olga: in
             found = await until("sent", mail_id)
 
     assert leased["state"] == "queued"
-    assert [mail.message["Message-ID"] for mail in server.taken] == [found["message_id"]]
+    assert [mail.message["Message-ID"] for mail in server.received] == [found["message_id"]]
 
 
 async def test_killed_between_sending_and_marking_the_mail_comes_again_under_its_message_id(
@@ -611,9 +611,9 @@ async def test_killed_between_sending_and_marking_the_mail_comes_again_under_its
         _, _, mail_id = await invited("ada@example.org", olga)
         async with process(database, server) as child:
             # The server kills who sent as soon as it has the mail, before it says so.
-            monkeypatch.setattr(server, "taken", _Trap(child))
+            monkeypatch.setattr(server, "received", _Trap(child))
             await child.wait()
-        taken, server.taken = server.taken, []
+        taken, server.received = server.received, []
         leased = await row(mail_id)
 
         clock.stop_at(leased["leased_until"])
@@ -621,17 +621,17 @@ async def test_killed_between_sending_and_marking_the_mail_comes_again_under_its
             found = await until("sent", mail_id)
 
     assert leased["state"] == "queued"
-    (first,), (second,) = taken, server.taken
+    (first,), (second,) = taken, server.received
     assert first.message["Message-ID"] == second.message["Message-ID"] == found["message_id"]
     assert first.text == second.text
 
 
-class _Trap(list[Taken]):
+class _Trap(list[ReceivedMail]):
     def __init__(self, child: asyncio.subprocess.Process) -> None:
         super().__init__()
         self._child = child
 
-    def append(self, mail: Taken) -> None:
+    def append(self, mail: ReceivedMail) -> None:
         super().append(mail)
         self._child.kill()
 
@@ -649,13 +649,13 @@ async def test_a_thousand_mails_over_three_processes_go_out_once_each(
         emails = await invited_many(1_000, olga)
         queued_after = time.monotonic() - begun
 
-        await soon(lambda: len(server.taken) >= 1_000, 120)
+        await soon(lambda: len(server.received) >= 1_000, 120)
         taken_after = time.monotonic() - begun
         await soon(all_marked)
 
     record_property("seconds_to_queue_1000", round(queued_after, 2))
     record_property("seconds_to_send_1000", round(taken_after, 2))
-    assert sorted(mail.recipient for mail in server.taken) == sorted(emails)
+    assert sorted(mail.recipient for mail in server.received) == sorted(emails)
     assert await states() == {"sent": 1_000}
 
 
@@ -678,7 +678,7 @@ async def test_a_mail_that_was_sent_is_marked_although_the_database_was_away(
 
         await until("sent", mail_id)
 
-    assert (len(server.taken), tries) == (1, 3)
+    assert (len(server.received), tries) == (1, 3)
 
 
 @pytest.mark.parametrize(
@@ -697,13 +697,13 @@ async def test_a_mail_whose_answer_cannot_be_noted_is_marked_without_it_and_sent
 
         found = await until("sent", mail_id)
 
-    assert (found["server_reply"], len(server.taken)) == ("", 1)
+    assert (found["server_reply"], len(server.received)) == ("", 1)
 
 
 async def test_a_mail_that_cannot_be_marked_at_all_stays_with_its_process_and_is_sent_once(
     olga: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without_words, wakes = delivery.sent_without_words, asyncio.Event()
+    without_words, wakes = delivery.sent_without_reply, asyncio.Event()
 
     async def fails(*_: object) -> None:
         raise RuntimeError("no such column")
@@ -714,14 +714,14 @@ async def test_a_mail_that_cannot_be_marked_at_all_stays_with_its_process_and_is
         await without_words(mail)
 
     monkeypatch.setattr(delivery, "sent", fails)
-    monkeypatch.setattr(delivery, "sent_without_words", fails_at_first)
-    monkeypatch.setattr(worker, "MARK_AGAIN_SECONDS", (0.05,))
+    monkeypatch.setattr(delivery, "sent_without_reply", fails_at_first)
+    monkeypatch.setattr(worker, "MARK_RETRY_SECONDS", (0.05,))
     monkeypatch.setattr(worker, "LEASE_MS", 600)
-    monkeypatch.setattr(worker, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.1)
     async with serving() as server, delivering(server.account()):
         _, _, mail_id = await invited("ada@example.org", olga)
         outbox.wake()
-        await soon(lambda: server.taken)
+        await soon(lambda: server.received)
 
         # Longer than its lease would last, were it not renewed.
         for _ in range(10):
@@ -731,7 +731,7 @@ async def test_a_mail_that_cannot_be_marked_at_all_stays_with_its_process_and_is
         wakes.set()
         await until("sent", mail_id)
 
-    assert len(server.taken) == 1
+    assert len(server.received) == 1
 
 
 async def test_who_stops_with_a_mail_that_could_not_be_marked_does_not_give_it_back(
@@ -741,11 +741,11 @@ async def test_who_stops_with_a_mail_that_could_not_be_marked_does_not_give_it_b
         raise RuntimeError("no such column")
 
     monkeypatch.setattr(delivery, "sent", fails)
-    monkeypatch.setattr(delivery, "sent_without_words", fails)
+    monkeypatch.setattr(delivery, "sent_without_reply", fails)
     async with serving() as server, delivering(server.account()):
         _, _, mail_id = await invited("ada@example.org", olga)
         outbox.wake()
-        await soon(lambda: server.taken)
+        await soon(lambda: server.received)
         await asyncio.sleep(0.1)
 
     assert (await row(mail_id))["lease"] != ""
@@ -761,7 +761,7 @@ async def test_undecodable_bytes_in_the_servers_yes_become_replacement_character
 
         found = await until("sent", mail_id)
 
-    assert (found["server_reply"], len(server.taken)) == ("250 \ufffd", 1)
+    assert (found["server_reply"], len(server.received)) == ("250 \ufffd", 1)
 
 
 @pytest.mark.parametrize(
@@ -795,18 +795,18 @@ async def test_bytes_that_are_no_text_stop_no_mail(step: str, olga: int) -> None
         for mail_id in ids:
             await until("sent", mail_id)
 
-    assert len(server.taken) == 2
+    assert len(server.received) == 2
 
 
 async def test_a_test_mail_tells_its_steps_in_any_bytes() -> None:
     async with scripted(greeting=b"220 Gr\xfc\xdfe\r\n", taken=b"250 \xfc\r\n") as server:
-        heard = await mailer.send_test(
+        steps = await mailer.send_test(
             server.account(), "ada@example.org", host="", templates=mail_steps.TEMPLATES
         )
 
-    assert heard[0].endswith("220 Gr\ufffd\ufffde")
-    assert heard[-1] == "taken: 250 \ufffd"
-    "".join(heard).encode()
+    assert steps[0].endswith("220 Gr\ufffd\ufffde")
+    assert steps[-1] == "taken: 250 \ufffd"
+    "".join(steps).encode()
 
 
 # Secrets
@@ -826,7 +826,7 @@ async def test_no_log_holds_a_token_or_the_password(olga: int, caplog: pytest.Lo
         server.drop.add("bea@example.org")
         async with delivering(server.account(user=USER, password=PASSWORD)):
             found = await until("failed", mail_id)
-            await until_said(dropped)
+            await until_tried(dropped)
         async with delivering(server.account(user=USER, password="hunter2 hunter2")):
             await invited("cleo@example.org", olga)
             outbox.wake()
@@ -898,7 +898,7 @@ async def test_the_check_says_in_plain_words_what_is_wrong(certificates: Certifi
     said = {
         "tls": "offers no STARTTLS",
         "ssl": "perhaps it is no TLS port",
-        "sign-in": "doesn't let postman sign in: 535 5.7.8 Sign-in … is wrong.",
+        "sign-in": "doesn't let mail-user sign in: 535 5.7.8 Sign-in … is wrong.",
         "silence": "no answer in time, and EMAIL_TIMEOUT is 0.5 s.",
         "host": "no such host, look at EMAIL_HOST.",
         "refused": "it refuses the connection",
@@ -922,7 +922,7 @@ async def test_a_relay_that_knows_only_helo_takes_mail(olga: int) -> None:
 
         await until("sent", mail_id)
 
-    assert len(server.taken) == 1
+    assert len(server.received) == 1
 
 
 @pytest.mark.parametrize(
@@ -947,7 +947,7 @@ async def test_a_test_mail_goes_out_at_once_and_tells_its_steps(certificates: Ce
     async with serving(starttls=certificates.server(), auth=True) as server:
         account = server.account(use_tls=True, user=USER, password=PASSWORD)
 
-        heard = await mailer.send_test(
+        steps = await mailer.send_test(
             account,
             "ada@example.org",
             host=mail_steps.HOST,
@@ -955,14 +955,14 @@ async def test_a_test_mail_goes_out_at_once_and_tells_its_steps(certificates: Ce
             tls=certificates.trusting(),
         )
 
-    assert heard == [
+    assert steps == [
         f"connected to localhost:{server.port}: 220 mail.fenwick.example Python SMTP 1.4.6",
         "encrypted with TLSv1.3",
-        "signed in as postman: 235 2.7.0 Authentication successful",
+        "signed in as mail-user: 235 2.7.0 Authentication successful",
         "from members@fenwick.example to ada@example.org",
         "taken: 250 2.0.0 Queued as 4F2A",
     ]
-    (taken,) = server.taken
+    (taken,) = server.received
     assert taken.message["Subject"] == "A test mail from Gatehouse"
     assert mail_steps.HOST in taken.text
 
@@ -977,4 +977,4 @@ async def test_a_test_mail_that_is_refused_says_so_in_the_words_of_the_server() 
             )
 
     assert str(refused.value) == f"localhost:{server.port} refuses the mail: 550 5.1.1 No such user."
-    assert refused.value.heard[-1] == "from members@fenwick.example to ada@example.org"
+    assert refused.value.steps[-1] == "from members@fenwick.example to ada@example.org"

@@ -13,13 +13,13 @@ async def test_a_running_site_delivers_what_it_owes_and_stops_soon(database: str
     async with serving() as server:
         settings = Settings(secret_key=SECRET, host=mail_steps.HOST, mail=server.account())
         async with Site.opened(settings) as site:
-            mail_id = await mail_steps.owed("password", "olga@example.org", member_id=site.ids["olga"])
+            mail_id = await mail_steps.queued("password", "olga@example.org", member_id=site.ids["olga"])
             outbox.wake()
             await mail_steps.until("sent", mail_id)
             stopped = time.monotonic()
 
     assert time.monotonic() - stopped < 10
-    assert "members.fenwick.example" in server.taken[0].message["Message-ID"]
+    assert "members.fenwick.example" in server.received[0].message["Message-ID"]
 
 
 async def test_without_a_mail_server_nothing_is_owed(database: str) -> None:

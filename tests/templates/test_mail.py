@@ -1,4 +1,4 @@
-"""What mails say: every kind, as text and as HTML, with the headers of both; no server and no database."""
+"""What mails say: each template, as text and as HTML, with the headers of both; no server and no database."""
 
 import re
 from dataclasses import replace
@@ -17,9 +17,9 @@ from db.common import clock
 from db.mail.delivery import Mail
 from db.policy import Role
 from mailer import contents
-from mailer.contents import Letter
+from mailer.contents import MailContents
 from settings import CHECKOUT
-from tests.support.servers.smtp import Server, Taken
+from tests.support.servers.smtp import ReceivedMail, Server
 from tests.support.steps import mail_steps
 
 # The end of 6 December 2026, UTC.
@@ -27,28 +27,38 @@ ENDS_AT = 1_796_601_600_000
 LINK = Link(7, "invitation", 1, "ab" * 16, 0, 1, 1_795_953_600_000, 0, "", 0, 1)
 
 
-def by_hana(kind: str, role: Role, invited: str = "", link: Link | None = None) -> Letter:
-    return Letter(kind, mail_steps.TITLE, role, "Hana Vodičková", "hana@fenwick.example", invited, link)
+def by_hana(template: str, role: Role, invited: str = "", link: Link | None = None) -> MailContents:
+    return MailContents(
+        template, mail_steps.TITLE, role, "Hana Vodičková", "hana@fenwick.example", invited, link
+    )
 
 
-LETTERS = {
+CONTENTS = {
     "invitation": by_hana("invitation", Role.ANNOTATOR, "l@graz.example", LINK),
     "reminder": by_hana("reminder", Role.MANAGER, "l@graz.example", LINK),
-    "waiting": Letter("waiting", mail_steps.TITLE, Role.OWNER, waiting=3, newest=9),
-    "approved": Letter("approved", mail_steps.TITLE, Role.REVIEWER),
+    "waiting": MailContents("waiting", mail_steps.TITLE, Role.OWNER, waiting=3, newest=9),
+    "approved": MailContents("approved", mail_steps.TITLE, Role.REVIEWER),
     "accepted": by_hana("accepted", Role.ANNOTATOR),
-    "reset": Letter("reset", mail_steps.TITLE, Role.ANNOTATOR, link=replace(LINK, purpose="reset")),
-    "handed": by_hana("handed", Role.ANNOTATOR, link=replace(LINK, purpose="reset")),
-    "password": Letter("password", mail_steps.TITLE, Role.ANNOTATOR),
-    "address": Letter("address", mail_steps.TITLE, Role.PENDING, link=replace(LINK, purpose="address")),
-    "asked": Letter("asked", mail_steps.TITLE, Role.ADMINISTRATOR, invited="l@graz.example"),
-    "asked, used": Letter("asked", mail_steps.TITLE, Role.OWNER, invited="l@graz.example", state="used"),
-    "asked, removed": Letter("asked", mail_steps.TITLE, Role.OWNER, state="removed"),
+    "reset": MailContents("reset", mail_steps.TITLE, Role.ANNOTATOR, link=replace(LINK, purpose="reset")),
+    "admin_reset_link": by_hana("admin_reset_link", Role.ANNOTATOR, link=replace(LINK, purpose="reset")),
+    "password": MailContents("password", mail_steps.TITLE, Role.ANNOTATOR),
+    "confirm_address": MailContents(
+        "confirm_address", mail_steps.TITLE, Role.PENDING, link=replace(LINK, purpose="address")
+    ),
+    "new_invitation_wanted": MailContents(
+        "new_invitation_wanted", mail_steps.TITLE, Role.ADMINISTRATOR, invited="l@graz.example"
+    ),
+    "new_invitation_wanted, used": MailContents(
+        "new_invitation_wanted", mail_steps.TITLE, Role.OWNER, invited="l@graz.example", state="used"
+    ),
+    "new_invitation_wanted, removed": MailContents(
+        "new_invitation_wanted", mail_steps.TITLE, Role.OWNER, state="removed"
+    ),
     "ownership": replace(by_hana("ownership", Role.OWNER), yours=True),
     "ending": replace(by_hana("ending", Role.ANNOTATOR), yours=True, ends_at=ENDS_AT),
     "lowered": replace(by_hana("lowered", Role.MANAGER), yours=True, by="Bo", at=ENDS_AT - 1),
-    "request": Letter("request", mail_steps.TITLE, link=replace(LINK, purpose="request")),
-    "requested": Letter("requested", mail_steps.TITLE, Role.ADMINISTRATOR, waiting=2),
+    "request": MailContents("request", mail_steps.TITLE, link=replace(LINK, purpose="request")),
+    "requested": MailContents("requested", mail_steps.TITLE, Role.ADMINISTRATOR, waiting=2),
 }
 # What the same kinds say to others than the one they tell of.
 OTHERS = {
@@ -56,6 +66,8 @@ OTHERS = {
     "ending": replace(by_hana("ending", Role.ANNOTATOR), ends_at=ENDS_AT),
     "lowered": replace(by_hana("lowered", Role.MANAGER), by="Bo", at=ENDS_AT - 1),
 }
+# Templates that aren't called as the outbox calls their kind.
+OTHER_NAMES = {"address": "confirm_address", "asked": "new_invitation_wanted", "handed": "admin_reset_link"}
 MAIL = Mail(1, "", "l@graz.example", 0, 0, 0, 0, "<1@fenwick.example>", 0, 0, 0, 0, "")
 
 
@@ -63,13 +75,13 @@ APP_URL = "https://label.fenwick.example"
 
 
 def written(
-    letter: Letter,
+    content: MailContents,
     recipient: str = "l@graz.example",
     app_name: str = "Label Studio",
     app_url: str = APP_URL,
-) -> Taken:
+) -> ReceivedMail:
     """The mail as a server would take it."""
-    writer = mailer.LetterWriter(
+    renderer = mailer.OutboxRenderer(
         Server(25).account(),
         signer=mail_steps.SIGNER,
         host=mail_steps.HOST,
@@ -77,7 +89,10 @@ def written(
         app_url=app_url,
         templates=mail_steps.TEMPLATES,
     )
-    return Taken(recipient, writer.write(replace(MAIL, kind=letter.kind, recipient=recipient), letter))
+    return ReceivedMail(
+        recipient,
+        renderer.render(replace(MAIL, kind=content.template, recipient=recipient), content),
+    )
 
 
 class Words(HTMLParser):
@@ -114,22 +129,25 @@ def readable(text: str) -> list[str]:
 
 
 def test_without_the_address_of_the_app_a_button_is_called_what_it_opens() -> None:
-    known, unknown = (written(LETTERS["approved"], app_url=app_url) for app_url in (APP_URL, ""))
+    known, unknown = (written(CONTENTS["approved"], app_url=app_url) for app_url in (APP_URL, ""))
 
     assert f"Open Label Studio:\n{APP_URL}" in known.text
     assert f"Log in:\n{mail_steps.HOST}" in unknown.text
     assert "Open Label Studio" not in unknown.text + unknown.html
 
 
-def test_there_is_a_letter_for_every_kind_of_mail() -> None:
-    kinds = {file.stem for file in (CHECKOUT / "templates" / "mail").glob("*.jinja")} - {"test"}
+def test_there_is_a_template_for_every_kind_of_mail() -> None:
+    templates = {file.stem for file in (CHECKOUT / "templates" / "mail").glob("*.jinja")} - {"test"}
 
-    assert kinds == {letter.kind for letter in LETTERS.values()} == set(contents.KINDS)
+    assert templates == {content.template for content in CONTENTS.values()}
+    assert templates == {OTHER_NAMES.get(kind, kind) for kind in contents.KINDS}
 
 
-@pytest.mark.parametrize("letter", [*LETTERS.values(), *OTHERS.values()], ids=lambda letter: letter.kind)
-def test_both_parts_say_the_same_in_the_same_order(letter: Letter) -> None:
-    mail = written(letter)
+@pytest.mark.parametrize(
+    "content", [*CONTENTS.values(), *OTHERS.values()], ids=lambda content: content.template
+)
+def test_both_parts_say_the_same_in_the_same_order(content: MailContents) -> None:
+    mail = written(content)
 
     html = Words(mail.html)
 
@@ -138,17 +156,17 @@ def test_both_parts_say_the_same_in_the_same_order(letter: Letter) -> None:
     assert len(readable(mail.text)) > 20
 
 
-@pytest.mark.parametrize("kind", LETTERS)
-def test_a_mail_has_the_headers_that_every_mail_needs(kind: str) -> None:
+@pytest.mark.parametrize("template", CONTENTS)
+def test_a_mail_has_the_headers_that_every_mail_needs(template: str) -> None:
     clock.stop_at(1_795_348_800_000)
-    message = written(LETTERS[kind]).message
+    message = written(CONTENTS[template]).message
     clock.go_on()
 
     assert str(message["From"]) == "Fenwick Herbarium <members@fenwick.example>"
     assert str(message["To"]) == "l@graz.example"
     assert (message["Message-ID"], message["Auto-Submitted"]) == ("<1@fenwick.example>", "auto-generated")
     assert parsedate_to_datetime(message["Date"]).timestamp() == 1_795_348_800
-    assert message["Reply-To"] == ("hana@fenwick.example" if kind in ("invitation", "reminder") else None)
+    assert message["Reply-To"] == ("hana@fenwick.example" if template in ("invitation", "reminder") else None)
     assert message.get_content_type() == "multipart/alternative"
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
 
@@ -160,27 +178,27 @@ SUBJECTS = {
     "approved": "You're in: Reviewer at Fenwick Herbarium",
     "accepted": "Hana Vodičková accepted your invitation to Fenwick Herbarium",
     "reset": "Set a new password for Fenwick Herbarium",
-    "handed": "Hana Vodičková made a password link for your account at Fenwick Herbarium",
+    "admin_reset_link": "Hana Vodičková made a password link for your account at Fenwick Herbarium",
     "password": "Your password for Fenwick Herbarium was changed",
-    "address": "Confirm your address for Fenwick Herbarium",
-    "asked": "l@graz.example asks for a new invitation to Fenwick Herbarium",
+    "confirm_address": "Confirm your address for Fenwick Herbarium",
+    "new_invitation_wanted": "l@graz.example asks for a new invitation to Fenwick Herbarium",
     "ownership": "You are the Owner of Fenwick Herbarium now",
     "ending": "Your access to Fenwick Herbarium ends on 6 December 2026",
     "lowered": "You are no longer an Administrator of Fenwick Herbarium",
     "request": "Confirm that you ask for access to Fenwick Herbarium",
     "requested": "2 people ask to be let in to Fenwick Herbarium",
-    "asked, used": "l@graz.example asks for a new invitation to Fenwick Herbarium",
-    "asked, removed": "Somebody asks for a new invitation to Fenwick Herbarium",
+    "new_invitation_wanted, used": "l@graz.example asks for a new invitation to Fenwick Herbarium",
+    "new_invitation_wanted, removed": "Somebody asks for a new invitation to Fenwick Herbarium",
 }
 
 
-@pytest.mark.parametrize("kind", LETTERS)
-def test_a_subject_says_who_and_what(kind: str) -> None:
-    assert written(LETTERS[kind]).message["Subject"] == SUBJECTS[kind]
+@pytest.mark.parametrize("template", CONTENTS)
+def test_a_subject_says_who_and_what(template: str) -> None:
+    assert written(CONTENTS[template]).message["Subject"] == SUBJECTS[template]
 
 
 def test_the_one_who_hands_over_and_those_who_look_after_people_are_told_of_the_other() -> None:
-    subjects = [written(letter).message["Subject"] for letter in OTHERS.values()]
+    subjects = [written(content).message["Subject"] for content in OTHERS.values()]
 
     assert subjects == [
         "Hana Vodičková is the Owner of Fenwick Herbarium now",
@@ -240,11 +258,13 @@ def test_an_address_that_was_erased_leaves_no_brackets() -> None:
 
 
 def test_one_person_who_waits_is_no_people() -> None:
-    assert written(replace(LETTERS["waiting"], waiting=1)).message["Subject"].startswith("1 person waits for")
+    assert (
+        written(replace(CONTENTS["waiting"], waiting=1)).message["Subject"].startswith("1 person waits for")
+    )
 
 
 def test_one_person_who_asks_is_no_people() -> None:
-    subject = written(replace(LETTERS["requested"], waiting=1)).message["Subject"]
+    subject = written(replace(CONTENTS["requested"], waiting=1)).message["Subject"]
 
     assert subject == "1 person asks to be let in to Fenwick Herbarium"
 
@@ -257,7 +277,7 @@ def test_one_person_who_asks_is_no_people() -> None:
     ],
 )
 def test_who_needs_no_request_is_told_so_without_a_token(known: str, subject: str, link: str | None) -> None:
-    mail = written(Letter("request", mail_steps.TITLE, known=known))
+    mail = written(MailContents("request", mail_steps.TITLE, known=known))
 
     assert mail.message["Subject"] == subject
     assert re.findall(r"https://\S+", mail.text) == ([link] if link else [])
@@ -265,7 +285,7 @@ def test_who_needs_no_request_is_told_so_without_a_token(known: str, subject: st
 
 
 def test_who_is_invited_by_the_command_line_is_invited_all_the_same() -> None:
-    mail = written(replace(LETTERS["invitation"], other="", other_email=""))
+    mail = written(replace(CONTENTS["invitation"], other="", other_email=""))
 
     assert mail.message["Subject"] == "You are invited to Fenwick Herbarium"
     assert "You are invited\n" in mail.text
@@ -273,30 +293,32 @@ def test_who_is_invited_by_the_command_line_is_invited_all_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "path"),
+    ("template", "path"),
     [
         ("invitation", "/user/invitation"),
         ("reminder", "/user/invitation"),
         ("reset", "/user/password/reset"),
-        ("address", "/user/confirmation"),
+        ("confirm_address", "/user/confirmation"),
         ("request", "/user/access-request/confirmation"),
     ],
 )
-def test_a_link_is_built_from_the_public_address_and_opens(kind: str, path: str) -> None:
-    link = LETTERS[kind].link
+def test_a_link_is_built_from_the_public_address_and_opens(template: str, path: str) -> None:
+    link = CONTENTS[template].link
     assert link is not None
 
-    (url,) = set(re.findall(r"https://\S+", written(LETTERS[kind]).text))
+    (url,) = set(re.findall(r"https://\S+", written(CONTENTS[template]).text))
 
     base, _, token = url.partition("?token=")
     assert base == mail_steps.HOST + path
     assert mail_steps.SIGNER.matches(link.purpose, token, link.nonce)
 
 
-@pytest.mark.parametrize("letter", [*LETTERS.values(), *OTHERS.values()], ids=lambda letter: letter.kind)
-def test_a_link_stands_whole_on_a_line_of_its_own(letter: Letter) -> None:
+@pytest.mark.parametrize(
+    "content", [*CONTENTS.values(), *OTHERS.values()], ids=lambda content: content.template
+)
+def test_a_link_stands_whole_on_a_line_of_its_own(content: MailContents) -> None:
     """Programs that break lines or find links in a text then leave it as it is."""
-    mail = written(letter)
+    mail = written(content)
     links = [line for line in mail.text.splitlines() if "://" in line]
 
     assert all(re.fullmatch(r"https://[^\s<>\"]*[A-Za-z0-9/]", line) for line in links), links
@@ -305,12 +327,12 @@ def test_a_link_stands_whole_on_a_line_of_its_own(letter: Letter) -> None:
 
 
 def test_a_link_that_was_handed_over_is_not_in_the_mail_that_tells_of_it() -> None:
-    assert "token" not in written(LETTERS["handed"]).raw.decode()
+    assert "token" not in written(CONTENTS["admin_reset_link"]).raw.decode()
 
 
-@pytest.mark.parametrize("kind", LETTERS)
-def test_html_loads_nothing_and_runs_nothing(kind: str) -> None:
-    html = Words(written(LETTERS[kind]).html)
+@pytest.mark.parametrize("template", CONTENTS)
+def test_html_loads_nothing_and_runs_nothing(template: str) -> None:
+    html = Words(written(CONTENTS[template]).html)
 
     assert html.loads == []
     assert not html.tags & {"script", "img", "link", "iframe", "form", "object"}
@@ -343,7 +365,7 @@ HOSTILE = [
     ],
 )
 def test_a_password_link_is_told_of_as_it_is_by_then(state: str, said: list[str], unsaid: list[str]) -> None:
-    text = " ".join(written(replace(LETTERS["handed"], state=state)).text.split())
+    text = " ".join(written(replace(CONTENTS["admin_reset_link"], state=state)).text.split())
 
     assert [words for words in said if words not in text] == []
     assert [words for words in unsaid if words in text] == []
@@ -386,7 +408,7 @@ def test_a_password_link_is_told_of_as_it_is_by_then(state: str, said: list[str]
 def test_what_shuts_out_who_was_an_administrator_lately_is_told_as_that(
     changes: dict[str, Any], subject: str, sentences: list[str]
 ) -> None:
-    mail = written(replace(LETTERS["lowered"], lately=True, **changes))
+    mail = written(replace(CONTENTS["lowered"], lately=True, **changes))
     text = " ".join(mail.text.split())
 
     assert mail.message["Subject"] == subject
@@ -394,21 +416,23 @@ def test_what_shuts_out_who_was_an_administrator_lately_is_told_as_that(
 
 
 def test_who_was_lowered_and_removed_since_is_not_sent_to_their_account() -> None:
-    text = " ".join(written(replace(LETTERS["lowered"], state="removed")).text.split())
+    text = " ".join(written(replace(CONTENTS["lowered"], state="removed")).text.split())
 
     assert "You were removed after that." in text
     assert "/user/account" not in text
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("kind", ["invitation", "accepted", "handed", "ownership", "ending", "lowered"])
-def test_no_name_or_title_gets_out_of_its_place(kind: str, name: str) -> None:
-    usual_letter = {**LETTERS, **OTHERS}[kind]
-    mail = written(replace(usual_letter, other=name, title=name), app_name=name)
+@pytest.mark.parametrize(
+    "template", ["invitation", "accepted", "admin_reset_link", "ownership", "ending", "lowered"]
+)
+def test_no_name_or_title_gets_out_of_its_place(template: str, name: str) -> None:
+    content = {**CONTENTS, **OTHERS}[template]
+    mail = written(replace(content, other=name, title=name), app_name=name)
 
     message, html = mail.message, Words(mail.html)
 
-    usual = written(usual_letter)
+    usual = written(content)
     assert message.keys() == usual.message.keys()
     assert len(mail.raw.split(b"\r\n\r\n")[0]) < 2_000
     assert html.tags == Words(usual.html).tags
@@ -422,14 +446,14 @@ def test_the_longest_address_arrives_whole() -> None:
     address = "l" * 64 + "@" + ".".join(["graz" * 15] * 3)[:180] + ".example"
     assert len(address) == 253
 
-    mail = written(replace(LETTERS["invitation"], invited=address, other_email=address), address)
+    mail = written(replace(CONTENTS["invitation"], invited=address, other_email=address), address)
 
     assert (str(mail.message["To"]), str(mail.message["Reply-To"])) == (address, address)
     assert address in mail.text
 
 
 def test_an_international_domain_stands_beside_its_punycode() -> None:
-    mail = written(replace(LETTERS["invitation"], invited="l@xn--strae-oqa.de"), "l@xn--strae-oqa.de")
+    mail = written(replace(CONTENTS["invitation"], invited="l@xn--strae-oqa.de"), "l@xn--strae-oqa.de")
 
     assert str(mail.message["To"]) == "l@xn--strae-oqa.de"
     assert "l@xn--strae-oqa.de (straße.de)" in mail.text
@@ -448,9 +472,9 @@ def test_the_sender_is_from_email_or_something_that_can_be_answered(
     sender: str, user: str, is_from: str
 ) -> None:
     account = Server(25).account(sender=sender, user=user)
-    writer = mailer.Writer(account, host=mail_steps.HOST, templates=mail_steps.TEMPLATES)
+    renderer = mailer.Renderer(account, host=mail_steps.HOST, templates=mail_steps.TEMPLATES)
 
-    message = writer.message(
+    message = renderer.message(
         "test", "ada@example.org", "<1@x>", {"title": "Gatehouse", "host": mail_steps.HOST}
     )
 
@@ -470,7 +494,7 @@ def test_the_sender_is_from_email_or_something_that_can_be_answered(
     ],
 )
 def test_the_name_this_machine_gives_itself(host: str, name: str) -> None:
-    assert mailer.hello(host) == name
+    assert mailer.ehlo_name(host) == name
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -484,10 +508,10 @@ async def test_a_mail_is_readable_on_a_narrow_screen(theme: str, browser: Browse
     page.on("request", lambda request: asked.append(request.url))
     long = {"other": "W" * 100, "title": "Wörterbuchredaktion" * 5, "invited": "l" * 64 + "@graz.example"}
 
-    longer = [replace(letter, **long) for letter in LETTERS.values()]  # type: ignore[arg-type]
-    for letter in [*LETTERS.values(), *longer]:
-        await page.set_content(written(letter).html)
+    longer = [replace(content, **long) for content in CONTENTS.values()]  # type: ignore[arg-type]
+    for content in [*CONTENTS.values(), *longer]:
+        await page.set_content(written(content).html)
 
-        assert await page.evaluate("document.documentElement.scrollWidth") <= 320, letter.kind
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 320, content.template
     assert asked == []
     await context.close()

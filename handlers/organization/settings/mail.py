@@ -37,8 +37,8 @@ async def send_test_mail(request: AnyRequest, current: CurrentUser) -> Response[
     try:
         async with asyncio.timeout(MAX_SECONDS):
             *_, answer = await app_context.send_test_mail(current.email)
-    except ServerUnavailable as trouble:
-        failure = str(trouble)
+    except ServerUnavailable as error:
+        failure = str(error)
     except TimeoutError:
         failure = refusals.TEST_MAIL_TOOK_TOO_LONG.format(seconds=f"{MAX_SECONDS:g}")
     result = failure or toasts.TEST_MAIL_SENT.format(email=current.email, answer=answer)

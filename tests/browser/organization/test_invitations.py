@@ -167,7 +167,7 @@ async def test_a_wrong_address_keeps_what_was_typed_and_the_others_can_be_sent(
     await expect(page.locator("#toasts")).to_contain_text("2 invitations are on the way.")
     await expect(page.locator("#invitations tbody tr")).to_have_count(2)
     await inviting.delivered()
-    assert len(server.taken) == 2
+    assert len(server.received) == 2
 
 
 async def test_a_sending_shows_its_progress_and_the_servers_words_by_itself(
@@ -175,7 +175,7 @@ async def test_a_sending_shows_its_progress_and_the_servers_words_by_itself(
 ) -> None:
     desk, server = mail
     server.refuse["bad@example.org"] = REFUSED
-    server.seconds_for_each = 1.0
+    server.seconds_per_mail = 1.0
     page = await tab(desk)
 
     await emails(page).fill(

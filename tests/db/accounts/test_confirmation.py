@@ -146,13 +146,13 @@ async def test_nobody_is_told_of_a_role_before_it_is_too_late_to_undo(
         await roles.change_roles(olga(posting), member_ids=list(people), role=Role.ANNOTATOR)
         clock.move(UNDO_MS)
         await _settled()
-        told_early = len(server.taken)
+        told_early = len(server.received)
 
         await roles.undo(olga(posting), given=Role.ANNOTATOR, before=people)
         clock.move(NOT_BEFORE_MS)
         await _settled()
 
-    assert (told_early, server.taken) == (0, [])
+    assert (told_early, server.received) == (0, [])
     assert await mails("approved") == []
 
 
@@ -337,7 +337,7 @@ async def test_nobody_else_gets_a_mail(posting: Site) -> None:
     # What is owed to nobody is seen to be void when it would be written.
     assert await mails("reset") == [""] * 3
     for mail in await delivery.claim("ours", 9, 1_000):
-        with pytest.raises(contents.CauseEnded):
+        with pytest.raises(contents.NoLongerRelevant):
             await contents.read(mail)
     assert await engine.read(links.open_one, links.RESET, posting.ids["ada"]) is None
     assert await engine.rows("SELECT COUNT(*) FROM activity WHERE kind = 'reset_asked_for'") == [(3,)]
@@ -405,8 +405,8 @@ async def test_of_each_hand_over_both_are_told_whatever_comes_next(posting: Site
     told = []
     for mail in await delivery.claim("ours", 20, 1_000):
         if mail.kind == "ownership":
-            letter = await contents.read(mail)
-            told.append((mail.recipient.partition("@")[0], letter.yours, letter.other))
+            content = await contents.read(mail)
+            told.append((mail.recipient.partition("@")[0], content.yours, content.other))
 
     assert told == [
         ("olga", False, "Ada"),

@@ -15,7 +15,7 @@ from db.maintenance import secret_key
 from db.members import new_member, removal
 from db.policy import Role
 from mailer import contents
-from mailer.contents import CauseEnded
+from mailer.contents import NoLongerRelevant
 from tests.support.concurrency import at_once
 from tests.support.pages.site import ON_SQLITE, Site
 from tests.support.steps import invitation_steps
@@ -219,7 +219,7 @@ async def test_a_mail_whose_cause_has_ended_is_not_written(post_house: Site) -> 
     found = {mail.kind: mail for mail in await delivery.claim("one", 9, MINUTE_MS)}
 
     for kind in ("request", "requested"):
-        with pytest.raises(CauseEnded):
+        with pytest.raises(NoLongerRelevant):
             await contents.read(found[kind])
 
 

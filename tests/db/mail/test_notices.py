@@ -76,7 +76,7 @@ async def test_a_notice_that_was_switched_off_meanwhile_is_not_written(people: d
 
     await settle("waiting", "nobody")
 
-    with pytest.raises(contents.CauseEnded):
+    with pytest.raises(contents.NoLongerRelevant):
         await contents.read(mail)
 
 
@@ -94,5 +94,5 @@ async def test_that_a_membership_ends_is_told_to_its_person_alone_once_nobody_el
     await settle("ending", "nobody")
 
     assert (await contents.read(own)).yours
-    with pytest.raises(contents.CauseEnded):
+    with pytest.raises(contents.NoLongerRelevant):
         await contents.read(other)

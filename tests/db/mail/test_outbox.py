@@ -21,8 +21,8 @@ from tests.support.steps.mail_steps import (
     founded,
     invited,
     invited_many,
-    owed,
     person,
+    queued,
     registers,
     row,
     states,
@@ -77,7 +77,7 @@ async def test_a_mail_keeps_the_message_id_it_was_queued_with(olga: int) -> None
     _, _, mail_id = await invited("ada@example.org", olga)
     at_first = (await row(mail_id))["message_id"]
 
-    await delivery.again(await the_one(), "451 Later")
+    await delivery.retry_later(await the_one(), "451 Later")
 
     assert at_first.endswith("@members.fenwick.example>")
     assert (await row(mail_id))["message_id"] == at_first
@@ -102,7 +102,7 @@ async def test_who_was_approved_and_whose_password_changed_is_written_to_at_thei
         return (
             *await outbox.queue_approved([ada, 999]),
             await outbox.queue_password_changed(ada),
-            await outbox.queue_handed(ada, link_id=link.id, made_by=olga),
+            await outbox.queue_admin_reset_link(ada, link_id=link.id, made_by=olga),
         )
 
     mails = await engine.write(change)
@@ -150,9 +150,9 @@ async def test_waking_reaches_who_listens_and_nobody_else(olga: int) -> None:
 
 @pytest.mark.parametrize("kind", ["approved", "password"])
 async def test_the_longest_due_goes_first(olga: int, kind: str) -> None:
-    late = await owed(kind, "a@example.org", member_id=olga, due_at=clock.now() - 1)
-    early = await owed(kind, "b@example.org", member_id=olga, due_at=clock.now() - 2)
-    await owed(kind, "c@example.org", member_id=olga, due_at=clock.now() + 1)
+    late = await queued(kind, "a@example.org", member_id=olga, due_at=clock.now() - 1)
+    early = await queued(kind, "b@example.org", member_id=olga, due_at=clock.now() - 2)
+    await queued(kind, "c@example.org", member_id=olga, due_at=clock.now() + 1)
 
     assert [mail.id for mail in await claimed()] == [early, late]
 
@@ -160,8 +160,8 @@ async def test_the_longest_due_goes_first(olga: int, kind: str) -> None:
 async def test_what_warns_somebody_goes_before_any_number_of_invitations(olga: int) -> None:
     await invited_many(40, olga)
     clock.move(1)
-    warnings = [await owed(kind, "a@example.org", member_id=olga) for kind in outbox.SECURITY]
-    await owed("password", "c@example.org", member_id=olga, due_at=clock.now() + 1)
+    warnings = [await queued(kind, "a@example.org", member_id=olga) for kind in outbox.SECURITY]
+    await queued("password", "c@example.org", member_id=olga, due_at=clock.now() + 1)
 
     first, second = await claimed(), await claimed()
 
@@ -174,7 +174,7 @@ async def test_what_warns_somebody_goes_before_any_number_of_invitations(olga: i
 async def test_warnings_alone_fill_a_claim(olga: int) -> None:
     await invited_many(2, olga)
     clock.move(1)
-    warnings = [await owed("password", f"{number}@example.org", member_id=olga) for number in range(3)]
+    warnings = [await queued("password", f"{number}@example.org", member_id=olga) for number in range(3)]
 
     assert [mail.id for mail in await claimed(2)] == warnings[:2]
     assert [mail.kind for mail in await claimed(2)] == ["password", "invitation"]
@@ -234,9 +234,9 @@ async def test_who_has_lost_the_lease_changes_nothing(olga: int) -> None:
     clock.move(LEASE_MS)
     second = await the_one("two")
 
-    await delivery.again(first, "451 Later")
-    await delivery.let_go(first)
-    await delivery.give_back("one")
+    await delivery.retry_later(first, "451 Later")
+    await delivery.release(first)
+    await delivery.release_all("one")
 
     assert (await row(second.id))["lease"] == "two"
     with pytest.raises(contents.LeaseLost):
@@ -275,7 +275,7 @@ async def test_a_mail_whose_leases_always_end_without_a_mark_is_given_up_after_f
 async def test_what_is_given_back_or_still_being_sent_is_no_try(olga: int) -> None:
     ids = [(await invited(f"{name}@example.org", olga))[2] for name in ("ada", "bea")]
     given_back, under_way = await claimed()
-    await delivery.let_go(given_back)
+    await delivery.release(given_back)
     clock.stop_at(under_way.leased_until)
 
     # After a leap of the clock, by the very process that holds it.
@@ -306,9 +306,9 @@ async def test_what_is_given_back_is_claimed_at_once(olga: int) -> None:
     await invited_many(3, olga)
     mails = await claimed()
 
-    await delivery.let_go(mails[0])
+    await delivery.release(mails[0])
     assert [mail.id for mail in await claimed(lease="two")] == [mails[0].id]
-    await delivery.give_back("one")
+    await delivery.release_all("one")
 
     assert [mail.id for mail in await claimed(lease="two")] == [mails[1].id, mails[2].id]
 
@@ -339,7 +339,7 @@ async def test_mail_that_was_sent_after_its_lease_ended_is_sent(olga: int) -> No
     second = await the_one("two")
 
     await delivery.sent(first, "250 OK")
-    await delivery.again(second, "451 Later")
+    await delivery.retry_later(second, "451 Later")
 
     assert (await row(first.id))["state"] == "sent"
 
@@ -358,11 +358,11 @@ async def test_mail_that_was_put_off_is_tried_nine_times_in_four_days_and_then_g
     _, _, mail_id = await invited("ada@example.org", olga)
 
     for wait in BACK_OFF_MS:
-        await delivery.again(await the_one(), "451 Later")
+        await delivery.retry_later(await the_one(), "451 Later")
         clock.move(wait - 1)
         assert await claimed() == []
         clock.move(1)
-    await delivery.again(await the_one(), "451 Later and later")
+    await delivery.retry_later(await the_one(), "451 Later and later")
 
     minutes = [wait // MINUTE_MS for wait in BACK_OFF_MS]
     assert minutes == [1, 5, 15, 60, 240, 720, 1440, 2880]
@@ -375,11 +375,11 @@ async def test_when_the_server_is_gone_all_that_is_due_waits_and_says_why(olga: 
     await claimed(5, "one")
     elsewhere = await claimed(5, "two")
 
-    waiting = await delivery.put_off("one", "No server.", MINUTE_MS)
+    waiting = await delivery.postpone_all("one", "No server.", MINUTE_MS)
 
     assert waiting == len(emails) - len(elsewhere)
     assert await claimed() == []
-    assert (await outbox.progress(1)).trouble == "No server."
+    assert (await outbox.progress(1)).waiting_reason == "No server."
     clock.move(MINUTE_MS)
     assert len(await claimed(100)) == waiting
 
@@ -388,7 +388,7 @@ async def test_what_is_under_way_keeps_its_lease_when_all_others_wait(olga: int)
     await invited_many(3, olga)
     first, *_ = await claimed()
 
-    assert await delivery.put_off("one", "No server.", MINUTE_MS, [first.id]) == 2
+    assert await delivery.postpone_all("one", "No server.", MINUTE_MS, [first.id]) == 2
 
     assert (await row(first.id))["lease"] == "one"
 
@@ -398,7 +398,7 @@ async def test_after_five_days_without_a_server_a_mail_is_given_up(olga: int) ->
     clock.move(5 * DAY_MS - MINUTE_MS + 1)
     _, _, young_id = await invited("bea@example.org", olga)
 
-    await delivery.put_off("one", "No server.", MINUTE_MS)
+    await delivery.postpone_all("one", "No server.", MINUTE_MS)
 
     assert ((await row(mail_id))["state"], (await row(young_id))["state"]) == ("failed", "queued")
 
@@ -406,10 +406,10 @@ async def test_after_five_days_without_a_server_a_mail_is_given_up(olga: int) ->
 async def test_a_new_start_tries_at_once_what_the_server_s_trouble_put_off(olga: int) -> None:
     _, _, mail_id = await invited("ada@example.org", olga)
     await registers("bea")
-    await delivery.put_off("one", "No server.", 15 * MINUTE_MS)
-    later = await owed("password", "olga@example.org", member_id=olga, due_at=clock.now() + MINUTE_MS)
+    await delivery.postpone_all("one", "No server.", 15 * MINUTE_MS)
+    later = await queued("password", "olga@example.org", member_id=olga, due_at=clock.now() + MINUTE_MS)
 
-    await delivery.take_up()
+    await delivery.retry_now()
 
     assert mail_id in {mail.id for mail in await claimed()}
     assert (await row(later))["due_at"] == clock.now() + MINUTE_MS
@@ -439,9 +439,9 @@ async def test_mail_of_invitations_that_are_sent_anew_is_void(olga: int) -> None
 
 async def test_mail_to_and_about_somebody_who_was_removed_is_void(olga: int) -> None:
     ada = await person("ada", Role.ANNOTATOR)
-    to_her = await owed("approved", "ada@example.org", member_id=ada)
-    about_her = await owed("accepted", "olga@example.org", member_id=olga, subject_id=ada)
-    other = await owed("password", "olga@example.org", member_id=olga)
+    to_her = await queued("approved", "ada@example.org", member_id=ada)
+    about_her = await queued("accepted", "olga@example.org", member_id=olga, subject_id=ada)
+    other = await queued("password", "olga@example.org", member_id=olga)
 
     await engine.write(outbox.void_of_member, ada)
 
@@ -455,7 +455,7 @@ async def test_mail_to_and_about_somebody_who_was_removed_is_void(olga: int) -> 
 async def test_what_warns_somebody_is_owed_whatever_is_done_to_them_next(olga: int) -> None:
     ada = await person("ada", Role.ANNOTATOR)
     warnings = [
-        await owed(kind, "ada@example.org", member_id=ada, subject_id=olga) for kind in outbox.SECURITY
+        await queued(kind, "ada@example.org", member_id=ada, subject_id=olga) for kind in outbox.SECURITY
     ]
 
     await removal.remove(Actor(olga, Role.OWNER), member_id=ada)
@@ -487,17 +487,21 @@ async def test_held_mail_stays_where_it_is(olga: int) -> None:
     assert await claimed() == []
 
 
-# What a letter finds when it is written
+# What a mail says, read just before it is sent
 
 
 async def test_an_invitation_says_who_invites_to_what_and_until_when(olga: int) -> None:
     await invited("ada@example.org", olga, role=Role.REVIEWER)
 
-    letter = await contents.read(await the_one())
+    content = await contents.read(await the_one())
 
-    assert (letter.title, letter.other, letter.other_email) == (mail_steps.TITLE, "Olga", "olga@example.org")
-    assert (letter.role, letter.invited) == (Role.REVIEWER, "ada@example.org")
-    assert letter.link is not None
+    assert (content.title, content.other, content.other_email) == (
+        mail_steps.TITLE,
+        "Olga",
+        "olga@example.org",
+    )
+    assert (content.role, content.invited) == (Role.REVIEWER, "ada@example.org")
+    assert content.link is not None
 
 
 ENDS = {
@@ -516,7 +520,7 @@ async def test_an_invitation_is_not_written_when(end: str, olga: int) -> None:
 
     await engine.write(engine.execute, ENDS[end])
 
-    with pytest.raises(contents.CauseEnded):
+    with pytest.raises(contents.NoLongerRelevant):
         await contents.read(mail)
 
 
@@ -541,16 +545,16 @@ STILL_TOLD = {
 async def test_a_warning_is_written_though(later: str, kind: str, olga: int) -> None:
     ada = await person("ada", Role.ANNOTATOR)
     link = await mail_steps.link_for(links.RESET, ada)
-    await owed(kind, "ada@example.org", member_id=ada, subject_id=olga, link_id=link.id)
+    await queued(kind, "ada@example.org", member_id=ada, subject_id=olga, link_id=link.id)
     mail = await the_one()
 
     await engine.write(engine.execute, STILL_TOLD[later])
 
-    letter = await contents.read(mail)
-    assert letter.kind == kind
+    content = await contents.read(mail)
+    assert content.template == {"handed": "admin_reset_link"}.get(kind, kind)
     if kind == "handed":
         state = {"the link was used": "used", "the link was replaced": "ended"}.get(later, "open")
-        assert (letter.other, letter.state) == ("Olga", state)
+        assert (content.other, content.state) == ("Olga", state)
 
 
 @pytest.mark.parametrize("kind", NOTHING_TO_TELL)
@@ -567,13 +571,13 @@ async def test_a_mail_whose_cause_has_ended_is_not_written(kind: str, olga: int)
         "subject_id": ada,
         "link_id": link.id,
     }
-    await owed(kind, "somebody@example.org", invitation_id=invitation_id, **about)
+    await queued(kind, "somebody@example.org", invitation_id=invitation_id, **about)
     mail = await the_one()
 
-    assert (await contents.read(mail)).kind == kind
+    await contents.read(mail)
     await engine.write(engine.execute, NOTHING_TO_TELL[kind])
 
-    with pytest.raises(contents.CauseEnded):
+    with pytest.raises(contents.NoLongerRelevant):
         await contents.read(mail)
 
 
@@ -600,11 +604,11 @@ async def test_who_is_asked_for_a_new_one_learns_what_answers_it(
     outbox.use(True)
     values = change.format(ada=ada) or "link_revealed_at = 0"
     await engine.write(engine.execute, f"UPDATE invitation SET {values}, new_wanted_at = {clock.now()}")
-    await owed("asked", "olga@example.org", member_id=olga, invitation_id=invitation_id)
+    await queued("asked", "olga@example.org", member_id=olga, invitation_id=invitation_id)
     mail = await the_one()
 
     if state is None:
-        with pytest.raises(contents.CauseEnded):
+        with pytest.raises(contents.NoLongerRelevant):
             await contents.read(mail)
     else:
         assert (await contents.read(mail)).state == state
@@ -667,12 +671,12 @@ async def test_long_after_the_last_mail_the_next_goes_out_at_once(olga: int) -> 
 async def test_who_registers_while_the_mail_is_under_way_is_told_of_by_the_next(olga: int) -> None:
     await registers("ada")
     mail = await the_one()
-    letter = await contents.read(mail)
+    content = await contents.read(mail)
 
     await registers("bea")
-    await delivery.sent(mail, "250 OK", letter.newest)
+    await delivery.sent(mail, "250 OK", content.newest)
 
-    assert (letter.waiting, await states()) == (1, {"queued": 1, "sent": 1})
+    assert (content.waiting, await states()) == (1, {"queued": 1, "sent": 1})
     clock.move(15 * MINUTE_MS)
     assert (await contents.read(await the_one())).waiting == 2
 
@@ -731,7 +735,7 @@ async def test_no_mail_when_nobody_waits_any_more(olga: int) -> None:
     mail = await the_one()
     await engine.write(engine.execute, "UPDATE member SET role = 'AN' WHERE email = 'ada@example.org'")
 
-    with pytest.raises(contents.CauseEnded):
+    with pytest.raises(contents.NoLongerRelevant):
         await contents.read(mail)
     await delivery.void(mail)
 
@@ -756,7 +760,7 @@ async def test_who_no_longer_gives_roles_or_wants_no_notices_gets_none(change: s
     await engine.write(engine.execute, f"UPDATE member SET {change} WHERE id = ?", mia)
 
     assert (await contents.read(mails[olga])).waiting == 1
-    with pytest.raises(contents.CauseEnded):
+    with pytest.raises(contents.NoLongerRelevant):
         await contents.read(mails[mia])
     await delivery.void(mails[mia])
     assert await states() == {"queued": 1, "void": 1}
@@ -770,21 +774,22 @@ async def test_progress_counts_sent_refused_and_waiting(olga: int) -> None:
     first, second, third = await claimed(3)
     await delivery.sent(first, "250 OK")
     await delivery.failed(second, "550 No")
-    await delivery.again(third, "451 Later")
+    await delivery.retry_later(third, "451 Later")
 
     progress = await outbox.progress(3)
 
-    assert (progress.sent, progress.refused, progress.waiting, progress.trouble) == (1, 1, 3, "451 Later")
+    assert (progress.sent, progress.refused, progress.waiting) == (1, 1, 3)
+    assert progress.waiting_reason == "451 Later"
     assert (await outbox.progress(0)).waiting == 0
 
 
 async def test_mail_that_was_done_is_forgotten_after_thirty_days(olga: int) -> None:
     open_id, _, shown = await invited("ada@example.org", olga)
     await engine.write(engine.execute, "UPDATE invitation SET mail_id = ? WHERE id = ?", shown, open_id)
-    done = await owed("password", "olga@example.org", member_id=olga)
+    done = await queued("password", "olga@example.org", member_id=olga)
     for mail in await claimed():
         await delivery.sent(mail, "250 OK")
-    waits = await owed("password", "olga@example.org", member_id=olga)
+    waits = await queued("password", "olga@example.org", member_id=olga)
 
     clock.move(30 * DAY_MS - 1)
     assert await engine.write(outbox.sweep) == 0

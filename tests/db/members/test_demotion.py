@@ -14,7 +14,7 @@ from db.mail import delivery
 from db.members import last_day, removal, roles
 from db.policy import COMMAND_LINE, Actor, Role
 from mailer import contents
-from mailer.contents import CauseEnded, Letter
+from mailer.contents import MailContents, NoLongerRelevant
 from messages import phrases, refusals
 from tests.support.concurrency import at_once
 from tests.support.pages.site import Site
@@ -158,18 +158,18 @@ async def test_lowering_and_a_link_at_the_same_instant(two: Site) -> None:
 # Mails
 
 
-async def queued() -> dict[str, Letter]:
+async def queued() -> dict[str, MailContents]:
     """What is owed about people who were lowered, by address, as it is written when it is due."""
     return dict(await all_queued())
 
 
-async def all_queued() -> list[tuple[str, Letter]]:
+async def all_queued() -> list[tuple[str, MailContents]]:
     """The same, each of several to one address."""
     clock.move(undo.NOT_BEFORE_MS)
     found = []
     for mail in await delivery.claim("test", 20, 100_000):
         if mail.kind == "lowered":
-            with suppress(CauseEnded):
+            with suppress(NoLongerRelevant):
                 found.append((mail.recipient.partition("@")[0], await contents.read(mail)))
     return found
 
@@ -190,9 +190,12 @@ async def test_whoever_is_lowered_is_told_and_so_is_the_owner(posting: Site, two
     assert [name for name, _ in told] == ["ada", "olga"]
     assert all(undo.UNDO_MS < after <= undo.NOT_BEFORE_MS for _, after in told)
     written = await queued()
-    assert [(name, letter.yours) for name, letter in written.items()] == [("ada", True), ("olga", False)]
-    for letter in written.values():
-        assert (letter.role, letter.by, letter.other) == (Role.REVIEWER, "Bo", "Ada")
+    assert [(name, content.yours) for name, content in written.items()] == [
+        ("ada", True),
+        ("olga", False),
+    ]
+    for content in written.values():
+        assert (content.role, content.by, content.other) == (Role.REVIEWER, "Bo", "Ada")
 
 
 async def test_the_owner_is_not_told_of_what_they_did(posting: Site, two: Site) -> None:
@@ -212,7 +215,7 @@ async def test_of_a_deactivation_the_owner_is_told(posting: Site, two: Site) -> 
 async def test_the_command_line_is_named(posting: Site, two: Site) -> None:
     await lower(two, "ada", Role.MANAGER, COMMAND_LINE)
 
-    assert {letter.by for letter in (await queued()).values()} == {"Whoever runs the server"}
+    assert {content.by for content in (await queued()).values()} == {"Whoever runs the server"}
 
 
 async def test_nobody_is_told_after_an_undo(posting: Site, two: Site) -> None:
@@ -296,12 +299,16 @@ async def test_the_owner_is_told_of_each_step_whatever_another_does_next(
         await take(two, step)
         clock.move(10)
 
-    letters_of = [letter for name, letter in await all_queued() if name == "olga"]
+    to_olga = [content for name, content in await all_queued() if name == "olga"]
 
-    assert sorted((letter.how, letter.lately) for letter in letters_of) == sorted(told)
-    for letter in letters_of:
-        assert (letter.by, letter.other, letter.other_email) == ("Bo", "Ada", "ada@example.org")
-        assert (letter.state == "removed") is (REMOVED in steps)
+    assert sorted((content.how, content.lately) for content in to_olga) == sorted(told)
+    for content in to_olga:
+        assert (content.by, content.other, content.other_email) == (
+            "Bo",
+            "Ada",
+            "ada@example.org",
+        )
+        assert (content.state == "removed") is (REMOVED in steps)
 
 
 async def test_who_was_lowered_is_told_of_a_last_day_at_once_and_so_is_the_owner(
@@ -316,8 +323,11 @@ async def test_who_was_lowered_is_told_of_a_last_day_at_once_and_so_is_the_owner
     told = await delivery.claim("test", 20, 100_000)
 
     written = [await contents.read(mail) for mail in told if mail.kind == "lowered"]
-    assert [(letter.how, letter.yours) for letter in written] == [("end_set", True), ("end_set", False)]
-    assert {(letter.by, letter.role, last_day.iso(letter.ends_at)) for letter in written} == {
+    assert [(content.how, content.yours) for content in written] == [
+        ("end_set", True),
+        ("end_set", False),
+    ]
+    assert {(content.by, content.role, last_day.iso(content.ends_at)) for content in written} == {
         ("Bo", Role.MANAGER, day)
     }
 
@@ -374,10 +384,15 @@ async def test_who_was_lowered_is_told_though_they_are_shut_out_or_gone_by_then(
         await roles.undo(acting(two, "bo"), given=Role.DEACTIVATED, before={ada: Role.ANNOTATOR})
     await removal.remove(acting(two, "bo"), member_id=ada)
 
-    letter = (await queued())["ada"]
+    content = (await queued())["ada"]
 
-    assert (letter.yours, letter.by, letter.role, letter.state) == (True, "Bo", Role.ANNOTATOR, "removed")
-    assert (letter.how, letter.lately) == ("changed", LOST)
+    assert (content.yours, content.by, content.role, content.state) == (
+        True,
+        "Bo",
+        Role.ANNOTATOR,
+        "removed",
+    )
+    assert (content.how, content.lately) == ("changed", LOST)
 
 
 async def test_who_did_it_is_named_though_they_were_removed_since(posting: Site, two: Site) -> None:
@@ -406,8 +421,8 @@ async def test_a_name_that_was_erased_is_told_to_nobody(posting: Site, two: Site
     await take(two, REMOVED)
     await removal.erase_names(olga(two), member_ids=[two.ids["ada"]])
 
-    letter = (await queued())["olga"]
-    assert (letter.other, letter.other_email) == (phrases.SOMEBODY_REMOVED, "")
+    content = (await queued())["olga"]
+    assert (content.other, content.other_email) == (phrases.SOMEBODY_REMOVED, "")
 
 
 async def test_removal_and_lowering_at_the_same_instant_are_told_once_each(posting: Site, two: Site) -> None:

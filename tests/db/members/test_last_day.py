@@ -20,7 +20,7 @@ from db.members import last_day, removal, roles
 from db.members.new_member import Person
 from db.policy import Actor, Role
 from mailer import contents
-from mailer.contents import CauseEnded, Letter
+from mailer.contents import MailContents, NoLongerRelevant
 from tests.support.pages.site import PASSWORD, Site, someone
 from tests.support.steps.member_steps import BROWSER, acting, hand_over, olga
 
@@ -401,8 +401,8 @@ async def test_somebody_who_is_out_already_is_not_told(site: Site, mail: None) -
     assert await engine.write(last_day.tell_due) == 0
 
 
-async def written() -> dict[str, Letter]:
-    """The letters that are due, by whom they are for."""
+async def written() -> dict[str, MailContents]:
+    """The mails that are due, by whom they are for."""
     return {
         mail.recipient.partition("@")[0]: await contents.read(mail)
         for mail in await delivery.claim("one", 20, 100_000)
@@ -415,12 +415,14 @@ async def test_the_letters_tell_of_the_right_person(site: Site, mail: None) -> N
 
     found = await written()
 
-    assert {name: (letter.yours, letter.other) for name, letter in found.items()} == {
+    assert {name: (content.yours, content.other) for name, content in found.items()} == {
         "bob": (True, "Bob"),
         "olga": (False, "Bob"),
         "ada": (False, "Bob"),
     }
-    assert {letter.words("Label Studio")["day"] for letter in found.values()} == {"6 December 2026"}
+    assert {content.template_values("Label Studio")["day"] for content in found.values()} == {
+        "6 December 2026"
+    }
 
 
 async def test_a_letter_of_an_end_that_was_lifted_is_not_written(site: Site, mail: None) -> None:
@@ -430,7 +432,7 @@ async def test_a_letter_of_an_end_that_was_lifted_is_not_written(site: Site, mai
     await engine.write(engine.execute, "UPDATE member SET ends_at = 0")
 
     for owed in claimed:
-        with pytest.raises(CauseEnded):
+        with pytest.raises(NoLongerRelevant):
             await contents.read(owed)
 
 

@@ -11,12 +11,12 @@ from db.invitations.listing import InvitationRow
 from db.mail import delivery, outbox
 from db.members import new_member, removal, roles
 from db.policy import Role
-from mailer import LetterWriter, contents
+from mailer import OutboxRenderer, contents
 from tests.support.concurrency import at_once
 from tests.support.pages.forms import read
 from tests.support.pages.markup import tree
 from tests.support.pages.site import ON_SQLITE, PASSWORD, Site
-from tests.support.servers.smtp import Server, Taken
+from tests.support.servers.smtp import ReceivedMail, Server
 from tests.support.steps.invitation_steps import accept, invited, mailed, mails, one, state, token
 from tests.support.steps.mail_steps import TEMPLATES
 from tests.support.steps.member_steps import acting, olga
@@ -136,17 +136,17 @@ async def test_the_mail_to_the_inviter_names_a_button_of_its_row(
     await posting.visitor().submit(f"{PATH}/renewal", token=token(posting, line))
 
     mail = next(mail for mail in await delivery.claim("one", 20, 60_000) if mail.kind == "asked")
-    told = LetterWriter(
+    told = OutboxRenderer(
         Server(25).account(),
         signer=posting.context.signer,
         host="https://members.fenwick.example",
         app_name="Label Studio",
         app_url="",
         templates=TEMPLATES,
-    ).write(mail, await contents.read(mail))
+    ).render(mail, await contents.read(mail))
     page = tree(await (await posting.sign_in("olga")).get("/organization/invitations"))
 
-    assert f"press {button}" in " ".join(Taken("", told).text.split())
+    assert f"press {button}" in " ".join(ReceivedMail("", told).text.split())
     place = page if end == "removed" else page.one(id=f"invitation-{line.id}").one("td", class_="actions")
     named = [each.text for kind in ("a", "button") for each in place.all(kind)]
     assert [text for text in named if text.startswith(button)], named

@@ -229,7 +229,7 @@ async def _acceptance(site: Site, name: str) -> Sent:
         engine.execute, "UPDATE invitation SET email = ?, email_key = ? WHERE id = ?", *both, line.id
     )
     if outbox.set_up():
-        # With it out, accepting confirms their address, too: always, and not only where the post was quick.
+        # Accepting confirms the address only once the mail is sent: that mustn't depend on the mail's speed.
         await invitation_steps.mailed(line)
     return Sent(fields={"token": invitation_steps.token(site, line)})
 

@@ -1,4 +1,4 @@
-"""A process that delivers mail until it is told to end: python mail_process.py URL PORT TIMEOUT."""
+"""A process that sends queued mail until SIGTERM: python mail_process.py URL PORT TIMEOUT."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from tests.support.steps import mail_steps
 async def main(url: str, port: int, seconds: float) -> None:
     engine.use(url)
     await engine.start()
-    task = asyncio.create_task(mail_steps.mailer(smtp.Server(port).account(timeout=seconds)).run())
+    task = asyncio.create_task(mail_steps.mail_worker(smtp.Server(port).account(timeout=seconds)).run())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""A real SMTP server on loopback that takes mails, or refuses, hangs and drops as a test wants it to."""
+"""A real SMTP server on loopback. It accepts mails, or rejects, hangs or drops them as a test wants."""
 
 import asyncio
 import shutil
@@ -17,12 +17,12 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from settings import Mail
 
-USER, PASSWORD = "postman", "a very secret sign-in"
+USER, PASSWORD = "mail-user", "a very secret sign-in"
 
 
 @dataclass
-class Taken:
-    """A mail the server has seen whole."""
+class ReceivedMail:
+    """A mail that the server has received completely."""
 
     recipient: str
     raw: bytes
@@ -52,27 +52,27 @@ class Taken:
 
 @dataclass
 class Server:
-    """What it does is changed while it runs. Answers are whole lines: "550 5.1.1 No such user"."""
+    """What the server does; a test may change it meanwhile. Replies are lines: "550 5.1.1 No such user"."""
 
     port: int = 0
-    # By recipient: the answer to RCPT, to the mail itself.
+    # By recipient: the reply to RCPT, and to the mail itself.
     refuse: dict[str, str] = field(default_factory=dict)
     refuse_data: dict[str, str] = field(default_factory=dict)
     refuse_sender: str = ""
-    # Recipients whose mail is never answered, or is taken without a word before the line is cut.
+    # Recipients whose mail gets no reply, or is accepted just before the connection is cut.
     hang: set[str] = field(default_factory=set)
     drop: set[str] = field(default_factory=set)
-    # Those whose mail has come and waits for its answer.
+    # Recipients whose mail has arrived and waits for its reply.
     hanging: set[str] = field(default_factory=set)
-    seconds_for_each: float = 0.0
-    taken: list[Taken] = field(default_factory=list)
+    seconds_per_mail: float = 0.0
+    received: list[ReceivedMail] = field(default_factory=list)
     signed_in: list[str] = field(default_factory=list)
     connections: int = 0
     open_connections: int = 0
-    most_connections: int = 1_000
+    max_connections: int = 1_000
 
     def account(self, **changed: Any) -> Mail:
-        """The settings with which this server is used."""
+        """The settings for sending mail by this server."""
         values: dict[str, Any] = {
             "host": "localhost",
             "port": self.port,
@@ -85,10 +85,10 @@ class Server:
         }
         return Mail(**{**values, **changed})
 
-    def to(self, recipient: str) -> list[Taken]:
-        return [mail for mail in self.taken if mail.recipient == recipient]
+    def to(self, recipient: str) -> list[ReceivedMail]:
+        return [mail for mail in self.received if mail.recipient == recipient]
 
-    # What aiosmtpd asks
+    # The hooks of aiosmtpd
 
     async def handle_MAIL(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
@@ -114,9 +114,9 @@ class Server:
         if recipient in self.hang:
             self.hanging.add(recipient)
             await asyncio.sleep(3600)
-        await asyncio.sleep(self.seconds_for_each)
+        await asyncio.sleep(self.seconds_per_mail)
         assert isinstance(envelope.original_content, bytes)
-        self.taken.append(Taken(recipient, envelope.original_content))
+        self.received.append(ReceivedMail(recipient, envelope.original_content))
         if recipient in self.drop:
             assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
@@ -128,21 +128,21 @@ class Server:
     ) -> AuthResult:
         self.signed_in.append(data.login.decode())
         good = (data.login, data.password) == (USER.encode(), PASSWORD.encode())
-        # A careless server that says aloud what it was told.
-        words = None if good else f"535 5.7.8 Sign-in {data.password.decode()} is wrong"
-        return AuthResult(success=good, handled=False, message=words)
+        # A careless server repeats the password.
+        reply = None if good else f"535 5.7.8 Sign-in {data.password.decode()} is wrong"
+        return AuthResult(success=good, handled=False, message=reply)
 
 
-class Counted(SMTP):
-    """Tells the server when it is over."""
+class CountedConnection(SMTP):
+    """Counts itself out when it is closed."""
 
     def connection_lost(self, error: Exception | None) -> None:
         self.event_handler.open_connections -= 1
         super().connection_lost(error)
 
 
-class TurnedAway(asyncio.Protocol):
-    """What somebody hears who comes while too many are there."""
+class TooManyConnections(asyncio.Protocol):
+    """Rejects a connection beyond max_connections."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -164,13 +164,13 @@ async def serving(
 
     def connected() -> asyncio.Protocol:
         server.connections += 1
-        if server.open_connections >= server.most_connections:
-            return TurnedAway()
+        if server.open_connections >= server.max_connections:
+            return TooManyConnections()
         server.open_connections += 1
         with warnings.catch_warnings():
             # It warns of a sign-in without TLS, which is what some tests are about.
             warnings.simplefilter("ignore", UserWarning)
-            return Counted(
+            return CountedConnection(
                 server,
                 hostname="mail.fenwick.example",
                 loop=loop,
@@ -194,7 +194,7 @@ async def serving(
         await asyncio.sleep(0)
 
 
-# What a server says that speaks by the script: its greeting, then an answer by the first word of a command.
+# The replies of a scripted server: its greeting, then one for each command, by its first word.
 SCRIPT = {
     "": b"220 mail.fenwick.example\r\n",
     "EHLO": b"250 mail.fenwick.example\r\n",
@@ -210,9 +210,10 @@ SCRIPT = {
 
 @asynccontextmanager
 async def scripted(**answers: bytes) -> AsyncIterator[Server]:
-    """A server that gives these answers, byte for byte, in place of those of SCRIPT.
+    """A server that gives these replies, byte for byte, in place of those in SCRIPT.
 
-    By the first word of a command in lower case; greeting: the first line; taken: the answer to a mail.
+    answers: by the first word of a command in lower case. greeting: the first line. taken: the reply to a
+    mail.
     """
     names = {"greeting": "", "taken": "."}
     script = SCRIPT | {names.get(name, name.upper()): answer for name, answer in answers.items()}
@@ -229,7 +230,7 @@ async def scripted(**answers: bytes) -> AsyncIterator[Server]:
             writer.write(script.get(command, b"502 5.5.2 Not known\r\n"))
             if command == "DATA":
                 raw = await reader.readuntil(b"\r\n.\r\n")
-                server.taken.append(Taken(recipient, raw[:-3]))
+                server.received.append(ReceivedMail(recipient, raw[:-3]))
                 writer.write(script["."])
         writer.close()
 

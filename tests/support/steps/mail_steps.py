@@ -1,4 +1,4 @@
-"""What tests of mail share: an organization, people in it, mails that are owed, and the mailer that runs."""
+"""Steps of the tests of mail: an organization, people in it, queued mails, and a mail worker that runs."""
 
 import asyncio
 import sys
@@ -17,7 +17,7 @@ from db.members import new_member
 from db.organization import setup
 from db.policy import Role
 from db.schema.tables import Invitation
-from mailer import Mailer
+from mailer import MailWorker
 from settings import CHECKOUT, Mail
 from signing import Signer
 from tests.support.concurrency import soon as soon
@@ -31,7 +31,7 @@ TEMPLATES = CHECKOUT / "templates"
 
 
 async def founded(title: str = TITLE) -> int:
-    """An organization that olga owns, with mail set up; returns her id."""
+    """An organization that olga owns, with mail set up. Returns her id."""
     await setup.found_by_operator(title, someone("olga"))
     outbox.use(True, "members.fenwick.example")
     return await new_member.id_of("olga@example.org")
@@ -45,7 +45,7 @@ async def person(name: str, role: Role = Role.PENDING) -> int:
 
 
 async def registers(name: str) -> int:
-    """Somebody registers by themself, as the sign-up page lets them."""
+    """Registers somebody, as the sign-up page does. Returns the member's id."""
 
     async def change() -> int:
         member_id = await new_member.insert(someone(name), Role.PENDING, came_by="signup")
@@ -55,7 +55,7 @@ async def registers(name: str) -> int:
     return await engine.write(change)
 
 
-async def owed(kind: str, recipient: str, **about: int) -> int:
+async def queued(kind: str, recipient: str, **about: int) -> int:
     """Queues a mail; returns its id."""
 
     async def change() -> int:
@@ -87,7 +87,7 @@ async def _invite(email: str, by: int, role: Role, batch_id: int) -> tuple[int, 
 async def invited(
     email: str, by: int, *, role: Role = Role.ANNOTATOR, batch_id: int = 0
 ) -> tuple[int, int, int]:
-    """Invites somebody, with a mail that is owed; returns the ids of invitation, link and mail."""
+    """Invites somebody and queues the mail; returns the ids of invitation, link and mail."""
 
     async def change() -> tuple[int, int, int]:
         invitation_id, _, link_id = await _invite(email, by, role, batch_id)
@@ -117,8 +117,8 @@ async def row(mail_id: int) -> dict[str, Any]:
         "kind, recipient, message_id, state, tries, made_at, due_at, leased_until, lease, done_at,"
         " server_reply"
     )
-    (found,) = await engine.rows(f"SELECT {columns} FROM outbox WHERE id = ?", mail_id)
-    return dict(zip(columns.split(", "), found, strict=True))
+    (values,) = await engine.rows(f"SELECT {columns} FROM outbox WHERE id = ?", mail_id)
+    return dict(zip(columns.split(", "), values, strict=True))
 
 
 async def states() -> dict[str, int]:
@@ -129,34 +129,34 @@ async def states() -> dict[str, int]:
 async def until(state: str, mail_id: int, seconds: float = 60) -> dict[str, Any]:
     """The row of a mail as soon as it is in this state."""
 
-    async def ask() -> dict[str, Any] | None:
-        found = await row(mail_id)
-        return found if found["state"] == state else None
+    async def in_state() -> dict[str, Any] | None:
+        mail = await row(mail_id)
+        return mail if mail["state"] == state else None
 
-    found: dict[str, Any] = await soon(ask, seconds)
-    return found
-
-
-async def until_said(mail_id: int, tries: int = 1) -> dict[str, Any]:
-    """The row of a mail as soon as it was tried so often, and something was said of it."""
-
-    async def ask() -> dict[str, Any] | None:
-        found = await row(mail_id)
-        return found if found["server_reply"] and found["tries"] >= tries else None
-
-    found: dict[str, Any] = await soon(ask)
-    return found
+    mail: dict[str, Any] = await soon(in_state, seconds)
+    return mail
 
 
-def mailer(account: Mail, **more: Any) -> Mailer:
+async def until_tried(mail_id: int, tries: int = 1) -> dict[str, Any]:
+    """The row of a mail after so many attempts, once the reason for the last failure is stored."""
+
+    async def tried() -> dict[str, Any] | None:
+        mail = await row(mail_id)
+        return mail if mail["server_reply"] and mail["tries"] >= tries else None
+
+    mail: dict[str, Any] = await soon(tried)
+    return mail
+
+
+def mail_worker(account: Mail, **more: Any) -> MailWorker:
     values: dict[str, Any] = {"app_name": "Label Studio", "app_url": "https://label.fenwick.example"}
-    return Mailer(account, signer=SIGNER, host=HOST, templates=TEMPLATES, **{**values, **more})
+    return MailWorker(account, signer=SIGNER, host=HOST, templates=TEMPLATES, **{**values, **more})
 
 
 @asynccontextmanager
 async def delivering(account: Mail, **more: Any) -> AsyncIterator[None]:
-    """A mailer runs."""
-    task = asyncio.create_task(mailer(account, **more).run())
+    """A mail worker runs in this process."""
+    task = asyncio.create_task(mail_worker(account, **more).run())
     try:
         yield
     finally:
@@ -166,7 +166,7 @@ async def delivering(account: Mail, **more: Any) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def process(url: str, server: Server) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Another process that delivers."""
+    """A mail worker in another process."""
     script = str(Path(__file__).parents[1] / "servers" / "mail_process.py")
     child = await asyncio.create_subprocess_exec(
         sys.executable, script, url, str(server.port), "5", stdout=asyncio.subprocess.PIPE

@@ -122,15 +122,15 @@ async def _ahead_and_back(library: str) -> list[str]:
         wrong.unless(status == 303, f"signing in ahead is answered {status}")
         link_ahead = await site.reset_token("pia")
         await asyncio.sleep(CHORE_SECONDS)
-        # The post can't leave: what was put off ahead isn't put off for days.
-        site.post.most_connections = 0
+        # No mail can be sent: what was postponed with the clock ahead isn't postponed for days.
+        site.mail_server.max_connections = 0
         await engine.write(engine.execute, "DELETE FROM outbox")
         await password.make_reset_link(COMMAND_LINE, member_id=site.ids["ada"])
         await soon(_put_off)
 
         moved.set(0)
-        site.post.most_connections = 1_000
-        site.post.taken.clear()
+        site.mail_server.max_connections = 1_000
+        site.mail_server.received.clear()
         wrong.unless(await _shown(before) == 303, "an ended session came alive")
         wrong.unless(await _reset(site, token) == 410, "an expired password link came alive")
         wrong.unless((await _signs_in(site, "bea"))[0] == 403, "a membership that had ended came alive")
@@ -141,8 +141,8 @@ async def _ahead_and_back(library: str) -> list[str]:
         await asyncio.sleep(CHORE_SECONDS)
         wrong.add(await _too_long())
         with contextlib.suppress(TimeoutError):
-            await soon(lambda: site.post.to("ada@example.org"), MAIL_SECONDS)
-        wrong.unless(bool(site.post.to("ada@example.org")), "a mail queued ahead doesn't leave")
+            await soon(lambda: site.mail_server.to("ada@example.org"), MAIL_SECONDS)
+        wrong.unless(bool(site.mail_server.to("ada@example.org")), "a mail queued ahead doesn't leave")
         wrong.add(_errors(site))
     return wrong.found
 
@@ -171,8 +171,8 @@ async def _behind_and_far_ahead(library: str) -> list[str]:
         answer = await owner.submit("/organization/invitations", {"emails": "fay@example.org", "role": "AN"})
         wrong.unless(answer.status_code == 303, f"inviting behind is answered {answer.status_code}")
         with contextlib.suppress(TimeoutError):
-            await soon(lambda: site.post.to("fay@example.org"), MAIL_SECONDS)
-        wrong.unless(bool(site.post.to("fay@example.org")), "a mail queued behind doesn't leave")
+            await soon(lambda: site.mail_server.to("fay@example.org"), MAIL_SECONDS)
+        wrong.unless(bool(site.mail_server.to("fay@example.org")), "a mail queued behind doesn't leave")
 
         moved.set(FAR_DAYS)
         wrong.unless(await _invitation(site, ida) == 410, f"an invitation lives after {FAR_DAYS} days")

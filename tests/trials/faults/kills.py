@@ -60,7 +60,7 @@ async def tried(
         said = (
             f"{rounds} rounds, {kills} processes killed, {notes.count(Outcome.DONE):,} changes acknowledged,"
             f" {notes.count(Outcome.UNKNOWN)} without an answer, {notes.count(Outcome.REFUSED)} refused,"
-            f" {len(house.mail.taken)} mails, {_doubles(house)} twice; {len(broken)} lost, half or false"
+            f" {len(house.mail.received)} mails, {_doubles(house)} twice; {len(broken)} lost, half or false"
         )
         return broken, said
 
@@ -125,5 +125,5 @@ def _links_to(house: House, recipient: str) -> set[str]:
 
 def _doubles(house: House) -> int:
     """How many mails came again, under the same Message-ID."""
-    ids = [mail.message["Message-ID"] for mail in house.mail.taken]
+    ids = [mail.message["Message-ID"] for mail in house.mail.received]
     return len(ids) - len(set(ids))

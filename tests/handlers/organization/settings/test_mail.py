@@ -12,7 +12,7 @@ from settings import Settings
 from tests.support.pages.markup import tree
 from tests.support.pages.site import ON_SQLITE, SECRET, Site
 from tests.support.servers.smtp import Server, scripted, serving, silent
-from tests.support.steps.mail_steps import delivering, owed, until, until_said
+from tests.support.steps.mail_steps import delivering, queued, until, until_tried
 
 PATH = "/organization/settings"
 BUTTON = f"{PATH}/test-mail"
@@ -38,7 +38,7 @@ async def test_a_test_mail_goes_to_the_owner_and_the_answer_is_shown(database: s
     assert tree(fragment).one(id="test-mail-result").text == (
         "Test mail to olga@example.org: taken: 250 2.0.0 Queued as 4F2A."
     )
-    assert [taken.recipient for taken in server.taken] == ["olga@example.org"] * 2
+    assert [taken.recipient for taken in server.received] == ["olga@example.org"] * 2
 
 
 @ON_SQLITE
@@ -92,17 +92,17 @@ async def test_the_settings_page_says_how_the_last_mails_fared(database: str) ->
     async with serving() as server, mailing(server) as site:
         olga = await site.sign_in("olga")
         at_first = tree(await olga.get(PATH)).one(id="mail").text
-        mail_id = await owed("password", "olga@example.org", member_id=site.ids["olga"])
+        mail_id = await queued("password", "olga@example.org", member_id=site.ids["olga"])
         async with delivering(server.account()):
             outbox.wake()
             await until("sent", mail_id)
         after_one = tree(await olga.get(PATH)).one(id="mail").text
 
         server.refuse["olga@example.org"] = "451 4.7.1 Greylisted"
-        mail_id = await owed("password", "olga@example.org", member_id=site.ids["olga"])
+        mail_id = await queued("password", "olga@example.org", member_id=site.ids["olga"])
         async with delivering(server.account()):
             outbox.wake()
-            await until_said(mail_id)
+            await until_tried(mail_id)
         in_trouble = tree(await olga.get(PATH)).one(id="mail").text
 
     assert "none has been sent yet" in at_first

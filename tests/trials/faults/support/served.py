@@ -35,10 +35,10 @@ class ServedSite(Site):
     """People in front of a server process. What they need is made from here, on the same database."""
 
     def __init__(
-        self, checkout: Checkout, server: Server, post: smtp.Server, environment: dict[str, str]
+        self, checkout: Checkout, server: Server, mail_server: smtp.Server, environment: dict[str, str]
     ) -> None:
-        super().__init__(create_app(Settings(secret_key=SECRET, host=HOST, mail=post.account())))
-        self.checkout, self.server, self.post = checkout, server, post
+        super().__init__(create_app(Settings(secret_key=SECRET, host=HOST, mail=mail_server.account())))
+        self.checkout, self.server, self.mail_server = checkout, server, mail_server
         # What to start another server with.
         self.environment = environment
 
@@ -63,19 +63,19 @@ async def served(url: str = "", *, founded: bool = True, **environment: str) -> 
     """A server on an empty database, SQLite's if no url is given. founded: olga owns the organization."""
     with tempfile.TemporaryDirectory(prefix="gatehouse-trial-") as folder:
         checkout = Checkout(Path(folder) / "checkout", url)
-        async with smtp.serving() as post:
+        async with smtp.serving() as mail_server:
             environment |= {
                 "SECRET_KEY": SECRET,
                 "HOST": HOST,
                 "FROM_EMAIL": "house@fenwick.example",
                 "EMAIL_HOST": "localhost",
-                "EMAIL_PORT": str(post.port),
+                "EMAIL_PORT": str(mail_server.port),
                 "EMAIL_USE_TLS": "false",
             }
             with checkout.serve(**environment) as server:
                 engine.use(url or f"sqlite:///{checkout.data}/gatehouse.db")
                 await engine.start()
-                site = ServedSite(checkout, server, post, environment)
+                site = ServedSite(checkout, server, mail_server, environment)
                 try:
                     if founded:
                         await setup.found_by_operator("Fenwick Herbarium", someone("olga"))

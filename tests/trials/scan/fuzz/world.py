@@ -25,7 +25,7 @@ ROOT: Final = "/desk"
 FILE: Final = "gatehouse.db"
 # Search indexes, and what each try writes, whoever makes it.
 NOT_COMPARED: Final = re.compile(r"throttle|sqlite_.*|member_search.*")
-# Last activity, and what the postman notes of a mail.
+# Last activity, and what the mail worker stores about a mail.
 COLUMNS_NOT_COMPARED: Final = {
     *(("session", "used_at"), ("member", "last_activity_at")),
     *(("outbox", name) for name in "state tries due_at leased_until lease done_at said".split()),
