@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from db.activity import Event
 from db.common import dates
 from db.invitations.creation import Batch
-from db.members.directory import MemberFilter, MemberPage, MemberRow
+from db.members.directory import MemberFilter, MemberRow, MemberSummary
 from db.members.roles import RoleChange
 from db.policy import WORKING, Role
 from handlers.http.response import rendering
@@ -146,7 +146,7 @@ def back_sentence(changes: Sequence[RoleChange]) -> str:
     return toasts.ROLES_TAKEN_BACK.format(count=len(changes))
 
 
-def count_sentence(chosen: MemberFilter, page: MemberPage, me_id: int) -> str:
+def count_sentence(chosen: MemberFilter, page: MemberSummary) -> str:
     """The text of #members-count. It begins with the number of people that the filter shows."""
     everybody = sum(page.counts.values())
     if chosen.link and not chosen.q:
@@ -157,7 +157,7 @@ def count_sentence(chosen: MemberFilter, page: MemberPage, me_id: int) -> str:
         return phrases.MEMBERS_FOUND.format(page.total, everybody=everybody)
     if chosen.roles:
         return phrases.MEMBERS_OF_ALL.format(everybody, shown=page.total)
-    if everybody == 1 and all(row.id == me_id for row in page.rows):
+    if everybody == 1:
         return phrases.ONLY_YOU
     waiting, away = page.counts[Role.PENDING], page.counts[Role.DEACTIVATED]
     if waiting and away:
@@ -169,7 +169,7 @@ def count_sentence(chosen: MemberFilter, page: MemberPage, me_id: int) -> str:
     return phrases.MEMBERS.format(page.total)
 
 
-def _came_sentence(page: MemberPage) -> str:
+def _came_sentence(page: MemberSummary) -> str:
     oldest_first = page.sorted_by == "joined"
     if page.total_is_exact:
         sentence = phrases.CAME_BY_LINK_OLDEST if oldest_first else phrases.CAME_BY_LINK_NEWEST

@@ -124,22 +124,31 @@ _ROLE: Final = _Fields._fields.index("role")
 
 
 @dataclass(frozen=True, slots=True)
-class MemberPage:
+class MemberSummary:
+    """What is said of a list without its rows.
+
+    counts: all seven roles, exact. total: how many the filter shows; at least so many when it isn't exact.
+    sorted_by: the order in force: by joining, whatever was asked for, when a search has too many hits, or for
+    who came by one link.
+    """
+
+    counts: Mapping[Role, int]
+    total: int
+    total_is_exact: bool
+    sorted_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPage(MemberSummary):
     """One page of the list.
 
-    newer, older: cursors for `before` and `after`, None where the list ends. counts: all seven roles, exact.
-    total: how many the filter shows; at least so many when it isn't exact. sorted_by: the order in force:
-    by joining, whatever was asked for, when a search has too many hits, or for who came by one link.
-    offset: how many come before the first row, None when that isn't known; somebody may have joined since.
+    newer, older: cursors for `before` and `after`, None where the list ends. offset: how many come before
+    the first row, None when that isn't known; somebody may have joined since.
     """
 
     rows: tuple[MemberRow, ...]
     newer: str | None
     older: str | None
-    counts: Mapping[Role, int]
-    total: int
-    total_is_exact: bool
-    sorted_by: str
     too_many: bool
     offset: int | None = None
 
@@ -152,6 +161,13 @@ async def page(filter: MemberFilter) -> MemberPage:  # noqa: A002 - the word of 
     if filter.terms:
         return await engine.read_in_background(_page, filter)
     return await engine.read(_page, filter)
+
+
+async def summary(filter: MemberFilter) -> MemberSummary:  # noqa: A002
+    """What a page of this list says beside its rows, which aren't read. Raises as `page`."""
+    if filter.terms:
+        return await engine.read_in_background(_summary, filter)
+    return await engine.read(_summary, filter)
 
 
 async def one(member_id: int) -> MemberRow | None:
@@ -174,13 +190,11 @@ async def several(ids: Iterable[int]) -> tuple[MemberRow, ...]:
     return tuple(found[member_id] for member_id in wanted if member_id in found)
 
 
-async def counted(filter: MemberFilter) -> MemberPage:  # noqa: A002
-    """What can be said of a list without a look at its members: how many there are, of each role as well."""
+async def counted(filter: MemberFilter) -> MemberSummary:  # noqa: A002
+    """What can be said of a list without a look at its members, so without its search and its link."""
     by_role = await engine.read(counts)
     total = sum(by_role[role] for role in filter.shown_roles)
-    return MemberPage(
-        (), None, None, by_role, total, not (filter.q or filter.link), filter.order, too_many=False
-    )
+    return MemberSummary(by_role, total, not (filter.q or filter.link), filter.order)
 
 
 async def everybody(filter: MemberFilter, most: int) -> list[MemberRow]:  # noqa: A002
@@ -230,6 +244,28 @@ async def _page(filter: MemberFilter) -> MemberPage:  # noqa: A002
     edge = part.last if backwards else part.first
     behind = cursor is not None and bool((await _part(filter, hits, edge, not backwards, 1)).rows)
     newer, older = (part.more, behind) if backwards else (behind, part.more)
+    said = await _summed_up(filter, hits)
+    known = said.total if said.total_is_exact else None
+    offset = _offset(part, (cursor, backwards), newer=newer, older=older, total=known)
+    return MemberPage(
+        counts=said.counts,
+        total=said.total,
+        total_is_exact=said.total_is_exact,
+        sorted_by=said.sorted_by,
+        rows=part.rows,
+        newer=_encoded(part.first, offset) if newer else None,
+        older=_encoded(part.last, None if offset is None else offset + len(part.rows)) if older else None,
+        too_many=bool(hits and hits.too_many),
+        offset=offset,
+    )
+
+
+async def _summary(filter: MemberFilter) -> MemberSummary:  # noqa: A002
+    return await _summed_up(filter, await search.find(filter) if filter.terms else None)
+
+
+async def _summed_up(filter: MemberFilter, hits: search.Hits | None) -> MemberSummary:  # noqa: A002
+    """hits: of the filter's search, None where nothing is searched for."""
     by_role = await counts()
     total, exact = sum(by_role[role] for role in filter.shown_roles), True
     if hits:
@@ -237,18 +273,7 @@ async def _page(filter: MemberFilter) -> MemberPage:  # noqa: A002
     elif filter.link:
         came = await _came_by_link(filter)
         total, exact = min(came, search.MAX_HITS), came <= search.MAX_HITS
-    offset = _offset(part, (cursor, backwards), newer=newer, older=older, total=total if exact else None)
-    return MemberPage(
-        rows=part.rows,
-        newer=_encoded(part.first, offset) if newer else None,
-        older=_encoded(part.last, None if offset is None else offset + len(part.rows)) if older else None,
-        counts=by_role,
-        total=total,
-        total_is_exact=exact,
-        sorted_by=sort,
-        too_many=bool(hits and hits.too_many),
-        offset=offset,
-    )
+    return MemberSummary(by_role, total, exact, hits.sort if hits else filter.order)
 
 
 def _offset(

@@ -15,9 +15,9 @@ from db import engine
 from db.common import disk
 from db.errors import (
     Busy,
-    InvalidLink,
     DomainError,
     Invalid,
+    InvalidLink,
     NotAllowed,
     PasswordWanted,
     Refused,

@@ -13,7 +13,7 @@ from db import engine, policy
 from db.common import clock
 from db.errors import DomainError, Invalid, Refused, Unknown
 from db.members import directory, roles
-from db.members.directory import MemberFilter, MemberPage, MemberRow
+from db.members.directory import MemberFilter, MemberRow, MemberSummary
 from db.members.roles import RoleChange
 from db.organization import invite_link
 from db.policy import Role
@@ -84,7 +84,7 @@ class MembersController(Controller):
             "organization/members/_members_news.html",
             page=page,
             filter=chosen,
-            sentence=count_sentence(chosen, page, _me(request).id) if page.total_is_exact else None,
+            sentence=count_sentence(chosen, page) if page.total_is_exact else None,
             announce=seen.get(Role.PENDING) != present[Role.PENDING],
         )
 
@@ -239,7 +239,7 @@ async def _listed(request: AnyRequest, chosen: MemberFilter) -> dict[str, Any]:
     everybody = sum(page.counts.values())
     alone = everybody == 1 and not chosen.q and not chosen.roles and not chosen.link
     link = await invite_link.present() if alone and policy.may_invite(me.role) else None
-    return _around(chosen, page, me) | {
+    return _around(chosen, page) | {
         "site": rendering.Site(title=current.title, closed=context_of(request).settings.closed),
         "rows": await member_rows.looked_up(request, page.rows, me),
         "came_by": await invite_link.find(chosen.link) if chosen.link else None,
@@ -248,14 +248,14 @@ async def _listed(request: AnyRequest, chosen: MemberFilter) -> dict[str, Any]:
     }
 
 
-def _around(chosen: MemberFilter, page: MemberPage, me: Me) -> dict[str, Any]:
+def _around(chosen: MemberFilter, page: MemberSummary) -> dict[str, Any]:
     """The context of the counts around the rows: in all, and by role."""
     return {
         "page": page,
         "filter": chosen,
         "role_order": directory.ROLE_ORDER,
         "most_at_once": MAX_AT_ONCE,
-        "sentence": count_sentence(chosen, page, me.id),
+        "sentence": count_sentence(chosen, page),
     }
 
 
@@ -337,7 +337,7 @@ async def _row(
         "refused": False,
     } | context
     try:
-        values |= _around(chosen, await directory.page(chosen), me)
+        values |= _around(chosen, await directory.summary(chosen))
     except (engine.TookTooLong, engine.Unavailable):
         # The result of the change is shown without the counts around the row.
         pass

@@ -16,7 +16,7 @@ from db.errors import Refused
 from db.maintenance import backup, backup_file, restore
 from db.maintenance.restore import Wish
 from db.members import directory
-from db.members.directory import Filter
+from db.members.directory import MemberFilter
 from db.policy import Role
 from db.schema import migrate
 from db.schema.renames import FIELD_TERMS
@@ -85,7 +85,9 @@ async def test_an_older_backup_comes_back_into_an_empty_database(empty_database_
         assert now["activity"].pop()["kind"] == "restored"
         assert now == before
         assert await migrate.is_current()
-        assert [row.last_name for row in (await directory.page(Filter(q="vodick"))).rows] == ["Vodičková"]
+        assert [row.last_name for row in (await directory.page(MemberFilter(q="vodick"))).rows] == [
+            "Vodičková"
+        ]
         roles = [row["role"] for row in before["member"]]
         assert await directory.counts() == {role: roles.count(role.value) for role in Role}
     finally:

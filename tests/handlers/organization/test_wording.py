@@ -5,7 +5,7 @@ import pytest
 from db.auth.sessions import SessionLimits
 from db.common.dates import DAY_MS
 from db.invitations.creation import Batch
-from db.members.directory import MemberFilter, MemberPage
+from db.members.directory import MemberFilter, MemberSummary
 from db.policy import Role
 from handlers.http.request.forms import Form
 from handlers.organization.settings import settings_form
@@ -30,13 +30,13 @@ def test_a_sending_says_all_that_it_did(batch: Batch, mail: bool, sentence: str)
     assert batch_sentence(batch, mail=mail) == sentence
 
 
-def page(
+def listing(
     total: int, *, waiting: int = 0, away: int = 0, exact: bool = True, order: str = "-joined"
-) -> MemberPage:
-    """A page of this many members who aren't away, and so many who are."""
+) -> MemberSummary:
+    """A list of this many members who aren't away, and so many who are."""
     counts = dict.fromkeys(Role, 0)
     counts |= {Role.ANNOTATOR: total - waiting, Role.PENDING: waiting, Role.DEACTIVATED: away}
-    return MemberPage((), None, None, counts, total, exact, order, too_many=not exact)
+    return MemberSummary(counts, total, exact, order)
 
 
 EVERYBODY, FOUND, OF_A_ROLE, BY_LINK = (
@@ -50,30 +50,30 @@ EVERYBODY, FOUND, OF_A_ROLE, BY_LINK = (
 @pytest.mark.parametrize(
     ("chosen", "shown", "sentence"),
     [
-        (EVERYBODY, page(1_200), "1,200 members"),
-        (EVERYBODY, page(3, waiting=2), "3 members, 2 of them waiting"),
-        (EVERYBODY, page(1, away=1), "1 member. 1 deactivated not shown"),
-        (EVERYBODY, page(3, waiting=1, away=4), "3 members, 1 of them waiting. 4 deactivated not shown"),
-        (OF_A_ROLE, page(1), "1 of 1 member"),
-        (OF_A_ROLE, page(2, away=3), "2 of 5 members"),
-        (FOUND, page(1, away=2), "1 member found, of 3"),
+        (EVERYBODY, listing(1_200), "1,200 members"),
+        (EVERYBODY, listing(3, waiting=2), "3 members, 2 of them waiting"),
+        (EVERYBODY, listing(1, away=1), "1 member. 1 deactivated not shown"),
+        (EVERYBODY, listing(3, waiting=1, away=4), "3 members, 1 of them waiting. 4 deactivated not shown"),
+        (OF_A_ROLE, listing(1), "1 of 1 member"),
+        (OF_A_ROLE, listing(2, away=3), "2 of 5 members"),
+        (FOUND, listing(1, away=2), "1 member found, of 3"),
         (
             FOUND,
-            page(1_000, exact=False),
+            listing(1_000, exact=False),
             "More than 1,000 members found; the newest 1,000 are listed, newest first",
         ),
-        (BY_LINK, page(1), "1 member came by this link, newest first"),
-        (BY_LINK, page(2, order="joined"), "2 members came by this link, oldest first"),
-        (BY_LINK, page(1_000, exact=False), "More than 1,000 members came by this link, newest first"),
+        (BY_LINK, listing(1), "1 member came by this link, newest first"),
+        (BY_LINK, listing(2, order="joined"), "2 members came by this link, oldest first"),
+        (BY_LINK, listing(1_000, exact=False), "More than 1,000 members came by this link, newest first"),
         (
             BY_LINK,
-            page(1_000, exact=False, order="joined"),
+            listing(1_000, exact=False, order="joined"),
             "More than 1,000 members came by this link, oldest first",
         ),
     ],
 )
-def test_the_count_says_what_is_shown(chosen: MemberFilter, shown: MemberPage, sentence: str) -> None:
-    assert count_sentence(chosen, shown, me_id=1) == sentence
+def test_the_count_says_what_is_shown(chosen: MemberFilter, shown: MemberSummary, sentence: str) -> None:
+    assert count_sentence(chosen, shown) == sentence
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Final
 
 from tests.support.concurrency import soon
 from tests.support.engine.small_database import from_outside
+from tests.trials.faults.support.cluster import Crowd, House
 from tests.trials.faults.support.databases import each
-from tests.trials.faults.support.desks import Crowd, House
 from tests.trials.faults.support.notes import Outcome, broken_in
 from tests.trials.sample import Sample
 

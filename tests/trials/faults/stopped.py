@@ -12,8 +12,8 @@ from tests.support.concurrency import soon
 from tests.support.engine.small_database import KILL_CONNECTIONS, from_outside
 from tests.support.servers import postgres
 from tests.trials.faults.kills import faults
+from tests.trials.faults.support.cluster import LOST, Crowd, House
 from tests.trials.faults.support.databases import postgres_folder
-from tests.trials.faults.support.desks import LOST, Crowd, House
 from tests.trials.faults.support.notes import Outcome, broken_in
 from tests.trials.sample import Sample
 

@@ -815,6 +815,25 @@ async def test_more_than_a_thousand_who_came_by_a_link_are_not_counted(database:
     assert (page.total, page.total_is_exact, len(page.rows)) == (1_000, False, PAGE_SIZE)
 
 
+@pytest.mark.parametrize(
+    "shown",
+    [
+        MemberFilter(),
+        MemberFilter(roles=(Role.ANNOTATOR, Role.DEACTIVATED), sort="name"),
+        MemberFilter(q="p4"),
+        MemberFilter(link=8),
+        MemberFilter(link=8, q="p4", sort="email"),
+    ],
+)
+async def test_a_summary_says_what_a_page_says(database: str, shown: MemberFilter) -> None:
+    await add(*by_links(60))
+
+    page, summary = await directory.page(shown), await directory.summary(shown)
+
+    assert summary == directory.MemberSummary(page.counts, page.total, page.total_is_exact, page.sorted_by)
+    assert summary.total > 0
+
+
 # Plans
 
 

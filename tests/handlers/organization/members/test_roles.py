@@ -1,8 +1,11 @@
 """A role by the drop-down: what is answered, what is refused, and how it is told."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
-from db import activity
+from db import activity, engine
 from db.engine import TookTooLong
 from db.members import directory
 from db.policy import Role
@@ -43,6 +46,28 @@ async def test_a_role_is_given_as_a_fragment(site: Site) -> None:
     assert pieces.one(id="members-count").text == "1 of 3 members"
     assert toast(answer) == "Ada is Annotator now."
     assert await site.role_of("ada") is Role.ANNOTATOR
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("shown", ["", "?role=AN&role=RE", "?q=person"])
+async def test_no_list_is_read_to_tell_of_one_changed_row(
+    site: Site, monkeypatch: pytest.MonkeyPatch, shown: str
+) -> None:
+    for number in range(20):
+        await site.person(f"person-{number}", Role.ANNOTATOR)
+    olga, read, rows = await site.sign_in("olga"), [0], engine.rows
+    olga.headers["HX-Current-URL"] = f"http://testserver{PATH}{shown}"
+
+    async def counted(sql: str, *args: object) -> Sequence[tuple[Any, ...]]:
+        found = await rows(sql, *args)
+        read[0] += len(found) if "domain_shown" in sql else 0
+        return found
+
+    monkeypatch.setattr(engine, "rows", counted)
+    answer = await olga.press(f"{PATH}/{site.ids['person-7']}/role", role="RE")
+
+    assert out_of_band(answer) == OUT_OF_BAND
+    assert read == [1], "the changed row alone"
 
 
 async def test_the_same_role_again_is_told_and_not_logged(site: Site) -> None:
@@ -149,7 +174,8 @@ async def test_a_change_that_is_done_is_told_even_if_the_list_takes_too_long(
     async def too_long(_: object) -> None:
         raise TookTooLong
 
-    monkeypatch.setattr(directory, "page", too_long)
+    for asked in ("page", "summary"):
+        monkeypatch.setattr(directory, asked, too_long)
     one = await olga.press(f"{PATH}/{ada}/role", role="AN")
     several = await olga.press(f"{PATH}/roles", role="MA", member=[str(ada)])
 
