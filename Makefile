@@ -53,7 +53,7 @@ COVERING = tests/test_signing.py tests/journeys/test_drafts.py tests/handlers/ht
 	tests/handlers/user \
 	$(patsubst %,tests/db/%.py,accounts/test_password accounts/test_profile members/test_changes \
 		invitations/test_management accounts/test_password_anew accounts/test_sign_in test_policy \
-		$(patsubst %,auth/test_%,links passwords rate_limits sessions turns)) \
+		$(patsubst %,auth/test_%,links passwords rate_limits sessions fair_queue)) \
 	$(patsubst %,tests/handlers/%.py,test_home test_setup) \
 	$(patsubst %,tests/handlers/organization/%.py,members/test_end test_guards invitations/test_imports \
 		settings/test_mail settings/test_ownership test_password_anew members/test_undo)

@@ -90,11 +90,11 @@ async def _parse(request: AnyRequest, form: Form) -> tuple[str, Person]:
     first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
     address = form.email()
     about = (form["email"], first_name, last_name, title, *context_of(request).settings.names)
-    turn = identity.turn_of(request)
-    form.add_error("password", *await passwords.why_refused(form["password"], about, turn=turn))
+    requester = identity.requester_of(request)
+    form.add_error("password", *await passwords.why_refused(form["password"], about, requester=requester))
     form.check()
     assert address is not None, "checked"
-    password_hash = await passwords.hash_of(form["password"], turn=turn)
+    password_hash = await passwords.hash_of(form["password"], requester=requester)
     return title, Person(address, first_name, last_name, password_hash)
 
 

@@ -8,9 +8,9 @@ from db import activity, engine, policy
 from db.accounts import sign_in
 from db.auth import links, passwords, sessions
 from db.auth.client import Browser, SignedIn
+from db.auth.fair_queue import NO_REQUESTER, Requester
 from db.auth.links import Link
 from db.auth.rate_limits import Throttle
-from db.auth.turns import ALONE, Turn
 from db.common import addresses, clock, ids
 from db.errors import InvalidLink, NotAllowed
 from db.mail import outbox
@@ -39,7 +39,7 @@ async def change_password(
     Raises WrongPassword, TooManyTries, Busy and SignInFirst.
     """
     stored = await sign_in.check_password(actor, current_password, throttle=throttle, browser=browser)
-    new_hash = await passwords.hash_of(password, turn=sign_in.turn_of(actor, browser))
+    new_hash = await passwords.hash_of(password, requester=sign_in.requester_of(actor, browser))
 
     async def write(_: Locked) -> SignedIn:
         generation = await _set_password(actor.id, new_hash, stored)
@@ -213,13 +213,15 @@ def _check_maker(link: Link, roles: Mapping[int, Role], *, was_administrator: bo
         raise InvalidLink("void")
 
 
-async def reset_password(link: Link, *, password: str, address: str, turn: Turn = ALONE) -> int:
+async def reset_password(
+    link: Link, *, password: str, address: str, requester: Requester = NO_REQUESTER
+) -> int:
     """Sets a new password by a link; it ends, and so does every session. Nobody is signed in by it.
 
     Returns the password's generation, for the device cookie. Raises InvalidLink when the link was used or
     ended meanwhile, or its maker lost the right, and Busy.
     """
-    new_hash = await passwords.hash_of(password, turn=turn)
+    new_hash = await passwords.hash_of(password, requester=requester)
 
     async def write() -> int:
         # A member whose last day is over has no valid link any more.

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from db import activity, engine, policy
 from db.auth import passwords, sessions
 from db.auth.client import Browser, SignedIn
-from db.auth.rate_limits import Limit, Throttle, count, count_within, forgive, give_back
+from db.auth.fair_queue import Requester
+from db.auth.rate_limits import Limit, Throttle, count, count_within, refund, reset
 from db.auth.sessions import SessionLimits
-from db.auth.turns import Turn
 from db.common import addresses, clock
 from db.errors import Busy, DomainError, TooManyTries
 from db.members import changes, locking
@@ -46,8 +46,8 @@ async def sign_in(
     known_id = browser.id_for(member_id, generation)
     # A known browser has a count of its own.
     limits = throttle.sign_in(key, browser.network, known_id)
-    turn = Turn(browser.network, key, known=bool(known_id) and is_active(role))
-    if not (looked := await _look(stored, password, limits, turn)).right:
+    requester = Requester(browser.network, key, known=bool(known_id) and is_active(role))
+    if not (looked := await _look(stored, password, limits, requester)).right:
         await engine.write(
             activity.record, visitor(browser.address), "sign_in_refused", member_id, after=looked.next_one
         )
@@ -59,7 +59,7 @@ async def sign_in(
         )
     except TooManyTries:
         # The right password is no failure, also when too many sessions have begun.
-        await engine.write(give_back, limits)
+        await engine.write(refund, limits)
         raise
     if signed_in is None:
         raise IsDeactivated
@@ -74,14 +74,14 @@ class _Looked:
     next_one: str
 
 
-async def _look(stored: str, password: str, limits: list[Limit], turn: Turn) -> _Looked:
+async def _look(stored: str, password: str, limits: list[Limit], requester: Requester) -> _Looked:
     """Counts the try, then looks at the password. One that nobody had time to look at isn't counted."""
     # The tries that are made to wait write nothing; the one that brings that about says so in its own row.
     next_one = "throttled" if await count(limits) else ""
     try:
-        return _Looked(await passwords.matches(stored, password, turn=turn), next_one)
+        return _Looked(await passwords.matches(stored, password, requester=requester), next_one)
     except Busy:
-        await engine.write(give_back, limits)
+        await engine.write(refund, limits)
         raise
 
 
@@ -100,7 +100,7 @@ async def _begin(
     if role is None or found[0][0] != stored:
         raise WrongPassword
     await count_within(begun)
-    await forgive(limits)
+    await reset(limits)
     if not may_sign_in(role):
         await activity.record(visitor(browser.address), "sign_in_refused", member_id, after="deactivated")
         return None
@@ -126,9 +126,9 @@ def network_counted(role: Role, browser: Browser) -> str:
     return "" if is_active(role) else browser.network
 
 
-def turn_of(actor: Actor, browser: Browser) -> Turn:
-    """Whose turn it is when a member's own password is looked at, or a new one of theirs."""
-    return Turn(browser.network, str(actor.id), known=is_active(actor.role))
+def requester_of(actor: Actor, browser: Browser) -> Requester:
+    """The requester for checking a member's own password, or a new one."""
+    return Requester(browser.network, str(actor.id), known=is_active(actor.role))
 
 
 async def check_password(actor: Actor, password: str, *, throttle: Throttle, browser: Browser) -> str:
@@ -148,7 +148,7 @@ async def check_password(actor: Actor, password: str, *, throttle: Throttle, bro
     session_id = actor.session.id if actor.session else 0
     # Also the right password costs time: what is looked at counts, whatever it is.
     counted = [*limits, *throttle.own_password(session_id, network_counted(actor.role, browser))]
-    looked = await _look(stored, password, counted, turn_of(actor, browser))
+    looked = await _look(stored, password, counted, requester_of(actor, browser))
     if not looked.right:
 
         async def refused(_: Locked) -> None:
@@ -156,7 +156,7 @@ async def check_password(actor: Actor, password: str, *, throttle: Throttle, bro
 
         await changes.write(actor, policy.may_sign_in, refused)
         raise WrongPassword
-    await engine.write(forgive, limits)
+    await engine.write(reset, limits)
     return str(stored)
 
 

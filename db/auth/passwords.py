@@ -16,7 +16,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from db import engine
 from db.auth import common_passwords, known_words
-from db.auth.turns import ALONE, Line, Turn
+from db.auth.fair_queue import NO_REQUESTER, FairQueue, Requester
 from db.common import addresses
 from messages import by_field
 
@@ -32,16 +32,18 @@ MAX_READINGS: Final = 16
 # 19 MiB, two passes, one lane: OWASP's first choice for argon2id; about 20 ms.
 _hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 # A burst of sign-ins waits here and doesn't slow other pages, nor does it wait for somebody's new password.
-_hashing = Line("argon2")
-_guessing = Line("zxcvbn")
+_hashing = FairQueue("argon2")
+_guessing = FairQueue("zxcvbn")
 _dummy = ""
 
 
-async def why_refused(password: str, about: Iterable[str], *, turn: Turn = ALONE) -> list[str]:
+async def why_refused(
+    password: str, about: Iterable[str], *, requester: Requester = NO_REQUESTER
+) -> list[str]:
     """The sentences that say why this password isn't accepted; none when it is.
 
     about: address, names, title, and the names of the app and the server, which a password should not
-    be made of. turn: whose password it is to be. Raises Busy when too many wait.
+    be made of. requester: whose password it is. Raises Busy when too many wait.
     """
     if len(password) < MIN_CHARACTERS:
         too_short = by_field.AT_LEAST.format(least=MIN_CHARACTERS, count=len(password))
@@ -50,18 +52,18 @@ async def why_refused(password: str, about: Iterable[str], *, turn: Turn = ALONE
         return [by_field.AT_MOST.format(most=MAX_CHARACTERS, count=len(password))]
     known = [part for part in about if part]
     known += [shown for part in known if (shown := addresses.unicode_domain(part))]
-    reason = await _guessing.do(turn, _why_guessable, password, tuple(known))
+    reason = await _guessing.do(requester, _why_guessable, password, tuple(known))
     return [reason] if reason else []
 
 
-async def hash_of(password: str, *, turn: Turn = ALONE) -> str:
+async def hash_of(password: str, *, requester: Requester = NO_REQUESTER) -> str:
     """The argon2id hash to store. Raises Busy when too many wait."""
-    return await _hashing.do(turn, _hasher.hash, _normal(password))
+    return await _hashing.do(requester, _hasher.hash, _normal(password))
 
 
-async def matches(stored: str, password: str, *, turn: Turn = ALONE) -> bool:
+async def matches(stored: str, password: str, *, requester: Requester = NO_REQUESTER) -> bool:
     """Whether the password is the stored one. "" stands for nobody and costs the same time."""
-    return await _hashing.do(turn, _verify, stored, _normal(password))
+    return await _hashing.do(requester, _verify, stored, _normal(password))
 
 
 def _normal(password: str) -> str:

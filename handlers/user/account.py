@@ -121,8 +121,10 @@ class AccountController(Controller):
         try:
             network = sign_in.network_counted(actor.role, browser)
             await rate_limits.count(app_context.throttle.new_password(network, session_id=current.session_id))
-            turn = sign_in.turn_of(actor, browser)
-            form.add_error("password", *await passwords.why_refused(form["password"], about, turn=turn))
+            requester = sign_in.requester_of(actor, browser)
+            form.add_error(
+                "password", *await passwords.why_refused(form["password"], about, requester=requester)
+            )
             # The present password is checked even if the new one is refused, to show every error at once.
             if form.errors and form["current_password"]:
                 await sign_in.check_password(

@@ -103,11 +103,13 @@ async def _person(request: AnyRequest, form: Form, invited: Invited) -> Person:
     hints = await passwords.password_hints(
         invited.email, first_name, last_name, *context_of(request).settings.names
     )
-    turn = identity.turn_of(request)
-    form.add_error("password", *await passwords.why_refused(form["password"], hints, turn=turn))
+    requester = identity.requester_of(request)
+    form.add_error("password", *await passwords.why_refused(form["password"], hints, requester=requester))
     form.check()
     address = Address(invited.email, invited.email_key)
-    return Person(address, first_name, last_name, await passwords.hash_of(form["password"], turn=turn))
+    return Person(
+        address, first_name, last_name, await passwords.hash_of(form["password"], requester=requester)
+    )
 
 
 async def _page(

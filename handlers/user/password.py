@@ -65,12 +65,12 @@ async def reset(request: AnyRequest) -> Response[bytes]:
         network = "" if known else client.network_of(request)
         await rate_limits.count(app_context.throttle.new_password(network, link_id=link.id))
         about = await passwords.password_hints(email, name, *app_context.settings.names)
-        turn = replace(identity.turn_of(request, link.subject), known=known)
-        form.add_error("password", *await passwords.why_refused(form["password"], about, turn=turn))
+        requester = replace(identity.requester_of(request, link.subject), known=known)
+        form.add_error("password", *await passwords.why_refused(form["password"], about, requester=requester))
         form.check()
         address = client.address_of(request)
         generation = await password.reset_password(
-            link, password=form["password"], address=address, turn=turn
+            link, password=form["password"], address=address, requester=requester
         )
     except (Invalid, TooManyTries) as error:
         return await _page(request, form, email, **errors.in_form(form, error))

@@ -87,11 +87,13 @@ async def _person(request: AnyRequest, form: Form) -> Person:
     hints = await passwords.password_hints(
         form["email"], first_name, last_name, *context_of(request).settings.names
     )
-    turn = identity.turn_of(request)
-    form.add_error("password", *await passwords.why_refused(form["password"], hints, turn=turn))
+    requester = identity.requester_of(request)
+    form.add_error("password", *await passwords.why_refused(form["password"], hints, requester=requester))
     form.check()
     assert address is not None, "checked"
-    return Person(address, first_name, last_name, await passwords.hash_of(form["password"], turn=turn))
+    return Person(
+        address, first_name, last_name, await passwords.hash_of(form["password"], requester=requester)
+    )
 
 
 async def _page(

@@ -42,7 +42,7 @@ from tests.support.steps.member_steps import BROWSER, acting
 
 HOURS: Final = 3600 * 1000
 # What is written without a session: tries are counted whoever makes them.
-COUNTS: Final = {rate_limits.count_within, rate_limits.forgive, rate_limits.give_back}
+COUNTS: Final = {rate_limits.count_within, rate_limits.reset, rate_limits.refund}
 held: ContextVar["Held | None"] = ContextVar("held", default=None)
 
 

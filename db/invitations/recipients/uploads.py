@@ -4,7 +4,7 @@ import json
 from typing import Final
 
 from db import engine, policy
-from db.auth.turns import LISTS, Turn
+from db.auth.fair_queue import LISTS, Requester
 from db.common import clock
 from db.errors import Unknown
 from db.invitations.recipients import address_list
@@ -66,7 +66,7 @@ async def find(actor: Actor, upload_id: int) -> tuple[AddressList, Role]:
         raise Unknown(refusals.FILE_GONE)
     role, content = found[0]
     # Ten thousand rows take a second: other people's pages don't wait for it.
-    return await LISTS.do(Turn(account=str(actor.id)), _listed, content), Role(role)
+    return await LISTS.do(Requester(account=str(actor.id)), _listed, content), Role(role)
 
 
 def _listed(content: str) -> AddressList:

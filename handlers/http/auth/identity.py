@@ -9,8 +9,8 @@ from litestar.types import Scope
 from db import policy
 from db.auth import sessions
 from db.auth.client import Browser
+from db.auth.fair_queue import Requester
 from db.auth.sessions import Current
-from db.auth.turns import Turn
 from db.common import invisible
 from db.errors import SignInFirst
 from db.policy import Actor, Role
@@ -130,9 +130,9 @@ def actor_of(current: Current, request: AnyRequest) -> Actor:
     )
 
 
-def turn_of(request: AnyRequest, member_id: int = 0) -> Turn:
+def requester_of(request: AnyRequest, member_id: int = 0) -> Requester:
     """A place in the queue for slow work, by network and account. member_id: 0 without an account yet."""
-    return Turn(client.network_of(request), str(member_id) if member_id else "")
+    return Requester(client.network_of(request), str(member_id) if member_id else "")
 
 
 def browser_of(request: AnyRequest) -> Browser:

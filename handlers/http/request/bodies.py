@@ -12,7 +12,7 @@ from typing import Any, Final
 from litestar.exceptions import HTTPException
 from litestar.types import Receive, Scope
 
-from db.auth.turns import customer
+from db.auth.fair_queue import customer
 from db.errors import Busy
 
 MAX_BODY_BYTES: Final = 1_000_000
@@ -26,7 +26,7 @@ ROOM_BYTES: Final = 64_000_000
 ROOM_FOR_LARGE_BYTES: Final = 48_000_000
 SHARE_BYTES: Final = 24_000_000
 SHARE_FOR_LARGE_BYTES: Final = 20_000_000
-# The share of all networks that one customer of a provider may have (db/auth/turns.py).
+# The share of all networks that one customer of a provider may have (db/auth/fair_queue.py).
 BLOCK_BYTES: Final = 40_000_000
 BLOCK_FOR_LARGE_BYTES: Final = 32_000_000
 SMALL_BYTES: Final = 16_000

@@ -20,7 +20,7 @@ from typing import Any, Final, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from db.auth.turns import customer
+from db.auth.fair_queue import customer
 from handlers.http.context import AppContext
 from handlers.http.request import proxies
 from handlers.http.request.client import network_of_address

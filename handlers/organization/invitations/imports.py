@@ -8,8 +8,8 @@ from litestar.status_codes import HTTP_200_OK
 
 from db import policy
 from db.auth import rate_limits
+from db.auth.fair_queue import LISTS
 from db.auth.sessions import Current
-from db.auth.turns import LISTS
 from db.errors import Invalid, TooManyTries
 from db.invitations import creation
 from db.invitations.recipients import csv_import, uploads
@@ -47,8 +47,8 @@ class ImportController(Controller):
                 raise Invalid({"file": [by_field.CHOOSE_A_FILE]})
             # Ten thousand rows take a second, and must not hold up other requests.
             await rate_limits.count(context_of(request).throttle.files(current.member_id))
-            turn = identity.turn_of(request, current.member_id)
-            listed = await LISTS.do(turn, csv_import.parse, content)
+            requester = identity.requester_of(request, current.member_id)
+            listed = await LISTS.do(requester, csv_import.parse, content)
             if not listed.entries:
                 raise Invalid({"file": [by_field.FILE_EMPTY]})
             form.check()

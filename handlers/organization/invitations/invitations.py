@@ -9,8 +9,8 @@ from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
 from db import policy
+from db.auth.fair_queue import LISTS
 from db.auth.sessions import Current
-from db.auth.turns import LISTS
 from db.common import clock
 from db.errors import DomainError, Invalid, Refused, Unknown
 from db.invitations import creation, management, undo_revocation
@@ -275,8 +275,8 @@ async def _parse(request: AnyRequest, current: Current, form: Form) -> tuple[Add
     """The addresses and the role of a form. Errors go into the form."""
     role = form.role(among=policy.WORKING) or Role.ANNOTATOR
     # A long text takes a while, and must not hold up other requests.
-    turn = identity.turn_of(request, current.member_id)
-    listed = await LISTS.do(turn, address_list.parse, form["emails"], most=creation.MAX_TYPED)
+    requester = identity.requester_of(request, current.member_id)
+    listed = await LISTS.do(requester, address_list.parse, form["emails"], most=creation.MAX_TYPED)
     if not listed.entries:
         form.add_error("emails", by_field.ENTER_ADDRESSES)
     if _too_many(listed):

@@ -33,9 +33,11 @@ def pair(account: str = "ada", network: str = "192.0.2.1") -> list[Limit]:
     return limits.sign_in(account, network, "")
 
 
-def row(*key: str, allowed: int, minutes: int = 15, doubling: bool = False, told: str = "") -> Limit:
+def row(*key: str, allowed: int, minutes: int = 15, doubling: bool = False, logged_as: str = "") -> Limit:
     """network: the second part of the key, where the log is told."""
-    return Limit(limits.key(*key), allowed, minutes * MINUTE, doubling, told, key[1] if told else "")
+    return Limit(
+        limits.key(*key), allowed, minutes * MINUTE, doubling, logged_as, key[1] if logged_as else ""
+    )
 
 
 def test_the_numbers_are_those_of_the_documentation() -> None:
@@ -63,17 +65,23 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
         (
             limits.sign_up("net", with_link=True),
             [
-                row("signup-link", "net", allowed=300, told="sign-ups"),
+                row("signup-link", "net", allowed=300, logged_as="sign-ups"),
                 row("signup-link-customer", "net", allowed=3_000),
             ],
         ),
         (
             limits.sign_up("net", with_link=False),
-            [row("signup", "net", allowed=30, told="sign-ups"), row("signup-customer", "net", allowed=300)],
+            [
+                row("signup", "net", allowed=30, logged_as="sign-ups"),
+                row("signup-customer", "net", allowed=300),
+            ],
         ),
         (
             limits.set_up("net"),
-            [row("setup", "net", allowed=30, told="set-up codes"), row("setup-customer", "net", allowed=300)],
+            [
+                row("setup", "net", allowed=30, logged_as="set-up codes"),
+                row("setup-customer", "net", allowed=300),
+            ],
         ),
         (
             limits.access_request("ada", "net"),
@@ -140,7 +148,7 @@ def test_the_numbers_are_those_of_the_documentation() -> None:
         (
             limits.forgot("ada", "net"),
             [
-                row("forgot", "net", allowed=30, told="forgotten passwords"),
+                row("forgot", "net", allowed=30, logged_as="forgotten passwords"),
                 row("forgot-customer", "net", allowed=300),
                 row("forgot-account", "ada", allowed=5, minutes=60),
             ],
@@ -274,7 +282,7 @@ async def test_a_success_clears_its_own_count_and_nobody_elses(database: str, cl
     for _ in range(4):
         await rate_limits.count(pair())
 
-    await engine.write(rate_limits.forgive, pair())
+    await engine.write(rate_limits.reset, pair())
 
     assert await tries(own.key) == 0
     left = [await tries(limit.key) for limit in (of_network, of_customer, of_account)]

@@ -70,10 +70,10 @@ async def test_as_many_tries_pass_as_the_model_says(database: str, steps: list[s
             for window in model.values():
                 window.count(now)
             if step == "right":
-                await engine.write(rate_limits.forgive, tried)
+                await engine.write(rate_limits.reset, tried)
                 model["account"] = Window()
             elif step == "back":
-                await engine.write(rate_limits.give_back, tried)
+                await engine.write(rate_limits.refund, tried)
             for window in model.values() if step != "try" else ():
                 window.tries = max(0, window.tries - 1)
             assert await counted(tried) == [window.tries for window in model.values()]

@@ -224,8 +224,10 @@ def asked_for() -> Iterator[tuple[str, ast.Call]]:
                     yield path.relative_to(ROOT).as_posix(), node
 
 
-def test_whoever_asks_for_it_says_whose_turn_it_is() -> None:
-    without = {path for path, call in asked_for() if "turn" not in {keyword.arg for keyword in call.keywords}}
+def test_every_costly_call_names_its_requester() -> None:
+    without = {
+        path for path, call in asked_for() if "requester" not in {keyword.arg for keyword in call.keywords}
+    }
 
     # The command line and the demo wait for nobody.
     assert without == {"db/organization/setup.py", "db/maintenance/demo.py"}

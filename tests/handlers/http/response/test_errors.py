@@ -13,7 +13,7 @@ import pytest
 from litestar.exceptions import InternalServerException
 
 from db import engine
-from db.auth import sessions, turns
+from db.auth import fair_queue, sessions
 from db.errors import Busy, Invalid, InvalidLink, NotAllowed, Refused, TooManyTries, Unknown
 from messages import refusals
 from tests.support.engine.small_database import KILL_CONNECTIONS, from_outside, on_postgres
@@ -233,7 +233,7 @@ async def test_more_sign_ins_than_can_be_queued_are_told_to_come_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     visitor, fields = site.visitor(), {"email": "olga@example.org", "password": "x"}
-    monkeypatch.setattr(turns, "ROOM", 0)
+    monkeypatch.setattr(fair_queue, "MAX_WAITING", 0)
 
     busy = [await visitor.submit("/user/login", fields) for _ in range(6)]
     counted = await engine.rows("SELECT SUM(tries) FROM rate_limit")

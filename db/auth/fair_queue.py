@@ -1,8 +1,8 @@
-"""Work that takes long: each kind in a thread of its own, where whoever sends much waits for themself.
+"""Slow work, such as hashing passwords: a thread for each kind, and a fair queue in front of it.
 
-Those who wait take turns at each of these levels: the known and the unknown, each customer of a provider,
-each network, each account. So one job of anybody is done at a time, and a flood from many networks of one
-customer, or from many strangers, doesn't keep out those who have been here before.
+The queue takes turns at four levels: known and unknown requesters, customers of providers, networks,
+accounts. So it runs one job at a time for each of them, and a flood from many networks of one customer, or
+from many strangers, doesn't delay people who have been here before.
 """
 
 import asyncio
@@ -19,15 +19,14 @@ from db.errors import Busy
 
 P = ParamSpec("P")
 T = TypeVar("T")
-ROOM: Final = 200
+MAX_WAITING: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """Who waits. network: what limits count by. account: a member's id, or what somebody signs in with.
+class Requester:
+    """Whose job it is. network: what rate limits count by. account: a member's id, or a typed address.
 
-    known: whether it is somebody with a role, in a session, by a password link, or in a browser that signed
-    in before.
+    known: whether they have a role and a session, a password link, or a browser that signed in before.
     """
 
     network: str = ""
@@ -35,12 +34,12 @@ class Turn:
     known: bool = False
 
     def path(self) -> tuple[str, ...]:
-        """From the widest to the narrowest of what has turns."""
+        """The levels that take turns, from the widest to the narrowest."""
         return "known" if self.known else "unknown", customer(self.network), self.network, self.account
 
 
 def customer(network: str) -> str:
-    """What one customer of a provider may have at little cost: an IPv6 /48, an IPv4 /24."""
+    """The block that one customer of a provider can get cheaply: an IPv6 /48, an IPv4 /24."""
     try:
         known = ipaddress.ip_network(network)
     except ValueError:
@@ -48,39 +47,41 @@ def customer(network: str) -> str:
     return str(known.supernet(new_prefix=48 if known.version == 6 else 24))
 
 
-# Where nobody else waits: the command line, and the start.
-ALONE: Final = Turn()
+# For the command line and the start, which compete with nobody.
+NO_REQUESTER: Final = Requester()
 Job: TypeAlias = tuple[Future[object], Callable[[], object]]
-# Who comes next stands first, at each level.
+# At each level the next one stands first.
 Waiting: TypeAlias = dict[str, "Waiting"] | deque[Job]
 
 
-class Line:
-    """A thread, and those who wait for it. name: of the thread."""
+class FairQueue:
+    """One thread and the jobs that wait for it. name: of the thread."""
 
     def __init__(self, name: str) -> None:
         self._thread = ThreadPoolExecutor(1, name)
         self._lock = Lock()
         self._waiting: Waiting = {}
 
-    async def do(self, turn: Turn, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What the work returns, or raises. Raises Busy when too many wait, most of them from there."""
+    async def do(self, requester: Requester, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs the work and returns its result. Raises what it raises, and Busy if this requester has too
+        many jobs in a full queue.
+        """
         job: tuple[Future[T], Callable[[], T]] = (Future(), partial(work, *args, **kwargs))
-        # A ticket for one job; which one, is decided when the thread comes to it.
-        self._add(turn, job)  # type: ignore[arg-type]
+        # Submits one unspecified job: which one it is, is decided when the thread is free.
+        self._add(requester, job)  # type: ignore[arg-type]
         self._thread.submit(self._do_next)
         return await asyncio.wrap_future(job[0])
 
     def waiting(self) -> int:
-        """How many wait; those who have given up are counted until their turn comes."""
+        """The number of waiting jobs, cancelled ones included until their turn comes."""
         with self._lock:
             return _size(self._waiting)
 
-    def _add(self, turn: Turn, job: Job) -> None:
-        path = turn.path()
+    def _add(self, requester: Requester, job: Job) -> None:
+        path = requester.path()
         with self._lock:
-            _place(self._waiting, path, job)
-            dropped = _drop(self._waiting, path) if _size(self._waiting) > ROOM else None
+            _add_at(self._waiting, path, job)
+            dropped = _drop(self._waiting, path) if _size(self._waiting) > MAX_WAITING else None
         if dropped is job:
             raise Busy
         if dropped and dropped[0].set_running_or_notify_cancel():
@@ -88,7 +89,7 @@ class Line:
 
     def _do_next(self) -> None:
         with self._lock:
-            # Nobody waits when the job of this ticket was dropped.
+            # The queue is empty if a job was dropped.
             job = _take(self._waiting) if self._waiting else None
         if job is None:
             return
@@ -101,15 +102,15 @@ class Line:
             done.set_exception(error)
 
 
-def _place(waiting: Waiting, path: tuple[str, ...], job: Job) -> None:
+def _add_at(waiting: Waiting, path: tuple[str, ...], job: Job) -> None:
     if isinstance(waiting, deque):
         waiting.append(job)
     else:
-        _place(waiting.setdefault(path[0], {} if path[1:] else deque()), path[1:], job)
+        _add_at(waiting.setdefault(path[0], {} if path[1:] else deque()), path[1:], job)
 
 
 def _take(waiting: Waiting) -> Job:
-    """The next job; whoever it belongs to stands last afterwards, at each level."""
+    """Takes the next job; its requester goes to the end, at each level."""
     if isinstance(waiting, deque):
         return waiting.popleft()
     first = next(iter(waiting))
@@ -121,7 +122,7 @@ def _take(waiting: Waiting) -> Job:
 
 
 def _drop(waiting: Waiting, newest: tuple[str, ...]) -> Job:
-    """Takes away the last job of whoever has most, at each level: nobody else goes without for them."""
+    """Drops the newest job of the requester with the most jobs, at each level: nobody else loses one."""
     if isinstance(waiting, deque):
         return waiting.pop()
     most = max(waiting, key=lambda key: (_size(waiting[key]), key == newest[0]))
@@ -135,5 +136,5 @@ def _size(waiting: Waiting) -> int:
     return len(waiting) if isinstance(waiting, deque) else sum(map(_size, waiting.values()))
 
 
-# Long lists of people, typed or in files.
-LISTS: Final = Line("lists")
+# Parses long lists of people, typed or in files.
+LISTS: Final = FairQueue("lists")
