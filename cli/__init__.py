@@ -1,7 +1,7 @@
-"""The gatehouse command: the server, and operations without a browser.
+"""The gatehouse command: runs the server, and does operations without a browser.
 
-What was done goes to stdout in one line; what went wrong to stderr in one line, and the exit code is 1.
-The rest of the house is imported where it is used, so that --help and wrong usage answer at once.
+A result goes to stdout. An error is one line on stderr, and the exit code is 1.
+Other modules are imported where they are used, so that --help and wrong usage answer at once.
 """
 
 import io
@@ -9,7 +9,7 @@ import os
 import sys
 from typing import NoReturn
 
-# By this variable alone Piccolo finds its configuration.
+# Piccolo finds its configuration only by this variable.
 os.environ.setdefault("PICCOLO_CONF", "db.engine.piccolo_conf")  # noqa: TID251
 
 from cli.arguments import parser
@@ -17,9 +17,10 @@ from cli.operation import Stop, note
 
 
 def main() -> NoReturn:
-    """Runs one command and exits with 0, or with 1 when it failed or was called wrongly."""
+    """Runs one command and exits with 0, or with 1 if it failed or was called wrongly."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A name or a mail server's words may hold what this terminal can't show; stderr does so by itself.
+        # Names and replies of mail servers may have characters that the terminal can't show. stderr always
+        # escapes them.
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
@@ -46,7 +47,7 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 1
     except BrokenPipeError:
-        # `gatehouse members | head` has seen enough; Python would complain when it flushes what is left.
+        # `gatehouse members | head` has closed the pipe. Python would complain when it flushes the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:

@@ -93,13 +93,13 @@ def _add_keeping(add: Add) -> None:
     command.epilog = "The server may run. The copy holds no secret key; keep data/secret.key apart from it."
     command = add("restore", database.restore, "bring a backup back; the server is stopped")
     command.add_argument("file", metavar="FILE", type=Path)
-    for wish, effect in (
+    for option, effect in (
         ("--replace", "what is in the database may go"),
         ("--keep-sessions", "people stay signed in"),
         ("--keep-links", "links that were given out work on"),
         ("--send-mail", "mails that were queued go out; otherwise they are held"),
     ):
-        command.add_argument(wish, action="store_true", help=effect)
+        command.add_argument(option, action="store_true", help=effect)
     add("rotate-key", in_database(database.rotate_key), "take a new secret key; ends every open link")
     command = add("check", check.check, "tell whether settings, database, disk and mail server are fit")
     command.add_argument("--mail", metavar="ADDRESS", default="", help="send a test mail there, too")

@@ -1,4 +1,4 @@
-"""The database: brought up to date, copied, brought back, and its key."""
+"""Operations on the whole database: migrate, back up, restore, and change its key."""
 
 import argparse
 from contextlib import nullcontext
@@ -20,7 +20,7 @@ def migrate(args: argparse.Namespace) -> int:
 
 
 async def make_backup(args: argparse.Namespace, settings: "Settings") -> str:
-    """A consistent copy, also of an older Gatehouse's database before it is migrated."""
+    """Writes a consistent copy, also of an older database before it is migrated."""
     from db.maintenance import backup
 
     if args.file.exists() and not args.file.is_file():
@@ -32,7 +32,7 @@ async def make_backup(args: argparse.Namespace, settings: "Settings") -> str:
     except FileNotFoundError:
         raise Stop(f"There is no folder {args.file.absolute().parent} to write to.") from None
     except OSError as error:
-        # Not the name that the file bears until it is whole.
+        # The error names the temporary file.
         error.filename = str(args.file)
         raise
     key = "SECRET_KEY" if settings.secret_key else settings.key_file
@@ -50,31 +50,35 @@ async def _restored(args: argparse.Namespace, settings: "Settings") -> str:
     from db import engine
     from db.maintenance import backup_file, restore, secret_key
 
-    # A file that can't be used is refused before a database is made for it.
-    with backup_file.opened(args.file) as found:
-        header = found.header
+    # The file is checked before a database is created for it.
+    with backup_file.opened(args.file) as source:
+        header = source.header
         engine.use(settings.database_url)
         async with restore.opened():
             key = settings.secret_key or secret_key.read(settings.key_file)
-            with nullcontext(key) if key else secret_key.replaced(settings.key_file) as key:
+            with nullcontext(key) if key else secret_key.replacing(settings.key_file) as key:
                 fingerprint = fingerprint_of(key)
-                wish = restore.Wish(args.replace, args.keep_sessions, args.keep_links, args.send_mail)
-                await restore.restore(found, fingerprint=fingerprint, wish=wish)
-            held = await restore.held()
+                options = restore.RestoreOptions(
+                    args.replace, args.keep_sessions, args.keep_links, args.send_mail
+                )
+                await restore.restore(source, fingerprint=fingerprint, options=options)
+            held = await restore.count_held_mail()
     made_at = datetime.fromtimestamp(header.made_at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     people = number(header.members, "member")
-    said = [f"The database is as it was on {made_at}, with {people}; changes after that are lost."]
+    sentences = [f"The database is as it was on {made_at}, with {people}; changes after that are lost."]
     if not args.keep_sessions:
-        said.append("Everybody has to sign in again.")
+        sentences.append("Everybody has to sign in again.")
     if header.key_fingerprint != fingerprint:
-        said.append("It was made with another secret key: links given out don't work any more.")
+        sentences.append("It was made with another secret key: links given out don't work any more.")
     elif not args.keep_links:
-        said.append("Links given out before don't work any more: `gatehouse invite-link` prints the new one.")
+        sentences.append(
+            "Links given out before don't work any more: `gatehouse invite-link` prints the new one."
+        )
     if held:
-        said.append(
+        sentences.append(
             f"{number(held, 'queued mail')} won't go out by itself: resend the invitations concerned."
         )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 async def rotate_key(_: argparse.Namespace, settings: "Settings") -> str:
@@ -88,7 +92,7 @@ async def rotate_key(_: argparse.Namespace, settings: "Settings") -> str:
                 raise Stop("SECRET_KEY is what the database belongs to already: set another one first.")
             ended = await secret_key.rotate_key(fingerprint_of(settings.secret_key))
             return f"The database belongs to SECRET_KEY now. {_ended(ended)}"
-        with secret_key.replaced(settings.key_file) as key:
+        with secret_key.replacing(settings.key_file) as key:
             ended = await secret_key.rotate_key(fingerprint_of(key))
     return f"A new secret key is in {settings.key_file}. {_ended(ended)}"
 

@@ -1,4 +1,4 @@
-"""Links that are printed, to hand over."""
+"""Prints links to pass on."""
 
 import argparse
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 async def reset_link(args: argparse.Namespace, settings: "Settings") -> str:
-    """A link that sets a new password, also for the Owner."""
+    """Makes a link that sets a new password, also for the Owner."""
     from db.accounts import password
     from db.members import new_member
     from db.policy import COMMAND_LINE
@@ -28,7 +28,7 @@ async def reset_link(args: argparse.Namespace, settings: "Settings") -> str:
 
 
 async def invite_link(args: argparse.Namespace, settings: "Settings") -> str:
-    """The invite link, the present or a new one."""
+    """The current invite link, or a new one."""
     from db.organization import invite_link, setup
     from db.policy import COMMAND_LINE
     from signing import Signer
@@ -39,12 +39,12 @@ async def invite_link(args: argparse.Namespace, settings: "Settings") -> str:
     link = await (invite_link.reset(COMMAND_LINE) if args.reset else invite_link.present())
     token = signer.token(link.purpose, link.id, link.nonce)
     url = _printed(args, settings, "/user/signup", token)
-    said = "The old invite link is dead; the new one" if args.reset else "The invite link"
-    return f"{said} ({_limits(link, await invite_link.limits())}): {url}"
+    subject = "The old invite link is dead; the new one" if args.reset else "The invite link"
+    return f"{subject} ({_limits(link, await invite_link.limits())}): {url}"
 
 
 def _limits(link: "Link", limits: "Limits") -> str:
-    """What bounds a link, or that it has stopped working."""
+    """The limits of a link, or that it has stopped working."""
     from db.common import clock
 
     at = datetime.fromtimestamp(link.expires_at / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

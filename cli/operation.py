@@ -1,4 +1,4 @@
-"""An operation: on the database there is, by the settings there are; a sentence says what it did."""
+"""Runs an operation on the existing database, and prints the sentence that it returns."""
 
 import argparse
 import sys
@@ -14,11 +14,11 @@ Operation = Callable[[argparse.Namespace, "Settings"], Coroutine[Any, Any, str]]
 
 
 class Stop(Exception):
-    """It can't be done; the message is one line for the person at the keyboard."""
+    """The command can't be done. The message is one line for the person at the keyboard."""
 
 
 def in_database(operation: Operation, *, current: bool = True) -> Callable[[argparse.Namespace], int]:
-    """Runs an operation on the database there is, and prints what it did. current: it must be up to date."""
+    """Runs an operation on the existing database and prints its result. current: refuse an older database."""
 
     def run(args: argparse.Namespace) -> int:
         settings = settings_of_environment()
@@ -28,7 +28,7 @@ def in_database(operation: Operation, *, current: bool = True) -> Callable[[argp
             from db.schema import migrate
 
             if settings.mail is not None:
-                # What is queued here is sent by the server; if none runs, by the next one.
+                # The server sends what is queued here, now or when it is started.
                 from mailer import ehlo_name
 
                 outbox.use(True, ehlo_name(settings.host))
@@ -42,14 +42,14 @@ def in_database(operation: Operation, *, current: bool = True) -> Callable[[argp
 
 
 def awaited(work: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine returns. Imports asyncio, half the time of --help, no earlier than here."""
+    """Runs a coroutine. asyncio is imported only here, since it would take half the time of --help."""
     import asyncio
 
     return asyncio.run(work)
 
 
 def settings_of_environment() -> "Settings":
-    """The settings, heeded where no server is needed to heed them; what is odd about them is said."""
+    """The settings. Applies those that need no server, and prints their warnings."""
     from db.activity import lines as activity_lines
     from settings import Settings
 
@@ -61,7 +61,7 @@ def settings_of_environment() -> "Settings":
 
 
 def show(text: str) -> None:
-    """Prints what was done, or looked up; names, addresses and files' words can't speak to the terminal."""
+    """Prints a result. Names, addresses and text of files can't control the terminal."""
     from db.common import invisible
 
     for line in text.split("\n"):
@@ -69,17 +69,17 @@ def show(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Says something of it in one line on stderr, as harmless as what is shown."""
+    """Prints one line to stderr, as safe for the terminal as `show()`."""
     from db.common import invisible
 
     print("gatehouse:", invisible.for_terminal(text), file=sys.stderr, flush=True)
 
 
 async def with_key(settings: "Settings") -> "Settings":
-    """The settings with the secret key that the database in use belongs to."""
+    """The settings with the secret key to which the database in use belongs."""
     from db.maintenance import secret_key
 
-    key = await secret_key.agreed(settings.key_file, settings.secret_key, fingerprint_of)
+    key = await secret_key.key_of_database(settings.key_file, settings.secret_key, fingerprint_of)
     return replace(settings, secret_key=key)
 
 

@@ -1,4 +1,4 @@
-"""People: the first owner, who there is, and in which role."""
+"""Members: makes the first Owner, lists everybody, changes roles."""
 
 import argparse
 import sys
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 async def create_owner(args: argparse.Namespace, settings: "Settings") -> str:
-    """Makes the organization and its Owner; the password is never an argument, which others could see."""
+    """Makes the organization and its Owner. The password is no argument, since others could see it."""
     from db.organization import setup
 
     owned = Stop("Somebody owns the organization already; nothing was changed.")
@@ -45,7 +45,7 @@ def _password() -> str:
 
 
 async def list_members(_: argparse.Namespace, __: "Settings") -> str:
-    """A table of everybody in joining order, deactivated people too."""
+    """A table of all members, Deactivated ones too, in the order in which they joined."""
     from db.common import invisible
     from db.members import directory
     from db.policy import Role
@@ -66,7 +66,7 @@ async def list_members(_: argparse.Namespace, __: "Settings") -> str:
 
 
 def _width(text: str) -> int:
-    """How many columns of a terminal a text takes: Chinese letters two, marks above others none."""
+    """The width of a text in terminal columns: two for a Chinese character, none for a combining mark."""
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
         for char in text
@@ -74,7 +74,7 @@ def _width(text: str) -> int:
 
 
 async def change_role(args: argparse.Namespace, settings: "Settings") -> str:
-    """Gives a member a role, by the same rules as an Administrator's."""
+    """Changes a member's role, by the rules for Administrators."""
     from db.members import new_member, roles
     from db.policy import COMMAND_LINE
 

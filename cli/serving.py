@@ -1,4 +1,4 @@
-"""The server: made ready, then served until it is told to stop; with made-up people on demand."""
+"""Starts the server, or a demo with made-up people, and serves until a signal stops it."""
 
 import argparse
 import contextlib
@@ -31,7 +31,7 @@ def serve(args: argparse.Namespace) -> int:
 def _serve_by(
     prepare: "Callable[[str], Coroutine[Any, Any, Settings]]", args: argparse.Namespace, workers: int
 ) -> int:
-    """Serves until it is told to stop. prepare: makes everything ready, and says so; it gets the address."""
+    """Serves until a signal stops it. prepare: gets the address, and prepares and announces the server."""
     import app
 
     try:
@@ -51,7 +51,7 @@ def address_of(host: str, port: int) -> str:
 
 
 def own_address(host: str) -> str:
-    """The address under which this computer is seen by those it speaks to; no packet is sent for it."""
+    """This computer's own address, as others see it. No packet is sent to learn it."""
     family, other, alone = (
         (socket.AF_INET6, "2001:db8::1", "::1") if ":" in host else (socket.AF_INET, "192.0.2.1", "127.0.0.1")
     )
@@ -62,12 +62,12 @@ def own_address(host: str) -> str:
 
 
 def start_line(base: str, address: str) -> str:
-    """Where people find the server, and, if that differs, where it listens."""
+    """Where people find the server and, if that differs, where it listens."""
     return f"Gatehouse is at {base}" + (f" and listens at {address}" if base != address else "")
 
 
 async def _prepare(settings: "Settings", address: str) -> "Settings":
-    """Brings the database up to date, finds the key, makes the first owner, and says where to go."""
+    """Migrates the database, loads the key, makes the first Owner and prints the address."""
     from db import engine
     from db.auth import links
     from db.organization import setup
@@ -82,7 +82,7 @@ async def _prepare(settings: "Settings", address: str) -> "Settings":
     settings = await with_key(settings)
     await _owner_of_environment(settings)
     base = settings.host or address
-    # Made before anything is said: a start that fails here has said nothing of a server.
+    # The link is made before the address is printed: if this fails, nothing was announced.
     link = await setup.open_link()
     print(start_line(base, address), flush=True)
     if link:
@@ -92,7 +92,7 @@ async def _prepare(settings: "Settings", address: str) -> "Settings":
 
 
 async def _owner_of_environment(settings: "Settings") -> None:
-    """Makes the first owner from LABEL_STUDIO_USERNAME and _PASSWORD, or says that nobody was changed."""
+    """Makes the first Owner from LABEL_STUDIO_USERNAME and _PASSWORD, or notes that no account changed."""
     from db.errors import Invalid
     from db.organization import setup
 
@@ -112,10 +112,10 @@ def demo(args: argparse.Namespace) -> int:
 
     from settings import Settings
 
-    # Until the server takes signals over: the folder goes in any case.
+    # Until the server handles signals: the folder has to be deleted in any case.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="gatehouse-demo-") as folder:
-        # Nothing of the environment: a demo touches nobody's database and sends no mails.
+        # Ignores the environment, so that a demo touches no real database and sends no mail.
         settings = Settings(database_url=f"sqlite:///{folder}/demo.db", secret_key=secrets.token_urlsafe(48))
         return _serve_by(partial(_prepare_demo, settings), args, workers=1)
 

@@ -39,9 +39,9 @@ def stripped(text: str) -> str:
 
 def first_in(text: str) -> str:
     """The first character that can't be seen, by name and number; "" for none. White space but " " counts."""
-    if text.isascii() or not (found := _HIDDEN.search(text)):
+    if text.isascii() or not (match := _HIDDEN.search(text)):
         return ""
-    return f"{unicodedata.name(found[0], 'character').lower()} (U+{ord(found[0]):04X})"
+    return f"{unicodedata.name(match[0], 'character').lower()} (U+{ord(match[0]):04X})"
 
 
 def is_invisible(char: str) -> bool:

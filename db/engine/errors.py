@@ -88,14 +88,14 @@ _SQLITE_UNIQUE = frozenset(
     {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID}
 )
 
-# Classes of SQLSTATE (PostgreSQL's appendix A): connection, no such role or password, no such database,
-# rolled back for others' sake, out of resources, lock not available, shut down, system error, corrupt;
-# 25P03 is a transaction that was idle for too long.
+# Beginnings of SQLSTATE (PostgreSQL's appendix A): connection exception, idle transaction timeout, invalid
+# authorization, invalid database name, transaction rollback, insufficient resources, database not accepting
+# connections, lock not available, operator intervention, system error, internal error.
 _POSTGRES_UNAVAILABLE = ("08", "25P03", "28", "3D", "40", "53", "55000", "55P03", "57P", "58", "XX")
 _UNIQUE, _NOT_NULL, _CANCELLED, _READ_ONLY, _NO_RIGHT = "23505", "23502", "57014", "25006", "42501"
 
 
-# Why no connection can be had, by the beginning of the SQLSTATE; the first that fits.
+# Why connecting failed, by the beginning of the SQLSTATE. The first match counts.
 _UNREACHABLE = (
     ("28", "The database server refuses the user or the password."),
     ("3D", "The server has no database of this name: create it first."),
@@ -106,10 +106,10 @@ _UNREACHABLE = (
 )
 
 
-# OpenSSL's codes for a certificate that is for another name, or for another IP address.
-_OTHER_NAME = (62, 64)
-_FOR_ANOTHER = "The certificate of the database server is for another name than the URL of the database has."
-_NOBODY_VOUCHES = (
+# OpenSSL's codes for a certificate of another host name or IP address.
+_WRONG_HOST_CODES = (62, 64)
+_WRONG_HOST = "The certificate of the database server is for another name than the URL of the database has."
+_UNTRUSTED_CERTIFICATE = (
     "The certificate of the database server has expired, or nobody vouches for it whom sslrootcert names in "
     "the URL of the database."
 )
@@ -117,9 +117,9 @@ _NO_TLS = "The database server speaks no TLS, which sslmode in the URL of the da
 
 
 def unreachable(error: BaseException) -> Unavailable:
-    """Why no connection can be had. Whatever it is may be mended while we run, so it is never our mistake."""
+    """Why connecting failed. It is always Unavailable, since the cause may be fixed while we run."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Unavailable(_FOR_ANOTHER if error.verify_code in _OTHER_NAME else _NOBODY_VOUCHES)
+        return Unavailable(_WRONG_HOST if error.verify_code in _WRONG_HOST_CODES else _UNTRUSTED_CERTIFICATE)
     if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
         return Unavailable(_NO_TLS)
     sqlstate = getattr(error, "sqlstate", None) or ""
@@ -150,9 +150,9 @@ _POSTGRES_REASONS = {
 
 
 def translate(error: BaseException, *, gone: bool = False) -> DatabaseError | EngineUsageError:
-    """Our error for one of sqlite3's or asyncpg's.
+    """Our error for one of sqlite3 or asyncpg.
 
-    `gone` says that the connection is closed, which asyncpg reports in the same class as a wrong call.
+    gone: whether the connection is closed. asyncpg has the same class for that and for wrong calls.
     """
     if isinstance(error, sqlite3.Error):
         return _from_sqlite(error)
@@ -167,7 +167,7 @@ def translate(error: BaseException, *, gone: bool = False) -> DatabaseError | En
 
 
 def reason(error: BaseException | None) -> str:
-    """Why a driver failed, in words of ours: its own may repeat a part of the URL, hence of a password."""
+    """Why a driver failed, in our words: its own may contain parts of the URL, and so of a password."""
     if isinstance(error, sqlite3.Error):
         code: int = getattr(error, "sqlite_errorcode", 0)
         return _SQLITE_REASONS.get(code & 0xFF, f"error {code} of SQLite")
@@ -175,7 +175,7 @@ def reason(error: BaseException | None) -> str:
     if isinstance(sqlstate, str):
         return _POSTGRES_REASONS.get(sqlstate, f"error {sqlstate} of PostgreSQL")
     if isinstance(error, ssl.SSLCertVerificationError) or type(error) is ConnectionError:
-        # Told whole by `unreachable`.
+        # The message of `unreachable()` says everything.
         return ""
     if isinstance(error, ssl.SSLError):
         return "its TLS isn't accepted"
@@ -220,9 +220,9 @@ def _from_postgres(error: Any, sqlstate: str) -> DatabaseError | EngineUsageErro
 
 
 def _where_in_postgres(error: Any, sqlstate: str) -> str:
-    """Builds SQLite's "table.a, table.b" out of PostgreSQL's detail "Key (a, b)=(…) already exists."
+    """SQLite's "table.a, table.b", built from PostgreSQL's detail "Key (a, b)=(…) already exists."
 
-    Only the brackets are read, so the language of the server's messages doesn't matter.
+    It reads only what is in the brackets, so the server may use any language.
     """
     if sqlstate == _NOT_NULL:
         return f"{error.table_name}.{error.column_name}"

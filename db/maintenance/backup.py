@@ -1,8 +1,8 @@
-"""Writes backups: one snapshot of all that is worth keeping, which either database can be restored from.
+"""Writes backups: a snapshot of everything worth keeping. SQLite and PostgreSQL can be restored from any.
 
-The file is gzip over lines of JSON: a header; for each table a line with its name and columns, then a line
-for each row; at the end the SHA-256 of all that, without which a file is refused as cut off. It holds no
-secret key, but addresses and password hashes: its mode is 0600.
+A backup is gzipped lines of JSON: a header; for each table a line with its name and columns, then a line for
+each row; and last the SHA-256 of all that, without which the file is refused as cut off. It has no secret
+key, but addresses and password hashes, so its mode is 0600.
 """
 
 import errno
@@ -23,8 +23,8 @@ from db.maintenance.snapshot import Snapshot, each_row, snapshot
 from db.schema import migrate
 
 FORMAT: Final = 1
-# In the order in which rows refer to each other. A test holds that every table is here or below.
-KEPT: Final = (
+# Rows refer only to tables before their own. A test checks that every table is in one of these two lists.
+TABLES: Final = (
     "member",
     "organization",
     "role_note",
@@ -39,19 +39,19 @@ KEPT: Final = (
     "access_request",
     "outbox",
 )
-# The header has the key's fingerprint, members are counted anew, and counted tries, uploads and drafts live
-# for an hour at most.
-LEFT_OUT: Final = ("installation", "role_count", "rate_limit", "upload", "draft")
-# Tables of one row, whose key is given, not counted.
-UNCOUNTED: Final = ("organization", "activity_mark")
+# The header has the key's fingerprint, role counts are computed on restoring, and rows of the other tables
+# live for an hour at most.
+EXCLUDED_TABLES: Final = ("installation", "role_count", "rate_limit", "upload", "draft")
+# Their single row has a fixed id, not one from a sequence.
+SINGLE_ROW_TABLES: Final = ("organization", "activity_mark")
 PRIVATE: Final = 0o600
 
-Line = dict[str, Any] | list[str | int | None]
+JsonLine = dict[str, Any] | list[str | int | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first line. made_at in ms; rows by table; sequences: the highest id ever given out by table."""
+    """The first line. made_at: ms. rows: how many, by table. sequences: the highest id used, by table."""
 
     made_at: int
     migrations: list[str]
@@ -63,10 +63,10 @@ class Header:
 
 
 async def write(file: Path, *, overwrite: bool = False) -> Header:
-    """Writes a backup of the database in use, while others change it.
+    """Writes a backup of the database in use, while others may change it.
 
-    The file appears under its name when it is whole and on the disk. Raises FileExistsError unless
-    `overwrite`, TooNew for a database that knows tables this program doesn't, Unavailable and OSError.
+    The file gets its name only when it is complete and on the disk. Raises FileExistsError unless
+    `overwrite`, TooNew for a database with migrations unknown to this program, Unavailable and OSError.
     """
     async with snapshot() as source:
         header = await _header(source)
@@ -76,16 +76,16 @@ async def write(file: Path, *, overwrite: bool = False) -> Header:
                 encoded = _encode(line)
                 digest.update(encoded)
                 out.write(encoded)
-            out.write(closing_line(digest.hexdigest()))
+            out.write(checksum_line(digest.hexdigest()))
     return header
 
 
-def closing_line(digest: str) -> bytes:
-    """The last line of a backup, by the SHA-256 of those before it in hex."""
+def checksum_line(digest: str) -> bytes:
+    """The last line of a backup. digest: the SHA-256 of all lines before it, in hex."""
     return _encode({"sha256": digest})
 
 
-def _encode(line: Line) -> bytes:
+def _encode(line: JsonLine) -> bytes:
     return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
@@ -94,44 +94,46 @@ async def _header(source: Snapshot) -> Header:
         name for (name,) in await source.rows("SELECT name FROM migration WHERE app_name = 'gatehouse'")
     ]
     migrate.refuse_newer(set(migrations))
-    rows = {table: (await source.rows(f"SELECT COUNT(*) FROM {table}"))[0][0] for table in KEPT}
-    found = await source.rows("SELECT key_fingerprint FROM installation")
+    rows = {table: (await source.rows(f"SELECT COUNT(*) FROM {table}"))[0][0] for table in TABLES}
+    fingerprints = await source.rows("SELECT key_fingerprint FROM installation")
     return Header(
         made_at=clock.now(),
         migrations=sorted(migrations),
-        key_fingerprint=found[0][0] if found else "",
+        key_fingerprint=fingerprints[0][0] if fingerprints else "",
         rows=rows,
-        sequences={table: await highest_id(source, table) for table in KEPT if table not in UNCOUNTED},
+        sequences={
+            table: await highest_id(source, table) for table in TABLES if table not in SINGLE_ROW_TABLES
+        },
         members=(await source.rows("SELECT COUNT(*) FROM member WHERE removed_at = 0"))[0][0],
     )
 
 
 async def highest_id(source: Snapshot, table: str) -> int:
-    """The highest id that this table has ever given out, 0 for none: ids are never used twice."""
+    """The highest id that this table has ever used, 0 for none. Ids are never used twice."""
     if engine.dialect() == "sqlite":
-        found = await source.rows("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
+        highest = await source.rows("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
     else:
         ((sequence,),) = await source.rows(f"SELECT pg_get_serial_sequence('{table}', 'id')")
-        found = await source.rows(f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}")
-    return int(found[0][0]) if found else 0
+        highest = await source.rows(f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}")
+    return int(highest[0][0]) if highest else 0
 
 
 async def columns_of(source: Snapshot, table: str) -> list[str]:
-    """The names of a table's columns, as the database has them."""
+    """The names of a table's columns, in the order of the database."""
     if engine.dialect() == "sqlite":
-        found = await source.rows("SELECT name FROM pragma_table_info(?) ORDER BY cid", table)
+        names = await source.rows("SELECT name FROM pragma_table_info(?) ORDER BY cid", table)
     else:
-        found = await source.rows(
+        names = await source.rows(
             "SELECT column_name::text FROM information_schema.columns"
             " WHERE table_schema = current_schema() AND table_name = ? ORDER BY ordinal_position",
             table,
         )
-    return [name for (name,) in found]
+    return [name for (name,) in names]
 
 
-async def _lines(source: Snapshot, header: Header) -> AsyncIterator[Line]:
+async def _lines(source: Snapshot, header: Header) -> AsyncIterator[JsonLine]:
     yield asdict(header)
-    for table in KEPT:
+    for table in TABLES:
         columns = await columns_of(source, table)
         yield {"table": table, "columns": columns}
         async for row in each_row(source, table, columns):
@@ -140,7 +142,7 @@ async def _lines(source: Snapshot, header: Header) -> AsyncIterator[Line]:
 
 @contextmanager
 def _new_file(file: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
-    """A private file that gets its name only when its content is whole and on the disk."""
+    """A private file that gets its name only when it is complete and on the disk."""
     if not overwrite and os.path.lexists(file):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file))
     partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.partial")
@@ -153,7 +155,7 @@ def _new_file(file: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
         if overwrite:
             partial.replace(file)
         else:
-            # Unlike a renaming, this fails if somebody has made such a file meanwhile.
+            # Unlike rename(), link() fails if a file of that name has appeared meanwhile.
             os.link(partial, file)
     finally:
         partial.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""Reads a backup, and believes nothing that stands in it: each line is looked at before anything is done.
+"""Reads a backup and trusts nothing in it.
 
-What is checked is what is loaded. The file is opened once and gone through twice: to its end, before a
-database is made for it, then into the database. Both times every line is checked, and both have to see the
-same content. Names that stand in a file are only compared with those that the program has.
+The file is opened once and read twice: first to its end, before a database is created for it, then to load
+the rows. Both times every line is checked, and both readings must see the same content. Names in the file are
+only compared with those that the program knows.
 """
 
 import gzip
@@ -21,19 +21,19 @@ from typing import IO, Any, Final, NoReturn
 from piccolo.columns import Text
 
 from db.errors import DomainError
-from db.maintenance.backup import FORMAT, KEPT, UNCOUNTED, Header, closing_line
+from db.maintenance.backup import FORMAT, SINGLE_ROW_TABLES, TABLES, Header, checksum_line
 from db.schema import migrate, renames
 from db.schema.piccolo_app import APP_CONFIG
 
-# The longest row has some texts of people, and the name of a browser: at most 32 KB.
+# The longest row, with several texts that people typed, has at most 32 KB.
 MAX_LINE_BYTES: Final = 1_000_000
-# What goes into the database at once.
-PIECE_ROWS: Final = 500
-PIECE_BYTES: Final = 4_000_000
-# What both databases take as BIGINT, and what can still be counted up from.
+# Rows are loaded in batches of this size.
+BATCH_ROWS: Final = 500
+BATCH_BYTES: Final = 4_000_000
+# The largest BIGINT of both databases, and the largest count or id that we accept.
 MAX_NUMBER: Final = 2**63 - 1
 MAX_COUNT: Final = 2**53
-# The last millisecond of the year 9999, behind which no date can be shown.
+# The last millisecond of the year 9999. Later dates can't be shown.
 MAX_INSTANT_MS: Final = 253_402_300_799_999
 MAX_FINGERPRINT_CHARACTERS: Final = 1_000
 _MIGRATION: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d:\d{6}", re.ASCII)
@@ -43,12 +43,12 @@ Value = str | int | None
 
 
 class BadBackup(DomainError):
-    """The file can't be used; the message is one line."""
+    """The file can't be used. The message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Some rows of a table, in the order of its ids; a table without rows is one piece, too."""
+class RowBatch:
+    """Some rows of a table, ordered by id. A table without rows makes one batch, too."""
 
     table: str
     columns: list[str]
@@ -72,16 +72,16 @@ class _Column:
 
 
 def is_storable(text: str) -> bool:
-    """Whether both databases take this text: PostgreSQL has no NUL, and UTF-8 no halves of characters."""
+    """Whether both databases can store this text: PostgreSQL refuses NUL, and UTF-8 has no surrogates."""
     return re.search("[\0\ud800-\udfff]", text) is None
 
 
-def _is_number(value: object, most: int, least: int | None = 0) -> bool:
-    # True is an int to Python, and no number in a backup.
-    return type(value) is int and (-most - 1 if least is None else least) <= value <= most
+def _is_number(value: object, maximum: int, minimum: int | None = 0) -> bool:
+    # In Python True is an int, but in a backup it isn't a number.
+    return type(value) is int and (-maximum - 1 if minimum is None else minimum) <= value <= maximum
 
 
-# By today's names.
+# By their current names.
 _COLUMNS: Final = {
     table._meta.tablename: {
         column._meta.name: _Column(
@@ -94,20 +94,20 @@ _COLUMNS: Final = {
 
 
 def _columns_at(migrations: Collection[str]) -> dict[str, dict[str, _Column]]:
-    """By table, what a backup made with these migrations may hold; named as they were then."""
+    """The columns of each table, by the names that they had in a version with these migrations."""
     return {
         renames.table_at(migrations, table): {
             renames.column_at(migrations, table, name): column for name, column in _COLUMNS[table].items()
         }
-        for table in KEPT
+        for table in TABLES
     }
 
 
 class Backup:
-    """A backup that was read to its end and is whole.
+    """A backup that was read to its end and is complete.
 
-    header: its first line. columns: by table, in the order of the file; of both the names that the program
-    had which wrote it.
+    header: its first line. columns: the columns of each table, by the names that the version had which wrote
+    the backup.
     """
 
     def __init__(self, name: str, raw: IO[bytes]) -> None:
@@ -121,12 +121,12 @@ class Backup:
                 break
         else:
             self._refuse()
-        for _ in self.pieces():
+        for _ in self.batches():
             pass
 
-    def pieces(self) -> Iterator[Piece]:
-        """The rows from the first to the last. Raises BadBackup and OSError, maybe only at the end."""
-        awaited: list[str] = [table for table in self.columns if table in self.header.rows]
+    def batches(self) -> Iterator[RowBatch]:
+        """All rows, in batches. Raises BadBackup and OSError, possibly only at the end."""
+        remaining: list[str] = [table for table in self.columns if table in self.header.rows]
         table, columns, rows, size, left, last_id = "", list[str](), list[list[Value]](), 0, 0, 0
         for number, line in self._lines():
             if number == 1:
@@ -136,8 +136,8 @@ class Backup:
                 if left:
                     self._refuse(number, f"comes {left} rows of the table {table!r} too early")
                 if table:
-                    yield Piece(table, columns, rows)
-                table, columns = self._table(number, value, awaited)
+                    yield RowBatch(table, columns, rows)
+                table, columns = self._table(number, value, remaining)
                 rows, size, left, last_id = [], 0, self.header.rows[table], 0
                 continue
             if not left:
@@ -146,15 +146,15 @@ class Backup:
             left -= 1
             rows.append(value)
             size += len(line)
-            if len(rows) == PIECE_ROWS or size > PIECE_BYTES:
-                yield Piece(table, columns, rows)
+            if len(rows) == BATCH_ROWS or size > BATCH_BYTES:
+                yield RowBatch(table, columns, rows)
                 rows, size = [], 0
-        if left or awaited:
+        if left or remaining:
             self._refuse(0, "holds fewer rows or tables than its header says")
-        yield Piece(table, columns, rows)
+        yield RowBatch(table, columns, rows)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
-        """The lines but for the last, and their numbers. The last has to be the sum of them all."""
+        """The number and content of each line but the last, which must be the checksum."""
         digest = hashlib.sha256()
         held, number = b"", 0
         self._raw.seek(0)
@@ -170,7 +170,7 @@ class Backup:
                         self._refuse(number, "is longer than 1 MB")
         except (EOFError, gzip.BadGzipFile, zlib.error):
             self._refuse()
-        if held != closing_line(digest.hexdigest()):
+        if held != checksum_line(digest.hexdigest()):
             self._refuse()
         if self._digest not in ("", digest.hexdigest()):
             self._refuse(0, "was changed while it was read")
@@ -183,14 +183,14 @@ class Backup:
             self._refuse(number, "isn't written as a backup's lines are")
 
     def _header(self, line: bytes) -> Header:
-        found = self._parsed(1, line)
-        if not isinstance(found, dict) or type(found.get("format")) is not int:
+        value = self._parsed(1, line)
+        if not isinstance(value, dict) or type(value.get("format")) is not int:
             self._refuse()
-        if found["format"] != FORMAT:
+        if value["format"] != FORMAT:
             raise BadBackup(f"{self._name} was made by another Gatehouse, whose backups this one can't read.")
-        if found.keys() != Header.__dataclass_fields__.keys():
+        if value.keys() != Header.__dataclass_fields__.keys():
             self._refuse(1, "has other parts than a backup's header")
-        header = Header(**found)
+        header = Header(**value)
         are_migrations = _are_migrations(header.migrations)
         self.columns = _columns_at(header.migrations if are_migrations else ())
         for part, is_right in (
@@ -198,7 +198,7 @@ class Backup:
             ("made_at", _is_number(header.made_at, MAX_INSTANT_MS)),
             ("key_fingerprint", _is_fingerprint(header.key_fingerprint)),
             ("rows", _are_counts(header.rows, {*self.columns}) and bool(header.rows)),
-            ("sequences", _are_counts(header.sequences, {*self.columns} - {*UNCOUNTED})),
+            ("sequences", _are_counts(header.sequences, {*self.columns} - {*SINGLE_ROW_TABLES})),
             ("members", _is_number(header.members, MAX_COUNT)),
         ):
             if not is_right:
@@ -206,16 +206,16 @@ class Backup:
         migrate.refuse_newer({*header.migrations})
         if header.migrations != sorted(known for known in migrate.known() if known <= header.migrations[-1]):
             self._refuse(1, "names migrations that no Gatehouse has left out, or put in another order")
-        if header.sequences.keys() != header.rows.keys() - {*UNCOUNTED}:
+        if header.sequences.keys() != header.rows.keys() - {*SINGLE_ROW_TABLES}:
             self._refuse(1, "counts the ids of other tables than it has rows of")
         return header
 
-    def _table(self, number: int, found: dict[str, Any], awaited: list[str]) -> tuple[str, list[str]]:
-        """The name and the columns of the table that begins here, which is no longer awaited then."""
-        if found.keys() != {"table", "columns"}:
+    def _table(self, number: int, value: dict[str, Any], remaining: list[str]) -> tuple[str, list[str]]:
+        """The name and columns of the table that begins here. Removes it from `remaining`."""
+        if value.keys() != {"table", "columns"}:
             self._refuse(number, "is neither a table nor a row")
-        table, columns = found["table"], found["columns"]
-        if table not in awaited:
+        table, columns = value["table"], value["columns"]
+        if table not in remaining:
             self._refuse(number, "names a table that doesn't belong there")
         known = self.columns[table]
         if not isinstance(columns, list) or not all(
@@ -224,32 +224,32 @@ class Backup:
             self._refuse(number, f"names columns that the table {table!r} doesn't have")
         if len({*columns}) != len(columns) or "id" not in columns:
             self._refuse(number, f"names columns of the table {table!r} twice, or leaves its id out")
-        awaited.remove(table)
+        remaining.remove(table)
         return table, columns
 
     def _check_row(self, number: int, table: str, columns: list[str], row: Any, last_id: int) -> int:
-        """Returns the row's id."""
+        """Refuses a row that doesn't fit its table. Returns its id."""
         if not isinstance(row, list) or len(row) != len(columns):
             self._refuse(number, f"is no row of the table {table!r}, which has {len(columns)} columns")
         for name, value in zip(columns, row, strict=True):
             if not self.columns[table][name].takes(value):
                 self._refuse(number, f"has a value that {table}.{name} can't have")
-        found: int = row[columns.index("id")]
-        if not last_id < found <= self.header.sequences.get(table, 1):
+        row_id: int = row[columns.index("id")]
+        if not last_id < row_id <= self.header.sequences.get(table, 1):
             self._refuse(number, f"has an id that doesn't follow in the table {table!r}")
-        return found
+        return row_id
 
     def _refuse(
         self, number: int = 0, why: str = "is damaged, cut off, or no backup of Gatehouse"
     ) -> NoReturn:
-        """number: of the line that is meant, 0 for the file."""
+        """Raises BadBackup. number: of the line, 0 for the whole file."""
         raise BadBackup(f"{self._name}{f': line {number}' if number else ''} {why}.") from None
 
 
 @contextmanager
 def opened(file: Path) -> Iterator[Backup]:
-    """A backup to be brought back, once it is known to be whole. Raises BadBackup, TooNew and OSError."""
-    # Not blocking: what is a pipe would otherwise wait for somebody who writes.
+    """Opens a backup and checks it. Raises BadBackup, TooNew and OSError."""
+    # O_NONBLOCK: to open a pipe would otherwise wait for a writer.
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -260,38 +260,38 @@ def opened(file: Path) -> Iterator[Backup]:
         os.close(descriptor)
 
 
-def _are_migrations(found: object) -> bool:
+def _are_migrations(value: object) -> bool:
     return (
-        isinstance(found, list)
-        and 0 < len(found) < MAX_FINGERPRINT_CHARACTERS
-        and all(isinstance(name, str) and _MIGRATION.fullmatch(name) for name in found)
+        isinstance(value, list)
+        and 0 < len(value) < MAX_FINGERPRINT_CHARACTERS
+        and all(isinstance(name, str) and _MIGRATION.fullmatch(name) for name in value)
     )
 
 
-def _is_fingerprint(found: object) -> bool:
-    return isinstance(found, str) and len(found) <= MAX_FINGERPRINT_CHARACTERS and is_storable(found)
+def _is_fingerprint(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_FINGERPRINT_CHARACTERS and is_storable(value)
 
 
-def _are_counts(found: object, known: set[str]) -> bool:
-    """Whether this says a number for each of some tables."""
+def _are_counts(value: object, known: set[str]) -> bool:
+    """Whether this is a number for each of some known tables."""
     return (
-        isinstance(found, dict)
-        and found.keys() <= known
-        and all(_is_number(number, MAX_COUNT) for number in found.values())
+        isinstance(value, dict)
+        and value.keys() <= known
+        and all(_is_number(number, MAX_COUNT) for number in value.values())
     )
 
 
-def _no_such_number(text: str) -> NoReturn:
+def _refuse_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is no whole number")
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
         raise ValueError("a name stands there twice")
-    return found
+    return value
 
 
 _DECODER: Final = json.JSONDecoder(
-    parse_float=_no_such_number, parse_constant=_no_such_number, object_pairs_hook=_once_each
+    parse_float=_refuse_number, parse_constant=_refuse_number, object_pairs_hook=_without_duplicates
 )

@@ -1,7 +1,7 @@
-"""The installation's secret key: SECRET_KEY, or else one line in a file that is for its owner's eyes alone.
+"""The installation's secret key: SECRET_KEY, or else one line in a file that only its owner may read.
 
-A database remembers the fingerprint of the key it belongs to, so that links which were given out don't die
-by an accident: another key is refused, and a new one is only made for a database that never had one.
+With another key all existing links would stop working. So a database remembers the fingerprint of its key and
+refuses any other, and a new key is made only for a database that never had one.
 """
 
 import contextlib
@@ -21,22 +21,22 @@ from db.schema.tables import Installation
 
 PRIVATE: Final = 0o600
 KEY_BYTES: Final = 48
-# What settings accept as SECRET_KEY, too.
+# The setting SECRET_KEY has the same minimum.
 MIN_CHARACTERS: Final = 32
 
 
 class WrongKey(engine.Unsupported):
-    """There is no key, or not the one that the database belongs to; the message is one line."""
+    """There is no key, or not the one to which the database belongs. The message is one line."""
 
 
-async def agreed(path: Path, given: str, fingerprint: Callable[[str], str]) -> str:
-    """The key that the database in use belongs to; for one that never had a key, it is given or made.
+async def key_of_database(path: Path, given: str, fingerprint: Callable[[str], str]) -> str:
+    """The key to which the database in use belongs. If it never had one, `given` or a new key.
 
-    given: SECRET_KEY, "" when it isn't set; then the key is in the file at `path`. fingerprint: of a key.
-    Any number of servers that start at once agree on one key. Raises WrongKey and OSError.
+    given: SECRET_KEY; if "", the key is in the file at `path`. fingerprint: computes that of a key. Servers
+    that start at the same time agree on one key. Raises WrongKey and OSError.
     """
     known = await known_fingerprint()
-    # Read after the database was asked: who made the key wrote the file first.
+    # The file is read after the database, since the process that makes a key writes the file first.
     key = given or read(path)
     if not key and known is not None:
         raise WrongKey(
@@ -55,7 +55,7 @@ async def agreed(path: Path, given: str, fingerprint: Callable[[str], str]) -> s
 
 
 def read(path: Path) -> str | None:
-    """The key in the file, None when there is no file. Raises WrongKey and OSError."""
+    """The key in the file, None without a file. Raises WrongKey and OSError."""
     try:
         key = path.read_text("utf-8", errors="replace").strip()
     except FileNotFoundError:
@@ -70,34 +70,34 @@ def read(path: Path) -> str | None:
 
 
 def make(path: Path) -> str:
-    """A new key in the file; of several processes at once one makes it, all return it. Raises OSError."""
+    """Makes a key in the file. Processes that do so at once all return the same key. Raises OSError."""
     path = path.resolve()
-    # The name appears with the whole key behind it, or, if another was faster, not at all.
+    # link() creates the name together with the complete content, or fails if another process was faster.
     with (
-        _written(path, secrets.token_urlsafe(KEY_BYTES)) as whole,
+        _private_file(path, secrets.token_urlsafe(KEY_BYTES)) as new_file,
         contextlib.suppress(FileExistsError),
     ):
-        os.link(whole, path)
+        os.link(new_file, path)
     key = read(path)
     assert key is not None, "it was linked by this process or by another"
     return key
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[str]:
-    """Yields a new key, in the old one's place and on the disk; if the body fails the old one is back.
+def replacing(path: Path) -> Iterator[str]:
+    """Replaces the key in the file and yields the new one. If the body fails, the old key is put back.
 
     Raises OSError.
     """
-    # Of a link the file it leads to: no old key stays behind there.
+    # Follow a symbolic link, so that no old key stays in its target.
     path = path.resolve()
     key = secrets.token_urlsafe(KEY_BYTES)
-    with _written(path, key) as whole:
-        old = whole.with_name(f"{whole.name}.old")
+    with _private_file(path, key) as new_file:
+        old = new_file.with_name(f"{new_file.name}.old")
         with contextlib.suppress(FileNotFoundError):
             os.link(path, old)
         try:
-            whole.replace(path)
+            new_file.replace(path)
             with _open(path.parent, os.O_RDONLY) as folder:
                 os.fsync(folder)
             yield key
@@ -112,14 +112,14 @@ def replaced(path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _written(path: Path, key: str) -> Iterator[Path]:
-    """A private file beside `path` with the key in it and on the disk; it is gone afterwards."""
+def _private_file(path: Path, key: str) -> Iterator[Path]:
+    """A temporary private file beside `path` that holds the key and is on the disk."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         with disk.naming(path), _open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
             os.fchmod(descriptor, PRIVATE)
-            # Unlike os.write(), it doesn't stop halfway when the disk gets full.
+            # Unlike os.write(), this raises if the disk is full halfway.
             with open(descriptor, "w", closefd=False) as file:
                 file.write(f"{key}\n")
             os.fsync(descriptor)
@@ -138,17 +138,16 @@ def _open(path: Path, flags: int) -> Iterator[int]:
 
 
 async def known_fingerprint() -> str | None:
-    """The fingerprint of the secret key this database was made with, None for an empty database."""
-    found = await engine.read(engine.rows, "SELECT key_fingerprint FROM installation")
-    return found[0][0] if found else None
+    """The fingerprint of the key to which the database belongs, None if it never had a key."""
+    stored = await engine.read(engine.rows, "SELECT key_fingerprint FROM installation")
+    return stored[0][0] if stored else None
 
 
 async def remember_fingerprint(fingerprint: str) -> str:
-    """Notes the key's fingerprint unless one is known; returns the one that is known afterwards."""
+    """Stores the fingerprint unless there is one already. Returns the stored one."""
 
     async def write() -> str:
-        try_first = await engine.rows("SELECT key_fingerprint FROM installation")
-        if not try_first:
+        if not await engine.rows("SELECT key_fingerprint FROM installation"):
             await Installation.insert(Installation(id=1, key_fingerprint=fingerprint, made_at=clock.now()))
         ((known,),) = await engine.rows("SELECT key_fingerprint FROM installation")
         return str(known)
@@ -160,7 +159,7 @@ async def remember_fingerprint(fingerprint: str) -> str:
 
 
 async def rotate_key(fingerprint: str) -> int:
-    """Takes another key: every open link ends, the invite link is made anew. Returns how many ended."""
+    """Changes the key: ends every open link and makes a new invite link. Returns how many links ended."""
 
     async def write() -> int:
         await engine.execute("UPDATE installation SET key_fingerprint = ?", fingerprint)

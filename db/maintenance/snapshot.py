@@ -1,6 +1,6 @@
-"""The whole database as it is at one instant, read on a connection of its own while others go on writing.
+"""Reads the whole database as of one instant, on a connection of its own, while others go on writing.
 
-`db.engine.read()` can't be used for that: its looks are short, and a backup takes as long as it takes.
+`db.engine.read()` has a time limit, and a backup may take longer.
 """
 
 import sqlite3
@@ -14,7 +14,7 @@ from db.engine.sqlite import SqliteEngine
 from db.engine.sqlite_connection import open_connection
 
 BATCH_ROWS: Final = 1_000
-# The limits are those of other transactions, but this one may take hours in all.
+# Each statement has the usual limits, but the transaction may take hours.
 POSTGRES_SETTINGS: Final = {
     "application_name": "gatehouse",
     "lock_timeout": "10s",
@@ -33,7 +33,7 @@ class Snapshot(Protocol):
 
 @asynccontextmanager
 async def snapshot() -> AsyncIterator[Snapshot]:
-    """A snapshot of the database in use, which needn't be started. Raises Unavailable."""
+    """A snapshot of the database in use. Works before `engine.start()`. Raises Unavailable."""
     chosen = engine.get()
     if isinstance(chosen, SqliteEngine):
         try:
@@ -48,13 +48,13 @@ async def snapshot() -> AsyncIterator[Snapshot]:
 
 
 async def each_row(source: Snapshot, table: str, columns: list[str]) -> AsyncIterator[tuple[Any, ...]]:
-    """Every row of a table in the order of its ids, read in batches; `columns` holds "id"."""
-    place, last = columns.index("id"), 0
+    """Every row of a table, ordered by id and read in batches. `columns` must contain "id"."""
+    index, last = columns.index("id"), 0
     statement = f"SELECT {', '.join(columns)} FROM {table} WHERE id > ? ORDER BY id LIMIT ?"
     while batch := await source.rows(statement, last, BATCH_ROWS):
         for row in batch:
             yield row
-        last = batch[-1][place]
+        last = batch[-1][index]
 
 
 class _OfSqlite:

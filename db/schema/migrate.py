@@ -1,4 +1,4 @@
-"""Brings a database to this program's schema, once, whoever starts at the same time."""
+"""Migrates a database to this program's schema, once, even if several processes start at the same time."""
 
 import contextlib
 import io

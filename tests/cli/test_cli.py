@@ -72,7 +72,7 @@ def run(
 
 
 @pytest.fixture
-def house(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def filled_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A database with its key, the Owner olga and ada, who waits."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("SECRET_KEY", SECRET)
@@ -182,16 +182,23 @@ def test_help_loads_neither_the_web_framework_nor_the_database() -> None:
     ],
 )
 def test_an_argument_in_other_bytes_than_utf_8_is_refused(
-    run: Callable[..., Done], house: str, arguments: tuple[str, ...]
+    run: Callable[..., Done], filled_database: str, arguments: tuple[str, ...]
 ) -> None:
     assert one_line(run(*arguments)) == "gatehouse: an argument isn't UTF-8 text.\n"
 
 
 @ON_SQLITE
-def test_names_that_the_terminal_cannot_show_stop_no_command(house: str) -> None:
+def test_names_that_the_terminal_cannot_show_stop_no_command(filled_database: str) -> None:
     someone_else = replace(someone("zoe"), first_name="Łukasz")
-    on(house, lambda: engine.write(lambda: new_member.insert(someone_else, Role.PENDING, came_by="signup")))
-    environment = os.environ | {"PYTHONIOENCODING": "ascii", "DATABASE_URL": house, "SECRET_KEY": SECRET}
+    on(
+        filled_database,
+        lambda: engine.write(lambda: new_member.insert(someone_else, Role.PENDING, came_by="signup")),
+    )
+    environment = os.environ | {
+        "PYTHONIOENCODING": "ascii",
+        "DATABASE_URL": filled_database,
+        "SECRET_KEY": SECRET,
+    }
 
     done = subprocess.run(
         [sys.executable, "-m", "cli", "members"],
@@ -206,7 +213,7 @@ def test_names_that_the_terminal_cannot_show_stop_no_command(house: str) -> None
     assert "\\u0141ukasz" in done.stdout
 
 
-def test_members_are_a_table(run: Callable[..., Done], house: str) -> None:
+def test_members_are_a_table(run: Callable[..., Done], filled_database: str) -> None:
     done = run("members")
 
     lines = [re.split(r"  +", line) for line in done.out.splitlines()]
@@ -230,14 +237,16 @@ def test_members_are_a_table(run: Callable[..., Done], house: str) -> None:
     ],
 )
 @ON_SQLITE
-def test_a_role_is_given_by_code_or_name(run: Callable[..., Done], house: str, word: str, role: str) -> None:
+def test_a_role_is_given_by_code_or_name(
+    run: Callable[..., Done], filled_database: str, word: str, role: str
+) -> None:
     done = run("role", " Ada@EXAMPLE.org", word)
 
     assert done == (0, f"ada@example.org is {Role(role).label} now, and was Pending.\n", "")
-    assert role_of(house, "ada") == role
+    assert role_of(filled_database, "ada") == role
 
 
-def test_a_role_somebody_has_already_is_said(run: Callable[..., Done], house: str) -> None:
+def test_a_role_that_somebody_has_already_is_reported(run: Callable[..., Done], filled_database: str) -> None:
     assert run("role", "ada@example.org", "not activated").out == "ada@example.org was Pending already.\n"
 
 
@@ -253,10 +262,10 @@ def test_a_role_somebody_has_already_is_said(run: Callable[..., Done], house: st
     ],
 )
 def test_a_role_that_the_rules_refuse_changes_nothing(
-    run: Callable[..., Done], house: str, arguments: tuple[str, str], said: str
+    run: Callable[..., Done], filled_database: str, arguments: tuple[str, str], said: str
 ) -> None:
     assert said in one_line(run("role", *arguments))
-    assert (role_of(house, "olga"), role_of(house, "ada")) == ("OW", "NO")
+    assert (role_of(filled_database, "olga"), role_of(filled_database, "ada")) == ("OW", "NO")
 
 
 def test_the_owner_is_made_with_a_password_from_standard_input(
@@ -311,34 +320,34 @@ def link_of(url: str, token: str, purpose: str) -> Link:
     return link
 
 
-def test_a_reset_link_helps_even_the_owner_back_in(run: Callable[..., Done], house: str) -> None:
+def test_a_reset_link_helps_even_the_owner_back_in(run: Callable[..., Done], filled_database: str) -> None:
     done = run("reset-link", "olga@example.org", "--port", "9000")
 
     assert (done.code, done.err) == (0, "")
     assert "http://127.0.0.1:9000/user/password/reset?token=" in done.out
-    link = link_of(house, token_in(done.out), links.RESET)
+    link = link_of(filled_database, token_in(done.out), links.RESET)
     assert (link.subject, link.max_uses, link.expires_at - link.made_at) == (1, 1, 24 * 3_600_000)
 
 
-def test_only_reset_changes_the_invite_link(run: Callable[..., Done], house: str) -> None:
+def test_only_reset_changes_the_invite_link(run: Callable[..., Done], filled_database: str) -> None:
     first, second = run("invite-link"), run("invite-link", HOST="https://members.example.org/club")
     third = run("invite-link", "--reset")
 
     assert token_in(first.out) == token_in(second.out) != token_in(third.out)
     assert "https://members.example.org/club/user/signup?token=" in second.out
-    assert link_of(house, token_in(first.out), links.INVITE).end_reason == "reset"
-    assert link_of(house, token_in(third.out), links.INVITE).ended_at == 0
+    assert link_of(filled_database, token_in(first.out), links.INVITE).end_reason == "reset"
+    assert link_of(filled_database, token_in(third.out), links.INVITE).ended_at == 0
 
 
-def test_the_invite_link_is_printed_with_its_limits(run: Callable[..., Done], house: str) -> None:
+def test_the_invite_link_is_printed_with_its_limits(run: Callable[..., Done], filled_database: str) -> None:
     bare = run("invite-link")
     wish = SettingsChange(link_end=End("after", 14), link_max_uses=10, link_domains=("a.org", "*.b.org"))
-    on(house, lambda: organization_settings.change(Actor(1, Role.OWNER), wish))
+    on(filled_database, lambda: organization_settings.change(Actor(1, Role.OWNER), wish))
 
     limited = run("invite-link", "--reset")
 
     assert "The invite link (works until it is reset, used 0 times): http" in bare.out
-    link = link_of(house, token_in(limited.out), links.INVITE)
+    link = link_of(filled_database, token_in(limited.out), links.INVITE)
     until = datetime.fromtimestamp(link.expires_at / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
     said = f"(works until {until}, 0 of 10 uses, for addresses at a.org or below b.org): http"
     assert said in limited.out
@@ -350,7 +359,7 @@ def test_without_an_organization_there_is_no_invite_link(run: Callable[..., Done
     assert "create-owner" in one_line(done)
 
 
-def test_another_key_is_refused_and_can_be_taken(run: Callable[..., Done], house: str) -> None:
+def test_another_key_is_refused_and_can_be_taken(run: Callable[..., Done], filled_database: str) -> None:
     other = "another secret for tests, and for nothing else"
     before = run("invite-link")
 
@@ -367,7 +376,7 @@ def test_another_key_is_refused_and_can_be_taken(run: Callable[..., Done], house
         "",
     )
     assert token_in(after.out) != token_in(before.out)
-    assert link_of(house, token_in(before.out), links.INVITE).end_reason == "key rotated"
+    assert link_of(filled_database, token_in(before.out), links.INVITE).end_reason == "key rotated"
 
 
 @pytest.mark.parametrize(
@@ -397,11 +406,11 @@ def test_an_empty_database_is_refused_until_it_is_migrated(
     assert fine.code == 0
 
 
-def test_a_newer_programs_database_is_refused(run: Callable[..., Done], house: str) -> None:
+def test_a_newer_programs_database_is_refused(run: Callable[..., Done], filled_database: str) -> None:
     newer = (
         "INSERT INTO migration (name, app_name, ran_on) SELECT '2999-01-01', app_name, ran_on FROM migration"
     )
-    on(house, lambda: engine.write(engine.execute, newer))
+    on(filled_database, lambda: engine.write(engine.execute, newer))
 
     for command in (("members",), ("migrate",), ("backup", "x"), ("serve", "--port", "0")):
         assert "newer Gatehouse (it knows 2999-01-01)" in one_line(run(*command))
@@ -415,7 +424,9 @@ def test_a_server_that_is_gone_is_one_line_without_the_password(run: Callable[..
     assert "pass-of-ada" not in done.err
 
 
-def test_a_backup_restores_on_the_command_line(run: Callable[..., Done], house: str, tmp_path: Path) -> None:
+def test_a_backup_restores_on_the_command_line(
+    run: Callable[..., Done], filled_database: str, tmp_path: Path
+) -> None:
     file = str(tmp_path / "a.backup")
 
     made = run("backup", file)
@@ -430,11 +441,13 @@ def test_a_backup_restores_on_the_command_line(run: Callable[..., Done], house: 
     assert "--replace" in one_line(refused)
     assert (restored.code, restored.err) == (0, "")
     assert "with 2 members; changes after that are lost" in restored.out
-    assert role_of(house, "ada") == "NO"
+    assert role_of(filled_database, "ada") == "NO"
 
 
 @ON_SQLITE
-def test_a_restore_makes_a_database_and_a_key(run: Callable[..., Done], house: str, tmp_path: Path) -> None:
+def test_a_restore_makes_a_database_and_a_key(
+    run: Callable[..., Done], filled_database: str, tmp_path: Path
+) -> None:
     run("backup", str(tmp_path / "a.backup"))
     target = tmp_path / "new" / "members.db"
 
@@ -458,13 +471,13 @@ def test_a_damaged_backup_makes_no_database(run: Callable[..., Done], tmp_path: 
 
 @ON_SQLITE
 def test_a_backup_that_the_database_refuses_leaves_no_database_and_no_key(
-    run: Callable[..., Done], house: str, tmp_path: Path
+    run: Callable[..., Done], filled_database: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "a.backup"
     run("backup", str(file))
     *lines, _ = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
     content = b"".join(line.replace(b'"OW"', b'"AD"') for line in lines)
-    closing = backup.closing_line(hashlib.sha256(content).hexdigest())
+    closing = backup.checksum_line(hashlib.sha256(content).hexdigest())
     file.write_bytes(gzip.compress(content + closing))
     target = tmp_path / "new" / "members.db"
 
@@ -475,10 +488,10 @@ def test_a_backup_that_the_database_refuses_leaves_no_database_and_no_key(
     assert not (tmp_path / "data" / "secret.key").exists()
 
 
-def test_no_name_speaks_to_the_terminal(run: Callable[..., Done], house: str) -> None:
+def test_no_name_speaks_to_the_terminal(run: Callable[..., Done], filled_database: str) -> None:
     typed = "UPDATE member SET first_name = ? WHERE email_key = ?"
     evil = "\x1b]0;owned\x07\u202eAda\u200b\x9b2J"
-    on(house, lambda: engine.write(engine.execute, typed, evil, "ada@example.org"))
+    on(filled_database, lambda: engine.write(engine.execute, typed, evil, "ada@example.org"))
 
     listed = run("members")
     refused = run("role", f"{evil}@example.org", "AN")
@@ -489,26 +502,26 @@ def test_no_name_speaks_to_the_terminal(run: Callable[..., Done], house: str) ->
         assert said.replace("\n", "").isprintable()
 
 
-def findings(done: Done) -> dict[str, str]:
+def check_results(done: Done) -> dict[str, str]:
     """What `check` found, by its subject."""
     lines = [line for line in done.out.splitlines() if not line.startswith("  ")]
     return dict(re.split(r": +", line, maxsplit=1) for line in lines)
 
 
 def test_check_tells_what_is_fit_in_one_line_each(
-    run: Callable[..., Done], house: str, tmp_path: Path
+    run: Callable[..., Done], filled_database: str, tmp_path: Path
 ) -> None:
     (tmp_path / "data").mkdir()
 
     done = run("check", TRUSTED_PROXIES="10.0.0.0/8")
 
-    found = findings(done)
+    found = check_results(done)
     assert (done.code, done.err) == (0, "")
     assert list(found) == ["settings", "database", "key", "disk", "mail", "proxies", "address"]
     assert {line.partition(",")[0] for line in found.values()} == {"ok"}
     assert "HOST is not set, though TRUSTED_PROXIES is" in found["settings"]
     assert "members: 2" in found["database"]
-    assert ("pg_trgm" if house.startswith("postgres") else "integrity ok") in found["database"]
+    assert ("pg_trgm" if filled_database.startswith("postgres") else "integrity ok") in found["database"]
     assert "GB are free" in found["disk"]
     assert "not set up" in found["mail"]
     assert "10.0.0.0/8" in found["proxies"]
@@ -518,31 +531,31 @@ def test_check_tells_what_is_fit_in_one_line_each(
 
 
 @ON_SQLITE
-def test_check_says_at_which_address_people_sign_in(run: Callable[..., Done], house: str) -> None:
-    secure = findings(run("check", HOST="https://members.example.org"))["address"]
-    plain = findings(run("check", HOST="http://192.0.2.1:8080"))["address"]
+def test_check_says_at_which_address_people_sign_in(run: Callable[..., Done], filled_database: str) -> None:
+    secure = check_results(run("check", HOST="https://members.example.org"))["address"]
+    plain = check_results(run("check", HOST="http://192.0.2.1:8080"))["address"]
 
     assert "people open https://members.example.org; over http, or at another address, nobody" in secure
     assert "people open http://192.0.2.1:8080;" in plain
 
 
 @ON_SQLITE
-def test_check_names_what_is_not_fit(run: Callable[..., Done], house: str, tmp_path: Path) -> None:
+def test_check_names_what_is_not_fit(run: Callable[..., Done], filled_database: str, tmp_path: Path) -> None:
     wrong = run("check", INVITATION_DAYS="x")
     other_key = run("check", SECRET_KEY="another secret for tests, and for nothing else")
     no_key = run("check", SECRET_KEY="")
     missing = run("check", DATABASE_URL=f"sqlite:///{tmp_path / 'none.db'}")
 
     assert {done.code for done in (wrong, other_key, no_key, missing)} == {1}
-    assert findings(wrong)["settings"].startswith("FAILED, INVITATION_DAYS='x'")
-    assert findings(other_key)["key"].startswith("FAILED")
-    assert findings(no_key)["key"].startswith("FAILED")
-    assert findings(missing)["database"].startswith("FAILED, There is no database")
+    assert check_results(wrong)["settings"].startswith("FAILED, INVITATION_DAYS='x'")
+    assert check_results(other_key)["key"].startswith("FAILED")
+    assert check_results(no_key)["key"].startswith("FAILED")
+    assert check_results(missing)["database"].startswith("FAILED, There is no database")
 
 
 @ON_SQLITE
-def test_check_finds_a_damaged_file(run: Callable[..., Done], house: str) -> None:
-    file = Path(house.removeprefix("sqlite:///"))
+def test_check_finds_a_damaged_file(run: Callable[..., Done], filled_database: str) -> None:
+    file = Path(filled_database.removeprefix("sqlite:///"))
     with closing(sqlite3.connect(file)) as connection:
         ((page,),) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'member_by_name'")
         ((size,),) = connection.execute("PRAGMA page_size")
@@ -554,7 +567,7 @@ def test_check_finds_a_damaged_file(run: Callable[..., Done], house: str) -> Non
     done = run("check")
 
     assert done.code == 1
-    assert findings(done)["database"].startswith("FAILED")
+    assert check_results(done)["database"].startswith("FAILED")
 
 
 def free_port() -> int:
@@ -584,11 +597,11 @@ def test_check_speaks_with_the_mail_server(run: Callable[..., Done], mail_port: 
     with_password = run("check", **mail, EMAIL_USE_TLS="no", **secret)
     refused = run("check", **{**mail, "EMAIL_PORT": str(free_port())})
 
-    assert findings(fine)["mail"] == f"ok, 127.0.0.1:{mail_port} takes mails"
-    assert "offers no STARTTLS" in findings(without_tls)["mail"]
-    assert "offers no sign-in: unset EMAIL_HOST_USER" in findings(with_password)["mail"]
-    assert "can't be reached" in findings(refused)["mail"]
-    assert {findings(done)["mail"][:6] for done in (without_tls, with_password, refused)} == {"FAILED"}
+    assert check_results(fine)["mail"] == f"ok, 127.0.0.1:{mail_port} takes mails"
+    assert "offers no STARTTLS" in check_results(without_tls)["mail"]
+    assert "offers no sign-in: unset EMAIL_HOST_USER" in check_results(with_password)["mail"]
+    assert "can't be reached" in check_results(refused)["mail"]
+    assert {check_results(done)["mail"][:6] for done in (without_tls, with_password, refused)} == {"FAILED"}
     assert "pass-of-ada" not in with_password.out
 
 
@@ -599,11 +612,11 @@ def test_check_sends_a_test_mail_and_prints_the_dialogue(run: Callable[..., Done
     nobody = run("check", "--mail", "ada", **mail, EMAIL_USE_TLS="no")
     without = run("check", "--mail", "ada@example.org")
 
-    assert findings(fine)["test"] == "ok, the mail server took it for ada@example.org"
+    assert check_results(fine)["test"] == "ok, the mail server took it for ada@example.org"
     assert f"  connected to 127.0.0.1:{mail_port}: 220" in fine.out
     assert "  taken: 250" in fine.out
-    assert findings(nobody)["test"].startswith("FAILED, An email address has")
-    assert findings(without)["test"] == "FAILED, EMAIL_HOST isn't set, so nothing can be sent"
+    assert check_results(nobody)["test"].startswith("FAILED, An email address has")
+    assert check_results(without)["test"] == "FAILED, EMAIL_HOST isn't set, so nothing can be sent"
     assert (nobody.code, without.code) == (1, 1)
 
 

@@ -107,11 +107,11 @@ def test_what_cannot_be_used_is_named_by_every_command(
     for command in COMMANDS:
         words = [word.format(root=checkout.root) for word in command]
         done = checkout.run_without_rights(*words)
-        said = done.stdout + done.stderr
+        message = done.stdout + done.stderr
         assert done.returncode == 1, command
-        assert str(path) in said, command
-        assert command == ("check",) or (done.stdout, done.stderr.count("\n")) == ("", 1), said
-        assert not [word for word in ("Errno", "Traceback", "unable to open") if word in said], said
+        assert str(path) in message, command
+        assert command == ("check",) or (done.stdout, done.stderr.count("\n")) == ("", 1), message
+        assert not [word for word in ("Errno", "Traceback", "unable to open") if word in message], message
 
 
 def test_a_database_that_its_owner_may_not_write_becomes_private_again(checkout: Checkout) -> None:
@@ -186,7 +186,7 @@ def test_a_key_that_the_database_does_not_take_leaves_the_old_one_in_its_place(t
     old = secret_key.make(path)
 
     def refuse() -> None:
-        with secret_key.replaced(path) as new:
+        with secret_key.replacing(path) as new:
             assert secret_key.read(path) == new != old
             raise RuntimeError
 
@@ -205,7 +205,7 @@ def test_a_key_that_lies_elsewhere_is_replaced_there(tmp_path: Path, *, exists: 
     path.symlink_to(elsewhere)
     old = secret_key.make(path) if exists else ""
 
-    with secret_key.replaced(path) as new:
+    with secret_key.replacing(path) as new:
         pass
 
     assert path.is_symlink()
@@ -228,32 +228,32 @@ def test_a_key_is_never_cut_off_by_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_sentence_without_a_number() -> None:
-    said = disk.describe(OSError(errno.ENOSPC, "No space left on device"))
+    message = disk.describe(OSError(errno.ENOSPC, "No space left on device"))
 
-    assert said == "There is no space left on the disk: free some, then try again."
+    assert message == "There is no space left on the disk: free some, then try again."
     with pytest.raises(OSError, match="x") as raised, disk.naming(Path("/srv/data")):
         raise OSError(errno.ENOSPC, "x")
     assert disk.describe(raised.value).startswith("There is no space left on the disk with /srv/data: ")
 
 
 @pytest.mark.parametrize("number", sorted(errno.errorcode))
-def test_whatever_the_system_refuses_is_said_in_words_of_ours(number: int) -> None:
-    said = disk.describe(OSError(number, os.strerror(number), "/srv/data/gatehouse.db"))
+def test_each_error_of_the_system_is_reported_in_our_words(number: int) -> None:
+    message = disk.describe(OSError(number, os.strerror(number), "/srv/data/gatehouse.db"))
 
-    assert os.strerror(number) not in said
-    assert said.endswith(".")
+    assert os.strerror(number) not in message
+    assert message.endswith(".")
 
 
 def test_without_a_folder_for_temporary_files_a_setting_is_named_that_helps() -> None:
-    said = disk.describe(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/x']"))
+    message = disk.describe(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/x']"))
 
-    assert said.endswith("name one in TMPDIR.")
+    assert message.endswith("name one in TMPDIR.")
 
 
-def test_a_folder_of_somebody_else_is_said_with_both_names() -> None:
+def test_a_folder_of_another_user_is_reported_with_both_names() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        said = disk.describe(PermissionError(errno.EACCES, "Permission denied", f"{folder}/none/x.db"))
+        message = disk.describe(PermissionError(errno.EACCES, "Permission denied", f"{folder}/none/x.db"))
 
     own = disk.describe(PermissionError(errno.EACCES, "Permission denied", "/proc/1/root/x.db"))
-    assert "belongs to" not in said
+    assert "belongs to" not in message
     assert ("belongs to root" in own) == (os.geteuid() != 0)

@@ -79,7 +79,7 @@ def outcome(run: Callable[..., Done], command: tuple[str, ...], url: str) -> Don
 
 
 @pytest.mark.parametrize("url", TO_ENCODE)
-def test_a_password_that_ends_too_early_is_told_to_be_encoded(
+def test_a_password_that_ends_too_early_has_to_be_encoded(
     run: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -112,8 +112,8 @@ def test_no_other_mistake_shows_a_password(
         ValueError("invalid literal for int() with base 10: 'pass-of-ada'"),
     ],
 )
-def test_why_a_driver_failed_is_said_in_words_of_ours(error: Exception) -> None:
-    said = engine.reason(error)
+def test_why_a_driver_failed_is_reported_in_our_words(error: Exception) -> None:
+    message = engine.reason(error)
 
-    assert "pass-of-ada" not in said
-    assert bool(said) != isinstance(error, ValueError)
+    assert "pass-of-ada" not in message
+    assert bool(message) != isinstance(error, ValueError)

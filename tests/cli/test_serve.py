@@ -165,17 +165,19 @@ def test_the_line_at_the_start_says_each_address_once() -> None:
     )
 
 
-def test_a_port_in_use_is_said_before_anything_is_touched(plain_checkout: Checkout, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_before_anything_is_touched(
+    plain_checkout: Checkout, tmp_path: Path
+) -> None:
     with plain_checkout.serve() as server:
         port = server.base.rpartition(":")[2]
         other = Checkout(tmp_path / "other")
         done = other.run("serve", "--port", port)
 
     assert (done.returncode, done.stdout) == (1, "")
-    said = re.fullmatch(r"gatehouse: Port (\d+) is in use\. Try make run PORT=(\d+)\.\n", done.stderr)
-    assert said
-    assert said[1] == port
-    assert int(said[2]) != int(port)
+    message = re.fullmatch(r"gatehouse: Port (\d+) is in use\. Try make run PORT=(\d+)\.\n", done.stderr)
+    assert message
+    assert message[1] == port
+    assert int(message[2]) != int(port)
     assert not other.data.exists()
 
 
@@ -214,7 +216,7 @@ def test_a_database_of_another_key_is_refused_until_the_key_is_rotated(plain_che
         ({"SECRET_KEY": "short"}, "SECRET_KEY"),
     ],
 )
-def test_what_stops_the_start_is_said_in_one_line(
+def test_what_stops_the_start_is_reported_in_one_line(
     plain_checkout: Checkout, environment: dict[str, str], named: str
 ) -> None:
     done = plain_checkout.run("serve", "--port", "0", **environment)
@@ -224,7 +226,7 @@ def test_what_stops_the_start_is_said_in_one_line(
     assert "pass-of-ada" not in done.stderr
 
 
-def test_a_folder_that_cannot_be_made_is_said_in_one_line(plain_checkout: Checkout) -> None:
+def test_a_folder_that_cannot_be_made_is_reported_in_one_line(plain_checkout: Checkout) -> None:
     plain_checkout.data.write_text("a file where the folder should be")
 
     done = plain_checkout.run("serve", "--port", "0")
@@ -274,7 +276,7 @@ def test_a_start_loads_nothing_that_only_others_need() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_that_is_told_to_stop_ends_well_and_soon(
+def test_a_server_stopped_by_a_signal_ends_well_and_soon(
     plain_checkout: Checkout, number: signal.Signals
 ) -> None:
     with plain_checkout.serve(**OWNER) as server, server.browser() as browser:
@@ -479,7 +481,7 @@ def test_a_server_that_listens_everywhere_prints_an_address_for_others(plain_che
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "http://127.0.0.1", "a" * 64, "2001:db8::1"])
-def test_an_address_that_is_not_ours_is_said_in_one_line(plain_checkout: Checkout, host: str) -> None:
+def test_an_address_that_is_not_ours_is_reported_in_one_line(plain_checkout: Checkout, host: str) -> None:
     done = plain_checkout.run("serve", "--host", host, "--port", "0")
 
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)

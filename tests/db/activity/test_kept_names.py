@@ -158,6 +158,6 @@ async def test_a_backup_carries_the_names(site: Site, tmp_path: Path) -> None:
     await removal.erase_names(olga(site), member_ids=[ada])
 
     with backup_file.opened(file) as found:
-        await restore.restore(found, fingerprint="f" * 16, wish=restore.Wish(replace=True))
+        await restore.restore(found, fingerprint="f" * 16, options=restore.RestoreOptions(replace=True))
 
     assert (await newest("removed")).subject_name == "Ada"

@@ -27,7 +27,7 @@ def test_a_day_lasts_to_its_last_millisecond(text: str) -> None:
     assert dates.iso(start - 1) < text
 
 
-def test_a_day_is_said_in_words() -> None:
+def test_a_day_is_written_in_words() -> None:
     at = (dates.start_of("2026-11-02") or 0) + 9 * 3_600_000
 
     assert (dates.words(at), dates.long_words(at), dates.hour(at)) == (

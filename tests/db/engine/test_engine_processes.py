@@ -27,7 +27,7 @@ TIMEOUT_SECONDS = 30
 
 async def test_one_process_migrates_while_the_others_wait(empty_database_url: str) -> None:
     async with opened(empty_database_url):
-        async with another("exclusive", empty_database_url) as holder:
+        async with another("migrating", empty_database_url) as holder:
             waiting = asyncio.create_task(migrate())
             await asyncio.sleep(0.3)
             assert not waiting.done()
@@ -195,4 +195,4 @@ async def test_five_processes_start_at_once_on_a_database_that_is_not_there(empt
 
     answers = await asyncio.gather(*[asyncio.to_thread(one.communicate) for one in starting])
 
-    assert [said for said, _ in answers] == ["started\n"] * 5
+    assert [message for message, _ in answers] == ["started\n"] * 5

@@ -38,9 +38,9 @@ async def test_values_come_back_as_they_were() -> None:
 async def test_words_of_ours_stand_in_a_statement_as_they_are() -> None:
     words = "l'ami, \"qui\" s'en va"
 
-    said = await engine.rows(f"SELECT {engine.literal(words)}")
+    message = await engine.rows(f"SELECT {engine.literal(words)}")
 
-    assert said == [(words,)]
+    assert message == [(words,)]
 
 
 async def test_words_that_would_count_as_an_argument_are_misuse() -> None:

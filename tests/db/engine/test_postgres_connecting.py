@@ -14,7 +14,7 @@ import pytest
 from db import engine
 from db.engine import postgres_pool
 from db.engine.postgres import PostgresEngine
-from db.maintenance.health import findings
+from db.maintenance.health import check_database
 from db.schema import migrate
 from settings import Settings
 from tests.support.concurrency import soon
@@ -74,7 +74,7 @@ async def refusal(url: str) -> str:
     engine.use(url)
     with pytest.raises((engine.Unsupported, engine.Unavailable)) as caught:
         await engine.start()
-    found = await findings(url, lambda: None, engine.CHECKOUT)
+    found = await check_database(url, lambda: None, engine.CHECKOUT)
     assert (found[0].subject, found[0].ok) == ("database", False)
     assert found[0].sentence.startswith(str(caught.value))
     assert PASSWORD not in f"{found[0].sentence}{caught.value.__cause__}"
@@ -117,8 +117,8 @@ async def test_a_setting_that_postgres_does_not_know_is_named(empty_database_url
     separator = "&" if "?" in empty_database_url else "?"
 
     for setting in ("sslmod=require", "lock_timout=1s", "shared_buffers=1GB", "work_mem=shoe"):
-        said = await refusal(f"{empty_database_url}{separator}{setting}")
-        assert f"sets {setting.partition('=')[0]}" in said
+        message = await refusal(f"{empty_database_url}{separator}{setting}")
+        assert f"sets {setting.partition('=')[0]}" in message
 
 
 async def test_the_url_cannot_change_how_text_is_read(empty_database_url: str) -> None:
@@ -129,7 +129,7 @@ async def test_the_url_cannot_change_how_text_is_read(empty_database_url: str) -
     assert await engine.rows("SELECT ? || 'ł'", "ż") == [("żł",)]
 
 
-async def test_no_right_on_the_schema_is_said(role: str, empty_database_url: str) -> None:
+async def test_a_missing_right_on_the_schema_is_reported(role: str, empty_database_url: str) -> None:
     from_outside(empty_database_url, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
     url = as_role(empty_database_url, role)
     assert "has no schema to keep tables in" in await refusal(url)
@@ -141,13 +141,13 @@ async def test_no_right_on_the_schema_is_said(role: str, empty_database_url: str
     assert await migrate.migrate(url)
 
 
-async def test_tables_of_another_user_are_said_to_lack_rights(role: str, database_url: str) -> None:
+async def test_tables_of_another_user_are_reported_as_a_missing_right(role: str, database_url: str) -> None:
     from_outside(database_url, f'GRANT USAGE ON SCHEMA public TO "{role}"')
     url = as_role(database_url, role)
 
     with pytest.raises(engine.Unavailable, match="lacks a right: make it the owner"):
         await migrate.migrate(url)
-    found = await findings(url, lambda: None, engine.CHECKOUT)
+    found = await check_database(url, lambda: None, engine.CHECKOUT)
 
     assert "lacks a right: make it the owner" in found[0].sentence
 
@@ -281,9 +281,9 @@ async def test_the_check_says_how_few_connections_there_are(
     owned: str, role: str, postgres_server: str
 ) -> None:
     await migrate.migrate(owned)
-    free = await findings(owned, lambda: None, engine.CHECKOUT)
+    free = await check_database(owned, lambda: None, engine.CHECKOUT)
     from_outside(postgres_server, f'ALTER ROLE "{role}" CONNECTION LIMIT 3')
-    few = await findings(owned, lambda: None, engine.CHECKOUT)
+    few = await check_database(owned, lambda: None, engine.CHECKOUT)
 
     assert "connections" not in free[0].sentence
     assert "connections: at most 3" in few[0].sentence

@@ -13,7 +13,7 @@ import pytest
 
 from db import engine
 from db.engine.postgres import PostgresEngine
-from db.maintenance.health import findings
+from db.maintenance.health import check_database
 from db.schema import migrate
 from settings import Settings
 from tests.support.engine.small_database import on_postgres
@@ -119,7 +119,7 @@ async def refusal(url: str) -> str:
     engine.use(url)
     with pytest.raises((engine.Unsupported, engine.Unavailable)) as caught:
         await engine.start()
-    found = await findings(url, lambda: None, engine.CHECKOUT)
+    found = await check_database(url, lambda: None, engine.CHECKOUT)
     assert (found[0].subject, found[0].ok) == ("database", False)
     assert found[0].sentence.startswith(str(caught.value))
     return found[0].sentence
@@ -138,17 +138,17 @@ async def test_verify_full_with_the_right_name_and_authority_serves(
 
 
 async def test_a_certificate_for_another_name_is_refused(address: str, certificates: Certificates) -> None:
-    said = await refusal(url_of(address, "127.0.0.1", certificates.authority))
+    message = await refusal(url_of(address, "127.0.0.1", certificates.authority))
 
-    assert "is for another name" in said
+    assert "is for another name" in message
 
 
 async def test_an_authority_that_is_not_known_is_refused(
     address: str, certificates: Certificates, tmp_path: Path
 ) -> None:
-    said = await refusal(url_of(address, "localhost", Certificates(tmp_path).authority))
+    message = await refusal(url_of(address, "localhost", Certificates(tmp_path).authority))
 
-    assert "nobody vouches for it" in said
+    assert "nobody vouches for it" in message
 
 
 async def test_a_certificate_that_is_no_longer_accepted_while_it_runs_is_503(
@@ -176,9 +176,9 @@ async def test_a_certificate_that_is_no_longer_accepted_while_it_runs_is_503(
 
 
 async def test_a_file_of_authorities_that_is_not_there_is_named(address: str, tmp_path: Path) -> None:
-    said = await refusal(url_of(address, "localhost", tmp_path / "nothing.pem"))
+    message = await refusal(url_of(address, "localhost", tmp_path / "nothing.pem"))
 
-    assert "The file that sslrootcert names" in said
+    assert "The file that sslrootcert names" in message
 
 
 async def test_an_sslmode_with_an_authority_needs_sslrootcert(
@@ -186,9 +186,9 @@ async def test_an_sslmode_with_an_authority_needs_sslrootcert(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
-    said = await refusal(f"postgresql://{address.format(host='localhost')}?sslmode=verify-full")
+    message = await refusal(f"postgresql://{address.format(host='localhost')}?sslmode=verify-full")
 
-    assert "add sslrootcert=" in said
+    assert "add sslrootcert=" in message
 
 
 async def test_a_server_without_tls_is_refused(empty_database_url: str, certificates: Certificates) -> None:
@@ -201,7 +201,7 @@ async def test_a_server_without_tls_is_refused(empty_database_url: str, certific
     address = f"postgres@{{host}}:{server.sockets[0].getsockname()[1]}/postgres"
     try:
         for mode in ("require", "verify-full"):
-            said = await refusal(url_of(address, "localhost", certificates.authority, mode))
-            assert said.endswith("speaks no TLS, which sslmode in the URL of the database asks for.")
+            message = await refusal(url_of(address, "localhost", certificates.authority, mode))
+            assert message.endswith("speaks no TLS, which sslmode in the URL of the database asks for.")
     finally:
         server.close()

@@ -28,7 +28,7 @@ from db.mail import outbox
 from db.maintenance import backup, backup_file, restore, secret_key
 from db.maintenance.backup import Header
 from db.maintenance.backup_file import BadBackup
-from db.maintenance.restore import Wish
+from db.maintenance.restore import RestoreOptions
 from db.members import directory, new_member, removal, roles
 from db.members.directory.filters import MemberFilter
 from db.members.new_member import Person
@@ -63,7 +63,7 @@ async def join(name: str, first_name: str = "") -> int:
 
 
 @pytest.fixture
-async def house(database: str) -> str:
+async def filled_database(database: str) -> str:
     """An organization with some people, one of them removed."""
     await secret_key.remember_fingerprint(FINGERPRINT)
     await setup.found_by_operator("Fenwick Herbarium", person("olga"))
@@ -84,7 +84,7 @@ def table_of(name: str) -> Any:
 
 
 async def everything() -> dict[str, list[tuple[Any, ...]]]:
-    return {table: await rows_of(table) for table in backup.KEPT}
+    return {table: await rows_of(table) for table in backup.TABLES}
 
 
 @pytest.fixture
@@ -114,10 +114,10 @@ async def using(url: str, instead_of: str) -> AsyncIterator[None]:
         await engine.start()
 
 
-async def restored(file: Path, *, fingerprint: str, wish: Wish) -> Header:
+async def restored(file: Path, *, fingerprint: str, options: RestoreOptions) -> Header:
     """Brings a backup back, as the command does."""
     with backup_file.opened(file) as found:
-        await restore.restore(found, fingerprint=fingerprint, wish=wish)
+        await restore.restore(found, fingerprint=fingerprint, options=options)
         return found.header
 
 
@@ -126,10 +126,10 @@ def header_of(file: Path) -> Header:
         return found.header
 
 
-KEEP_ALL = Wish(replace=True, keep_sessions=True, keep_links=True)
+KEEP_ALL = RestoreOptions(replace=True, keep_sessions=True, keep_links=True)
 
 
-async def test_what_was_backed_up_comes_back(house: str, tmp_path: Path) -> None:
+async def test_what_was_backed_up_comes_back(filled_database: str, tmp_path: Path) -> None:
     before = await everything()
     await backup.write(tmp_path / "a.backup")
     await roles.change_role(
@@ -137,7 +137,7 @@ async def test_what_was_backed_up_comes_back(house: str, tmp_path: Path) -> None
     )
     await join("late")
 
-    header = await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=KEEP_ALL)
+    header = await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, options=KEEP_ALL)
 
     after = await everything()
     told = after["activity"].pop()
@@ -147,12 +147,14 @@ async def test_what_was_backed_up_comes_back(house: str, tmp_path: Path) -> None
     assert len(before["session"]) == 3
 
 
-async def test_a_backup_moves_to_the_other_database(house: str, other_database: str, tmp_path: Path) -> None:
+async def test_a_backup_moves_to_the_other_database(
+    filled_database: str, other_database: str, tmp_path: Path
+) -> None:
     before = await everything()
     await backup.write(tmp_path / "a.backup")
 
-    async with using(other_database, house):
-        await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=KEEP_ALL)
+    async with using(other_database, filled_database):
+        await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, options=KEEP_ALL)
         after = await everything()
         assert await migrate.is_current()
         found = await directory.page(MemberFilter(q="نور"))
@@ -164,7 +166,9 @@ async def test_a_backup_moves_to_the_other_database(house: str, other_database: 
     assert (there.migrations, there.members) == (back.migrations, back.members)
 
 
-async def test_invitations_come_back_and_their_queued_mails_are_held(house: str, tmp_path: Path) -> None:
+async def test_invitations_come_back_and_their_queued_mails_are_held(
+    filled_database: str, tmp_path: Path
+) -> None:
     outbox.use(True, "members.fenwick.example")
     try:
         olga = Actor(await new_member.id_of("olga@example.org"), Role.OWNER)
@@ -178,7 +182,7 @@ async def test_invitations_come_back_and_their_queued_mails_are_held(house: str,
         await creation.invite(olga, address_list.parse("late@example.org"), role=Role.REVIEWER, days=7)
         ((highest,),) = await engine.rows("SELECT MAX(id) FROM outbox")
 
-        await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish(replace=True))
+        await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, options=RestoreOptions(replace=True))
 
         after = await everything()
         for table in ("batch", "invitation"):
@@ -187,7 +191,7 @@ async def test_invitations_come_back_and_their_queued_mails_are_held(house: str,
             ("eve@example.org", "sent"),
             ("fay@example.org", "held"),
         ]
-        assert await restore.held() == 1
+        assert await restore.count_held_mail() == 1
         lines = {
             line.email: line
             for line in (await invitation_listing.page(invitation_listing.InvitationFilter())).rows
@@ -204,9 +208,11 @@ async def test_invitations_come_back_and_their_queued_mails_are_held(house: str,
         assert (newest > highest, batch.id) == (True, 3)
 
         await restored(
-            tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish(replace=True, send_mail=True)
+            tmp_path / "a.backup",
+            fingerprint=FINGERPRINT,
+            options=RestoreOptions(replace=True, send_mail=True),
         )
-        assert (await restore.held(), (await everything())["outbox"]) == (0, before["outbox"])
+        assert (await restore.count_held_mail(), (await everything())["outbox"]) == (0, before["outbox"])
     finally:
         outbox.use(False)
 
@@ -218,10 +224,10 @@ async def generations() -> set[tuple[int, int]]:
 
 
 async def test_no_device_that_was_known_after_the_backup_is_known_after_its_restore(
-    house: str, tmp_path: Path
+    filled_database: str, tmp_path: Path
 ) -> None:
     await backup.write(tmp_path / "a.backup")
-    known, wish = await generations(), Wish(replace=True)
+    known, options = await generations(), RestoreOptions(replace=True)
     for times in range(3):
         # A new password, and somebody new, whose id may come again.
         link = await password.make_reset_link(
@@ -230,30 +236,30 @@ async def test_no_device_that_was_known_after_the_backup_is_known_after_its_rest
         await password.reset_password(link, password="five green kites over a hill", address="192.0.2.1")
         await join(f"new{times}")
         known |= await generations()
-        await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=wish)
+        await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, options=options)
         assert not known & await generations()
         known |= await generations()
 
 
 async def test_an_id_that_comes_again_elsewhere_is_known_to_no_browser(
-    house: str, other_database: str, tmp_path: Path
+    filled_database: str, other_database: str, tmp_path: Path
 ) -> None:
     await backup.write(tmp_path / "a.backup")
     late = await join("late")
     known = await generations()
 
-    async with using(other_database, house):
-        await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish())
+    async with using(other_database, filled_database):
+        await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, options=RestoreOptions())
         other = await join("other")
         assert (other, known & await generations()) == (late, set())
 
 
-async def test_sessions_devices_and_links_from_before_are_dead(house: str, tmp_path: Path) -> None:
+async def test_sessions_devices_and_links_from_before_are_dead(filled_database: str, tmp_path: Path) -> None:
     link = await invite_link.present()
     before = await generations()
     await backup.write(tmp_path / "a.backup")
 
-    await restored(tmp_path / "a.backup", fingerprint="another key", wish=Wish(replace=True))
+    await restored(tmp_path / "a.backup", fingerprint="another key", options=RestoreOptions(replace=True))
 
     assert await rows_of("session") == []
     assert not before & await generations()
@@ -264,7 +270,9 @@ async def test_sessions_devices_and_links_from_before_are_dead(house: str, tmp_p
     assert await secret_key.known_fingerprint() == "another key"
 
 
-async def test_ids_are_not_used_again_even_if_the_highest_had_gone(house: str, tmp_path: Path) -> None:
+async def test_ids_are_not_used_again_even_if_the_highest_had_gone(
+    filled_database: str, tmp_path: Path
+) -> None:
     await engine.write(engine.execute, "DELETE FROM session")
     ((highest,),) = await engine.rows("SELECT MAX(id) FROM links")
     newest = await engine.write(links.make, links.RESET)
@@ -272,7 +280,7 @@ async def test_ids_are_not_used_again_even_if_the_highest_had_gone(house: str, t
     await backup.write(tmp_path / "a.backup")
     after_backup = await engine.write(links.make, links.RESET)
 
-    await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish(replace=True))
+    await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, options=RestoreOptions(replace=True))
     member_id = await join("late")
 
     made = await engine.write(links.make, links.RESET)
@@ -282,11 +290,11 @@ async def test_ids_are_not_used_again_even_if_the_highest_had_gone(house: str, t
     assert session_id > 3
 
 
-async def test_counts_and_search_are_right_afterwards(house: str, tmp_path: Path) -> None:
+async def test_counts_and_search_are_right_afterwards(filled_database: str, tmp_path: Path) -> None:
     await backup.write(tmp_path / "a.backup")
     await join("late")
 
-    await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish(replace=True))
+    await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, options=RestoreOptions(replace=True))
 
     counts = await directory.counts()
     assert (counts[Role.OWNER], counts[Role.ANNOTATOR], counts[Role.DEACTIVATED]) == (1, 2, 0)
@@ -298,7 +306,7 @@ async def test_counts_and_search_are_right_afterwards(house: str, tmp_path: Path
         await engine.write(engine.execute, check)
 
 
-async def test_a_backup_while_others_write_is_of_one_instant(house: str, tmp_path: Path) -> None:
+async def test_a_backup_while_others_write_is_of_one_instant(filled_database: str, tmp_path: Path) -> None:
     done = asyncio.Event()
     joined = 0
 
@@ -327,7 +335,7 @@ async def test_a_backup_while_others_write_is_of_one_instant(house: str, tmp_pat
     assert joined > 5
 
 
-async def test_a_cut_off_file_is_refused_wherever_it_is_cut(house: str, tmp_path: Path) -> None:
+async def test_a_cut_off_file_is_refused_wherever_it_is_cut(filled_database: str, tmp_path: Path) -> None:
     file = tmp_path / "a.backup"
     await backup.write(file)
     whole = file.read_bytes()
@@ -336,12 +344,12 @@ async def test_a_cut_off_file_is_refused_wherever_it_is_cut(house: str, tmp_path
     for length in (0, 1, 10, len(whole) // 2, len(whole) - 9, len(whole) - 1):
         file.write_bytes(whole[:length])
         with pytest.raises(BadBackup, match="damaged, cut off"):
-            await restored(file, fingerprint=FINGERPRINT, wish=KEEP_ALL)
+            await restored(file, fingerprint=FINGERPRINT, options=KEEP_ALL)
 
     assert await everything() == before
 
 
-async def test_a_changed_file_is_refused(house: str, tmp_path: Path) -> None:
+async def test_a_changed_file_is_refused(filled_database: str, tmp_path: Path) -> None:
     file = tmp_path / "a.backup"
     await backup.write(file)
     lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
@@ -368,7 +376,7 @@ def forged(file: Path, change: Callable[[list[Any]], None]) -> None:
     lines = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()][:-1]
     change(lines)
     content = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    file.write_bytes(gzip.compress(content + backup.closing_line(hashlib.sha256(content).hexdigest())))
+    file.write_bytes(gzip.compress(content + backup.checksum_line(hashlib.sha256(content).hexdigest())))
 
 
 def of_a_newer_program(lines: list[Any]) -> None:
@@ -402,7 +410,7 @@ def of_another_format(lines: list[Any]) -> None:
     [of_a_newer_program, with_another_column, with_a_second_owner, without_an_owner, of_another_format],
 )
 async def test_a_backup_that_breaks_a_rule_changes_nothing(
-    house: str, tmp_path: Path, change: Callable[[list[Any]], None]
+    filled_database: str, tmp_path: Path, change: Callable[[list[Any]], None]
 ) -> None:
     file = tmp_path / "a.backup"
     await backup.write(file)
@@ -410,23 +418,23 @@ async def test_a_backup_that_breaks_a_rule_changes_nothing(
     before = await everything()
 
     with pytest.raises((BadBackup, engine.DatabaseError)):
-        await restored(file, fingerprint=FINGERPRINT, wish=KEEP_ALL)
+        await restored(file, fingerprint=FINGERPRINT, options=KEEP_ALL)
 
     assert await everything() == before
     assert await join("next") == 5
 
 
-async def test_members_are_only_replaced_when_asked(house: str, tmp_path: Path) -> None:
+async def test_members_are_only_replaced_when_asked(filled_database: str, tmp_path: Path) -> None:
     await backup.write(tmp_path / "a.backup")
     before = await everything()
 
     with pytest.raises(Refused, match="--replace"):
-        await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, wish=Wish())
+        await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, options=RestoreOptions())
 
     assert await everything() == before
 
 
-async def test_a_file_that_is_there_is_not_overwritten(house: str, tmp_path: Path) -> None:
+async def test_a_file_that_is_there_is_not_overwritten(filled_database: str, tmp_path: Path) -> None:
     file = tmp_path / "a.backup"
     file.write_text("precious")
 
@@ -440,22 +448,22 @@ async def test_a_file_that_is_there_is_not_overwritten(house: str, tmp_path: Pat
     assert [name for name in os.listdir(tmp_path) if ".partial" in name] == []
 
 
-async def test_a_backup_holds_no_throttle_and_no_key(house: str, tmp_path: Path) -> None:
+async def test_a_backup_holds_no_throttle_and_no_key(filled_database: str, tmp_path: Path) -> None:
     await backup.write(tmp_path / "a.backup")
 
     content = gzip.decompress((tmp_path / "a.backup").read_bytes()).decode()
 
     tables = [json.loads(line)["table"] for line in content.splitlines() if line.startswith('{"table"')]
-    assert tables == list(backup.KEPT)
+    assert tables == list(backup.TABLES)
 
 
 def test_every_table_is_kept_or_left_out_on_purpose() -> None:
     tables = {table._meta.tablename for table in APP_CONFIG.table_classes}
 
-    assert {*backup.KEPT, *backup.LEFT_OUT} == tables
+    assert {*backup.TABLES, *backup.EXCLUDED_TABLES} == tables
 
 
-async def test_the_clock_of_the_header_is_the_domains(house: str, tmp_path: Path) -> None:
+async def test_the_clock_of_the_header_is_the_domains(filled_database: str, tmp_path: Path) -> None:
     clock.stop_at(1_700_000_000_000)
     try:
         await backup.write(tmp_path / "a.backup")
@@ -475,8 +483,10 @@ def test_a_damaged_file_makes_no_database(tmp_path: Path) -> None:
 
 
 @ON_SQLITE
-async def test_a_backup_waits_for_no_transaction_and_leaves_out_open_ones(house: str, tmp_path: Path) -> None:
-    with closing(sqlite3.connect(house.removeprefix("sqlite:///"), isolation_level=None)) as other:
+async def test_a_backup_waits_for_no_transaction_and_leaves_out_open_ones(
+    filled_database: str, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(filled_database.removeprefix("sqlite:///"), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         other.execute("UPDATE member SET first_name = 'half done'")
         await backup.write(tmp_path / "a.backup")

@@ -23,7 +23,9 @@ ANYTHING = st.recursive(
     | st.integers(2**53 - 2, 2**64)
     | st.floats()
     | st.text(max_size=8)
-    | st.sampled_from([*backup.KEPT, *backup.LEFT_OUT, "id", "email", "table", "columns", "\ud800", "\0"]),
+    | st.sampled_from(
+        [*backup.TABLES, *backup.EXCLUDED_TABLES, "id", "email", "table", "columns", "\ud800", "\0"]
+    ),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=6,
 )
@@ -36,18 +38,18 @@ ROW = {"id": 1, "role": "AN", "text": "Presses ferns"}
 
 def good() -> list[Any]:
     """The header, the tables and one row of a backup."""
-    counted = [table for table in backup.KEPT if table not in backup.UNCOUNTED]
+    counted = [table for table in backup.TABLES if table not in backup.SINGLE_ROW_TABLES]
     header = {
         "made_at": 1_700_000_000_000,
         "migrations": sorted(migrate.known()),
         "key_fingerprint": "f" * 16,
-        "rows": dict.fromkeys(backup.KEPT, 0) | {"role_note": 1},
+        "rows": dict.fromkeys(backup.TABLES, 0) | {"role_note": 1},
         "sequences": dict.fromkeys(counted, 0) | {"role_note": 1},
         "members": 0,
         "format": backup.FORMAT,
     }
     lines: list[Any] = [header]
-    for table in backup.KEPT:
+    for table in backup.TABLES:
         lines.append({"table": table, "columns": list(COLUMNS[table])})
         if table == "role_note":
             lines.append([ROW[name] for name in COLUMNS[table]])
@@ -57,12 +59,12 @@ def good() -> list[Any]:
 def read(lines: list[Any]) -> int | str:
     """How many rows are read from a backup of these lines, or the sentence with which it is refused."""
     content = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    closing = backup.closing_line(hashlib.sha256(content).hexdigest())
+    closing = backup.checksum_line(hashlib.sha256(content).hexdigest())
     with tempfile.NamedTemporaryFile() as file:
         Path(file.name).write_bytes(gzip.compress(content + closing, 1))
         try:
             with backup_file.opened(Path(file.name)) as found:
-                return sum(len(piece.rows) for piece in found.pieces())
+                return sum(len(batch.rows) for batch in found.batches())
         except (BadBackup, TooNew) as error:
             return str(error)
 

@@ -35,7 +35,7 @@ def as_json(value: Any) -> bytes:
 def packed(lines: Lines) -> bytes:
     """The file of these lines, with the sum that belongs to them."""
     content = b"".join(lines)
-    return gzip.compress(content + backup.closing_line(hashlib.sha256(content).hexdigest()), 1)
+    return gzip.compress(content + backup.checksum_line(hashlib.sha256(content).hexdigest()), 1)
 
 
 def header(**parts: Any) -> Change:
@@ -234,7 +234,9 @@ SPOILT: Final[dict[str, Callable[[Lines], bytes]]] = {
     "a cut end": lambda lines: packed(lines)[:-20],
     "a cut line": lambda lines: gzip.compress(whole(lines)[:-20]),
     "no sum": lambda lines: gzip.compress(b"".join(lines)),
-    "the sum of something else": lambda lines: gzip.compress(b"".join(lines) + backup.closing_line("0" * 64)),
+    "the sum of something else": lambda lines: gzip.compress(
+        b"".join(lines) + backup.checksum_line("0" * 64)
+    ),
     "the sum alone": lambda lines: packed([]),
     "a line behind the sum": lambda lines: gzip.compress(whole(lines) + b"[]\n"),
     "something behind the gzip": lambda lines: packed(lines) + b"GATEHOUSE",
@@ -268,7 +270,7 @@ async def refusal_of(file: Path) -> str:
     """The sentence with which a file is refused, "" if it is brought back."""
     try:
         with backup_file.opened(file) as found:
-            await restore.restore(found, fingerprint=FINGERPRINT, wish=KEEP_ALL)
+            await restore.restore(found, fingerprint=FINGERPRINT, options=KEEP_ALL)
     except (DomainError, engine.Unsupported) as error:
         return str(error)
     return ""
@@ -323,7 +325,7 @@ async def test_a_file_that_changes_between_two_readings_is_refused(lines: Lines,
     with backup_file.opened(file) as found:
         file.write_bytes(packed(value("member", "role", "AD", row=2)(lines)))
         with pytest.raises(BadBackup, match="changed while it was read"):
-            await restore.restore(found, fingerprint=FINGERPRINT, wish=KEEP_ALL)
+            await restore.restore(found, fingerprint=FINGERPRINT, options=KEEP_ALL)
 
     assert await everything() == before
 
@@ -347,7 +349,7 @@ async def test_what_a_hostile_file_leaves_of_an_empty_database(
 
     with backup_file.opened(tmp_path / "a.backup") as found, pytest.raises(BadBackup):
         async with restore.opened():
-            await restore.restore(found, fingerprint=FINGERPRINT, wish=KEEP_ALL)
+            await restore.restore(found, fingerprint=FINGERPRINT, options=KEEP_ALL)
 
     if url.startswith("sqlite"):
         assert not [

@@ -14,7 +14,7 @@ import pytest
 from db import engine
 from db.errors import Refused
 from db.maintenance import backup, backup_file, restore
-from db.maintenance.restore import Wish
+from db.maintenance.restore import RestoreOptions
 from db.members import directory
 from db.members.directory import MemberFilter
 from db.policy import Role
@@ -22,7 +22,7 @@ from db.schema import migrate
 from db.schema.renames import FIELD_TERMS
 
 FILE = Path(__file__).with_name("before_field_terms.backup")
-KEEP_ALL = Wish(replace=True, keep_sessions=True, keep_links=True, send_mail=True)
+KEEP_ALL = RestoreOptions(replace=True, keep_sessions=True, keep_links=True, send_mail=True)
 
 
 def written() -> dict[str, list[dict[str, Any]]]:
@@ -39,13 +39,13 @@ def written() -> dict[str, list[dict[str, Any]]]:
 
 async def restored() -> None:
     with backup_file.opened(FILE) as found:
-        await restore.restore(found, fingerprint="of-today", wish=KEEP_ALL)
+        await restore.restore(found, fingerprint="of-today", options=KEEP_ALL)
 
 
 async def rows_now() -> dict[str, list[dict[str, Any]]]:
     """The same of the database in use, by today's names."""
     tables = {}
-    for table in backup.KEPT:
+    for table in backup.TABLES:
         columns = await backup.columns_of(restore._Database(), table)
         found = await engine.rows(f"SELECT {', '.join(columns)} FROM {table} ORDER BY id")
         tables[table] = [dict(zip(columns, row, strict=True)) for row in found]

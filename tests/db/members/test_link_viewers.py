@@ -10,7 +10,7 @@ from db.auth.client import SignedIn
 from db.errors import InvalidLink, Refused
 from db.invitations import acceptance, management, undo_revocation
 from db.maintenance import backup, backup_file, restore
-from db.maintenance.restore import Wish
+from db.maintenance.restore import RestoreOptions
 from db.members import removal, roles
 from db.members.new_member import Person
 from db.policy import COMMAND_LINE, Actor, Role
@@ -377,7 +377,7 @@ async def test_a_backup_keeps_who_was_shown_what(posting: Site, tmp_path: Path) 
     await engine.write(engine.execute, "DELETE FROM invitation_link_viewer")
 
     with backup_file.opened(file) as found:
-        await restore.restore(found, fingerprint="of a key", wish=Wish(replace=True))
+        await restore.restore(found, fingerprint="of a key", options=RestoreOptions(replace=True))
 
     assert await seen_by() == [(line.id, alma)]
     await lose(posting, "alma", None)

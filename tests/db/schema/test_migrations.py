@@ -237,8 +237,8 @@ async def test_ids_are_counted(database: str) -> None:
 
     # The other tables have one row, or a key that says what it is.
     mail = {"batch", "invitation", "invitation_link_viewer", "access_request", "upload", "draft", "outbox"}
-    house = {"member", "role_note", "session", "links", "activity", "activity_name", "role_count"}
-    assert counted == house | mail
+    others = {"member", "role_note", "session", "links", "activity", "activity_name", "role_count"}
+    assert counted == others | mail
 
 
 async def test_an_id_is_never_used_again(database: str) -> None:

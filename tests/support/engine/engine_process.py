@@ -2,7 +2,7 @@
 
 start       starts and stops, then prints "started"
 write N     counts up N times from five tasks, then prints the longest wait in seconds
-exclusive, serving, replacing
+migrating, serving, replacing
             takes that lock, prints "held", and keeps it until its standard input ends
 fork        forks after the start; child and parent print whether they may write, then the child starts anew
 """
@@ -90,7 +90,7 @@ match role:
         asyncio.run(start())
     case "write":
         asyncio.run(write(int(number[0])))
-    case "exclusive":
+    case "migrating":
         asyncio.run(hold(engine.migration_lock()))
     case "serving":
         asyncio.run(hold(engine.serving_lock()))

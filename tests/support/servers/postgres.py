@@ -108,7 +108,7 @@ def start(folder: Path) -> str:
 
 
 def stop(folder: Path, mode: str = "immediate") -> None:
-    """Stops the server in a folder, if one runs there; whoever is connected is cut off."""
+    """Stops the server in a folder, if one runs there; its connections are cut off."""
     data = folder / "data"
     if (data / "postmaster.pid").exists():
         _run_server_program(folder, "pg_ctl", f"--mode={mode}", "-D", str(data), "stop")
