@@ -1,4 +1,4 @@
-"""Mail in the running application: what is owed goes out, and the server stops without waiting for more."""
+"""Mail in the running application: queued mail is sent, and the server stops without waiting for more."""
 
 import time
 
@@ -9,7 +9,7 @@ from tests.support.servers.smtp import serving
 from tests.support.steps import mail_steps
 
 
-async def test_a_running_site_delivers_what_it_owes_and_stops_soon(database: str) -> None:
+async def test_a_running_site_sends_its_mail_and_stops_soon(database: str) -> None:
     async with serving() as server:
         settings = Settings(secret_key=SECRET, host=mail_steps.HOST, mail=server.account())
         async with Site.opened(settings) as site:
@@ -22,6 +22,6 @@ async def test_a_running_site_delivers_what_it_owes_and_stops_soon(database: str
     assert "members.fenwick.example" in server.received[0].message["Message-ID"]
 
 
-async def test_without_a_mail_server_nothing_is_owed(database: str) -> None:
+async def test_without_a_mail_server_no_mail_is_queued(database: str) -> None:
     async with Site.opened(Settings(secret_key=SECRET)):
         assert not outbox.set_up()

@@ -1,4 +1,4 @@
-"""Who gets which notice: as the Owner has settled it, and only those who want notices at all."""
+"""Who gets which notice, by the Owner's settings and the members' own."""
 
 from collections.abc import AsyncIterator
 from typing import get_args
@@ -41,7 +41,7 @@ async def without(member_id: int) -> None:
 @pytest.mark.parametrize(
     ("who", "names"), [("administrators", ("olga", "mia")), ("owner", ("olga",)), ("nobody", ())]
 )
-async def test_a_notice_goes_to_whom_the_owner_chose(
+async def test_a_notice_goes_to_the_recipients_that_the_owner_chose(
     people: dict[str, int], notice: Notice, who: str, names: tuple[str, ...]
 ) -> None:
     await without(people["tom"])
@@ -50,7 +50,9 @@ async def test_a_notice_goes_to_whom_the_owner_chose(
 
     await settle(notice, who)
 
-    assert [found for found, _ in await notices.recipients(notice)] == [people[name] for name in names]
+    assert [member_id for member_id, _ in await notices.recipients(notice)] == [
+        people[name] for name in names
+    ]
     assert [await notices.gets(people[name], notice) for name in people] == [name in names for name in people]
 
 
@@ -62,7 +64,7 @@ async def test_the_owner_alone_gets_none_when_they_want_none(people: dict[str, i
     assert await notices.recipients("asked") == []
 
 
-async def test_that_somebody_waits_is_told_to_whom_the_owner_chose(people: dict[str, int]) -> None:
+async def test_the_waiting_notice_goes_to_the_recipients_that_the_owner_chose(people: dict[str, int]) -> None:
     await settle("waiting", "owner")
 
     await registers("ada")
@@ -70,7 +72,7 @@ async def test_that_somebody_waits_is_told_to_whom_the_owner_chose(people: dict[
     assert [mail.member_id for mail in await delivery.claim("one", 20, 100_000)] == [people["olga"]]
 
 
-async def test_a_notice_that_was_switched_off_meanwhile_is_not_written(people: dict[str, int]) -> None:
+async def test_a_notice_that_was_switched_off_meanwhile_is_not_sent(people: dict[str, int]) -> None:
     await registers("ada")
     mail, *_ = await delivery.claim("one", 20, 100_000)
 
@@ -80,7 +82,7 @@ async def test_a_notice_that_was_switched_off_meanwhile_is_not_written(people: d
         await contents.read(mail)
 
 
-async def test_that_a_membership_ends_is_told_to_its_person_alone_once_nobody_else_is_to_know(
+async def test_the_ending_notice_goes_to_the_member_alone_if_the_owner_chose_nobody(
     people: dict[str, int],
 ) -> None:
     ends_at = clock.now() + DAY_MS

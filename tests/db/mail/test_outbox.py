@@ -1,4 +1,4 @@
-"""What is owed, and what becomes of it: queueing, leases, back-off, voiding, "somebody waits"."""
+"""Queued mail and what becomes of it: leases, attempts, voiding, the "waiting" notice."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -52,7 +52,7 @@ async def the_one(lease: str = "one") -> Mail:
 # Queueing
 
 
-async def test_without_a_mail_server_nothing_is_owed(olga: int) -> None:
+async def test_without_a_mail_server_no_mail_is_queued(olga: int) -> None:
     outbox.use(False)
 
     _, _, mail_id = await invited("ada@example.org", olga)
@@ -92,7 +92,7 @@ async def test_two_thousand_mails_are_queued_at_once_each_under_its_own_message_
     assert (ids, recipients) == (2_000, 2_000)
 
 
-async def test_who_was_approved_and_whose_password_changed_is_written_to_at_their_own_address(
+async def test_approved_and_password_mails_go_to_the_member_s_own_address(
     olga: int,
 ) -> None:
     ada = await person("ada", Role.ANNOTATOR)
@@ -110,31 +110,31 @@ async def test_who_was_approved_and_whose_password_changed_is_written_to_at_thei
     assert [(await row(mail_id))["recipient"] for mail_id in mails] == ["ada@example.org"] * 3
 
 
-async def test_who_waits_is_told_of_new_passwords_by_one_mail_in_15_minutes(olga: int) -> None:
-    """Anybody may have registered with this address: it is no stranger's mailbox to fill."""
+async def test_a_waiting_member_gets_one_password_mail_in_15_minutes(olga: int) -> None:
+    """Anybody may have registered with this address, whose mailbox must not be filled."""
     ada, ben = await person("ada"), await person("ben", Role.ANNOTATOR)
 
     async def changes(member_id: int, times: int = 3) -> list[int]:
-        """When the mails are due that so many new passwords have queued."""
+        """When the mails of so many new passwords are due."""
         before = {mail_id for (mail_id,) in await engine.rows("SELECT id FROM outbox")}
         for _ in range(times):
             await engine.write(outbox.queue_password_changed, member_id)
-        found = await engine.rows("SELECT id, due_at FROM outbox ORDER BY id")
-        return [due_at for mail_id, due_at in found if mail_id not in before]
+        mails = await engine.rows("SELECT id, due_at FROM outbox ORDER BY id")
+        return [due_at for mail_id, due_at in mails if mail_id not in before]
 
     began = clock.now()
     assert await changes(ada) == [began]
     await delivery.sent(await the_one(), "250 Ok")
-    # What comes after it is told, too: later, and all of it at once.
+    # Later changes share one later mail.
     assert await changes(ada) == [began + outbox.PAUSE_MS]
     assert await changes(ben) == [began] * 3
-    # One that is being written may be too early to tell of the next.
+    # A mail that is claimed may be too early to cover the next change.
     clock.stop_at(began + outbox.PAUSE_MS)
     await claimed()
     assert await changes(ada, 1) == [began + 2 * outbox.PAUSE_MS]
 
 
-async def test_waking_reaches_who_listens_and_nobody_else(olga: int) -> None:
+async def test_wake_sets_the_events_of_current_waiters_alone(olga: int) -> None:
     with outbox.woken() as event:
         outbox.wake()
         assert event.is_set()
@@ -157,7 +157,7 @@ async def test_the_longest_due_goes_first(olga: int, kind: str) -> None:
     assert [mail.id for mail in await claimed()] == [early, late]
 
 
-async def test_what_warns_somebody_goes_before_any_number_of_invitations(olga: int) -> None:
+async def test_warnings_are_claimed_before_any_number_of_invitations(olga: int) -> None:
     await invited_many(40, olga)
     clock.move(1)
     warnings = [await queued(kind, "a@example.org", member_id=olga) for kind in outbox.SECURITY]
@@ -180,7 +180,7 @@ async def test_warnings_alone_fill_a_claim(olga: int) -> None:
     assert [mail.kind for mail in await claimed(2)] == ["password", "invitation"]
 
 
-async def test_what_one_has_claimed_nobody_else_claims_until_the_lease_ends(olga: int) -> None:
+async def test_a_claimed_mail_is_not_claimed_again_until_its_lease_ends(olga: int) -> None:
     await invited("ada@example.org", olga)
     first = await the_one("one")
 
@@ -192,7 +192,7 @@ async def test_what_one_has_claimed_nobody_else_claims_until_the_lease_ends(olga
     assert (second.id, second.lease) == (first.id, "two")
 
 
-async def test_what_is_renewed_stays_with_who_has_claimed_it(olga: int) -> None:
+async def test_a_renewed_lease_keeps_the_mail(olga: int) -> None:
     await invited_many(3, olga)
     first, second, third = await claimed(lease="one")
     clock.move(LEASE_MS - 1)
@@ -207,7 +207,7 @@ async def test_what_is_renewed_stays_with_who_has_claimed_it(olga: int) -> None:
     assert set(await delivery.renew("one", [first.id, second.id], LEASE_MS)) == {second.id}
 
 
-async def test_who_leaves_ended_leases_alone_takes_what_nobody_has(olga: int) -> None:
+async def test_a_claim_that_spares_ended_leases_takes_unclaimed_mails(olga: int) -> None:
     await invited_many(2, olga)
     (first,) = await claimed(1, "one")
     clock.move(LEASE_MS)
@@ -228,7 +228,7 @@ async def test_a_clock_set_back_does_not_keep_a_lease_for_ever(olga: int) -> Non
     assert len(await claimed(lease="two")) == 1
 
 
-async def test_who_has_lost_the_lease_changes_nothing(olga: int) -> None:
+async def test_a_process_that_lost_the_lease_changes_nothing(olga: int) -> None:
     await invited("ada@example.org", olga)
     first = await the_one("one")
     clock.move(LEASE_MS)
@@ -243,7 +243,7 @@ async def test_who_has_lost_the_lease_changes_nothing(olga: int) -> None:
         await contents.read(first)
 
 
-async def test_leases_that_end_without_a_mark_are_tries_and_put_off_ever_longer(olga: int) -> None:
+async def test_leases_that_end_without_a_mark_count_as_attempts_and_postpone_ever_longer(olga: int) -> None:
     _, _, mail_id = await invited("ada@example.org", olga)
     waits = []
     for lease in "abcd":
@@ -263,22 +263,22 @@ async def test_a_mail_whose_leases_always_end_without_a_mark_is_given_up_after_f
         await claimed(n=0, lease="other")
         tries += 1
 
-    found = await row(mail_id)
-    assert (found["state"], found["server_reply"], found["tries"]) == (
+    stored = await row(mail_id)
+    assert (stored["state"], stored["server_reply"], stored["tries"]) == (
         "failed",
         refusals.MAIL_NOT_NOTED,
         tries,
     )
-    assert delivery.GIVE_UP_MS - 2 * DAY_MS < found["done_at"] - found["made_at"] < delivery.GIVE_UP_MS
+    assert delivery.GIVE_UP_MS - 2 * DAY_MS < stored["done_at"] - stored["made_at"] < delivery.GIVE_UP_MS
 
 
-async def test_what_is_given_back_or_still_being_sent_is_no_try(olga: int) -> None:
+async def test_a_released_mail_or_one_being_sent_counts_no_attempt(olga: int) -> None:
     ids = [(await invited(f"{name}@example.org", olga))[2] for name in ("ada", "bea")]
     given_back, under_way = await claimed()
     await delivery.release(given_back)
     clock.stop_at(under_way.leased_until)
 
-    # After a leap of the clock, by the very process that holds it.
+    # After the clock has jumped, by the process that holds the lease.
     await claimed(n=0)
 
     assert [(await row(mail_id))["tries"] for mail_id in ids] == [0, 0]
@@ -297,12 +297,12 @@ async def test_claimers_at_the_same_instant_share_the_mails(olga: int) -> None:
         await barrier.wait()
         return [mail.id for mail in await claimed(5, lease)]
 
-    found = await asyncio.gather(*[claims(f"lease{n}") for n in range(8)])
+    claimed = await asyncio.gather(*[claims(f"lease{n}") for n in range(8)])
 
-    assert len({mail_id for some in found for mail_id in some}) == sum(map(len, found)) == 40
+    assert len({mail_id for mails in claimed for mail_id in mails}) == sum(map(len, claimed)) == 40
 
 
-async def test_what_is_given_back_is_claimed_at_once(olga: int) -> None:
+async def test_a_released_mail_can_be_claimed_at_once(olga: int) -> None:
     await invited_many(3, olga)
     mails = await claimed()
 
@@ -316,20 +316,20 @@ async def test_what_is_given_back_is_claimed_at_once(olga: int) -> None:
 # What becomes of it
 
 
-async def test_sent_mail_keeps_the_words_of_the_server(olga: int) -> None:
+async def test_sent_mail_keeps_the_reply_of_the_server(olga: int) -> None:
     await invited("ada@example.org", olga)
     mail = await the_one()
 
     await delivery.sent(mail, "250 Queued as 4F2A")
 
-    found = await row(mail.id)
-    assert (found["state"], found["server_reply"], found["tries"], found["lease"]) == (
+    stored = await row(mail.id)
+    assert (stored["state"], stored["server_reply"], stored["tries"], stored["lease"]) == (
         "sent",
         "250 Queued as 4F2A",
         1,
         "",
     )
-    assert found["done_at"] == clock.now()
+    assert stored["done_at"] == clock.now()
 
 
 async def test_mail_that_was_sent_after_its_lease_ended_is_sent(olga: int) -> None:
@@ -354,7 +354,7 @@ async def test_refused_mail_is_not_tried_again(olga: int) -> None:
     assert ((await row(mail.id))["state"], await claimed()) == ("failed", [])
 
 
-async def test_mail_that_was_put_off_is_tried_nine_times_in_four_days_and_then_given_up(olga: int) -> None:
+async def test_a_mail_is_tried_nine_times_in_four_days_and_then_given_up(olga: int) -> None:
     _, _, mail_id = await invited("ada@example.org", olga)
 
     for wait in BACK_OFF_MS:
@@ -366,11 +366,11 @@ async def test_mail_that_was_put_off_is_tried_nine_times_in_four_days_and_then_g
 
     minutes = [wait // MINUTE_MS for wait in BACK_OFF_MS]
     assert minutes == [1, 5, 15, 60, 240, 720, 1440, 2880]
-    found = await row(mail_id)
-    assert (found["state"], found["server_reply"], found["tries"]) == ("failed", "451 Later and later", 9)
+    stored = await row(mail_id)
+    assert (stored["state"], stored["server_reply"], stored["tries"]) == ("failed", "451 Later and later", 9)
 
 
-async def test_when_the_server_is_gone_all_that_is_due_waits_and_says_why(olga: int) -> None:
+async def test_without_a_server_all_due_mail_waits_and_keeps_the_reason(olga: int) -> None:
     emails = await invited_many(30, olga)
     await claimed(5, "one")
     elsewhere = await claimed(5, "two")
@@ -384,7 +384,7 @@ async def test_when_the_server_is_gone_all_that_is_due_waits_and_says_why(olga: 
     assert len(await claimed(100)) == waiting
 
 
-async def test_what_is_under_way_keeps_its_lease_when_all_others_wait(olga: int) -> None:
+async def test_a_mail_being_sent_keeps_its_lease_when_all_others_wait(olga: int) -> None:
     await invited_many(3, olga)
     first, *_ = await claimed()
 
@@ -403,7 +403,7 @@ async def test_after_five_days_without_a_server_a_mail_is_given_up(olga: int) ->
     assert ((await row(mail_id))["state"], (await row(young_id))["state"]) == ("failed", "queued")
 
 
-async def test_a_new_start_tries_at_once_what_the_server_s_trouble_put_off(olga: int) -> None:
+async def test_a_new_start_tries_postponed_mail_at_once(olga: int) -> None:
     _, _, mail_id = await invited("ada@example.org", olga)
     await registers("bea")
     await delivery.postpone_all("one", "No server.", 15 * MINUTE_MS)
@@ -452,7 +452,7 @@ async def test_mail_to_and_about_somebody_who_was_removed_is_void(olga: int) -> 
     ]
 
 
-async def test_what_warns_somebody_is_owed_whatever_is_done_to_them_next(olga: int) -> None:
+async def test_warnings_stay_queued_whatever_happens_to_the_member_next(olga: int) -> None:
     ada = await person("ada", Role.ANNOTATOR)
     warnings = [
         await queued(kind, "ada@example.org", member_id=ada, subject_id=olga) for kind in outbox.SECURITY
@@ -469,7 +469,7 @@ async def test_what_warns_somebody_is_owed_whatever_is_done_to_them_next(olga: i
     ] == [("", "")] * 4
 
 
-async def test_void_mail_that_was_on_its_way_is_sent_nevertheless(olga: int) -> None:
+async def test_mail_that_was_voided_while_being_sent_counts_as_sent(olga: int) -> None:
     invitation_id, _, _ = await invited("ada@example.org", olga)
     mail = await the_one()
 
@@ -514,7 +514,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-async def test_an_invitation_is_not_written_when(end: str, olga: int) -> None:
+async def test_an_invitation_is_no_longer_relevant_when(end: str, olga: int) -> None:
     await invited("ada@example.org", await person("mia", Role.ADMINISTRATOR))
     mail = await the_one()
 
@@ -524,7 +524,7 @@ async def test_an_invitation_is_not_written_when(end: str, olga: int) -> None:
         await contents.read(mail)
 
 
-NOTHING_TO_TELL = {
+NO_LONGER_RELEVANT = {
     "approved": "UPDATE member SET role = 'NO' WHERE email = 'ada@example.org'",
     "accepted": "UPDATE member SET role = 'MA' WHERE email = 'mia@example.org'",
     "asked": "UPDATE invitation SET new_wanted_at = 0",
@@ -532,7 +532,7 @@ NOTHING_TO_TELL = {
     "reset": "UPDATE links SET uses = 1 WHERE purpose = 'reset'",
 }
 GONE = "UPDATE member SET role = 'DI', removed_at = 1, email_key = NULL WHERE email = 'ada@example.org'"
-STILL_TOLD = {
+STILL_RELEVANT = {
     "they were shut out": "UPDATE member SET role = 'DI' WHERE email = 'ada@example.org'",
     "they were removed": GONE,
     "the link was used": "UPDATE links SET uses = 1, ended_at = 1, end_reason = 'used'",
@@ -541,14 +541,14 @@ STILL_TOLD = {
 
 
 @pytest.mark.parametrize("kind", ["handed", "password"])
-@pytest.mark.parametrize("later", STILL_TOLD)
-async def test_a_warning_is_written_though(later: str, kind: str, olga: int) -> None:
+@pytest.mark.parametrize("later", STILL_RELEVANT)
+async def test_a_warning_is_still_relevant_though(later: str, kind: str, olga: int) -> None:
     ada = await person("ada", Role.ANNOTATOR)
     link = await mail_steps.link_for(links.RESET, ada)
     await queued(kind, "ada@example.org", member_id=ada, subject_id=olga, link_id=link.id)
     mail = await the_one()
 
-    await engine.write(engine.execute, STILL_TOLD[later])
+    await engine.write(engine.execute, STILL_RELEVANT[later])
 
     content = await contents.read(mail)
     assert content.template == {"handed": "admin_reset_link"}.get(kind, kind)
@@ -557,8 +557,8 @@ async def test_a_warning_is_written_though(later: str, kind: str, olga: int) -> 
         assert (content.other, content.state) == ("Olga", state)
 
 
-@pytest.mark.parametrize("kind", NOTHING_TO_TELL)
-async def test_a_mail_whose_cause_has_ended_is_not_written(kind: str, olga: int) -> None:
+@pytest.mark.parametrize("kind", NO_LONGER_RELEVANT)
+async def test_a_mail_whose_reason_is_gone_is_no_longer_relevant(kind: str, olga: int) -> None:
     ada, mia = await person("ada", Role.ANNOTATOR), await person("mia", Role.ADMINISTRATOR)
     outbox.use(False)
     invitation_id, _, _ = await invited("bea@example.org", mia)
@@ -575,7 +575,7 @@ async def test_a_mail_whose_cause_has_ended_is_not_written(kind: str, olga: int)
     mail = await the_one()
 
     await contents.read(mail)
-    await engine.write(engine.execute, NOTHING_TO_TELL[kind])
+    await engine.write(engine.execute, NO_LONGER_RELEVANT[kind])
 
     with pytest.raises(contents.NoLongerRelevant):
         await contents.read(mail)
@@ -593,7 +593,7 @@ async def test_a_mail_whose_cause_has_ended_is_not_written(kind: str, olga: int)
         ("ended_at = 9000000000000, end_reason = 'accepted', member_id = {ada}", None),
     ],
 )
-async def test_who_is_asked_for_a_new_one_learns_what_answers_it(
+async def test_a_wish_for_a_new_invitation_says_what_answers_it(
     change: str, state: str | None, olga: int
 ) -> None:
     ada = await person("ada", Role.ANNOTATOR)
@@ -614,10 +614,10 @@ async def test_who_is_asked_for_a_new_one_learns_what_answers_it(
         assert (await contents.read(mail)).state == state
 
 
-# Somebody waits
+# The notice that somebody waits
 
 
-async def test_who_may_give_roles_and_wants_to_know_is_told_that_somebody_waits(olga: int) -> None:
+async def test_members_who_may_give_roles_and_want_notices_get_the_waiting_notice(olga: int) -> None:
     mia = await person("mia", Role.ADMINISTRATOR)
     await person("max", Role.MANAGER)
     tom = await person("tom", Role.ADMINISTRATOR)
@@ -628,7 +628,7 @@ async def test_who_may_give_roles_and_wants_to_know_is_told_that_somebody_waits(
     assert sorted(mail.member_id for mail in await claimed()) == [olga, mia]
 
 
-async def test_twenty_who_register_at_once_are_one_mail_to_each(olga: int) -> None:
+async def test_twenty_registrations_at_once_are_one_mail_to_each_recipient(olga: int) -> None:
     await person("mia", Role.ADMINISTRATOR)
     barrier = asyncio.Barrier(20)
 
@@ -668,7 +668,7 @@ async def test_long_after_the_last_mail_the_next_goes_out_at_once(olga: int) -> 
     assert len(await claimed()) == 1
 
 
-async def test_who_registers_while_the_mail_is_under_way_is_told_of_by_the_next(olga: int) -> None:
+async def test_a_registration_while_a_notice_is_sent_queues_another(olga: int) -> None:
     await registers("ada")
     mail = await the_one()
     content = await contents.read(mail)
@@ -703,16 +703,16 @@ async def test_a_registration_that_is_not_committed_yet_makes_the_mail_wait_for_
     assert await states() == {"queued": 1, "sent": 1}
 
 
-async def test_nobody_is_missed_however_registrations_and_sending_cross(olga: int) -> None:
+async def test_notices_miss_no_registration_at_the_same_time(olga: int) -> None:
     clock.go_on()
-    told = 0
+    last_counted = 0
 
     async def come() -> None:
         for start in range(0, 30, 5):
             await asyncio.gather(*[registers(f"person{start + n}") for n in range(5)])
 
     async def send_at_once() -> int:
-        """Sends as if a quarter of an hour had passed; returns the last member told of."""
+        """Sends as if a quarter of an hour had passed; returns the last member that a notice counted."""
         last = 0
         await engine.write(engine.execute, "UPDATE outbox SET due_at = 0 WHERE state = 'queued'")
         for mail in await claimed():
@@ -722,12 +722,12 @@ async def test_nobody_is_missed_however_registrations_and_sending_cross(olga: in
 
     coming = asyncio.create_task(come())
     while not coming.done():
-        told = max(told, await send_at_once())
+        last_counted = max(last_counted, await send_at_once())
     while "queued" in await states():
-        told = max(told, await send_at_once())
+        last_counted = max(last_counted, await send_at_once())
 
     await coming
-    assert await engine.rows("SELECT MAX(id), COUNT(*) FROM member WHERE role = 'NO'") == [(told, 30)]
+    assert await engine.rows("SELECT MAX(id), COUNT(*) FROM member WHERE role = 'NO'") == [(last_counted, 30)]
 
 
 async def test_no_mail_when_nobody_waits_any_more(olga: int) -> None:
@@ -746,13 +746,13 @@ async def test_a_mail_that_was_void_does_not_delay_the_next(olga: int) -> None:
     await registers("ada")
     await delivery.void(await the_one())
 
-    # She still waits, so another mail is queued in the place of the one that was wrongly void.
+    # She still waits, so another mail replaces the one that was wrongly voided.
     assert await states() == {"queued": 1, "void": 1}
     assert len(await claimed()) == 1
 
 
 @pytest.mark.parametrize("change", ["wants_notices = 0", "role = 'MA'", "role = 'DI'"])
-async def test_who_no_longer_gives_roles_or_wants_no_notices_gets_none(change: str, olga: int) -> None:
+async def test_members_who_no_longer_give_roles_or_want_notices_get_none(change: str, olga: int) -> None:
     mia = await person("mia", Role.ADMINISTRATOR)
     await registers("ada")
     mails = {mail.member_id: mail for mail in await claimed()}
@@ -783,7 +783,7 @@ async def test_progress_counts_sent_refused_and_waiting(olga: int) -> None:
     assert (await outbox.progress(0)).waiting == 0
 
 
-async def test_mail_that_was_done_is_forgotten_after_thirty_days(olga: int) -> None:
+async def test_finished_mail_is_deleted_after_thirty_days(olga: int) -> None:
     open_id, _, shown = await invited("ada@example.org", olga)
     await engine.write(engine.execute, "UPDATE invitation SET mail_id = ? WHERE id = ?", shown, open_id)
     done = await queued("password", "olga@example.org", member_id=olga)

@@ -148,6 +148,19 @@ async def until_tried(mail_id: int, tries: int = 1) -> dict[str, Any]:
     return mail
 
 
+async def waiting_reason() -> str:
+    """Why the mails of the first batch wait, "" if nothing is wrong."""
+    return (await outbox.progress(1)).waiting_reason
+
+
+async def all_postponed() -> bool:
+    return not await engine.rows("SELECT 1 FROM outbox WHERE server_reply = '' OR lease <> '' LIMIT 1")
+
+
+async def all_marked() -> bool:
+    return "queued" not in await states()
+
+
 def mail_worker(account: Mail, **more: Any) -> MailWorker:
     values: dict[str, Any] = {"app_name": "Label Studio", "app_url": "https://label.fenwick.example"}
     return MailWorker(account, signer=SIGNER, host=HOST, templates=TEMPLATES, **{**values, **more})
