@@ -70,7 +70,7 @@ class Arena:
         await engine.start()
         try:
             await migrate.migrate()
-            async with smtp.serving() as post, Site.opened(Settings(secret_key=SECRET)) as site:
+            async with smtp.serving() as mail_server, Site.opened(Settings(secret_key=SECRET)) as site:
                 outbox.use(True, "races.example")
                 checkout = Checkout(folder / "checkout", url)
                 settings = {
@@ -78,7 +78,7 @@ class Arena:
                     "HOST": HOST,
                     "TRUSTED_PROXIES": "127.0.0.1",
                     "EMAIL_HOST": "localhost",
-                    "EMAIL_PORT": str(post.port),
+                    "EMAIL_PORT": str(mail_server.port),
                     "EMAIL_USE_TLS": "false",
                     "FROM_EMAIL": "door@races.example",
                 }

@@ -61,8 +61,8 @@ class Front:
         listening = await asyncio.start_server(self._pass_on, "127.0.0.1", 0, limit=1 << 20)
         calls = await asyncio.start_server(self._call, "127.0.0.1", 0)
         self.port, self.call_port = (one.sockets[0].getsockname()[1] for one in (listening, calls))
-        async with smtp.serving() as post:
-            self.mail_port = post.port
+        async with smtp.serving() as mail_server:
+            self.mail_port = mail_server.port
             ready.set()
             await stop.wait()
             calls.close()

@@ -18,7 +18,7 @@ from tests.support.servers import smtp
 from tests.support.servers.command import TIMEOUT_SECONDS, Checkout, Server
 
 HOST: Final = "http://members.fenwick.example"
-# Columns that the server's chores and its post write at any time.
+# Columns that the server's chores and its mail worker write at any time.
 AT_ANY_TIME: Final = {
     "member": ("last_activity_at",),
     "session": ("used_at",),
