@@ -32,7 +32,7 @@ async def home(request: AnyRequest) -> Response[bytes]:
         if policy.may_manage_members(current.role):
             waiting = (await engine.read(role_counts.counts))[Role.PENDING]
         return await rendering.page(request, "home/home.html", waiting=waiting, ends_at=ends_at)
-    context: dict[str, Any] = {"joined_at": current.joined_at, "came": current.came_by}
+    context: dict[str, Any] = {"joined_at": current.joined_at, "joined_via": current.joined_via}
     if rendering.wants_fragment(request):
         return rendering.fragment(request, "home/_waiting.html", **context)
     return await rendering.page(request, "home/waiting.html", ends_at=ends_at, **context)

@@ -51,7 +51,7 @@ def _rows() -> list[tuple[MemberRow, Role, str | None]]:
                 first_name=first,
                 last_name=last,
                 role=role.value,
-                came_by="link",
+                joined_via="link",
                 inviter_name="",
                 confirmed_at=now,
                 joined_at=now - number * 400 * HOUR_MS,

@@ -93,18 +93,18 @@ async def was_administrator(member_id: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
-    """A password link that somebody made for a member who wasn't told in the browser yet.
+class AdminResetLink:
+    """A password link that somebody made for a member, who hasn't acknowledged it yet.
 
-    at: ms. by: who made it, naming nobody: "command", "owner" or "administrator".
+    at: when, in ms. by: "command", "owner" or "administrator"; it names nobody.
     """
 
     at: int
     by: str
 
 
-async def handed(member_id: int, at: int) -> Handed:
-    """What the pages of this member say of the link that was made for them at that instant."""
+async def admin_reset_link(member_id: int, at: int) -> AdminResetLink:
+    """The link that was made for this member at that instant (ms), for the note on their pages."""
     found = await engine.read(
         engine.rows,
         "SELECT a.actor_kind, m.role FROM activity AS a LEFT JOIN member AS m ON m.id = a.actor_id"
@@ -113,14 +113,14 @@ async def handed(member_id: int, at: int) -> Handed:
     )
     kind, role = found[0] if found else ("", "")
     if kind == "command":
-        return Handed(at, "command")
-    return Handed(at, "owner" if role == Role.OWNER else "administrator")
+        return AdminResetLink(at, "command")
+    return AdminResetLink(at, "owner" if role == Role.OWNER else "administrator")
 
 
 async def acknowledge(actor: Actor, at: int) -> None:
-    """The actor has read that a password link was made for them at that instant, in ms.
+    """Notes that the actor knows of the password link made for them at that instant (ms).
 
-    What was made since they haven't read: it stays. Raises SignInFirst.
+    The note of a newer link stays. Raises SignInFirst.
     """
 
     async def write(_: Locked) -> None:

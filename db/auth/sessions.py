@@ -64,9 +64,9 @@ class Current:
     theme: str
     time_zone: str
     joined_at: int
-    came_by: str
+    joined_via: str
     ends_at: int
-    handed_at: int
+    reset_link_made_at: int
     title: str
     key: SessionKey
 

@@ -182,7 +182,7 @@ async def _new(person: Person, invited: Invited) -> int:
     address = Address(invited.email, invited.email_key)
     own = replace(person, address=address)
     member_id = await new_member.insert(
-        own, invited.role, came_by="invitation", invited_by=invited.inviter_id
+        own, invited.role, joined_via="invitation", invited_by=invited.inviter_id
     )
     await _confirm(member_id, invited)
     return member_id

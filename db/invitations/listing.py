@@ -22,7 +22,7 @@ MAX_SEARCH_CHARACTERS: Final = 200
 # Access requests aren't invitations yet: db/invitations/access_request_listing.py lists them.
 ASKED: Final = "asked"
 STATES: Final = (ASKED, "open", "refused", "accepted", "joined", "expired", "revoked")
-CAME_BY_THEMSELVES: Final = ("link", "signup")
+JOINED_BY_THEMSELVES: Final = ("link", "signup")
 # Who has the address of an open invitation is in without it, unless they have one of these roles or none.
 NOT_JOINED: Final = ("", Role.PENDING.value, Role.DEACTIVATED.value)
 
@@ -65,7 +65,7 @@ class InvitationRow(NamedTuple):
     holder_role: str
     seen_at: int
     followed: int
-    holder_came_by: str
+    holder_joined_via: str
 
     def state(self, now: int) -> str:
         """accepted, revoked, void, joined, expired; while it is open: queued, sent, refused, unsent (a link).
@@ -82,9 +82,9 @@ class InvitationRow(NamedTuple):
         return {"queued": "queued", "sent": "sent", "failed": "refused"}.get(self.mail, "unsent")
 
     @property
-    def came_otherwise(self) -> bool:
+    def joined_otherwise(self) -> bool:
         """Whether they registered by the invite link or the sign-up page, and the invitation hasn't ended."""
-        return self.holder_came_by in CAME_BY_THEMSELVES and not self.end_reason
+        return self.holder_joined_via in JOINED_BY_THEMSELVES and not self.end_reason
 
     @property
     def asks(self) -> bool:
@@ -237,12 +237,12 @@ async def meant_for(member_ids: Sequence[int]) -> dict[int, Meant]:
     if not member_ids:
         return {}
     marks = ", ".join("?" * len(member_ids))
-    came_by = ", ".join(map(engine.literal, CAME_BY_THEMSELVES))
+    joined_via = ", ".join(map(engine.literal, JOINED_BY_THEMSELVES))
     found = await engine.rows(
         f"SELECT m.id, i.role, {_INVITER} FROM member AS m"
         " JOIN invitation AS i ON i.email_key = m.email_key AND i.ended_at = 0"
         f" LEFT JOIN member AS b ON b.id = i.invited_by WHERE m.id IN ({marks})"
-        f" AND m.role = {codes(Role.PENDING)} AND m.joined_via IN ({came_by})",
+        f" AND m.role = {codes(Role.PENDING)} AND m.joined_via IN ({joined_via})",
         *member_ids,
     )
     return {member_id: Meant(role, inviter) for member_id, role, inviter in found}

@@ -33,7 +33,9 @@ async def why_taken(address: Address) -> list[str]:
     return [by_field.ADDRESS_TAKEN] if taken else []
 
 
-async def insert(person: Person, role: Role, *, came_by: str, link_id: int = 0, invited_by: int = 0) -> int:
+async def insert(
+    person: Person, role: Role, *, joined_via: str, link_id: int = 0, invited_by: int = 0
+) -> int:
     """Inside a write: a new member's row; returns its id. Raises engine.UniqueViolation for a taken one."""
     now = clock.now()
     inserted = await Member.insert(
@@ -49,7 +51,7 @@ async def insert(person: Person, role: Role, *, came_by: str, link_id: int = 0, 
             password_hash=person.password_hash,
             password_generation=person.generation,
             role=role.value,
-            joined_via=came_by,
+            joined_via=joined_via,
             link_id=link_id,
             invited_by=invited_by,
             confirmed_at=0,

@@ -102,7 +102,7 @@ async def found_by_operator(title: str, owner: Person) -> bool:
 
 
 async def _found(title: str, owner: Person) -> int:
-    owner_id = await new_member.insert(owner, Role.OWNER, came_by="setup")
+    owner_id = await new_member.insert(owner, Role.OWNER, joined_via="setup")
     await Organization.insert(
         Organization(id=1, title=title, made_at=clock.now(), owner_id=owner_id, owner_role=Role.OWNER.value)
     )

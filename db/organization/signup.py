@@ -47,10 +47,10 @@ async def _register(
         await links.use(link_id)
     if why := limits.why_not(person.address):
         raise Invalid({"email": why})
-    came_by = "signup" if link_id is None else "link"
-    member_id = await new_member.insert(person, Role.PENDING, came_by=came_by, link_id=link_id or 0)
+    joined_via = "signup" if link_id is None else "link"
+    member_id = await new_member.insert(person, Role.PENDING, joined_via=joined_via, link_id=link_id or 0)
     actor = Actor(member_id, Role.PENDING, address=browser.address)
-    await activity.record(actor, "registered", member_id, after=came_by)
+    await activity.record(actor, "registered", member_id, after=joined_via)
     token = await sessions.begin(
         member_id,
         persistent=False,

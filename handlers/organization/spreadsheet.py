@@ -64,7 +64,7 @@ def invitation_links(open_ones: Iterable[tuple[str, Role, str]]) -> bytes:
 def _cells(row: MemberRow) -> tuple[str, ...]:
     who = (row.email, row.first_name, row.last_name)
     times = (rendering.iso(at) if at else "" for at in (row.joined_at, row.last_activity_at))
-    joined = (Role(row.role).label, row.came_by, row.inviter_name)
+    joined = (Role(row.role).label, row.joined_via, row.inviter_name)
     return (*who, *joined, *times, last_day.iso(row.ends_at))
 
 

@@ -98,10 +98,10 @@ class AccountController(Controller):
         await password.acknowledge(identity.actor_of(current, request), at)
         if not rendering.wants_fragment(request):
             return rendering.redirect(request, "/")
-        if current.handed_at in (0, at):
+        if current.reset_link_made_at in (0, at):
             return Response(b"", status_code=HTTP_200_OK, media_type=rendering.HTML)
-        newer = await password.handed(current.member_id, current.handed_at)
-        return rendering.fragment(request, "_handed.html", handed=newer)
+        newer = await password.admin_reset_link(current.member_id, current.reset_link_made_at)
+        return rendering.fragment(request, "_admin_reset_link.html", admin_reset_link=newer)
 
     @post("/password", status_code=HTTP_200_OK)
     @one_by_one

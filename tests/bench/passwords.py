@@ -74,7 +74,7 @@ async def _add_people(password_hash: str) -> None:
         ("eve", Role.PENDING),
     ]:
         person = Person(addresses.parse(f"{name}@example.org"), name, "", password_hash)
-        await new_member.insert(person, role, came_by="link")
+        await new_member.insert(person, role, joined_via="link")
 
 
 @asynccontextmanager

@@ -80,7 +80,7 @@ def filled_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     async def found() -> None:
         await secret_key.remember_fingerprint(Signer(SECRET).fingerprint())
         await setup.found_by_operator("Fenwick Herbarium", someone("olga"))
-        await engine.write(lambda: new_member.insert(someone("ada"), Role.PENDING, came_by="signup"))
+        await engine.write(lambda: new_member.insert(someone("ada"), Role.PENDING, joined_via="signup"))
 
     on(database_url, found)
     return database_url
@@ -192,7 +192,7 @@ def test_names_that_the_terminal_cannot_show_stop_no_command(filled_database: st
     someone_else = replace(someone("zoe"), first_name="Łukasz")
     on(
         filled_database,
-        lambda: engine.write(lambda: new_member.insert(someone_else, Role.PENDING, came_by="signup")),
+        lambda: engine.write(lambda: new_member.insert(someone_else, Role.PENDING, joined_via="signup")),
     )
     environment = os.environ | {
         "PYTHONIOENCODING": "ascii",

@@ -27,7 +27,7 @@ async def test_who_is_signed_out_comes_to_the_login_page(site: Site) -> None:
 
 
 async def test_who_waits_sees_the_waiting_page_as_a_page(site: Site) -> None:
-    await site.person("ada", came_by="link")
+    await site.person("ada", joined_via="link")
     ada = await site.sign_in("ada")
 
     answer = await ada.get("/")

@@ -46,7 +46,7 @@ class _Fields(NamedTuple):
     first_name: str
     last_name: str
     role: str
-    came_by: str
+    joined_via: str
     inviter_name: str
     confirmed_at: int
     joined_at: int
@@ -73,7 +73,7 @@ class MemberRow(_Fields):
         first_name: str,
         last_name: str,
         role: str,
-        came_by: str,
+        joined_via: str,
         inviter_name: str,
         confirmed_at: int,
         joined_at: int,
@@ -87,7 +87,7 @@ class MemberRow(_Fields):
             first_name,
             last_name,
             role,
-            came_by,
+            joined_via,
             inviter_name,
             confirmed_at,
             joined_at,
@@ -271,7 +271,7 @@ async def _summed_up(filter: MemberFilter, hits: search.Hits | None) -> MemberSu
     if hits:
         total, exact = (search.MAX_HITS, False) if hits.too_many else (len(hits.cursors), True)
     elif filter.link:
-        came = await _came_by_link(filter)
+        came = await _count_of_link(filter)
         total, exact = min(came, search.MAX_HITS), came <= search.MAX_HITS
     return MemberSummary(by_role, total, exact, hits.sort if hits else filter.order)
 
@@ -299,7 +299,7 @@ def _encoded(cursor: Cursor | None, passed: int | None) -> str | None:
     return cursor._replace(passed=passed).encode() if cursor else None
 
 
-async def _came_by_link(filter: MemberFilter) -> int:  # noqa: A002
+async def _count_of_link(filter: MemberFilter) -> int:  # noqa: A002
     """How many of the filter's roles came by its link; counted up to one more than a search counts."""
     roles = codes(*filter.shown_roles)
     ((count,),) = await engine.rows(

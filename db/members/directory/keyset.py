@@ -44,14 +44,14 @@ async def walk(filter: MemberFilter, cursor: Cursor | None, backwards: bool, lim
 async def _merged(
     column: str, roles: tuple[Role, ...], cursor: Cursor | None, descending: bool, limit: int, link: int = 0
 ) -> list[Any]:
-    """Members of several roles in the order of one column, of those who came by a link if one is named."""
+    """Members of several roles in the order of one column, only those who joined by a link if one is given."""
     dialect = engine.dialect()
     sql = query(dialect, column, roles, cursor is not None, descending, limit, link)
     return await engine.rows(sql, *arguments(dialect, roles, cursor))
 
 
-def came_by(link: int) -> str:
-    """The condition for who came by this link, "" for 0; that it is above 0 is what its index holds."""
+def link_condition(link: int) -> str:
+    """The condition for members who joined by this link, "" for 0. Its index needs the second half."""
     return f" AND m.link_id = {link} AND m.link_id > 0" if link else ""
 
 
@@ -69,7 +69,7 @@ def query(
 
     The limit is part of it: PostgreSQL would plan a statement whose limit it can't see anew each time.
     """
-    came = came_by(link)
+    joined = link_condition(link)
     direction, sign = ("DESC", "<") if descending else ("ASC", ">")
     if not placed:
         beyond = [""]
@@ -81,7 +81,7 @@ def query(
         beyond = [f" AND (m.{column}, m.id) {sign} (?, ?)"]
     arms = [
         f"SELECT {COLUMNS}, m.{column} AS sort_key FROM member AS m"
-        f" WHERE m.role = {codes(role)} AND m.removed_at = 0{came}{condition}"
+        f" WHERE m.role = {codes(role)} AND m.removed_at = 0{joined}{condition}"
         for role in roles
         for condition in beyond
     ]

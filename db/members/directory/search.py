@@ -134,7 +134,7 @@ async def _walk(
 
     along: the ids in order, from this one on (None: from the end), descending or not. Without it any hits.
     """
-    placed, order = f" AND m.removed_at = 0{_came_by(filter)}", ""
+    placed, order = f" AND m.removed_at = 0{_link_condition(filter)}", ""
     if along is not None:
         beyond, descending = along
         placed += "" if beyond is None else f" AND m.id {'<' if descending else '>'} {beyond:d}"
@@ -162,7 +162,7 @@ async def _walk(
     return await engine.rows(f"{' UNION ALL '.join(arms)}{order} LIMIT {limit}", *args * len(arms))
 
 
-def _came_by(filter: MemberFilter) -> str:  # noqa: A002
+def _link_condition(filter: MemberFilter) -> str:  # noqa: A002
     return f" AND m.link_id = {filter.link:d} AND m.link_id > 0" if filter.link else ""
 
 

@@ -176,8 +176,10 @@ async def page(
     notice, undo = _notice(request)
     # The toast of this very request wins over the notice, and must not get the notice's button.
     about = {"site": site, "toast": notice, "undo": None if "toast" in context else undo, **context}
-    if current and current.handed_at:
-        about["handed"] = await password.handed(current.member_id, current.handed_at)
+    if current and current.reset_link_made_at:
+        about["admin_reset_link"] = await password.admin_reset_link(
+            current.member_id, current.reset_link_made_at
+        )
     if current and policy.may_open_organization(current.role):
         about["counts"] = await engine.read(_counts)
     response = fragment(request, template, status=status, headers=headers, **about)

@@ -242,7 +242,7 @@ async def _listed(request: AnyRequest, chosen: MemberFilter) -> dict[str, Any]:
     return _around(chosen, page) | {
         "site": rendering.Site(title=current.title, closed=context_of(request).settings.closed),
         "rows": await member_rows.looked_up(request, page.rows, me),
-        "came_by": await invite_link.find(chosen.link) if chosen.link else None,
+        "filter_link": await invite_link.find(chosen.link) if chosen.link else None,
         "first_link": invite_address(request, link) if link else None,
         "first_is_invalid": link is not None and link.invalid_reason(clock.now()) is not None,
     }

@@ -112,10 +112,10 @@ def row(
     key = email.lower() or None
     sort_key = normalization.sort_key(first, last, key) if key else ""
     search_text = normalization.search_text(first, last, email, key) if key else ""
-    came_by = "invitation" if invited_by else "link"
+    joined_via = "invitation" if invited_by else "link"
     times = (invited_by, joined_at if invited_by else 0, joined_at, activity)
     who = (email, key, first, last, sort_key, search_text)
-    return (*who, "", 0, role, came_by, link_id, *times, "", "system", removed_at)
+    return (*who, "", 0, role, joined_via, link_id, *times, "", "system", removed_at)
 
 
 async def fill(number: int) -> None:

@@ -121,7 +121,7 @@ async def every_state(site: Site, server: Server) -> None:
     await management.revoke(
         await actor(site, "olga"), invitation_ids=[await id_of("revoked@fenwick.example")]
     )
-    joined = await site.person("joined", came_by="link")
+    joined = await site.person("joined", joined_via="link")
     await invite(site, "olga", "joined@example.org")
     await roles.change_role(await actor(site, "olga"), member_id=joined, role=Role.ANNOTATOR)
     for email in ("late@fenwick.example", "asks.again@fenwick.example"):

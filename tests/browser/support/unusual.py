@@ -24,4 +24,4 @@ async def come(site: Site) -> None:
         ("nameless", "nameless@example.org", ("", "")),
     ):
         person = Person(addresses.parse(address), *name, password_hash())
-        site.ids[known_as] = await engine.write(new_member.insert, person, Role.PENDING, came_by="link")
+        site.ids[known_as] = await engine.write(new_member.insert, person, Role.PENDING, joined_via="link")

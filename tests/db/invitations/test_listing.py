@@ -34,7 +34,7 @@ async def test_each_state_is_told_filtered_and_counted(posting: Site, clock: Mod
     await accept(posting, await one("accepted@example.org"))
     await management.revoke(olga(posting), invitation_ids=[(await one("revoked@example.org")).id])
     await roles.change_role(olga(posting), member_id=posting.ids["alma"], role=Role.MANAGER)
-    await posting.person("joined", Role.REVIEWER, came_by="link")
+    await posting.person("joined", Role.REVIEWER, joined_via="link")
 
     for name in ("expired", "queued", "sent", "refused", "accepted", "revoked", "void", "joined"):
         assert await state(f"{name}@example.org") == name
@@ -63,7 +63,7 @@ async def test_an_invitation_of_somebody_who_got_a_role_without_it_is_open_no_mo
     line, late = await invited(site, "ada"), await invited(site, "bea")
     clock.move(8 * DAY_MS)
     await management.resend(olga(site), invitation_ids=[line.id], days=7, throttle=site.context.throttle)
-    ids = [await site.person(name, came_by="link") for name in ("ada", "bea")]
+    ids = [await site.person(name, joined_via="link") for name in ("ada", "bea")]
     waiting = [await state(each.email) for each in (line, late)]
 
     await roles.change_roles(olga(site), member_ids=ids, role=Role.ANNOTATOR)

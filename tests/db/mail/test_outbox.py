@@ -689,7 +689,7 @@ async def test_a_registration_that_is_not_committed_yet_makes_the_mail_wait_for_
     begun: list[bool] = []
 
     async def slowly() -> None:
-        await new_member.insert(someone("bea"), Role.PENDING, came_by="signup")
+        await new_member.insert(someone("bea"), Role.PENDING, joined_via="signup")
         await notices.somebody_waits()
         begun.append(True)
         if engine.dialect() == "postgres":

@@ -52,7 +52,7 @@ async def join(name: str, first_name: str = "") -> int:
     """Adds a member, with a session and a row of activity, in one change."""
 
     async def change() -> int:
-        member_id = await new_member.insert(person(name, first_name), Role.ANNOTATOR, came_by="command")
+        member_id = await new_member.insert(person(name, first_name), Role.ANNOTATOR, joined_via="command")
         await sessions.begin(
             member_id, persistent=True, session_limits=SESSION_LIMITS, address="192.0.2.1", device="Firefox"
         )

@@ -250,7 +250,7 @@ async def lines(database: str, tmp_path: Path) -> Lines:
 
     async def join() -> None:
         for name in ("ada", "bob"):
-            member_id = await new_member.insert(person(name), Role.ANNOTATOR, came_by="command")
+            member_id = await new_member.insert(person(name), Role.ANNOTATOR, joined_via="command")
             await sessions.begin(
                 member_id,
                 persistent=True,

@@ -19,7 +19,7 @@ OVERRIDE = "\u202eadA"
 
 async def somebody(site: Site, first_name: str, email: str = "ada@example.org") -> int:
     person = Person(addresses.parse(email), first_name, "", password_hash())
-    site.ids["ada"] = await engine.write(new_member.insert, person, Role.ADMINISTRATOR, came_by="link")
+    site.ids["ada"] = await engine.write(new_member.insert, person, Role.ADMINISTRATOR, joined_via="link")
     return site.ids["ada"]
 
 

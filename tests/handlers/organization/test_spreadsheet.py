@@ -25,7 +25,7 @@ def rows(answer: httpx.Response) -> list[dict[str, str]]:
 
 async def test_the_present_filter_comes_in_its_order(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, role in (("cyd", Role.MANAGER), ("ada", Role.PENDING), ("bob", Role.DEACTIVATED)):
-        await site.person(name, role, came_by="link")
+        await site.person(name, role, joined_via="link")
     olga = await site.sign_in("olga")
     monkeypatch.setattr(directory, "EXPORT_BATCH", 1)
 
@@ -79,7 +79,7 @@ async def test_no_cell_is_a_formula(site: Site, char: str) -> None:
     ada = someone("ada")
     formula = f'{char}HYPERLINK("https://evil.example")'
     person = Person(ada.address, formula, f'{char}a,"b"', password_hash())
-    await engine.write(new_member.insert, person, Role.ANNOTATOR, came_by="link")
+    await engine.write(new_member.insert, person, Role.ANNOTATOR, joined_via="link")
     olga = await site.sign_in("olga")
 
     row = rows(await olga.get(f"{PATH}?role=AN"))[0]

@@ -320,7 +320,7 @@ async def test_signed_in_as_somebody_else_one_button_logs_out_and_leads_to_the_i
 
 async def test_the_members_table_says_who_vouches_and_who_hasn_t_confirmed(site: Site) -> None:
     await accept(site, await invited(site, "ada"))
-    await site.person("bob", came_by="link")
+    await site.person("bob", joined_via="link")
     admin = await site.sign_in("olga")
 
     text = tree(await admin.get("/organization/members")).one(id="members").text

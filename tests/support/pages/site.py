@@ -100,11 +100,11 @@ class Site:
         self._visitors.append(visitor)
         return visitor
 
-    async def person(self, name: str, role: Role = Role.PENDING, *, came_by: str = "signup") -> int:
+    async def person(self, name: str, role: Role = Role.PENDING, *, joined_via: str = "signup") -> int:
         """Registers somebody with this role; returns their id."""
 
         async def change() -> int:
-            return await new_member.insert(someone(name), role, came_by=came_by)
+            return await new_member.insert(someone(name), role, joined_via=joined_via)
 
         self.ids[name] = await engine.write(change)
         return self.ids[name]

@@ -39,7 +39,7 @@ async def founded(title: str = TITLE) -> int:
 
 async def person(name: str, role: Role = Role.PENDING) -> int:
     async def change() -> int:
-        return await new_member.insert(someone(name), role, came_by="signup")
+        return await new_member.insert(someone(name), role, joined_via="signup")
 
     return await engine.write(change)
 
@@ -48,7 +48,7 @@ async def registers(name: str) -> int:
     """Registers somebody, as the sign-up page does. Returns the member's id."""
 
     async def change() -> int:
-        member_id = await new_member.insert(someone(name), Role.PENDING, came_by="signup")
+        member_id = await new_member.insert(someone(name), Role.PENDING, joined_via="signup")
         await notices.somebody_waits()
         return member_id
 

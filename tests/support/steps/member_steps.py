@@ -66,6 +66,6 @@ async def add(names: list[str]) -> list[int]:
     """Registers many at once, Pending; returns their ids."""
 
     async def change() -> list[int]:
-        return [await new_member.insert(someone(name), Role.PENDING, came_by="link") for name in names]
+        return [await new_member.insert(someone(name), Role.PENDING, joined_via="link") for name in names]
 
     return await engine.write(change)

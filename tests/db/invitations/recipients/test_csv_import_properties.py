@@ -104,7 +104,7 @@ def test_what_was_exported_is_imported_as_it_was(people: list[tuple[str, str, st
             last_name=last_name,
             role=role.value,
             inviter_name="",
-            came_by="",
+            joined_via="",
             confirmed_at=0,
             joined_at=0,
             last_activity_at=0,

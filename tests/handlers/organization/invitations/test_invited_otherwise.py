@@ -15,10 +15,10 @@ SAID = "Invited as Reviewer by Olga; registered by the invite link"
 BUTTON = "Approve as Reviewer"
 
 
-async def come(site: Site, came_by: str = "link") -> int:
+async def come(site: Site, joined_via: str = "link") -> int:
     """ada is invited as Reviewer and registers without the invitation."""
     await invited(site, "ada", Role.REVIEWER)
-    return await site.person("ada", came_by=came_by)
+    return await site.person("ada", joined_via=joined_via)
 
 
 def approval(within: Element, member_id: int) -> Element:
@@ -30,10 +30,10 @@ def approval(within: Element, member_id: int) -> Element:
 async def test_what_was_meant_is_known_of_those_who_wait_and_came_by_themselves(site: Site) -> None:
     ada = await come(site)
     await invited(site, "ben", Role.MANAGER)
-    ben = await site.person("ben", came_by="signup")
-    others = [await site.person("cy"), await site.person("di", Role.ANNOTATOR, came_by="link")]
+    ben = await site.person("ben", joined_via="signup")
+    others = [await site.person("cy"), await site.person("di", Role.ANNOTATOR, joined_via="link")]
     await invited(site, "eve")
-    others.append(await site.person("eve", came_by="invitation"))
+    others.append(await site.person("eve", joined_via="invitation"))
 
     found = await engine.read(invitation_listing.meant_for, [ada, ben, *others])
 
@@ -74,8 +74,8 @@ async def test_the_panel_says_so_and_gives_the_role_as_a_page(site: Site) -> Non
 
 @ON_SQLITE
 @pytest.mark.parametrize(("came_by", "page"), [("link", "invite link"), ("signup", "sign-up page")])
-async def test_the_invitation_says_so_and_gives_the_role(site: Site, came_by: str, page: str) -> None:
-    ada = await come(site, came_by)
+async def test_the_invitation_says_so_and_gives_the_role(site: Site, joined_via: str, page: str) -> None:
+    ada = await come(site, joined_via)
     olga = await site.sign_in("olga")
     table = tree(await olga.get("/organization/invitations")).one("table", id="invitations")
     form = approval(table, ada)

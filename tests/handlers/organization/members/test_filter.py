@@ -19,7 +19,7 @@ async def crowd(site: Site, number: int, role: Role = Role.ANNOTATOR) -> None:
 
     async def change() -> None:
         for count in range(number):
-            await new_member.insert(someone(f"p{count:03}"), role, came_by="link")
+            await new_member.insert(someone(f"p{count:03}"), role, joined_via="link")
 
     await engine.write(change)
 
@@ -335,7 +335,9 @@ async def test_a_link_is_kept_while_paging_and_in_the_export(site: Site) -> None
 
     async def change() -> None:
         for count in range(60):
-            await new_member.insert(someone(f"p{count:02}"), Role.ANNOTATOR, came_by="link", link_id=link.id)
+            await new_member.insert(
+                someone(f"p{count:02}"), Role.ANNOTATOR, joined_via="link", link_id=link.id
+            )
 
     await engine.write(change)
     olga = await site.sign_in("olga")

@@ -14,7 +14,7 @@ PATH = "/organization/members"
 
 
 async def test_details_are_shown_as_a_page(site: Site) -> None:
-    ada = await site.person("ada", Role.ANNOTATOR, came_by="link")
+    ada = await site.person("ada", Role.ANNOTATOR, joined_via="link")
     olga = await site.sign_in("olga")
     await site.sign_in("ada", "198.51.100.7")
 

@@ -16,7 +16,7 @@ def row(**more: object) -> MemberRow:
     fields = {"id": 7, "email": "ada@example.org", "domain_shown": "", "first_name": "Ada", "last_name": ""}
     rest = {
         "role": "AN",
-        "came_by": "link",
+        "joined_via": "link",
         "inviter_name": "",
         "confirmed_at": 0,
         "joined_at": 1,

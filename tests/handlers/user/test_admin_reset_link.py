@@ -25,7 +25,7 @@ def noon(clock: ModuleType) -> None:
     clock.stop_at(NOON)
 
 
-async def handed(site: Site, name: str) -> int:
+async def reset_link_made_at(site: Site, name: str) -> int:
     ((at,),) = await engine.rows("SELECT reset_link_made_at FROM member WHERE id = ?", site.ids[name])
     return int(at)
 
@@ -68,7 +68,7 @@ async def test_it_goes_when_they_know_as_a_page(site: Site) -> None:
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     assert tree(await hers.get("/")).all(id="handed") == []
-    assert await handed(site, "ada") == 0
+    assert await reset_link_made_at(site, "ada") == 0
 
 
 async def test_it_goes_when_they_know_as_a_fragment(site: Site) -> None:
@@ -79,7 +79,7 @@ async def test_it_goes_when_they_know_as_a_fragment(site: Site) -> None:
     answer = await hers.press(PATH, at=str(NOON))
 
     assert (answer.status_code, answer.text) == (200, "")
-    assert await handed(site, "ada") == 0
+    assert await reset_link_made_at(site, "ada") == 0
 
 
 async def test_a_link_that_was_made_since_is_told_as_well(site: Site, clock: ModuleType) -> None:
@@ -95,7 +95,7 @@ async def test_a_link_that_was_made_since_is_told_as_well(site: Site, clock: Mod
 
     assert page.status_code == 303
     assert tree(fragment).one(id="handed").one("input")["value"] == str(NOON + 60_000)
-    assert await handed(site, "ada") == NOON + 60_000
+    assert await reset_link_made_at(site, "ada") == NOON + 60_000
 
 
 async def test_using_the_link_leaves_it_and_a_new_password_of_ones_own_takes_it_away(site: Site) -> None:
@@ -120,7 +120,7 @@ async def test_nobody_else_sees_it_and_nobody_else_takes_it_away(site: Site) -> 
     assert tree(await other.get("/")).all(id="handed") == []
     await other.submit(PATH, at=str(NOON))
 
-    assert await handed(site, "ada") == NOON
+    assert await reset_link_made_at(site, "ada") == NOON
 
 
 async def test_a_link_that_somebody_asked_for_by_mail_is_no_news(site: Site) -> None:
@@ -128,4 +128,4 @@ async def test_a_link_that_somebody_asked_for_by_mail_is_no_news(site: Site) -> 
 
     await password.ask_reset("ada@example.org", "192.0.2.1")
 
-    assert await handed(site, "ada") == 0
+    assert await reset_link_made_at(site, "ada") == 0
