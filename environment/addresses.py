@@ -80,11 +80,11 @@ def host_name(value: str) -> str:
 
 def _parts(value: str, accepted: str) -> tuple[str, str, str, str]:
     """Scheme, host with port, path, and query with fragment. Raises ValueError(accepted)."""
-    found = _ADDRESS.fullmatch(value)
-    address = _HOST_AND_PORT.fullmatch(found[2]) if found else None
-    if not found or not address or address[0] == "":
+    match = _ADDRESS.fullmatch(value)
+    address = _HOST_AND_PORT.fullmatch(match[2]) if match else None
+    if not match or not address or address[0] == "":
         raise ValueError(accepted)
-    scheme, port = found[1].lower(), address[2] or ""
+    scheme, port = match[1].lower(), address[2] or ""
     try:
         host = f"[{_ipv6(address[1][1:-1])}]" if address[1].startswith("[") else host_name(address[1])
     except ValueError:
@@ -93,7 +93,7 @@ def _parts(value: str, accepted: str) -> tuple[str, str, str, str]:
         raise ValueError("accepted is a port from 1 to 65535")
     if port and int(port) != DEFAULT_PORTS[scheme]:
         host += f":{int(port)}"
-    return scheme, host, found[3], (found[4] or "") + (found[5] or "")
+    return scheme, host, match[3], (match[4] or "") + (match[5] or "")
 
 
 def _in_ascii(name: str) -> str:

@@ -32,10 +32,10 @@ def parse(value: str, checkout: Path) -> str:
     """
     if re.search(r"\s#", value):
         raise ValueError(NO_NOTE)
-    found = _SCHEME.fullmatch(value)
-    if not found or not value.isprintable():
+    match = _SCHEME.fullmatch(value)
+    if not match or not value.isprintable():
         raise ValueError(ACCEPTED)
-    scheme, rest = found[1].lower(), found[2]
+    scheme, rest = match[1].lower(), match[2]
     if scheme in ("postgres", "postgresql") and rest:
         _check_postgres(rest)
         # What isn't ASCII needs no encoding by hand: there is only one way to read it.

@@ -38,30 +38,30 @@ def read(path: Path, secrets: Collection[str] = ()) -> DotEnv:
     """The settings in a file. Raises BadLine and OSError. secrets: names whose values are kept whole."""
     if path.is_dir():
         raise BadLine(f"{path.name} is a folder; it has to be a file, or not there at all.")
-    found = DotEnv()
+    parsed = DotEnv()
     lines: dict[str, int] = {}
     for number, raw in enumerate(_lines(path.read_bytes(), path.name), 1):
         line = f"{path.name} line {number}"
         text = _decoded(raw, line)
         if not text or text.startswith("#"):
             continue
-        name, value = _setting(text, line, secrets, found.warnings)
-        if name in lines and found.values[name] != value:
-            found.warnings.append(
+        name, value = _setting(text, line, secrets, parsed.warnings)
+        if name in lines and parsed.values[name] != value:
+            parsed.warnings.append(
                 f"{path.name} sets {name} in line {lines[name]} and in line {number}: the last one counts."
             )
         lines[name] = number
-        found.values[name] = value
+        parsed.values[name] = value
     # DATABASE_URL, PASSWORD and their like, with or without the prefix.
     kept = sorted(
-        name for name, value in found.values.items() if value and name.removeprefix(PREFIX) in secrets
+        name for name, value in parsed.values.items() if value and name.removeprefix(PREFIX) in secrets
     )
     if kept and os.name == "posix" and path.stat().st_mode & OTHERS:
-        found.warnings.append(
+        parsed.warnings.append(
             f"Everybody on this machine may read or write {path.name}, where {kept[0]} stands: "
             f"chmod o= {path.name} takes that right away."
         )
-    return found
+    return parsed
 
 
 def _lines(content: bytes, name: str) -> list[bytes]:
@@ -90,13 +90,13 @@ def _decoded(raw: bytes, line: str) -> str:
 
 
 def _setting(text: str, line: str, secrets: Collection[str], warnings: list[str]) -> tuple[str, str]:
-    found = LINE.fullmatch(text)
-    if found is None:
+    match = LINE.fullmatch(text)
+    if match is None:
         raise BadLine(f"{line} can't be read: accepted is NAME=value.")
-    name, value = found[1], found[2].strip()
+    name, value = match[1], match[2].strip()
     if value and value[0] in QUOTES:
         value = _quoted(value, line)
-    elif name.removeprefix(PREFIX) not in secrets or NOTE_ALONE.fullmatch(found[2]):
+    elif name.removeprefix(PREFIX) not in secrets or NOTE_ALONE.fullmatch(match[2]):
         value = NOTE.sub("", value).strip()
     elif NOTE.search(value):
         warnings.append(
@@ -112,10 +112,10 @@ def _quoted(value: str, line: str) -> str:
     """What stands between quotation marks; behind them nothing but a note may follow."""
     opening, closing = value[0], QUOTES[value[0]]
     escaped = r'(?:\\["\\$`]|[^"])*' if opening == '"' else f"[^{closing}]*"
-    found = re.fullmatch(f"{opening}({escaped}){closing}(?:\\s+#.*)?\\s*", value, re.DOTALL)
-    if found is None:
+    match = re.fullmatch(f"{opening}({escaped}){closing}(?:\\s+#.*)?\\s*", value, re.DOTALL)
+    if match is None:
         raise BadLine(
             f"{line} can't be read: a value that begins with a quotation mark ends with one, "
             "in the same line."
         )
-    return re.sub(r'\\(["\\$`])', r"\1", found[1]) if opening == '"' else found[1]
+    return re.sub(r'\\(["\\$`])', r"\1", match[1]) if opening == '"' else match[1]

@@ -10,11 +10,11 @@ MAX_EDITS: Final = 2
 NOT_OURS: Final = frozenset({"LABEL_STUDIO_PORT"})
 
 
-def misspelt(found: Iterable[str], known: Iterable[str]) -> list[str]:
-    """A sentence for each name in `found` that nearly is LABEL_STUDIO_ with a known name behind it."""
+def misspelt(present: Iterable[str], known: Iterable[str]) -> list[str]:
+    """A sentence for each name in `present` that nearly is LABEL_STUDIO_ with a known name behind it."""
     ours = sorted(PREFIX + name for name in known)
     sentences = []
-    for name in sorted(set(found) - set(ours) - NOT_OURS):
+    for name in sorted(set(present) - set(ours) - NOT_OURS):
         if name.upper().startswith(PREFIX[:5]):
             edits, nearest = min((edits_between(name.upper(), other), other) for other in ours)
             if edits <= MAX_EDITS:

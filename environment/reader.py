@@ -61,10 +61,10 @@ class Reader:
         return names.misspelt(self._variables, self._table)
 
     def _value(self, setting: Setting) -> object:
-        found = self.find(setting.name)
-        if found is None:
+        variable_and_value = self.find(setting.name)
+        if variable_and_value is None:
             return setting.default
-        variable, value = found
+        variable, value = variable_and_value
         try:
             return setting.parse(value)
         except ValueError as error:

@@ -81,8 +81,8 @@ def setting(
 
 def settings_of(part: type[Any]) -> Iterator[tuple[str, Setting]]:
     """The fields of a dataclass that are settings, in order: the field's name, and the setting."""
-    found: tuple[Field[Any], ...] = fields(part)
-    for one in found:
+    all_fields: tuple[Field[Any], ...] = fields(part)
+    for one in all_fields:
         if _KEY in one.metadata:
             yield one.name, one.metadata[_KEY]
 

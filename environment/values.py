@@ -56,10 +56,10 @@ def secret_key(value: str) -> str:
 def sender(value: str) -> str:
     """One address, with a name before it if need be, as it stands in the header From."""
     accepted = "accepted is one address like Gatehouse <members@example.org>, a name with a comma in quotes"
-    found = getaddresses([value])
-    if len(found) != 1 or not value.isprintable():
+    parsed = getaddresses([value])
+    if len(parsed) != 1 or not value.isprintable():
         raise ValueError(accepted)
-    shown, email = found[0]
+    shown, email = parsed[0]
     local, at, domain = email.rpartition("@")
     try:
         # Before the @ only ASCII passes every mail server; behind it the name is written in ASCII.

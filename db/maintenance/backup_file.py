@@ -94,7 +94,7 @@ _COLUMNS: Final = {
 
 
 def _columns_at(migrations: Collection[str]) -> dict[str, dict[str, _Column]]:
-    """The columns of each table, by the names that they had in a version with these migrations."""
+    """By table, the columns that a backup made with these migrations may have, by their names then."""
     return {
         renames.table_at(migrations, table): {
             renames.column_at(migrations, table, name): column for name, column in _COLUMNS[table].items()
@@ -106,8 +106,8 @@ def _columns_at(migrations: Collection[str]) -> dict[str, dict[str, _Column]]:
 class Backup:
     """A backup that was read to its end and is complete.
 
-    header: its first line. columns: the columns of each table, by the names that the version had which wrote
-    the backup.
+    header: its first line. columns: of each table, in the order of the file, by the names that tables and
+    columns had in the program that wrote it.
     """
 
     def __init__(self, name: str, raw: IO[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""A server or its post whose disk fails for a moment or gets full, or whose database is locked for a while.
+"""A server or mail worker whose disk fails for a moment or is full, or whose database is locked for a while.
 
 The long trial `faults` has every write fail once, with each error.
 """
@@ -61,7 +61,7 @@ async def test_a_change_waits_for_a_lock_and_pages_do_not() -> None:
 @pytest.mark.parametrize(
     "fault", [Fault("pwrite64", 1, "ENOSPC"), Fault("fdatasync", 2, "EIO")], ids=["claim", "mark"]
 )
-async def test_a_mail_whose_post_can_not_write_goes_out_once(database_url: str, fault: Fault) -> None:
+async def test_a_mail_whose_worker_can_not_write_goes_out_once(database_url: str, fault: Fault) -> None:
     async with mails.organization(database_url) as owner:
         broken, _ = await mails.sent_despite(fault, owner)
 

@@ -128,7 +128,7 @@ def test_another_encoding_is_refused_by_its_line_unless_only_a_note_is_in_it(fil
         read(file)
 
 
-def test_of_a_name_that_stands_twice_the_last_counts_and_that_is_said(file: Path) -> None:
+def test_of_a_name_that_stands_twice_the_last_counts_with_a_warning(file: Path) -> None:
     file.write_text("A=1\nB=2\nA=3\nB=2\n")
 
     written = read(file)
@@ -139,7 +139,7 @@ def test_of_a_name_that_stands_twice_the_last_counts_and_that_is_said(file: Path
 
 @pytest.mark.parametrize("name", ["EMAIL_HOST_PASSWORD", "LABEL_STUDIO_EMAIL_HOST_PASSWORD"])
 @pytest.mark.parametrize("value", ["pass #word", "#word", "pass #word #2"])
-def test_a_secret_is_kept_whole_and_that_is_said_by_its_line(file: Path, name: str, value: str) -> None:
+def test_a_secret_is_kept_whole_with_a_warning_that_names_its_line(file: Path, name: str, value: str) -> None:
     file.write_text(f"# first\n{name}={value}\n")
 
     written = read(file, secrets=frozenset({"EMAIL_HOST_PASSWORD"}))

@@ -9,7 +9,7 @@ from typing import Final
 
 from tests.support.concurrency import soon
 from tests.support.engine.small_database import from_outside
-from tests.trials.faults.support.cluster import Crowd, House
+from tests.trials.faults.support.cluster import Cluster, Crowd
 from tests.trials.faults.support.databases import each
 from tests.trials.faults.support.notes import Outcome, broken_in
 from tests.trials.sample import Sample
@@ -43,41 +43,41 @@ async def tried(
 
     until: when to stop early, by the monotonic clock.
     """
-    async with House.opened(url, chance) as house:
-        crowd = Crowd(house)
+    async with Cluster.opened(url, chance) as cluster:
+        crowd = Crowd(cluster)
         await crowd.gather()
         kills = rounds = 0
         broken = list[str]()
         for _ in range(times):
             if broken or (until and time.monotonic() > until):
                 break
-            kills += await _round(house, crowd)
+            kills += await _round(cluster, crowd)
             rounds += 1
-            broken += [*house.notes.wrong, *await crowd.broken(), *broken_in(url, house.notes)]
-        mails = await _mails(house)
-        broken += mails + [fault for server in house.logs for fault in faults(server.log)]
-        notes = house.notes
+            broken += [*cluster.notes.wrong, *await crowd.broken(), *broken_in(url, cluster.notes)]
+        mails = await _mails(cluster)
+        broken += mails + [fault for server in cluster.logs for fault in faults(server.log)]
+        notes = cluster.notes
         said = (
             f"{rounds} rounds, {kills} processes killed, {notes.count(Outcome.DONE):,} changes acknowledged,"
             f" {notes.count(Outcome.UNKNOWN)} without an answer, {notes.count(Outcome.REFUSED)} refused,"
-            f" {len(house.mail.received)} mails, {_doubles(house)} twice; {len(broken)} lost, half or false"
+            f" {len(cluster.mail.received)} mails, {_doubles(cluster)} twice; {len(broken)} broken"
         )
         return broken, said
 
 
-async def _round(house: House, crowd: Crowd) -> int:
+async def _round(cluster: Cluster, crowd: Crowd) -> int:
     """Kills one server or both in the middle of the work and starts them again; how many."""
-    before = house.notes.count(Outcome.DONE)
-    house.over.clear()
+    before = cluster.notes.count(Outcome.DONE)
+    cluster.over.clear()
     working = asyncio.create_task(crowd.work())
-    await soon(lambda: working.done() or house.notes.count(Outcome.DONE) > before + 10)
-    await asyncio.sleep(house.chance.uniform(0, 0.5))
-    victims = house.chance.choice(VICTIMS)
+    await soon(lambda: working.done() or cluster.notes.count(Outcome.DONE) > before + 10)
+    await asyncio.sleep(cluster.chance.uniform(0, 0.5))
+    victims = cluster.chance.choice(VICTIMS)
     for victim in victims:
-        house.kill(victim)
+        cluster.kill(victim)
     # Those who are left go on meanwhile.
-    await asyncio.gather(*map(house.start, victims))
-    house.over.set()
+    await asyncio.gather(*map(cluster.start, victims))
+    cluster.over.set()
     await working
     return len(victims)
 
@@ -89,22 +89,22 @@ def faults(log: str) -> list[str]:
     ]
 
 
-async def _mails(house: House) -> list[str]:
+async def _mails(cluster: Cluster) -> list[str]:
     """Each invitation that was acknowledged goes out, at least once, with one link, which works."""
 
     def all_gone() -> bool:
         queued = "SELECT COUNT(*) FROM outbox WHERE state = 'queued' AND kind IN ('invitation', 'handed')"
-        return list(from_outside(house.url, queued)) == [(0,)]
+        return list(from_outside(cluster.url, queued)) == [(0,)]
 
     try:
         await soon(all_gone, MAIL_SECONDS)
     except TimeoutError:
         return [f"mails are still queued after {MAIL_SECONDS} s"]
     broken = []
-    visitor = house.person()
-    for about in house.notes.done("invitation_made"):
-        paths = _links_to(house, about)
-        revoked = house.notes.of("invitation_revoked", about)
+    visitor = cluster.person()
+    for about in cluster.notes.done("invitation_made"):
+        paths = _links_to(cluster, about)
+        revoked = cluster.notes.of("invitation_revoked", about)
         if len(paths) != 1 and not revoked:
             broken.append(f"{about} got {len(paths)} links by mail")
         answer = await visitor.get(paths.pop()) if paths else None
@@ -115,15 +115,15 @@ async def _mails(house: House) -> list[str]:
     return broken
 
 
-def _links_to(house: House, recipient: str) -> set[str]:
+def _links_to(cluster: Cluster, recipient: str) -> set[str]:
     """The paths of the links in the mails that somebody got."""
     found = itertools.chain(
-        *(re.findall(r"/user/invitation\?token=\S+", mail.text) for mail in house.mail.to(recipient))
+        *(re.findall(r"/user/invitation\?token=\S+", mail.text) for mail in cluster.mail.to(recipient))
     )
     return set(found)
 
 
-def _doubles(house: House) -> int:
+def _doubles(cluster: Cluster) -> int:
     """How many mails came again, under the same Message-ID."""
-    ids = [mail.message["Message-ID"] for mail in house.mail.received]
+    ids = [mail.message["Message-ID"] for mail in cluster.mail.received]
     return len(ids) - len(set(ids))

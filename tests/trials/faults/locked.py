@@ -66,7 +66,7 @@ async def _tried(url: str) -> list[str]:
 
 async def while_locked(site: ServedSite, statement: str, seconds: float) -> list[str]:
     """Three changes and some readers while this statement holds a lock for so long; what broke."""
-    title, name = f"House {uuid4().hex}", f"locked-{uuid4().hex}"
+    title, name = f"Title {uuid4().hex}", f"locked-{uuid4().hex}"
     owner, member_id = await site.sign_in("olga"), await site.person(name, Role.ANNOTATOR)
     changes: list[tuple[Visitor, str, dict[str, Any]]] = [
         (owner, "/organization/settings", {"title": title}),

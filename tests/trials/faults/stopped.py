@@ -12,7 +12,7 @@ from tests.support.concurrency import soon
 from tests.support.engine.small_database import KILL_CONNECTIONS, from_outside
 from tests.support.servers import postgres
 from tests.trials.faults.kills import faults
-from tests.trials.faults.support.cluster import LOST, Crowd, House
+from tests.trials.faults.support.cluster import LOST, Cluster, Crowd
 from tests.trials.faults.support.databases import postgres_folder
 from tests.trials.faults.support.notes import Outcome, broken_in
 from tests.trials.sample import Sample
@@ -39,25 +39,25 @@ async def tried(folder: Path, modes: Sequence[str], chance: random.Random) -> tu
     """What broke after each of these stops of a server in this folder, and the figures in one sentence."""
     url = postgres.create_database(postgres.start(folder), "gatehouse")
     broken, back = list[str](), [0.0]
-    async with House.opened(url, chance) as house:
-        notes, crowd = house.notes, Crowd(house)
+    async with Cluster.opened(url, chance) as cluster:
+        notes, crowd = cluster.notes, Crowd(cluster)
         await crowd.gather()
         # The one thing nobody can know is whether a COMMIT arrived before its connection broke.
-        house.after_503 = Outcome.UNKNOWN
+        cluster.after_503 = Outcome.UNKNOWN
         for mode in modes:
-            house.over.clear()
+            cluster.over.clear()
             working = asyncio.create_task(crowd.work())
-            await _goes_on(house, working)
-            await _break(house, folder, mode)
+            await _goes_on(cluster, working)
+            await _break(cluster, folder, mode)
             began = time.monotonic()
-            await _goes_on(house, working)
+            await _goes_on(cluster, working)
             back.append(time.monotonic() - began)
-            house.over.set()
+            cluster.over.set()
             await working
             broken += [*notes.wrong, *await crowd.broken(), *broken_in(url, notes)]
             if broken:
                 break
-        broken += [fault for server in house.logs for fault in faults(server.log)]
+        broken += [fault for server in cluster.logs for fault in faults(server.log)]
         if max(notes.waits) > HONEST_SECONDS:
             broken.append(f"somebody waited {max(notes.waits):.0f} s for an answer")
         said = (
@@ -68,25 +68,25 @@ async def tried(folder: Path, modes: Sequence[str], chance: random.Random) -> tu
     return broken, said
 
 
-async def _goes_on(house: House, working: "asyncio.Task[None]") -> None:
+async def _goes_on(cluster: Cluster, working: "asyncio.Task[None]") -> None:
     """Returns when each server answers, and people get on with their work."""
     async with asyncio.timeout(BACK_SECONDS):
-        visitor = house.person()
-        for server in house.servers.values():
+        visitor = cluster.person()
+        for server in cluster.servers.values():
             await soon(partial(visitor.is_healthy, server.base), BACK_SECONDS)
-        before = house.notes.count(Outcome.DONE)
-        await soon(lambda: working.done() or house.notes.count(Outcome.DONE) > before + 5, BACK_SECONDS)
+        before = cluster.notes.count(Outcome.DONE)
+        await soon(lambda: working.done() or cluster.notes.count(Outcome.DONE) > before + 5, BACK_SECONDS)
 
 
-async def _break(house: House, folder: Path, mode: str) -> None:
+async def _break(cluster: Cluster, folder: Path, mode: str) -> None:
     """Stops PostgreSQL for some seconds, or cuts one connection after the other; it is there in the end."""
     if mode == "connections":
         until = time.monotonic() + 3
         while time.monotonic() < until:
-            cut = house.chance.choice((KILL_CONNECTIONS, ONE_CONNECTION))
-            await asyncio.to_thread(from_outside, house.url, cut)
-            await asyncio.sleep(house.chance.uniform(0.02, 0.3))
+            cut = cluster.chance.choice((KILL_CONNECTIONS, ONE_CONNECTION))
+            await asyncio.to_thread(from_outside, cluster.url, cut)
+            await asyncio.sleep(cluster.chance.uniform(0.02, 0.3))
         return
     await asyncio.to_thread(postgres.stop, folder, mode)
-    await asyncio.sleep(house.chance.choice((0, 1, 3, 12)))
+    await asyncio.sleep(cluster.chance.choice((0, 1, 3, 12)))
     await asyncio.to_thread(postgres.start, folder)

@@ -20,8 +20,8 @@ class Outcome(Enum):
 class Ask:
     """One change that somebody asked for. kind, about, after: what the activity log says of it.
 
-    about: the address of the member or the invited, "" for what concerns the house. value: what was set,
-    where the log doesn't hold it.
+    about: the address of the member or the invited, "" for the organization. value: what was set, where the
+    log doesn't hold it.
     """
 
     kind: str

@@ -67,7 +67,7 @@ async def served(url: str = "", *, founded: bool = True, **environment: str) -> 
             environment |= {
                 "SECRET_KEY": SECRET,
                 "HOST": HOST,
-                "FROM_EMAIL": "house@fenwick.example",
+                "FROM_EMAIL": "gatehouse@fenwick.example",
                 "EMAIL_HOST": "localhost",
                 "EMAIL_PORT": str(mail_server.port),
                 "EMAIL_USE_TLS": "false",
