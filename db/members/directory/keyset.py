@@ -44,7 +44,7 @@ async def walk(filter: MemberFilter, cursor: Cursor | None, backwards: bool, lim
 async def _merged(
     column: str, roles: tuple[Role, ...], cursor: Cursor | None, descending: bool, limit: int, link: int = 0
 ) -> list[Any]:
-    """Members of several roles in the order of one column, only those who joined by a link if one is given."""
+    """Members of several roles in the order of one column, or only those of a link."""
     dialect = engine.dialect()
     sql = query(dialect, column, roles, cursor is not None, descending, limit, link)
     return await engine.rows(sql, *arguments(dialect, roles, cursor))

@@ -231,7 +231,7 @@ async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
         "live": bool(page.top) and not asked.unclear and (not shown.until or shown.until > clock.now()),
         "groups": GROUPS,
         "label": logbook.KINDS.__getitem__,
-        "most_people": activity_people.MAX_PEOPLE,
+        "max_people": activity_people.MAX_PEOPLE,
     }
 
 
