@@ -8,6 +8,8 @@ import ipaddress
 import re
 from typing import Final
 
+import idna
+
 # Our own pages begin with these. As a sub-path, one of them would make addresses ambiguous.
 OWN_PATHS: Final = frozenset({"api", "health", "organization", "setup", "static", "styleguide", "user"})
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -97,8 +99,6 @@ def _parts(value: str, accepted: str) -> tuple[str, str, str, str]:
 
 
 def _in_ascii(name: str) -> str:
-    import idna
-
     try:
         return idna.encode(name, uts46=True).decode()
     except idna.IDNAError:

@@ -6,8 +6,10 @@ strasse.de.
 """
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Final
+from typing import Final
+
+import email_validator
+import idna
 
 from db.common import invisible
 from messages import by_field
@@ -22,6 +24,10 @@ _QUOTATION_MARKS: Final = '"“”„«»'
 _SCHEME: Final = "mailto:"
 # The only domain below .arpa that people use for their hosts (RFC 8375).
 _HOME: Final = "home.arpa"
+# Hosts of a home or office network, where small installations live.
+email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = [
+    name for name in email_validator.SPECIAL_USE_DOMAIN_NAMES if name not in ("arpa", "local", "test")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +108,7 @@ def _local_part(typed: str) -> str:
     return local
 
 
-def _checked(typed: str) -> Any:
-    email_validator = _email_validator()
+def _checked(typed: str) -> email_validator.ValidatedEmail:
     try:
         return email_validator.validate_email(typed, check_deliverability=False, allow_smtputf8=False)
     except email_validator.EmailNotValidError as error:
@@ -115,8 +120,6 @@ def unicode_domain(email: str) -> str:
     domain = email.rpartition("@")[2]
     if "xn--" not in domain:
         return ""
-    import idna
-
     try:
         return idna.decode(domain)
     except idna.IDNAError:
@@ -127,18 +130,6 @@ def shown_domain(domain: str) -> str:
     """A domain for people to read: an international one as its owners write it, then its A-labels."""
     shown = unicode_domain(f"@{domain}")
     return f"{shown} ({domain})" if shown else domain
-
-
-@cache
-def _email_validator() -> Any:
-    """The package, imported at first use, since its tables take long to load."""
-    import email_validator
-
-    # Small installations have such names in the network of a home or office.
-    email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = [
-        name for name in email_validator.SPECIAL_USE_DOMAIN_NAMES if name not in ("arpa", "local", "test")
-    ]
-    return email_validator
 
 
 def _sentence(reason: str) -> str:

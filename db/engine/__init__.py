@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
 
 from piccolo.table import TABLE_REGISTRY
 
@@ -32,10 +32,8 @@ from db.engine.errors import (
     Unsupported,
     reason,
 )
+from db.engine.postgres import PostgresEngine
 from db.engine.sqlite import SqliteEngine
-
-if TYPE_CHECKING:
-    from db.engine.postgres import PostgresEngine
 
 __all__ = [
     "BadQuery",
@@ -71,14 +69,14 @@ __all__ = [
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Engine: TypeAlias = "SqliteEngine | PostgresEngine"
+Engine: TypeAlias = SqliteEngine | PostgresEngine
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 ROWS_PER_STATEMENT = 1_000
 
 
 class _InUse:
-    engine: "Engine | None" = None
+    engine: Engine | None = None
 
 
 def use(url: str) -> Engine:
@@ -91,9 +89,6 @@ def use(url: str) -> Engine:
     if url.startswith("sqlite:///") and url != "sqlite:///" and not url.endswith(("/", ":memory:")):
         engine = SqliteEngine(CHECKOUT / url.removeprefix("sqlite:///"))
     elif url.startswith(("postgresql://", "postgres://")):
-        # The driver takes time to import, so it is imported only where it is needed.
-        from db.engine.postgres import PostgresEngine
-
         engine = PostgresEngine(url)
     else:
         raise Unsupported("A database is given as sqlite:///path or postgresql://user:password@host/name")

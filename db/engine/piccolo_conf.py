@@ -14,9 +14,10 @@ DB: Engine | None = None  # type: ignore[type-arg]
 
 
 def __getattr__(name: str) -> Any:
-    """Makes the list of apps when a migration asks for it, since its module takes 0.1 s to import."""
+    """Piccolo's list of apps, which only migrations ask for. It imports the tables, which use the engine."""
     if name != "APP_REGISTRY":
         raise AttributeError(name)
+    # After the stand-in for black, which it imports.
     from piccolo.conf.apps import AppRegistry
 
     return AppRegistry(apps=["db.schema.piccolo_app"])

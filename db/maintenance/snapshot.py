@@ -8,8 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from typing import Any, Final, Protocol
 
+import asyncpg
+
 from db import engine
 from db.engine.errors import translate
+from db.engine.postgres_connection import DRIVER_ERRORS, from_connecting
 from db.engine.sqlite import SqliteEngine
 from db.engine.sqlite_connection import open_connection
 
@@ -77,10 +80,6 @@ class _OfPostgres:
 
 @asynccontextmanager
 async def _of_postgres(url: str) -> AsyncIterator[Snapshot]:
-    import asyncpg
-
-    from db.engine.postgres_connection import DRIVER_ERRORS, from_connecting
-
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=POSTGRES_SETTINGS)
     except DRIVER_ERRORS as error:

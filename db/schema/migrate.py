@@ -8,7 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from piccolo.apps.migrations.commands.forwards import ForwardsMigrationManager
+
 from db import engine
+from db.schema.piccolo_app import APP_CONFIG
 
 FOLDER: Final = Path(__file__).parent / "migrations"
 _ID: Final = re.compile(r'^ID = "([^"]+)"$', re.MULTILINE)
@@ -76,11 +79,6 @@ async def forwards(up_to: str = "all") -> bool:
     """Inside a write: runs what is missing, up to a migration's id or "all"; whether anything was changed."""
     if not await _missing():
         return False
-    # It brings half of Piccolo and takes a quarter of a second: only who has to migrate waits for it.
-    from piccolo.apps.migrations.commands.forwards import ForwardsMigrationManager
-
-    from db.schema.piccolo_app import APP_CONFIG
-
     # Piccolo reports its steps on stdout; ours is for the one line that names the address.
     with contextlib.redirect_stdout(io.StringIO()):
         result = await ForwardsMigrationManager(app_name=APP_CONFIG.app_name, migration_id=up_to).run()

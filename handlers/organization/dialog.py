@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+import segno
 from markupsafe import Markup
 
 from db import policy
@@ -74,9 +75,6 @@ async def role_lines(request: AnyRequest) -> list[RoleLine]:
 
 def _qr(address: str) -> Markup:
     """The link as a QR code, inline SVG without styles; black on white in every colour scheme."""
-    # Imported at first use, to keep the start fast.
-    import segno
-
     drawn = segno.make(address, error="m", micro=False)
     svg = drawn.svg_inline(
         scale=1,
