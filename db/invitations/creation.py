@@ -1,4 +1,4 @@
-"""Invitations by email: one open one for each address, used once, never more than its inviter could give."""
+"""Creates invitations by email: at most one open invitation for each address, and each works once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ from db.policy import Actor, Role
 from messages import by_field, refusals
 
 MAX_TYPED: Final = 500
-# So many wrong ones are named at the field, and so much of each.
+# How many invalid entries the error names, and how much of each.
 MAX_NAMED: Final = 5
 MAX_NAMED_CHARACTERS: Final = 60
 
 
-class Fate(StrEnum):
-    """What happens to an address of a list when it is sent."""
+class RecipientStatus(StrEnum):
+    """What sending the list does with one of its addresses."""
 
     NEW = "new"
     AGAIN = "again"
@@ -36,29 +36,29 @@ class Fate(StrEnum):
     UNCONFIRMED = "unconfirmed"
     MEMBER = "member"
     DEACTIVATED = "deactivated"
-    # Sent again too often within the hour, and left alone.
+    # Mailed too often within the hour, so it gets no mail now.
     RESTING = "resting"
     WRONG = "wrong"
 
 
-MAILED: Final = (Fate.NEW, Fate.AGAIN, Fate.UNCONFIRMED)
+MAILED: Final = (RecipientStatus.NEW, RecipientStatus.AGAIN, RecipientStatus.UNCONFIRMED)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """An entry and its fate. role: what a member has by now, else what they are invited to."""
+class RecipientOutcome:
+    """An entry and its status. role: the role that a member has, else the one they are invited to."""
 
     entry: Entry
-    fate: Fate
+    status: RecipientStatus
     role: Role
     member_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What sending a list would do, the wrong ones first. role: for entries without their own."""
+class InvitePreview:
+    """What sending a list would do, invalid entries first. role: for entries without one of their own."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[RecipientOutcome, ...]
     listed: AddressList
     role: Role
 
@@ -68,15 +68,15 @@ class Plan:
 
     @property
     def other_roles(self) -> dict[Role, list[int]]:
-        """The lines of the rows that name another role than the one chosen, by that role."""
+        """By role: the line numbers of rows that name another role than the chosen one."""
         found: dict[Role, list[int]] = {}
         for outcome in self.outcomes:
             if outcome.entry.address and outcome.entry.role not in (None, self.role):
                 found.setdefault(outcome.entry.role, []).append(outcome.entry.line)
         return {role: sorted(found[role]) for role in policy.WORKING if role in found}
 
-    def count(self, *fates: Fate) -> int:
-        return sum(outcome.fate in fates for outcome in self.outcomes)
+    def count(self, *statuses: RecipientStatus) -> int:
+        return sum(outcome.status in statuses for outcome in self.outcomes)
 
     @property
     def mails(self) -> int:
@@ -93,9 +93,9 @@ class Batch:
     left_alone: int
 
 
-async def preview(listed: AddressList, role: Role, throttle: Throttle | None = None) -> Plan:
-    """What sending would do now. Changes nothing. throttle: as for invite."""
-    return await engine.read(_plan, listed, role, throttle)
+async def preview(listed: AddressList, role: Role, throttle: Throttle | None = None) -> InvitePreview:
+    """What sending would do now; changes nothing. throttle: as for invite."""
+    return await engine.read(_preview, listed, role, throttle)
 
 
 async def invite(
@@ -104,22 +104,23 @@ async def invite(
     *,
     role: Role,
     days: int,
-    left_out: bool = False,
+    skip_invalid: bool = False,
     upload_id: int = 0,
     throttle: Throttle | None = None,
 ) -> Batch:
-    """Invites everybody on the list, in one transaction: links, mails, and roles of confirmed Pending people.
+    """Invites everybody on the list, in one transaction: makes links, queues mails, and gives confirmed
+    Pending members their role at once.
 
-    role: for entries without their own. days: life of an invitation. left_out: send the others although some
-    entries are wrong; otherwise they raise Invalid and nothing goes out. upload_id: where the list was kept;
-    it is taken in the same transaction. throttle: counts whoever is invited already, or was within the
-    hour, and so is sent an invitation again; whoever was too often is left alone. Raises SignInFirst,
-    NotAllowed, PasswordWanted for the role Administrator, Refused when nobody is left for that, and Unknown
+    role: for entries without one of their own. days: how long an invitation works. skip_invalid: send the
+    valid entries although others are invalid, which otherwise raise Invalid. upload_id: the stored list,
+    which is taken in the same transaction. throttle: counts addresses that have an invitation, or had one
+    within the hour; those that were mailed too often are skipped. Raises SignInFirst, NotAllowed,
+    PasswordWanted for the role Administrator, Refused when every address is skipped for that, and Unknown
     when the upload was sent already.
     """
     if not listed.entries:
         raise Invalid({"emails": [by_field.ENTER_ADDRESSES]})
-    if listed.wrong and not left_out:
+    if listed.wrong and not skip_invalid:
         raise Invalid({"emails": [_wrong_ones(listed.wrong)]})
     if not listed.good:
         raise Invalid({"emails": [by_field.ALL_NO_ADDRESSES]})
@@ -127,7 +128,7 @@ async def invite(
     async def write(_: Locked) -> Batch:
         return await invite_within(actor, listed, role, days, upload_id, throttle)
 
-    # Who is a member already has one fate: another change of theirs is made before this, or after it.
+    # Members on the list are locked, so that other changes of theirs come before or after this one.
     around = partial(_ids_of_members, _keys(listed))
     batch = await changes.write(actor, policy.may_invite, write, around=around, organization=True)
     outbox.wake()
@@ -135,7 +136,7 @@ async def invite(
 
 
 def _wrong_ones(wrong: Sequence[Entry]) -> str:
-    """A sentence that names them, as far as they can be seen at a glance."""
+    """A sentence that names the first few invalid entries."""
     named = ", ".join(
         by_field.QUOTED.format(text=entry.typed[:MAX_NAMED_CHARACTERS]) for entry in wrong[:MAX_NAMED]
     )
@@ -145,7 +146,7 @@ def _wrong_ones(wrong: Sequence[Entry]) -> str:
     return by_field.SOME_NO_ADDRESSES.format(len(wrong), named=named)
 
 
-async def _plan(listed: AddressList, role: Role, throttle: Throttle | None = None) -> Plan:
+async def _preview(listed: AddressList, role: Role, throttle: Throttle | None = None) -> InvitePreview:
     good = _keys(listed)
     members, invited = await _members(good), await _open(good)
     rests = await resting(throttle, good) if throttle else set()
@@ -153,24 +154,26 @@ async def _plan(listed: AddressList, role: Role, throttle: Throttle | None = Non
     for entry in listed.entries:
         given = entry.role or role
         if entry.address is None:
-            outcomes.append(Outcome(entry, Fate.WRONG, given))
+            outcomes.append(RecipientOutcome(entry, RecipientStatus.WRONG, given))
             continue
         member_id, has, confirmed = members.get(entry.address.key, (0, given, False))
         if member_id and has is Role.DEACTIVATED:
-            fate = Fate.DEACTIVATED
+            status = RecipientStatus.DEACTIVATED
         elif member_id and has is not Role.PENDING:
-            fate = Fate.MEMBER
+            status = RecipientStatus.MEMBER
         elif member_id and confirmed:
-            fate = Fate.APPROVED
+            status = RecipientStatus.APPROVED
         elif member_id:
-            fate = Fate.UNCONFIRMED
+            status = RecipientStatus.UNCONFIRMED
         else:
-            fate = Fate.AGAIN if entry.address.key in invited else Fate.NEW
-        if fate in MAILED and entry.address.key in rests:
-            fate = Fate.RESTING
-        outcomes.append(Outcome(entry, fate, has if fate is Fate.MEMBER else given, member_id))
-    outcomes.sort(key=lambda outcome: outcome.fate is not Fate.WRONG)
-    return Plan(tuple(outcomes), listed, role)
+            status = RecipientStatus.AGAIN if entry.address.key in invited else RecipientStatus.NEW
+        if status in MAILED and entry.address.key in rests:
+            status = RecipientStatus.RESTING
+        outcomes.append(
+            RecipientOutcome(entry, status, has if status is RecipientStatus.MEMBER else given, member_id)
+        )
+    outcomes.sort(key=lambda outcome: outcome.status is not RecipientStatus.WRONG)
+    return InvitePreview(tuple(outcomes), listed, role)
 
 
 async def invite_within(
@@ -181,40 +184,44 @@ async def invite_within(
     upload_id: int = 0,
     throttle: Throttle | None = None,
 ) -> Batch:
-    """The same inside a change of somebody who may invite, behind the organization's row.
+    """The same inside a write by somebody who may invite, behind the organization's row.
 
-    listed: without wrong entries, or those are left out.
+    listed: invalid entries are skipped.
     """
     if upload_id:
         await uploads.take(actor, upload_id)
-    # Locked: whoever accepts at this instant is a member before it goes on.
+    # Locked: an invitation that is accepted at this instant makes a member before this goes on.
     await _open(_keys(listed), engine.for_update())
-    plan = await _plan(listed, role, throttle)
-    if any(outcome.role not in policy.WORKING for outcome in plan.outcomes if outcome.fate in MAILED):
+    checked = await _preview(listed, role, throttle)
+    if any(outcome.role not in policy.WORKING for outcome in checked.outcomes if outcome.status in MAILED):
         raise Refused(refusals.NO_ROLE_TO_INVITE_TO)
-    given = {outcome.role for outcome in plan.outcomes if outcome.fate in (*MAILED, Fate.APPROVED)}
+    given = {
+        outcome.role for outcome in checked.outcomes if outcome.status in (*MAILED, RecipientStatus.APPROVED)
+    }
     policy.require_password(actor, policy.sensitive_change(given), clock.now())
     batch_id = await _new_batch(actor)
     invited = await _open(_keys(listed))
-    mailed = [outcome for outcome in plan.outcomes if outcome.fate in MAILED]
+    mailed = [outcome for outcome in checked.outcomes if outcome.status in MAILED]
     new = [outcome for outcome in mailed if _key(outcome) not in invited]
     again = [(invited[_key(outcome)], outcome) for outcome in mailed if _key(outcome) in invited]
-    approved = [outcome for outcome in plan.outcomes if outcome.fate is Fate.APPROVED]
+    approved = [outcome for outcome in checked.outcomes if outcome.status is RecipientStatus.APPROVED]
     if throttle:
         written = [_key(outcome) for outcome in mailed]
         before = {*invited, *await sent_lately(throttle, written)}
         await count_resent(throttle, [key for key in written if key in before])
         await begin_resent(throttle, [key for key in written if key not in before])
         if not mailed and not approved:
-            # Says which, and how long to wait.
-            await count_resent(throttle, [_key(each) for each in plan.outcomes if each.fate is Fate.RESTING])
+            # Raises Refused, naming an address and how long to wait.
+            await count_resent(
+                throttle, [_key(each) for each in checked.outcomes if each.status is RecipientStatus.RESTING]
+            )
     expires_at = clock.now() + days * DAY_MS
     await _insert(actor, new, batch_id, expires_at)
     await _renew(again, batch_id, expires_at, actor)
     await _mail(actor, batch_id)
     await answer(batch_id)
     await _approve(actor, approved)
-    left_alone = plan.count(Fate.MEMBER, Fate.DEACTIVATED, Fate.RESTING)
+    left_alone = checked.count(RecipientStatus.MEMBER, RecipientStatus.DEACTIVATED, RecipientStatus.RESTING)
     counts = (len(mailed), len(approved), left_alone)
     await engine.execute(
         "UPDATE batch SET invited = ?, approved = ?, skipped = ? WHERE id = ?", *counts, batch_id
@@ -230,8 +237,8 @@ def _keys(listed: AddressList) -> list[str]:
     return [entry.address.key for entry in listed.entries if entry.address]
 
 
-def _key(outcome: Outcome) -> str:
-    assert outcome.entry.address is not None, "wrong ones are sorted out"
+def _key(outcome: RecipientOutcome) -> str:
+    assert outcome.entry.address is not None, "invalid entries are skipped"
     return outcome.entry.address.key
 
 
@@ -281,14 +288,14 @@ async def _new_batch(actor: Actor) -> int:
     return int(batch_id)
 
 
-async def _insert(actor: Actor, outcomes: Sequence[Outcome], batch_id: int, expires_at: int) -> None:
+async def _insert(actor: Actor, outcomes: Sequence[RecipientOutcome], batch_id: int, expires_at: int) -> None:
     for some in engine.chunks(outcomes):
         link_ids = await links.make_many(links.INVITATION, len(some), actor.id, expires_at)
         now = clock.now()
         values: list[object] = []
         for outcome, link_id in zip(some, link_ids, strict=True):
             entry, address = outcome.entry, outcome.entry.address
-            assert address is not None, "wrong ones are sorted out"
+            assert address is not None, "invalid entries are skipped"
             search_text = normalization.search_text(
                 entry.first_name, entry.last_name, address.email, address.key
             )
@@ -314,10 +321,13 @@ async def _insert(actor: Actor, outcomes: Sequence[Outcome], batch_id: int, expi
 
 
 async def _renew(
-    again: Sequence[tuple[tuple[int, int], Outcome]], batch_id: int, expires_at: int, actor: Actor
+    again: Sequence[tuple[tuple[int, int], RecipientOutcome]], batch_id: int, expires_at: int, actor: Actor
 ) -> None:
-    """Invites once more: role and end are today's, and who invites now vouches now. Earlier mails work on,
-    unless their link was shown to somebody and rises to Administrator."""
+    """Renews open invitations: role, end and inviter are the new ones.
+
+    Links in earlier mails keep working, except a link that somebody was shown and that rises to
+    Administrator.
+    """
     rising = [ids[0] for ids, outcome in again if outcome.role is Role.ADMINISTRATOR]
     anew = set(await link_viewers.make_anew(actor, rising, expires_at))
     for role in policy.WORKING:
@@ -339,13 +349,13 @@ async def _renew(
 
 async def _mail(actor: Actor, batch_id: int) -> None:
     """Queues a mail for each invitation of the batch, if mail is set up."""
-    # A mail of an earlier sending that hasn't gone out is replaced by this one's.
+    # Replaces mails of an earlier batch that haven't gone out.
     await outbox.void_where_invited(batch_id)
     found = await engine.rows(
         "SELECT id, email, link_id FROM invitation WHERE batch_id = ? ORDER BY id", batch_id
     )
     if not outbox.set_up():
-        # The page that follows shows the links to copy: accepting them proves nothing about an address.
+        # The next page shows the links to copy, so accepting one proves nothing about the address.
         await link_viewers.note(actor, [invitation_id for invitation_id, *_ in found])
         return
     await outbox.queue_many("invitation", found, batch_id=batch_id)
@@ -357,8 +367,8 @@ async def _mail(actor: Actor, batch_id: int) -> None:
     )
 
 
-async def _approve(actor: Actor, outcomes: Sequence[Outcome]) -> None:
-    """Gives confirmed people their role at once. They are locked, so all of them still wait."""
+async def _approve(actor: Actor, outcomes: Sequence[RecipientOutcome]) -> None:
+    """Gives confirmed Pending members their role. They are locked, so all of them are still Pending."""
     for some in engine.chunks(outcomes):
         given = ", ".join(["(CAST(? AS BIGINT), ?)"] * len(some))
         await engine.execute(
@@ -366,13 +376,13 @@ async def _approve(actor: Actor, outcomes: Sequence[Outcome]) -> None:
             " WHERE member.id = given.column1",
             *(value for outcome in some for value in (outcome.member_id, outcome.role.value)),
         )
-    told = [(outcome.member_id, Role.PENDING.value, outcome.role.value) for outcome in outcomes]
-    await activity.record_many(actor, "role_changed", told)
+    changed = [(outcome.member_id, Role.PENDING.value, outcome.role.value) for outcome in outcomes]
+    await activity.record_many(actor, "role_changed", changed)
     await outbox.queue_approved([outcome.member_id for outcome in outcomes])
 
 
 async def answer(batch_id: int) -> None:
-    """Whoever is invited by this sending has the answer to their request, whichever way they were invited."""
+    """Ends the access requests of the addresses in this batch: the invitation is their answer."""
     of_batch = "FROM invitation AS i WHERE i.batch_id = ? AND i.email_key = access_request.email_key"
     await engine.execute(
         "UPDATE access_request SET ended_at = ?, end_reason = 'invited',"

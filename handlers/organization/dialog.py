@@ -9,7 +9,7 @@ from markupsafe import Markup
 from db import policy
 from db.auth.links import Link
 from db.common import clock
-from db.invitations.creation import Plan
+from db.invitations.creation import InvitePreview
 from db.organization import invite_link
 from db.organization import settings as organization_settings
 from db.policy import Role
@@ -23,14 +23,18 @@ FIELDS: Final = ("emails", "role", "others")
 
 
 async def invite_context(
-    request: AnyRequest, *, form: Form | None = None, plan: Plan | None = None, chosen: str = "link"
+    request: AnyRequest,
+    *,
+    form: Form | None = None,
+    preview: InvitePreview | None = None,
+    chosen: str = "link",
 ) -> dict[str, Any]:
     """For organization/invitations/_invite.html. chosen: the tab in front, "link" or "email"."""
     return {
         **await link_context(request, await invite_link.present()),
         "roles": await role_lines(request),
         "form": form or Form(FIELDS, {"role": [Role.ANNOTATOR.value]}),
-        "plan": plan,
+        "preview": preview,
         "chosen": chosen,
         "days": context_of(request).settings.invitation_days,
     }

@@ -81,7 +81,7 @@ class ImportController(Controller):
                 listed,
                 role=role,
                 days=app_context.settings.invitation_days,
-                left_out=bool(form["others"]),
+                skip_invalid=bool(form["others"]),
                 upload_id=wanted,
                 throttle=app_context.throttle,
             )
@@ -95,7 +95,7 @@ async def _preview(
     request: AnyRequest, current: Current, upload_id: int, *, status: int = 200
 ) -> Response[bytes]:
     listed, role = await uploads.find(identity.actor_of(current, request), upload_id)
-    plan = await creation.preview(listed, role, context_of(request).throttle)
+    preview = await creation.preview(listed, role, context_of(request).throttle)
     form = Form(FIELDS, {"role": [role.value]})
     if listed.wrong:
         # Only if some rows are wrong does the preview offer to send the others.
@@ -106,7 +106,7 @@ async def _preview(
         "organization/invitations/import_preview.html",
         status=status,
         form=form,
-        plan=plan,
+        preview=preview,
         upload_id=upload_id,
     )
 

@@ -58,17 +58,17 @@ class InvitationsController(Controller):
         form = await Form.read(request, *FIELDS)
         listed, role = await _parse(request, current, form)
         app_context, is_plain = context_of(request), listed.entries and not form.errors
-        plan = await creation.preview(listed, role, app_context.throttle) if is_plain else None
+        preview = await creation.preview(listed, role, app_context.throttle) if is_plain else None
         if rendering.wants_fragment(request):
             return rendering.fragment(
                 request,
                 "organization/invitations/_preview.html",
                 status=422 if form.errors else 200,
-                plan=plan,
+                preview=preview,
                 form=form,
                 alone=True,
             )
-        return await _dialog(request, form, plan, status=422 if form.errors else 200)
+        return await _dialog(request, form, preview, status=422 if form.errors else 200)
 
     @post(status_code=HTTP_200_OK)
     async def invite(self, request: AnyRequest, current: CurrentUser) -> Response[bytes]:
@@ -82,14 +82,14 @@ class InvitationsController(Controller):
                 listed,
                 role=role,
                 days=app_context.settings.invitation_days,
-                left_out=bool(form["others"]),
+                skip_invalid=bool(form["others"]),
                 throttle=app_context.throttle,
             )
         except (Invalid, Refused) as error:
             form.errors.update(error.errors if isinstance(error, Invalid) else {"emails": [str(error)]})
             is_plain = listed.entries and not _too_many(listed)
-            plan = await creation.preview(listed, role, app_context.throttle) if is_plain else None
-            return await _dialog(request, form, plan, status=errors.status_of(error))
+            preview = await creation.preview(listed, role, app_context.throttle) if is_plain else None
+            return await _dialog(request, form, preview, status=errors.status_of(error))
         await drafts.discard(actor, form)
         notice = batch_sentence(batch, mail=app_context.settings.sends_mail)
         return rendering.redirect(request, f"/organization/invitations?batch={batch.id}", notice=notice)
@@ -289,10 +289,10 @@ def _too_many(listed: AddressList) -> bool:
 
 
 async def _dialog(
-    request: AnyRequest, form: Form, plan: creation.Plan | None, *, status: int
+    request: AnyRequest, form: Form, preview: creation.InvitePreview | None, *, status: int
 ) -> Response[bytes]:
     """The dialog with what was typed. Wrong addresses come first in its preview."""
-    context = await invite_context(request, form=form, plan=plan, chosen="email")
+    context = await invite_context(request, form=form, preview=preview, chosen="email")
     if rendering.wants_fragment(request):
         return rendering.fragment(
             request, "organization/invitations/_invite_email.html", status=status, **context

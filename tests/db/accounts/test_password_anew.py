@@ -54,7 +54,7 @@ async def by_invitation(site: Site, actor: Actor) -> Change:
 async def by_file(site: Site, actor: Actor) -> Change:
     upload_id, listed = await uploaded(actor)
     return lambda who: creation.invite(
-        who, listed, role=Role.ANNOTATOR, days=7, left_out=True, upload_id=upload_id
+        who, listed, role=Role.ANNOTATOR, days=7, skip_invalid=True, upload_id=upload_id
     )
 
 

@@ -15,7 +15,7 @@ from db.common.dates import DAY_MS
 from db.errors import Invalid, NotAllowed, Refused
 from db.invitations import creation
 from db.invitations import listing as invitation_listing
-from db.invitations.creation import Fate
+from db.invitations.creation import RecipientStatus
 from db.invitations.recipients import address_list
 from db.invitations.recipients.address_list import AddressList
 from db.maintenance import secret_key
@@ -53,21 +53,21 @@ async def test_the_preview_tells_the_fate_of_each_and_changes_nothing(posting: S
     typed = await everybody(posting) + "; nobody@; FRED@example.org\nErik Berg <erik@Example.org>"
     before = await engine.rows("SELECT COUNT(*), MAX(id) FROM invitation")
 
-    plan = await creation.preview(address_list.parse(typed), Role.MANAGER)
+    preview = await creation.preview(address_list.parse(typed), Role.MANAGER)
 
     assert [
-        (outcome.entry.typed.partition("@")[0], outcome.fate, outcome.role) for outcome in plan.outcomes
+        (outcome.entry.typed.partition("@")[0], outcome.status, outcome.role) for outcome in preview.outcomes
     ] == [
-        ("nobody", Fate.WRONG, Role.MANAGER),
-        ("ada", Fate.MEMBER, Role.REVIEWER),
-        ("ben", Fate.APPROVED, Role.MANAGER),
-        ("cleo", Fate.UNCONFIRMED, Role.MANAGER),
-        ("dora", Fate.DEACTIVATED, Role.MANAGER),
-        ("erik", Fate.AGAIN, Role.MANAGER),
-        ("fred", Fate.NEW, Role.MANAGER),
+        ("nobody", RecipientStatus.WRONG, Role.MANAGER),
+        ("ada", RecipientStatus.MEMBER, Role.REVIEWER),
+        ("ben", RecipientStatus.APPROVED, Role.MANAGER),
+        ("cleo", RecipientStatus.UNCONFIRMED, Role.MANAGER),
+        ("dora", RecipientStatus.DEACTIVATED, Role.MANAGER),
+        ("erik", RecipientStatus.AGAIN, Role.MANAGER),
+        ("fred", RecipientStatus.NEW, Role.MANAGER),
     ]
-    assert "domain" in plan.outcomes[0].entry.why
-    assert (plan.mails, plan.repeated) == (3, 2)
+    assert "domain" in preview.outcomes[0].entry.why
+    assert (preview.mails, preview.repeated) == (3, 2)
     assert await engine.rows("SELECT COUNT(*), MAX(id) FROM invitation") == before
 
 
@@ -93,19 +93,19 @@ async def test_one_wrong_address_and_nothing_goes_out(posting: Site) -> None:
     assert await mails("invitation") == []
     assert await engine.rows("SELECT 1 FROM invitation") == []
 
-    batch = await invite(posting, "ada@example.org, ben(at)example.org", left_out=True)
+    batch = await invite(posting, "ada@example.org, ben(at)example.org", skip_invalid=True)
 
     assert batch.invited == 1
     assert await mails("invitation") == ["ada@example.org"]
 
 
-@pytest.mark.parametrize(("typed", "left_out"), [("", False), ("", True), ("nobody, nothing", True)])
+@pytest.mark.parametrize(("typed", "skip_invalid"), [("", False), ("", True), ("nobody, nothing", True)])
 @ON_SQLITE
 async def test_a_list_without_an_address_is_an_error_of_its_field(
-    site: Site, typed: str, left_out: bool
+    site: Site, typed: str, skip_invalid: bool
 ) -> None:
     with pytest.raises(Invalid) as refusal:
-        await invite(site, typed, left_out=left_out)
+        await invite(site, typed, skip_invalid=skip_invalid)
 
     assert list(refusal.value.errors) == ["emails"]
 

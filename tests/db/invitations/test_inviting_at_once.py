@@ -102,7 +102,7 @@ async def test_whoever_is_shut_out_while_they_are_invited_has_no_open_invitation
 
     await both(
         invite(site, "ada@example.org", by=acting(site, "bob")),
-        holding(creation, "_plan"),
+        holding(creation, "_preview"),
         roles.change_role(olga(site), member_id=ada, role=Role.DEACTIVATED),
     )
 
@@ -118,7 +118,7 @@ async def test_whoever_is_removed_while_an_invitation_approves_them_was_approved
 
     batch, _ = await both(
         invite(site, "ada@example.org", by=acting(site, "bob")),
-        holding(creation, "_plan"),
+        holding(creation, "_preview"),
         removal.remove(olga(site), member_id=ada),
     )
 

@@ -474,10 +474,10 @@ async def test_removing_and_inviting_anew_is_sending_again(posting: Site, clock:
     for typed in ("ada@example.org", "Ada@example.org", "ADA@EXAMPLE.ORG", "ada@Example.org"):
         await invite_and_remove(typed)
 
-    plan = await creation.preview(
+    preview = await creation.preview(
         address_list.parse("ada@example.org"), Role.ANNOTATOR, posting.context.throttle
     )
-    assert plan.mails == 0
+    assert preview.mails == 0
     with pytest.raises(Refused, match=r"ada@example\.org was sent again three times"):
         await invite_and_remove("ada@example.org")
     clock.move(3600 * 1000)

@@ -19,10 +19,15 @@ DAYS = 7
 
 
 async def invite(
-    site: Site, emails: str, role: Role = Role.ANNOTATOR, *, by: Actor | None = None, left_out: bool = False
+    site: Site,
+    emails: str,
+    role: Role = Role.ANNOTATOR,
+    *,
+    by: Actor | None = None,
+    skip_invalid: bool = False,
 ) -> Batch:
     return await creation.invite(
-        by or olga(site), address_list.parse(emails), role=role, days=DAYS, left_out=left_out
+        by or olga(site), address_list.parse(emails), role=role, days=DAYS, skip_invalid=skip_invalid
     )
 
 

@@ -92,7 +92,7 @@ async def test_what_was_not_sent_is_still_there(site: Site) -> None:
     await site.person("alma", Role.ADMINISTRATOR)
 
     with pytest.raises(Invalid):
-        await send(site, listed, upload_id, left_out=False)
+        await send(site, listed, upload_id, skip_invalid=False)
     with pytest.raises(Unknown):
         await send(site, listed, upload_id, by=acting(site, "alma"))
 
@@ -101,10 +101,10 @@ async def test_what_was_not_sent_is_still_there(site: Site) -> None:
 
 
 async def send(
-    site: Site, listed: AddressList, upload_id: int, *, by: Actor | None = None, left_out: bool = True
+    site: Site, listed: AddressList, upload_id: int, *, by: Actor | None = None, skip_invalid: bool = True
 ) -> Batch:
     return await creation.invite(
-        by or olga(site), listed, role=Role.MANAGER, days=7, left_out=left_out, upload_id=upload_id
+        by or olga(site), listed, role=Role.MANAGER, days=7, skip_invalid=skip_invalid, upload_id=upload_id
     )
 
 
@@ -116,9 +116,9 @@ async def test_ten_thousand_rows_are_invited_within_ten_seconds(posting: Site) -
     listed = csv_import.parse(b"email,role,first_name,last_name\n" + rows.encode())
     upload_id = await uploads.keep(olga(posting), listed, Role.ANNOTATOR)
     back, role = await uploads.find(olga(posting), upload_id)
-    plan = await creation.preview(back, role)
+    preview = await creation.preview(back, role)
     batch = await creation.invite(olga(posting), back, role=role, days=7)
 
-    assert plan.mails == batch.invited == 10_000
+    assert preview.mails == batch.invited == 10_000
     assert await engine.rows("SELECT COUNT(*) FROM outbox WHERE state = 'queued'") == [(10_000,)]
     assert time.process_time() - start < 10

@@ -34,7 +34,7 @@ async def hanging(database: str) -> AsyncIterator[Site]:
             yield site
 
 
-def fates(answer: httpx.Response | Element) -> list[str]:
+def statuses(answer: httpx.Response | Element) -> list[str]:
     page = answer if isinstance(answer, Element) else tree(answer)
     return [line.text for line in page.one(id="preview").all("li")]
 
@@ -55,7 +55,7 @@ async def test_the_preview_says_what_will_happen_to_each(site: Site) -> None:
 
     answer = await olga.press(f"{PATH}/preview", emails=typed, role="MA")
 
-    assert fates(answer) == [
+    assert statuses(answer) == [
         "nobody An email address has a name, an @ sign and a domain, like name@example.org.",
         "ada@example.org Is Reviewer here, nothing happens",
         "cleo@example.org Waits, but the address isn't confirmed: is invited as Manager",
@@ -64,7 +64,7 @@ async def test_the_preview_says_what_will_happen_to_each(site: Site) -> None:
     ]
     assert await engine.rows("SELECT 1 FROM invitation") == []
     page = await olga.submit(f"{PATH}/preview", emails=typed, role="MA")
-    assert fates(page) == fates(answer)
+    assert statuses(page) == statuses(answer)
     assert tree(page).one("textarea", name="emails").text == " ".join(typed.split())
 
 
@@ -84,11 +84,11 @@ async def test_what_is_read_as_a_name_stands_beside_its_address(site: Site) -> N
     told = tree(await olga.get(sent.headers["location"])).one(id="invitations").text
 
     for answer in asked:
-        assert fates(answer) == [
+        assert statuses(answer) == [
             "b@example.org bernd anna New, is invited as Annotator",
             "ben@example.org Ben Okafor Jr. New, is invited as Annotator",
         ]
-    assert fates(await olga.get(file.headers["location"])) == [
+    assert statuses(await olga.get(file.headers["location"])) == [
         "b@example.org bernd anna, line 2 Invited before, once more as Annotator"
     ]
     assert "bernd anna, from Olga" in told
@@ -119,7 +119,7 @@ async def test_a_wrong_one_stands_first_and_the_others_can_be_sent(site: Site) -
     assert page.one("select", id="role").chosen == ["RE"]
     assert "emails" in read(answer).controls
     assert "“nobody@” isn't an email address. Nothing was sent." in read(answer).error_of("emails")
-    assert [line.partition(" ")[0] for line in fates(page)] == [
+    assert [line.partition(" ")[0] for line in statuses(page)] == [
         "nobody@",
         "ada@example.org",
         "ben@example.org",
