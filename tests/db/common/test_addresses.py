@@ -148,13 +148,13 @@ def test_an_address_of_254_bytes_is_the_longest() -> None:
 @given(st.one_of(st.text(), st.emails(), st.from_regex(r"[a-z]{1,5}@\S{1,20}", fullmatch=True)))
 def test_any_text_is_an_address_or_is_refused(typed: str) -> None:
     try:
-        found = addresses.parse(typed)
+        address = addresses.parse(typed)
     except NotAnAddress:
         return
 
-    assert found.key == found.email.lower()
-    assert found.key.isascii()
-    assert addresses.parse(found.email) == found, "the canonical form of a canonical form is itself"
+    assert address.key == address.email.lower()
+    assert address.key.isascii()
+    assert addresses.parse(address.email) == address, "the canonical form of a canonical form is itself"
 
 
 def test_an_international_domain_can_be_shown_as_it_is_written() -> None:

@@ -50,46 +50,48 @@ def parsed(typed: str) -> Address | None:
 
 @given(ANYTHING)
 def test_what_passes_is_plain_ascii_without_blanks_and_control_characters(typed: str) -> None:
-    found = parsed(typed)
+    address = parsed(typed)
 
-    if found:
-        assert all(" " < sign <= "~" for sign in found.email)
-        assert found.email.count("@") == 1
-        assert not set('"<>(),:;[]\\') & set(found.email), "nothing that mail or a page reads in another way"
-        assert len(found.email) <= addresses.MAX_BYTES
-        assert found.key == found.email.lower()
-        assert addresses.parse(found.email) == found
-        assert addresses.parse(found.key).key == found.key
+    if address:
+        assert all(" " < char <= "~" for char in address.email)
+        assert address.email.count("@") == 1
+        assert not set('"<>(),:;[]\\') & set(address.email), (
+            "nothing that mail or a page reads in another way"
+        )
+        assert len(address.email) <= addresses.MAX_BYTES
+        assert address.key == address.email.lower()
+        assert addresses.parse(address.email) == address
+        assert addresses.parse(address.key).key == address.key
 
 
 @given(NEARLY | LIKE_ENCODED_WORDS)
 def test_an_address_stands_in_the_header_of_a_mail_as_itself(typed: str) -> None:
-    found = parsed(typed)
+    address = parsed(typed)
 
-    if found:
+    if address:
         mail = EmailMessage(policy=SMTP)
-        mail["To"] = MailAddress(addr_spec=found.email)
+        mail["To"] = MailAddress(addr_spec=address.email)
         read = message_from_bytes(mail.as_bytes(), policy=SMTP)
-        assert [address.addr_spec for address in read["To"].addresses] == [found.email]
-        assert make_header(decode_header(str(read["To"]))) == found.email
+        assert [recipient.addr_spec for recipient in read["To"].addresses] == [address.email]
+        assert make_header(decode_header(str(read["To"]))) == address.email
 
 
 @given(ANYTHING, st.data())
 def test_case_and_white_space_make_no_other_account(typed: str, data: st.DataObject) -> None:
-    found = parsed(typed)
+    address = parsed(typed)
 
-    if found:
-        cased = "".join(data.draw(st.sampled_from((sign.lower(), sign.upper()))) for sign in found.email)
+    if address:
+        cased = "".join(data.draw(st.sampled_from((char.lower(), char.upper()))) for char in address.email)
         around = st.text(" \t\r\n\u00a0\u3000\u200b\ufeff", max_size=3)
-        assert addresses.parse(data.draw(around) + cased + data.draw(around)).key == found.key
+        assert addresses.parse(data.draw(around) + cased + data.draw(around)).key == address.key
 
 
 @given(NEARLY)
 def test_an_address_is_itself_in_every_normal_form(typed: str) -> None:
     keys = {
-        found.key
+        address.key
         for form in ("NFC", "NFD")
-        if (found := parsed(unicodedata.normalize(form, typed))) is not None
+        if (address := parsed(unicodedata.normalize(form, typed))) is not None
     }
 
     assert len(keys) <= 1
@@ -97,13 +99,13 @@ def test_an_address_is_itself_in_every_normal_form(typed: str) -> None:
 
 @given(LOCALS, DOMAINS)
 def test_what_is_shown_of_a_domain_leads_to_the_same_domain(local: str, domain: str) -> None:
-    found = parsed(f"{local}@{domain}")
+    address = parsed(f"{local}@{domain}")
 
-    if found:
-        ascii_form = found.email.rpartition("@")[2]
-        shown = addresses.unicode_domain(found.email)
+    if address:
+        ascii_form = address.email.rpartition("@")[2]
+        shown = addresses.unicode_domain(address.email)
         assert bool(shown) == ("xn--" in ascii_form), "a domain of ours can be shown as its owners write it"
-        assert addresses.parse(f"{local}@{shown or ascii_form}") == found
+        assert addresses.parse(f"{local}@{shown or ascii_form}") == address
         assert addresses.shown_domain(ascii_form) == (f"{shown} ({ascii_form})" if shown else ascii_form)
         assert shown.isprintable()
 

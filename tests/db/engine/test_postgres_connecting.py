@@ -74,10 +74,10 @@ async def refusal(url: str) -> str:
     engine.use(url)
     with pytest.raises((engine.Unsupported, engine.Unavailable)) as caught:
         await engine.start()
-    found = await check_database(url, lambda: None, engine.CHECKOUT)
-    assert (found[0].subject, found[0].ok) == ("database", False)
-    assert found[0].sentence.startswith(str(caught.value))
-    assert PASSWORD not in f"{found[0].sentence}{caught.value.__cause__}"
+    results = await check_database(url, lambda: None, engine.CHECKOUT)
+    assert (results[0].subject, results[0].ok) == ("database", False)
+    assert results[0].sentence.startswith(str(caught.value))
+    assert PASSWORD not in f"{results[0].sentence}{caught.value.__cause__}"
     return str(caught.value)
 
 
@@ -147,9 +147,9 @@ async def test_tables_of_another_user_are_reported_as_a_missing_right(role: str,
 
     with pytest.raises(engine.Unavailable, match="lacks a right: make it the owner"):
         await migrate.migrate(url)
-    found = await check_database(url, lambda: None, engine.CHECKOUT)
+    results = await check_database(url, lambda: None, engine.CHECKOUT)
 
-    assert "lacks a right: make it the owner" in found[0].sentence
+    assert "lacks a right: make it the owner" in results[0].sentence
 
 
 async def test_a_missing_database_a_missing_user_and_no_right_to_connect_have_different_messages(
@@ -380,8 +380,8 @@ async def test_connections_that_nobody_uses_are_closed_but_for_the_one_with_the_
 
     def connections() -> int:
         count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        ((found,),) = from_outside(empty_database_url, count)
-        return int(found) - 1
+        ((results,),) = from_outside(empty_database_url, count)
+        return int(results) - 1
 
     async with engine.serving_lock():
         await asyncio.gather(*(engine.read(pause, 0.3) for _ in range(6)))

@@ -119,10 +119,10 @@ async def refusal(url: str) -> str:
     engine.use(url)
     with pytest.raises((engine.Unsupported, engine.Unavailable)) as caught:
         await engine.start()
-    found = await check_database(url, lambda: None, engine.CHECKOUT)
-    assert (found[0].subject, found[0].ok) == ("database", False)
-    assert found[0].sentence.startswith(str(caught.value))
-    return found[0].sentence
+    results = await check_database(url, lambda: None, engine.CHECKOUT)
+    assert (results[0].subject, results[0].ok) == ("database", False)
+    assert results[0].sentence.startswith(str(caught.value))
+    return results[0].sentence
 
 
 async def test_verify_full_with_the_right_name_and_authority_serves(

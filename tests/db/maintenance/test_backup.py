@@ -116,14 +116,14 @@ async def using(url: str, instead_of: str) -> AsyncIterator[None]:
 
 async def restored(file: Path, *, fingerprint: str, options: RestoreOptions) -> Header:
     """Brings a backup back, as the command does."""
-    with backup_file.opened(file) as found:
-        await restore.restore(found, fingerprint=fingerprint, options=options)
-        return found.header
+    with backup_file.opened(file) as source:
+        await restore.restore(source, fingerprint=fingerprint, options=options)
+        return source.header
 
 
 def header_of(file: Path) -> Header:
-    with backup_file.opened(file) as found:
-        return found.header
+    with backup_file.opened(file) as source:
+        return source.header
 
 
 KEEP_ALL = RestoreOptions(replace=True, keep_sessions=True, keep_links=True)
@@ -140,9 +140,9 @@ async def test_what_was_backed_up_comes_back(filled_database: str, tmp_path: Pat
     header = await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, options=KEEP_ALL)
 
     after = await everything()
-    told = after["activity"].pop()
+    event = after["activity"].pop()
     assert after == before
-    assert "restored" in told
+    assert "restored" in event
     assert header.members == 3
     assert len(before["session"]) == 3
 
@@ -157,9 +157,9 @@ async def test_a_backup_moves_to_the_other_database(
         await restored(tmp_path / "a.backup", fingerprint=FINGERPRINT, options=KEEP_ALL)
         after = await everything()
         assert await migrate.is_current()
-        found = await directory.page(MemberFilter(q="نور"))
+        members = await directory.page(MemberFilter(q="نور"))
         await backup.write(tmp_path / "b.backup")
-        assert [row.email for row in found.rows] == ["nur@example.org"]
+        assert [row.email for row in members.rows] == ["nur@example.org"]
 
     assert {**after, "activity": after["activity"][:-1]} == before
     there, back = header_of(tmp_path / "a.backup"), header_of(tmp_path / "b.backup")
@@ -219,8 +219,8 @@ async def test_invitations_come_back_and_their_queued_mails_are_held(
 
 async def generations() -> set[tuple[int, int]]:
     """Members and what a cookie of a browser they are known in has to carry."""
-    found = await engine.rows("SELECT id, password_generation FROM member WHERE removed_at = 0")
-    return {(member_id, generation) for member_id, generation in found}
+    rows = await engine.rows("SELECT id, password_generation FROM member WHERE removed_at = 0")
+    return {(member_id, generation) for member_id, generation in rows}
 
 
 async def test_no_device_that_was_known_after_the_backup_is_known_after_its_restore(

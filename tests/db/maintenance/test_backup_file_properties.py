@@ -63,8 +63,8 @@ def read(lines: list[Any]) -> int | str:
     with tempfile.NamedTemporaryFile() as file:
         Path(file.name).write_bytes(gzip.compress(content + closing, 1))
         try:
-            with backup_file.opened(Path(file.name)) as found:
-                return sum(len(batch.rows) for batch in found.batches())
+            with backup_file.opened(Path(file.name)) as source:
+                return sum(len(batch.rows) for batch in source.batches())
         except (BadBackup, TooNew) as error:
             return str(error)
 
@@ -90,9 +90,9 @@ def test_anything_in_the_place_of_something_is_read_or_refused(data: st.DataObje
     place = data.draw(st.integers(0, len(lines) - 1))
     lines[place] = replaced(data, lines[place])
 
-    said = read(lines)
+    outcome = read(lines)
 
-    assert said == 1 or str(said).endswith(".")
+    assert outcome == 1 or str(outcome).endswith(".")
 
 
 @given(st.data(), st.integers(0, 13), st.integers(0, 13))
@@ -101,6 +101,6 @@ def test_lines_in_another_order_are_read_or_refused(data: st.DataObject, first: 
     lines[first], lines[second] = lines[second], lines[first]
     del lines[data.draw(st.integers(0, len(lines) - 1)) :: 14]
 
-    said = read(lines)
+    outcome = read(lines)
 
-    assert said == 1 or str(said).endswith(".")
+    assert outcome == 1 or str(outcome).endswith(".")

@@ -42,8 +42,8 @@ def header(**parts: Any) -> Change:
     """Says something else in the first line; None leaves the part out."""
 
     def change(lines: Lines) -> Lines:
-        said = {**json.loads(lines[0]), **parts}
-        return [as_json({name: value for name, value in said.items() if value is not None}), *lines[1:]]
+        header = {**json.loads(lines[0]), **parts}
+        return [as_json({name: value for name, value in header.items() if value is not None}), *lines[1:]]
 
     return change
 
@@ -56,9 +56,9 @@ def counted(part: str, table: str, number: Any) -> Change:
     """Says another number of a table's rows or ids."""
 
     def change(lines: Lines) -> Lines:
-        said = json.loads(lines[0])
-        said[part][table] = number
-        return [as_json(said), *lines[1:]]
+        header = json.loads(lines[0])
+        header[part][table] = number
+        return [as_json(header), *lines[1:]]
 
     return change
 
@@ -83,8 +83,8 @@ def column(table: str, name: str, called: Any) -> Change:
     """Calls a column something else."""
 
     def change(lines: Lines) -> Lines:
-        said = json.loads(lines[place_of(lines, table)])["columns"]
-        return heading(table, columns=[called if each == name else each for each in said])(lines)
+        names = json.loads(lines[place_of(lines, table)])["columns"]
+        return heading(table, columns=[called if each == name else each for each in names])(lines)
 
     return change
 
@@ -116,10 +116,10 @@ def more(*added: bytes) -> Change:
 
 def without_table(table: str) -> Change:
     def change(lines: Lines) -> Lines:
-        said = json.loads(lines[0])
-        begin, end = place_of(lines, table), place_of(lines, table) + 1 + said["rows"].pop(table)
-        said["sequences"].pop(table, None)
-        return [as_json(said), *lines[1:begin], *lines[end:]]
+        header = json.loads(lines[0])
+        begin, end = place_of(lines, table), place_of(lines, table) + 1 + header["rows"].pop(table)
+        header["sequences"].pop(table, None)
+        return [as_json(header), *lines[1:begin], *lines[end:]]
 
     return change
 
@@ -269,8 +269,8 @@ async def lines(database: str, tmp_path: Path) -> Lines:
 async def refusal_of(file: Path) -> str:
     """The sentence with which a file is refused, "" if it is brought back."""
     try:
-        with backup_file.opened(file) as found:
-            await restore.restore(found, fingerprint=FINGERPRINT, options=KEEP_ALL)
+        with backup_file.opened(file) as source:
+            await restore.restore(source, fingerprint=FINGERPRINT, options=KEEP_ALL)
     except (DomainError, engine.Unsupported) as error:
         return str(error)
     return ""
@@ -289,9 +289,9 @@ async def test_no_hostile_file_changes_anything(lines: Lines, tmp_path: Path) ->
 
     for kind, (change, expected) in HOSTILE.items():
         file.write_bytes(packed(change(list(lines))))
-        said = await refusal_of(file)
-        if not _is_sentence(said, expected) or await everything() != before:
-            wrong[kind] = said
+        message = await refusal_of(file)
+        if not _is_sentence(message, expected) or await everything() != before:
+            wrong[kind] = message
 
     assert wrong == {}
 
@@ -303,18 +303,18 @@ async def test_no_spoilt_file_changes_anything(lines: Lines, tmp_path: Path) -> 
 
     for kind, spoil in SPOILT.items():
         file.write_bytes(spoil(lines))
-        said = await refusal_of(file)
+        message = await refusal_of(file)
         if (
-            not _is_sentence(said, "damaged, cut off|neither a table nor a row")
+            not _is_sentence(message, "damaged, cut off|neither a table nor a row")
             or await everything() != before
         ):
-            wrong[kind] = said
+            wrong[kind] = message
 
     assert wrong == {}
 
 
-def _is_sentence(said: str, expected: str) -> bool:
-    return re.search(expected, said) is not None and said.endswith(".") and "\n" not in said
+def _is_sentence(message: str, expected: str) -> bool:
+    return re.search(expected, message) is not None and message.endswith(".") and "\n" not in message
 
 
 async def test_a_file_that_changes_between_two_readings_is_refused(lines: Lines, tmp_path: Path) -> None:
@@ -322,10 +322,10 @@ async def test_a_file_that_changes_between_two_readings_is_refused(lines: Lines,
     file.write_bytes(packed(lines))
     before = await everything()
 
-    with backup_file.opened(file) as found:
+    with backup_file.opened(file) as source:
         file.write_bytes(packed(value("member", "role", "AD", row=2)(lines)))
         with pytest.raises(BadBackup, match="changed while it was read"):
-            await restore.restore(found, fingerprint=FINGERPRINT, options=KEEP_ALL)
+            await restore.restore(source, fingerprint=FINGERPRINT, options=KEEP_ALL)
 
     assert await everything() == before
 
@@ -347,9 +347,9 @@ async def test_what_a_hostile_file_leaves_of_an_empty_database(
     url = empty_database_url
     engine.use(url)
 
-    with backup_file.opened(tmp_path / "a.backup") as found, pytest.raises(BadBackup):
+    with backup_file.opened(tmp_path / "a.backup") as source, pytest.raises(BadBackup):
         async with restore.opened():
-            await restore.restore(found, fingerprint=FINGERPRINT, options=KEEP_ALL)
+            await restore.restore(source, fingerprint=FINGERPRINT, options=KEEP_ALL)
 
     if url.startswith("sqlite"):
         assert not [

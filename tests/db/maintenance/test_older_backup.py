@@ -38,8 +38,8 @@ def written() -> dict[str, list[dict[str, Any]]]:
 
 
 async def restored() -> None:
-    with backup_file.opened(FILE) as found:
-        await restore.restore(found, fingerprint="of-today", options=KEEP_ALL)
+    with backup_file.opened(FILE) as source:
+        await restore.restore(source, fingerprint="of-today", options=KEEP_ALL)
 
 
 async def rows_now() -> dict[str, list[dict[str, Any]]]:
@@ -47,8 +47,8 @@ async def rows_now() -> dict[str, list[dict[str, Any]]]:
     tables = {}
     for table in backup.TABLES:
         columns = await backup.columns_of(restore._Database(), table)
-        found = await engine.rows(f"SELECT {', '.join(columns)} FROM {table} ORDER BY id")
-        tables[table] = [dict(zip(columns, row, strict=True)) for row in found]
+        rows = await engine.rows(f"SELECT {', '.join(columns)} FROM {table} ORDER BY id")
+        tables[table] = [dict(zip(columns, row, strict=True)) for row in rows]
     return tables
 
 
