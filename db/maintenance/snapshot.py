@@ -42,12 +42,12 @@ async def snapshot() -> AsyncIterator[Snapshot]:
         try:
             with closing(open_connection(chosen.file, writing=False)) as connection:
                 connection.execute("BEGIN")
-                yield _OfSqlite(connection)
+                yield _SqliteSnapshot(connection)
         except sqlite3.Error as error:
             raise translate(error) from error
         return
-    async with _of_postgres(chosen.url) as of_postgres:
-        yield of_postgres
+    async with _postgres_snapshot(chosen.url) as postgres_snapshot:
+        yield postgres_snapshot
 
 
 async def each_row(source: Snapshot, table: str, columns: list[str]) -> AsyncIterator[tuple[Any, ...]]:
@@ -60,7 +60,7 @@ async def each_row(source: Snapshot, table: str, columns: list[str]) -> AsyncIte
         last = batch[-1][index]
 
 
-class _OfSqlite:
+class _SqliteSnapshot:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
@@ -68,25 +68,25 @@ class _OfSqlite:
         return self._connection.execute(sql, args).fetchall()
 
 
-class _OfPostgres:
+class _PostgresSnapshot:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
     async def rows(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
         pieces = sql.split("?")
-        spelled = pieces[0] + "".join(f"${n}{piece}" for n, piece in enumerate(pieces[1:], 1))
-        return [tuple(record) for record in await self._connection.fetch(spelled, *args)]
+        numbered = pieces[0] + "".join(f"${n}{piece}" for n, piece in enumerate(pieces[1:], 1))
+        return [tuple(record) for record in await self._connection.fetch(numbered, *args)]
 
 
 @asynccontextmanager
-async def _of_postgres(url: str) -> AsyncIterator[Snapshot]:
+async def _postgres_snapshot(url: str) -> AsyncIterator[Snapshot]:
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=POSTGRES_SETTINGS)
     except DRIVER_ERRORS as error:
         raise from_connecting(error) from error
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            yield _OfPostgres(connection)
+            yield _PostgresSnapshot(connection)
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise translate(error, gone=connection.is_closed()) from error
     finally:

@@ -129,10 +129,10 @@ async def _current() -> OrganizationSettings:
 async def why_not(change: SettingsChange) -> dict[str, list[str]]:
     """What stands against a change today, by input: for a form that is refused for something else already."""
 
-    async def look() -> dict[str, list[str]]:
+    async def faults() -> dict[str, list[str]]:
         return _faults(change.from_now(await _current()), await invite_link.newest())
 
-    return await engine.read(look)
+    return await engine.read(faults)
 
 
 def _faults(change: SettingsChange, link: Link) -> dict[str, list[str]]:

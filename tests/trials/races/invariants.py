@@ -85,14 +85,14 @@ async def _one_owner() -> list[str]:
 
 
 async def _counts() -> list[str]:
-    """Both by one look, since something else may end at any moment."""
+    """Both in one read transaction, since something else may end at any moment."""
 
-    async def look() -> tuple[dict[str, int], dict[str, int]]:
+    async def both() -> tuple[dict[str, int], dict[str, int]]:
         counted = await engine.rows("SELECT role, COUNT(*) FROM member WHERE removed_at = 0 GROUP BY role")
         return dict(counted), {role.value: n for role, n in (await role_counts.counts()).items() if n}
 
-    counted, kept = await engine.read(look)
-    return [] if counted == kept else [f"{counted} members are counted as {kept}"]
+    counted, summed = await engine.read(both)
+    return [] if counted == summed else [f"{counted} members are counted as {summed}"]
 
 
 async def broken_at_the_end() -> list[str]:
