@@ -304,7 +304,7 @@ async def _count_of_link(filter: MemberFilter) -> int:  # noqa: A002
     roles = codes(*filter.shown_roles)
     ((count,),) = await engine.rows(
         f"SELECT COUNT(*) FROM (SELECT 1 AS one FROM member AS m WHERE m.removed_at = 0"
-        f" AND m.role IN ({roles}){keyset.came_by(filter.link)} LIMIT {search.MAX_HITS + 1}) AS came"
+        f" AND m.role IN ({roles}){keyset.link_condition(filter.link)} LIMIT {search.MAX_HITS + 1}) AS came"
     )
     return int(count)
 

@@ -26,7 +26,12 @@ COLUMNS: Final = f"""m.id, m.email, '' AS domain_shown, m.first_name, m.last_nam
     m.confirmed_at, m.joined_at, m.last_activity_at, m.ends_at"""
 
 
-async def walk(filter: MemberFilter, cursor: Cursor | None, backwards: bool, limit: int) -> list[Any]:  # noqa: A002
+async def walk(
+    filter: MemberFilter,  # noqa: A002
+    cursor: Cursor | None,
+    backwards: bool,
+    limit: int,
+) -> list[Any]:
     """Up to `limit` records of the filter's roles after the cursor, or before it, the nearest first."""
     descending = filter.order.startswith("-") is not backwards
     ahead = groups(filter.order)[:: -1 if descending else 1]
