@@ -13,7 +13,7 @@ from typing import NoReturn
 os.environ.setdefault("PICCOLO_CONF", "db.engine.piccolo_conf")  # noqa: TID251
 
 from cli.arguments import parser
-from cli.operation import Stop, note
+from cli.operation import CommandError, note
 
 
 def main() -> NoReturn:
@@ -39,7 +39,7 @@ def run(arguments: list[str]) -> int:
         code: int = args.run(args)
         sys.stdout.flush()
         return code
-    except (WrongSetting, Stop, DomainError) as error:
+    except (WrongSetting, CommandError, DomainError) as error:
         return _failed(str(error))
     except DatabaseError as error:
         why = reason(error.__cause__)

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cli.operation import Stop, awaited, fingerprint_of, number, settings_of_environment, show
+from cli.operation import CommandError, awaited, fingerprint_of, number, settings_of_environment, show
 
 if TYPE_CHECKING:
     from settings import Settings
@@ -24,13 +24,13 @@ async def make_backup(args: argparse.Namespace, settings: "Settings") -> str:
     from db.maintenance import backup
 
     if args.file.exists() and not args.file.is_file():
-        raise Stop(f"{args.file} is no file that a backup could take the place of: name another one.")
+        raise CommandError(f"{args.file} is no file that a backup could take the place of: name another one.")
     try:
         header = await backup.write(args.file.absolute(), overwrite=args.force)
     except FileExistsError:
-        raise Stop(f"{args.file} is there already; --force overwrites it.") from None
+        raise CommandError(f"{args.file} is there already; --force overwrites it.") from None
     except FileNotFoundError:
-        raise Stop(f"There is no folder {args.file.absolute().parent} to write to.") from None
+        raise CommandError(f"There is no folder {args.file.absolute().parent} to write to.") from None
     except OSError as error:
         # The error names the temporary file.
         error.filename = str(args.file)
@@ -89,7 +89,9 @@ async def rotate_key(_: argparse.Namespace, settings: "Settings") -> str:
     async with engine.replacement_lock():
         if settings.secret_key:
             if fingerprint_of(settings.secret_key) == await secret_key.known_fingerprint():
-                raise Stop("SECRET_KEY is what the database belongs to already: set another one first.")
+                raise CommandError(
+                    "SECRET_KEY is what the database belongs to already: set another one first."
+                )
             ended = await secret_key.rotate_key(fingerprint_of(settings.secret_key))
             return f"The database belongs to SECRET_KEY now. {_ended(ended)}"
         with secret_key.replacing(settings.key_file) as key:

@@ -4,7 +4,7 @@ import argparse
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cli.operation import Stop, number, with_key
+from cli.operation import CommandError, number, with_key
 from cli.serving import address_of
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ async def invite_link(args: argparse.Namespace, settings: "Settings") -> str:
     from signing import Signer
 
     if not (await setup.site()).exists:
-        raise Stop("Nobody owns the organization yet: open the set-up link, or `gatehouse create-owner`.")
+        raise CommandError(
+            "Nobody owns the organization yet: open the set-up link, or `gatehouse create-owner`."
+        )
     signer = Signer((await with_key(settings)).secret_key)
     link = await (invite_link.reset(COMMAND_LINE) if args.reset else invite_link.present())
     token = signer.token(link.purpose, link.id, link.nonce)

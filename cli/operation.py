@@ -13,7 +13,7 @@ T = TypeVar("T")
 Operation = Callable[[argparse.Namespace, "Settings"], Coroutine[Any, Any, str]]
 
 
-class Stop(Exception):
+class CommandError(Exception):
     """The command can't be done. The message is one line for the person at the keyboard."""
 
 

@@ -6,7 +6,7 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cli.operation import Stop
+from cli.operation import CommandError
 
 if TYPE_CHECKING:
     from db.policy import Role
@@ -17,7 +17,7 @@ async def create_owner(args: argparse.Namespace, settings: "Settings") -> str:
     """Makes the organization and its Owner. The password is no argument, since others could see it."""
     from db.organization import setup
 
-    owned = Stop("Somebody owns the organization already; nothing was changed.")
+    owned = CommandError("Somebody owns the organization already; nothing was changed.")
     if (await setup.site()).exists:
         raise owned
     made = await setup.make_owner(
@@ -40,7 +40,7 @@ def _password() -> str:
 
     password = getpass.getpass("Password: ")
     if getpass.getpass("Once more: ") != password:
-        raise Stop("The two passwords differ; nothing was changed.")
+        raise CommandError("The two passwords differ; nothing was changed.")
     return password
 
 
@@ -92,5 +92,5 @@ def _role(text: str) -> "Role":
     words["not activated"] = Role.PENDING
     if text.casefold() not in words:
         known = ", ".join(f"{role.value} ({role.label})" for role in ASSIGNABLE)
-        raise Stop(f"{text!r} is no role; there are {known}.")
+        raise CommandError(f"{text!r} is no role; there are {known}.")
     return words[text.casefold()]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from cli.operation import Stop, note, settings_of_environment, with_key
+from cli.operation import CommandError, note, settings_of_environment, with_key
 
 if TYPE_CHECKING:
     from settings import Settings
@@ -101,7 +101,9 @@ async def _owner_of_environment(settings: "Settings") -> None:
     try:
         made = await setup.make_owner(settings.username, settings.password, names=settings.names)
     except Invalid as error:
-        raise Stop(f"LABEL_STUDIO_USERNAME and LABEL_STUDIO_PASSWORD can't be used: {error}") from error
+        raise CommandError(
+            f"LABEL_STUDIO_USERNAME and LABEL_STUDIO_PASSWORD can't be used: {error}"
+        ) from error
     if not made:
         note("Somebody owns the organization: LABEL_STUDIO_USERNAME and _PASSWORD change no account.")
 
