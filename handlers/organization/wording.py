@@ -155,7 +155,7 @@ def count_sentence(chosen: MemberFilter, page: MemberSummary) -> str:
         return phrases.MORE_MEMBERS_FOUND.format(count=page.total)
     if chosen.q:
         return phrases.MEMBERS_FOUND.format(page.total, everybody=everybody)
-    if chosen.roles:
+    if chosen.narrows:
         return phrases.MEMBERS_OF_ALL.format(everybody, shown=page.total)
     if everybody == 1:
         return phrases.ONLY_YOU

@@ -191,10 +191,10 @@ async def several(ids: Iterable[int]) -> tuple[MemberRow, ...]:
 
 
 async def counted(filter: MemberFilter) -> MemberSummary:  # noqa: A002
-    """What can be said of a list without a look at its members, so without its search and its link."""
+    """What can be said of a list without a look at its members, so without its search and its condition."""
     by_role = await engine.read(counts)
     total = sum(by_role[role] for role in filter.shown_roles)
-    return MemberSummary(by_role, total, not (filter.q or filter.link), filter.order)
+    return MemberSummary(by_role, total, not (filter.q or filter.condition), filter.order)
 
 
 async def everybody(filter: MemberFilter, most: int) -> list[MemberRow]:  # noqa: A002
@@ -270,9 +270,9 @@ async def _summed_up(filter: MemberFilter, hits: search.Hits | None) -> MemberSu
     total, exact = sum(by_role[role] for role in filter.shown_roles), True
     if hits:
         total, exact = (search.MAX_HITS, False) if hits.too_many else (len(hits.cursors), True)
-    elif filter.link:
-        came = await _count_of_link(filter)
-        total, exact = min(came, search.MAX_HITS), came <= search.MAX_HITS
+    elif filter.condition:
+        found = await _count(filter)
+        total, exact = min(found, search.MAX_HITS), found <= search.MAX_HITS
     return MemberSummary(by_role, total, exact, hits.sort if hits else filter.order)
 
 
@@ -299,12 +299,12 @@ def _encoded(cursor: Cursor | None, passed: int | None) -> str | None:
     return cursor._replace(passed=passed).encode() if cursor else None
 
 
-async def _count_of_link(filter: MemberFilter) -> int:  # noqa: A002
-    """How many of the filter's roles came by its link; counted up to one more than a search counts."""
+async def _count(filter: MemberFilter) -> int:  # noqa: A002
+    """How many of the filter's roles meet its condition; counted up to one more than a search counts."""
     roles = codes(*filter.shown_roles)
     ((count,),) = await engine.rows(
         f"SELECT COUNT(*) FROM (SELECT 1 AS one FROM member AS m WHERE m.removed_at = 0"
-        f" AND m.role IN ({roles}){keyset.link_condition(filter.link)} LIMIT {search.MAX_HITS + 1}) AS came"
+        f" AND m.role IN ({roles}){filter.condition} LIMIT {search.MAX_HITS + 1}) AS came"
     )
     return int(count)
 

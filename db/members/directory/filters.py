@@ -43,6 +43,9 @@ SORT_COLUMNS: Final = {
     "activity": "last_activity_at",
 }
 SORTS: Final = tuple(f"{sign}{name}" for name in SORT_COLUMNS for sign in ("", "-"))
+# The parameters of a list's address; each is given once, but for the roles.
+_SINGLE: Final = ("q", "sort", "link", "after", "before")
+PARAMETERS: Final = frozenset({"role", *_SINGLE})
 _NUMERIC: Final = frozenset({"joined", "activity", "waiting"})
 _EVERYBODY: Final = (ROLE_ORDER,)
 _BY_RANK: Final = tuple((role,) for role in ROLE_ORDER)
@@ -143,7 +146,7 @@ class MemberFilter:
         an order or an id that isn't one, a single value given twice, a forged cursor, both cursors.
         """
         errors: dict[str, list[str]] = {}
-        single = {name: _single(query, name, errors) for name in ("q", "sort", "link", "after", "before")}
+        single = {name: _single(query, name, errors) for name in _SINGLE}
         if len(single["q"]) > MAX_SEARCH_CHARACTERS:
             errors["q"] = [by_field.SEARCH_AT_MOST.format(most=MAX_SEARCH_CHARACTERS)]
         elif _has_control_characters(single["q"]):
@@ -175,6 +178,23 @@ class MemberFilter:
     def shown_roles(self) -> tuple[Role, ...]:
         """The roles to show, in their order."""
         return self.roles or DEFAULT_ROLES
+
+    @property
+    def condition(self) -> str:
+        """What a member `m` meets beside the roles and the search, to be put into a WHERE; "" for everybody.
+
+        It becomes part of the statement's text, so it holds whole numbers and words of ours alone.
+        """
+        conditions = []
+        if self.link:
+            # That it is above 0 is what its index holds.
+            conditions.append(f"m.link_id = {self.link:d} AND m.link_id > 0")
+        return "".join(f" AND {one}" for one in conditions)
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it shows fewer people than a list without any choice."""
+        return bool(self.q or self.roles or self.condition)
 
     @property
     def order(self) -> str:

@@ -42,22 +42,19 @@ async def walk(
         roles = tuple(role for role in filter.shown_roles if role in group)
         if roles and len(records) < limit:
             within = cursor if group is ahead[0] else None
-            records += await _merged(column_of(filter.order), roles, within, descending, limit, filter.link)
+            records += await _merged(
+                column_of(filter.order), roles, within, descending, limit, filter.condition
+            )
     return records[:limit]
 
 
 async def _merged(
-    column: str, roles: tuple[Role, ...], cursor: Cursor | None, descending: bool, limit: int, link: int = 0
+    column: str, roles: tuple[Role, ...], cursor: Cursor | None, descending: bool, limit: int, condition: str
 ) -> list[Any]:
-    """Members of several roles in the order of one column, or only those of a link."""
+    """Members of several roles in the order of one column, of those who meet the filter's condition."""
     dialect = engine.dialect()
-    sql = query(dialect, column, roles, cursor is not None, descending, limit, link)
+    sql = query(dialect, column, roles, cursor is not None, descending, limit, condition)
     return await engine.rows(sql, *arguments(dialect, roles, cursor))
-
-
-def link_condition(link: int) -> str:
-    """The condition for members who joined by this link, "" for 0. Its index needs the second half."""
-    return f" AND m.link_id = {link} AND m.link_id > 0" if link else ""
 
 
 @lru_cache(maxsize=1024)
@@ -68,13 +65,12 @@ def query(
     placed: bool,
     descending: bool,
     limit: int,
-    link: int = 0,
+    condition: str = "",
 ) -> str:
     """The statement that merges the walks; its arguments are those of `arguments`.
 
     The limit is part of it: PostgreSQL would plan a statement whose limit it can't see anew each time.
     """
-    joined = link_condition(link)
     direction, sign = ("DESC", "<") if descending else ("ASC", ">")
     if not placed:
         beyond = [""]
@@ -86,9 +82,9 @@ def query(
         beyond = [f" AND (m.{column}, m.id) {sign} (?, ?)"]
     arms = [
         f"SELECT {COLUMNS}, m.{column} AS sort_key FROM member AS m"
-        f" WHERE m.role = {codes(role)} AND m.removed_at = 0{joined}{condition}"
+        f" WHERE m.role = {codes(role)} AND m.removed_at = 0{condition}{after}"
         for role in roles
-        for condition in beyond
+        for after in beyond
     ]
     if dialect == "postgres":
         # It merges what is in order by itself; SQLite would sort this, and merges the plain walks.

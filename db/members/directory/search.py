@@ -134,7 +134,7 @@ async def _walk(
 
     along: the ids in order, from this one on (None: from the end), descending or not. Without it any hits.
     """
-    placed, order = f" AND m.removed_at = 0{_link_condition(filter)}", ""
+    placed, order = f" AND m.removed_at = 0{filter.condition}", ""
     if along is not None:
         beyond, descending = along
         placed += "" if beyond is None else f" AND m.id {'<' if descending else '>'} {beyond:d}"
@@ -160,10 +160,6 @@ async def _walk(
         # It merges what is in order by itself; SQLite would sort this, and merges the plain walks.
         arms = [f"(SELECT * FROM ({arm}{order} LIMIT {limit}) AS arm)" for arm in arms]
     return await engine.rows(f"{' UNION ALL '.join(arms)}{order} LIMIT {limit}", *args * len(arms))
-
-
-def _link_condition(filter: MemberFilter) -> str:  # noqa: A002
-    return f" AND m.link_id = {filter.link:d} AND m.link_id > 0" if filter.link else ""
 
 
 def _phrases(terms: Sequence[Sequence[str]]) -> str:

@@ -5,13 +5,13 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from db.errors import Invalid
 from db.members.directory import MemberFilter
+from db.members.directory.filters import PARAMETERS
 from handlers.http.request.forms import Form
 from handlers.http.request.types import AnyRequest
 from handlers.http.response import rendering
 from messages import by_field
 
 PATH: Final = "/organization/members"
-PARAMETERS: Final = frozenset({"q", "role", "sort", "link", "after", "before"})
 MAX_FIELDS: Final = 100
 
 

@@ -14,6 +14,7 @@ from db.common import clock
 from db.errors import DomainError, Invalid, Refused, Unknown
 from db.members import directory, roles
 from db.members.directory import MemberFilter, MemberRow, MemberSummary
+from db.members.directory.filters import PARAMETERS
 from db.members.roles import RoleChange
 from db.organization import invite_link
 from db.policy import Role
@@ -226,7 +227,7 @@ async def _wrong_filter(
     request: AnyRequest, query: Mapping[str, list[str]], errors: Mapping[str, list[str]]
 ) -> Response[bytes]:
     """The page with the valid part of the filter. The form keeps what was typed."""
-    names = {"q", "role", "sort", "link"} - errors.keys()
+    names = PARAMETERS - {"after", "before"} - errors.keys()
     right = MemberFilter.parse({name: query.get(name, []) for name in names})
     typed = "".join(char for char in query.get("q", [""])[0] if char.isprintable())
     return await _page(request, right, status=422, errors=errors, typed=typed)
@@ -237,7 +238,7 @@ async def _listed(request: AnyRequest, chosen: MemberFilter) -> dict[str, Any]:
     current, me = request.scope["state"]["current"], _me(request)
     page = await directory.page(chosen)
     everybody = sum(page.counts.values())
-    alone = everybody == 1 and not chosen.q and not chosen.roles and not chosen.link
+    alone = everybody == 1 and not chosen.narrows
     link = await invite_link.present() if alone and policy.may_invite(me.role) else None
     return _around(chosen, page) | {
         "site": rendering.Site(title=current.title, closed=context_of(request).settings.closed),

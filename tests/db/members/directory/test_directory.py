@@ -847,7 +847,9 @@ async def test_pages_walk_along_indexes_and_sort_nothing(
     column = SORT_COLUMNS[name]
     roles = DEFAULT_ROLES[2:]
     cursor = Cursor(1_003 if column.endswith("_at") else "m", 5) if placed else None
-    sql = keyset.query(engine.dialect(), column, roles, placed, sort.startswith("-"), 51, link)
+    sql = keyset.query(
+        engine.dialect(), column, roles, placed, sort.startswith("-"), 51, MemberFilter(link=link).condition
+    )
 
     async def plan() -> list[str]:
         arguments = keyset.arguments(engine.dialect(), roles, cursor)
