@@ -1,6 +1,7 @@
 """The commands and what each takes."""
 
 import argparse
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -30,7 +31,6 @@ class _ShowVersion(argparse.Action):
 
 def version() -> str:
     """The version of this checkout, like "0.1.0"."""
-    import tomllib
 
     return str(tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["version"])
 

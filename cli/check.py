@@ -4,16 +4,15 @@ import argparse
 from typing import TYPE_CHECKING
 
 from cli.operation import awaited, fingerprint_of, show
+from settings import Settings, WrongSetting
 
 if TYPE_CHECKING:
     from db.maintenance.health import CheckResult
-    from settings import Settings
 
 
 def check(args: argparse.Namespace) -> int:
     """Prints one line for each part. Exits with 1 if one of them fails."""
     from db.maintenance.health import CheckResult
-    from settings import Settings, WrongSetting
 
     try:
         settings = Settings.from_environment()
@@ -28,7 +27,7 @@ def check(args: argparse.Namespace) -> int:
     return 0 if all(result.ok for result in results) else 1
 
 
-async def _check_all(settings: "Settings") -> list["CheckResult"]:
+async def _check_all(settings: Settings) -> list["CheckResult"]:
     from db.maintenance import health, secret_key
 
     def fingerprint() -> str | None:
@@ -39,7 +38,7 @@ async def _check_all(settings: "Settings") -> list["CheckResult"]:
     return [*results, await _mail(settings), _proxies(settings), _address(settings)]
 
 
-def _proxies(settings: "Settings") -> "CheckResult":
+def _proxies(settings: Settings) -> "CheckResult":
     from db.maintenance.health import CheckResult
 
     proxies = ", ".join(map(str, settings.trusted_proxies))
@@ -53,7 +52,7 @@ def _proxies(settings: "Settings") -> "CheckResult":
     return CheckResult("proxies", True, sentence)
 
 
-def _address(settings: "Settings") -> "CheckResult":
+def _address(settings: Settings) -> "CheckResult":
     from db.maintenance.health import CheckResult
 
     if settings.https:
@@ -68,7 +67,7 @@ def _address(settings: "Settings") -> "CheckResult":
     )
 
 
-async def _mail(settings: "Settings") -> "CheckResult":
+async def _mail(settings: Settings) -> "CheckResult":
     from db.maintenance.health import CheckResult
 
     if settings.mail is None:
@@ -79,7 +78,7 @@ async def _mail(settings: "Settings") -> "CheckResult":
     return CheckResult("mail", not why, why or f"{settings.mail.host}:{settings.mail.port} takes mails")
 
 
-async def _test_mail(recipient: str, settings: "Settings") -> "CheckResult":
+async def _test_mail(recipient: str, settings: Settings) -> "CheckResult":
     """Sends a test mail without the outbox, and prints the dialogue with the mail server."""
     from app import TEMPLATES
     from db.common import addresses

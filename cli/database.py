@@ -3,12 +3,9 @@
 import argparse
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from cli.operation import CommandError, awaited, fingerprint_of, number, settings_of_environment, show
-
-if TYPE_CHECKING:
-    from settings import Settings
+from settings import Settings
 
 
 def migrate(args: argparse.Namespace) -> int:
@@ -19,7 +16,7 @@ def migrate(args: argparse.Namespace) -> int:
     return 0
 
 
-async def make_backup(args: argparse.Namespace, settings: "Settings") -> str:
+async def make_backup(args: argparse.Namespace, settings: Settings) -> str:
     """Writes a consistent copy, also of an older database before it is migrated."""
     from db.maintenance import backup
 
@@ -46,7 +43,7 @@ def restore(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _restored(args: argparse.Namespace, settings: "Settings") -> str:
+async def _restored(args: argparse.Namespace, settings: Settings) -> str:
     from db import engine
     from db.maintenance import backup_file, restore, secret_key
 
@@ -81,7 +78,7 @@ async def _restored(args: argparse.Namespace, settings: "Settings") -> str:
     return " ".join(sentences)
 
 
-async def rotate_key(_: argparse.Namespace, settings: "Settings") -> str:
+async def rotate_key(_: argparse.Namespace, settings: Settings) -> str:
     """Another secret key; the old one isn't kept, since nothing that it signed is to work again."""
     from db import engine
     from db.maintenance import secret_key

@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING
 
 from cli.operation import CommandError, number, with_key
 from cli.serving import address_of
+from db.common import clock
+from db.policy import COMMAND_LINE
+from settings import Settings
+from signing import Signer
 
 if TYPE_CHECKING:
     from db.auth.links import Link
     from db.organization.invite_link_limits import Limits
-    from settings import Settings
 
 
-async def reset_link(args: argparse.Namespace, settings: "Settings") -> str:
+async def reset_link(args: argparse.Namespace, settings: Settings) -> str:
     """Makes a link that sets a new password, also for the Owner."""
     from db.accounts import password
     from db.members import new_member
-    from db.policy import COMMAND_LINE
-    from signing import Signer
 
     signer = Signer((await with_key(settings)).secret_key)
     link = await password.make_reset_link(COMMAND_LINE, member_id=await new_member.id_of(args.email))
@@ -27,11 +28,9 @@ async def reset_link(args: argparse.Namespace, settings: "Settings") -> str:
     return f"For 24 hours and once, {args.email} can set a new password here: {url}"
 
 
-async def invite_link(args: argparse.Namespace, settings: "Settings") -> str:
+async def invite_link(args: argparse.Namespace, settings: Settings) -> str:
     """The current invite link, or a new one."""
     from db.organization import invite_link, setup
-    from db.policy import COMMAND_LINE
-    from signing import Signer
 
     if not (await setup.site()).exists:
         raise CommandError(
@@ -47,7 +46,6 @@ async def invite_link(args: argparse.Namespace, settings: "Settings") -> str:
 
 def _limits(link: "Link", limits: "Limits") -> str:
     """The limits of a link, or that it has stopped working."""
-    from db.common import clock
 
     at = datetime.fromtimestamp(link.expires_at / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
     reason = link.invalid_reason(clock.now())
@@ -60,5 +58,5 @@ def _limits(link: "Link", limits: "Limits") -> str:
     return ", ".join([ends, uses, *([f"for addresses {limits.where}"] if limits.domains else [])])
 
 
-def _printed(args: argparse.Namespace, settings: "Settings", path: str, token: str) -> str:
+def _printed(args: argparse.Namespace, settings: Settings, path: str, token: str) -> str:
     return f"{settings.host or address_of(args.host, args.port)}{path}?token={token}"

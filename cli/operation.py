@@ -1,16 +1,18 @@
 """Runs an operation on the existing database, and prints the sentence that it returns."""
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from settings import Settings
+from db.common import invisible
+from settings import Settings
+from signing import Signer
 
 T = TypeVar("T")
-Operation = Callable[[argparse.Namespace, "Settings"], Coroutine[Any, Any, str]]
+Operation = Callable[[argparse.Namespace, Settings], Coroutine[Any, Any, str]]
 
 
 class CommandError(Exception):
@@ -42,16 +44,14 @@ def in_database(operation: Operation, *, current: bool = True) -> Callable[[argp
 
 
 def awaited(work: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine. asyncio is imported only here, since it would take half the time of --help."""
-    import asyncio
+    """Runs a coroutine; returns what it returns."""
 
     return asyncio.run(work)
 
 
-def settings_of_environment() -> "Settings":
+def settings_of_environment() -> Settings:
     """The settings. Applies those that need no server, and prints their warnings."""
     from db.activity import lines as activity_lines
-    from settings import Settings
 
     settings = Settings.from_environment()
     activity_lines.use(settings.activity_to_stderr)
@@ -62,21 +62,19 @@ def settings_of_environment() -> "Settings":
 
 def show(text: str) -> None:
     """Prints a result. Names, addresses and text of files can't control the terminal."""
-    from db.common import invisible
 
     for line in text.split("\n"):
         print(invisible.for_terminal(line))
 
 
 def note(text: str) -> None:
-    """Prints one line to stderr, as safe for the terminal as `show()`."""
-    from db.common import invisible
+    """Says something of it in one line on stderr, as harmless as what is shown."""
 
     print("gatehouse:", invisible.for_terminal(text), file=sys.stderr, flush=True)
 
 
-async def with_key(settings: "Settings") -> "Settings":
-    """The settings with the secret key to which the database in use belongs."""
+async def with_key(settings: Settings) -> Settings:
+    """The settings with the secret key that the database in use belongs to."""
     from db.maintenance import secret_key
 
     key = await secret_key.key_of_database(settings.key_file, settings.secret_key, fingerprint_of)
@@ -84,7 +82,6 @@ async def with_key(settings: "Settings") -> "Settings":
 
 
 def fingerprint_of(key: str) -> str:
-    from signing import Signer
 
     return Signer(key).fingerprint()
 

@@ -1,19 +1,18 @@
 """Members: makes the first Owner, lists everybody, changes roles."""
 
 import argparse
+import getpass
 import sys
 import unicodedata
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from cli.operation import CommandError
+from db.common import invisible
+from db.policy import ASSIGNABLE, COMMAND_LINE, Role
+from settings import Settings
 
-if TYPE_CHECKING:
-    from db.policy import Role
-    from settings import Settings
 
-
-async def create_owner(args: argparse.Namespace, settings: "Settings") -> str:
+async def create_owner(args: argparse.Namespace, settings: Settings) -> str:
     """Makes the organization and its Owner. The password is no argument, since others could see it."""
     from db.organization import setup
 
@@ -36,7 +35,6 @@ async def create_owner(args: argparse.Namespace, settings: "Settings") -> str:
 def _password() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
-    import getpass
 
     password = getpass.getpass("Password: ")
     if getpass.getpass("Once more: ") != password:
@@ -44,11 +42,9 @@ def _password() -> str:
     return password
 
 
-async def list_members(_: argparse.Namespace, __: "Settings") -> str:
+async def list_members(_: argparse.Namespace, __: Settings) -> str:
     """A table of all members, Deactivated ones too, in the order in which they joined."""
-    from db.common import invisible
     from db.members import directory
-    from db.policy import Role
 
     table = [("id", "address", "name", "role", "last activity (UTC)")]
     async for rows in directory.export(directory.MemberFilter(roles=tuple(Role), sort="joined")):
@@ -73,10 +69,9 @@ def _width(text: str) -> int:
     )
 
 
-async def change_role(args: argparse.Namespace, settings: "Settings") -> str:
+async def change_role(args: argparse.Namespace, settings: Settings) -> str:
     """Changes a member's role, by the rules for Administrators."""
     from db.members import new_member, roles
-    from db.policy import COMMAND_LINE
 
     role = _role(args.role)
     change = await roles.change_role(COMMAND_LINE, member_id=await new_member.id_of(args.email), role=role)
@@ -85,8 +80,7 @@ async def change_role(args: argparse.Namespace, settings: "Settings") -> str:
     return f"{change.row.email} is {role.label} now, and was {change.before.label}."
 
 
-def _role(text: str) -> "Role":
-    from db.policy import ASSIGNABLE, Role
+def _role(text: str) -> Role:
 
     words = {word.casefold(): role for role in Role for word in (role.value, role.label)}
     words["not activated"] = Role.PENDING

@@ -2,18 +2,20 @@
 
 import argparse
 import contextlib
+import secrets
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from cli.operation import CommandError, note, settings_of_environment, with_key
-
-if TYPE_CHECKING:
-    from settings import Settings
+from db.errors import Invalid
+from settings import Settings
+from signing import Signer
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8080
@@ -29,7 +31,7 @@ def serve(args: argparse.Namespace) -> int:
 
 
 def _serve_by(
-    prepare: "Callable[[str], Coroutine[Any, Any, Settings]]", args: argparse.Namespace, workers: int
+    prepare: Callable[[str], Coroutine[Any, Any, Settings]], args: argparse.Namespace, workers: int
 ) -> int:
     """Serves until a signal stops it. prepare: gets the address, and prepares and announces the server."""
     import app
@@ -66,13 +68,12 @@ def start_line(base: str, address: str) -> str:
     return f"Gatehouse is at {base}" + (f" and listens at {address}" if base != address else "")
 
 
-async def _prepare(settings: "Settings", address: str) -> "Settings":
+async def _prepare(settings: Settings, address: str) -> Settings:
     """Migrates the database, loads the key, makes the first Owner and prints the address."""
     from db import engine
     from db.auth import links
     from db.organization import setup
     from db.schema import migrate
-    from signing import Signer
 
     engine.use(settings.database_url)
     await engine.start()
@@ -91,9 +92,8 @@ async def _prepare(settings: "Settings", address: str) -> "Settings":
     return settings
 
 
-async def _owner_of_environment(settings: "Settings") -> None:
+async def _owner_of_environment(settings: Settings) -> None:
     """Makes the first Owner from LABEL_STUDIO_USERNAME and _PASSWORD, or notes that no account changed."""
-    from db.errors import Invalid
     from db.organization import setup
 
     if not settings.username:
@@ -109,10 +109,6 @@ async def _owner_of_environment(settings: "Settings") -> None:
 
 
 def demo(args: argparse.Namespace) -> int:
-    import secrets
-    import tempfile
-
-    from settings import Settings
 
     # Until the server handles signals: the folder has to be deleted in any case.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -122,7 +118,7 @@ def demo(args: argparse.Namespace) -> int:
         return _serve_by(partial(_prepare_demo, settings), args, workers=1)
 
 
-async def _prepare_demo(settings: "Settings", address: str) -> "Settings":
+async def _prepare_demo(settings: Settings, address: str) -> Settings:
     from db import engine
     from db.maintenance import demo
     from db.schema import migrate
