@@ -64,10 +64,10 @@ async def accept(site: Site, line: InvitationRow, name: str = "") -> SignedIn:
 
 
 async def mailed(line: InvitationRow) -> None:
-    """The newest mail of this invitation went out."""
+    """The mail of this invitation went out, if it hasn't already by a server that delivers."""
     changed = await engine.write(
         engine.execute,
-        "UPDATE outbox SET state = 'sent', done_at = ? WHERE invitation_id = ? AND state = 'queued'",
+        "UPDATE outbox SET state = 'sent', done_at = ? WHERE invitation_id = ? AND state <> 'failed'",
         clock.now(),
         line.id,
     )
