@@ -26,9 +26,9 @@ async def test_a_running_server_forgets_old_activity_by_itself(
     async with Site.opened(Settings(secret_key=SECRET, activity_days=2)):
         async with asyncio.timeout(60):
             # Nobody tells when a chore is done.
-            while (await activity.walk(limit=9))[-1].kind == "restored":  # noqa: ASYNC110
+            while (await activity.events(limit=9))[-1].kind == "restored":  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        left = [event.kind for event in await activity.walk(limit=9)]
+        left = [event.kind for event in await activity.events(limit=9)]
 
     assert left == ["organization_made"]
 

@@ -1,9 +1,9 @@
-"""The activity log: one row for each change, written in the change's own transaction, and never changed.
+"""The activity log: one row for each change, written in the change's own transaction, and never updated.
 
-A row never holds a token, a password or a link, nor a name or an address: those are read where they stand,
-such as an access request as long as it is kept, or for removed members in db/activity/kept_names.py,
-from where they can be erased. `before` and `after` hold role codes or short words, never sentences: the page
-makes the sentence.
+A row never holds a token, a password, a link, a name or an address. Names are read from where they are
+stored: from the member, the invitation, the access request as long as it exists, or, for removed members,
+from db/activity/kept_names.py, where they can be erased. `before` and `after` hold role codes or short words;
+the page makes the sentence.
 """
 
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from db.activity import lines as activity_lines
 from db.common import clock
 from db.policy import Actor
 
-# What subject_id is an id of, by how the kind begins; a member's where nothing else is said.
+# What subject_id refers to, by the prefix of the kind; otherwise to a member.
 ABOUT: Final = {"invitation_": "invitation", "invite_link_": "link", "request_": "request"}
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One row of the log, with the names of who acted and whom it concerned ("" when nobody).
+    """One row of the log, with the names of the actor and the subject ("" for nobody).
 
-    about: member, invitation, link, request or "": what subject_id is an id of. at: ms. actor_removed,
-    subject_removed: the removed member whose name is kept here, 0 for somebody who isn't removed.
+    about: what subject_id refers to: member, invitation, link, request or "". at: ms. actor_removed,
+    subject_removed: the id of a removed member whose name is kept, 0 for a member who isn't removed.
     """
 
     id: int
@@ -53,12 +53,12 @@ class Cursor(NamedTuple):
 
 
 async def record(actor: Actor, kind: str, subject_id: int = 0, *, before: str = "", after: str = "") -> None:
-    """Adds a row; call it inside the engine.write of the change it tells of."""
+    """Adds a row. Call it inside the engine.write of the change that it records."""
     await record_many(actor, kind, [(subject_id, before, after)])
 
 
 async def record_many(actor: Actor, kind: str, rows: Sequence[tuple[int, str, str]], *, at: int = 0) -> None:
-    """Adds many rows of one kind, inside the write: (subject_id, before, after) of each. at: 0 for now."""
+    """Inside a write: adds rows of one kind. rows: (subject_id, before, after). at: ms, 0 for now."""
     about = next((about for beginning, about in ABOUT.items() if kind.startswith(beginning)), "member")
     for some in engine.chunks(rows):
         values: list[object] = []
@@ -75,9 +75,9 @@ async def record_many(actor: Actor, kind: str, rows: Sequence[tuple[int, str, st
 
 
 async def newest_role_changes(member_ids: Sequence[int]) -> dict[int, tuple[int, str]]:
-    """The last change of role of each of these members: when, in ms, and the code of the role before it.
+    """By member: when their role changed last, in ms, and the code of the role before that.
 
-    Members whose role was never changed are left out.
+    Members whose role never changed are left out.
     """
     marks = ", ".join("?" * len(member_ids))
     # SQLite and PostgreSQL both find the newest of a member at the end of the index by subject.
@@ -91,11 +91,11 @@ async def newest_role_changes(member_ids: Sequence[int]) -> dict[int, tuple[int,
 
 
 async def of_member(member_id: int, limit: int = 20) -> list[Event]:
-    """The newest events that concern this member, or that they caused. limit: rows."""
-    return await walk(person=member_id, limit=limit)
+    """The newest events that this member caused or that concern them, up to `limit`."""
+    return await events(person=member_id, limit=limit)
 
 
-async def walk(
+async def events(
     *,
     person: int = 0,
     invited: int = 0,
@@ -111,7 +111,7 @@ async def walk(
     person: who acted or whom it concerned, 0 for anybody; invited: an invitation, for all that were made to
     its address. kinds: () for all. since, until: ms, the latter excluded, 0 for no end.
     """
-    found, args = await _found((person, invited), kinds, since, until, cursor, backwards, limit)
+    found, args = await _union((person, invited), kinds, since, until, cursor, backwards, limit)
     order = "ASC" if backwards else "DESC"
     rows = await engine.rows(
         f"SELECT {_COLUMNS} FROM ({found}) AS found JOIN activity AS a ON a.id = found.id {_NAMES}"
@@ -132,13 +132,13 @@ async def count_newer(
     since: int = 0,
     until: int = 0,
 ) -> int:
-    """How many events have come after this one, counted up to `most`. The others as above."""
-    found, args = await _found((person, invited), kinds, since, until, cursor, True, most)
+    """How many events came after the cursor, counted up to `most`. The other parameters as above."""
+    found, args = await _union((person, invited), kinds, since, until, cursor, True, most)
     ((number,),) = await engine.rows(f"SELECT COUNT(*) FROM ({found}) AS found", *args)
     return min(int(number), most)
 
 
-async def _found(
+async def _union(
     whom: tuple[int, int],
     kinds: Sequence[str],
     since: int,
@@ -147,45 +147,45 @@ async def _found(
     backwards: bool,
     limit: int,
 ) -> tuple[str, list[object]]:
-    """The statement that finds events, and its arguments: a walk along an index for each arm.
+    """The statement that finds events, and its arguments: a UNION with a branch for each index range.
 
-    An OR in place of the arms would read the whole log. Each arm gives its nearest rows, and whoever acted on
-    themself stands in two: hence UNION, of which the caller takes as many as it wants.
+    An OR in place of the branches would read the whole log. Each branch gives its nearest rows. An event in
+    which a member acts on themself is in two branches, hence UNION without ALL.
     """
     between, ends = _bounds(since, until, cursor, backwards)
     order = "ASC" if backwards else "DESC"
-    arms, args = list[str](), list[object]()
-    for where, values in await _arms(*whom, kinds):
-        arms.append(
+    branches, args = list[str](), list[object]()
+    for where, values in await _branches(*whom, kinds):
+        branches.append(
             f"SELECT id, at FROM (SELECT a.id, a.at FROM activity AS a WHERE {where}{between}"
-            f" ORDER BY a.at {order}, a.id {order} LIMIT ?) AS arm_{len(arms)}"
+            f" ORDER BY a.at {order}, a.id {order} LIMIT ?) AS branch_{len(branches)}"
         )
         args += [*values, *ends, limit]
-    return " UNION ".join(arms), args
+    return " UNION ".join(branches), args
 
 
-async def _arms(person: int, invited: int, kinds: Sequence[str]) -> list[tuple[str, list[object]]]:
-    """Conditions that each are the beginning of an index, so that nothing is read that isn't wanted."""
+async def _branches(person: int, invited: int, kinds: Sequence[str]) -> list[tuple[str, list[object]]]:
+    """A condition for each branch. Each is a prefix of an index, so that only wanted rows are read."""
     if not person and not invited:
         return [("a.kind = ?", [kind]) for kind in kinds] or [("a.id > 0", [])]
     about = [(_BY_MEMBER, person), (_OF_MEMBER, person)] if person else []
     about += [(_OF_INVITATION, each) for each in await _of_one_address(invited)]
-    arms = list[tuple[str, list[object]]]()
+    branches = list[tuple[str, list[object]]]()
     for where, number in about:
         for kind in kinds or await _kinds(where, number):
-            arms.append((f"{where} AND a.kind = ?", [number, kind]))
-    return arms or [("a.id < 0", [])]
+            branches.append((f"{where} AND a.kind = ?", [number, kind]))
+    return branches or [("a.id < 0", [])]
 
 
 _BY_MEMBER: Final = "a.actor_id = ? AND a.actor_id > 0"
 _OF_MEMBER: Final = "a.subject_id = ? AND a.subject_id > 0 AND a.about = 'member'"
 _OF_INVITATION: Final = "a.subject_id = ? AND a.subject_id > 0 AND a.about = 'invitation'"
-# Each kind of event of each of them is an arm, and a statement has only so many.
+# Each kind of event of each invitation is a branch, and a statement can only have so many.
 MAX_INVITATIONS: Final = 20
 
 
 async def _of_one_address(invitation_id: int) -> list[int]:
-    """The newest invitations to the address of this one, itself included."""
+    """The newest invitations to the same address, this one included."""
     if not invitation_id:
         return []
     found = await engine.rows(
@@ -199,12 +199,12 @@ async def _of_one_address(invitation_id: int) -> list[int]:
 
 
 async def _kinds(where: str, person: int) -> list[str]:
-    """The kinds of a person's events, found by leaps along the index, one for each kind."""
+    """The kinds of a person's events, by a skip scan: one index lookup for each kind."""
     first = f"SELECT MIN(a.kind) AS kind FROM activity AS a WHERE {where}"
     found = await engine.rows(
-        f"WITH RECURSIVE leap AS ({first} UNION ALL"
-        f" SELECT (SELECT MIN(a.kind) FROM activity AS a WHERE {where} AND a.kind > leap.kind)"
-        " FROM leap WHERE leap.kind IS NOT NULL) SELECT kind FROM leap WHERE kind IS NOT NULL",
+        f"WITH RECURSIVE skip_scan AS ({first} UNION ALL"
+        f" SELECT (SELECT MIN(a.kind) FROM activity AS a WHERE {where} AND a.kind > skip_scan.kind)"
+        " FROM skip_scan WHERE skip_scan.kind IS NOT NULL) SELECT kind FROM skip_scan WHERE kind IS NOT NULL",
         person,
         person,
     )
@@ -218,8 +218,8 @@ def _bounds(since: int, until: int, cursor: Cursor | None, backwards: bool) -> t
             parts.append(f" AND a.at {sign} ?")
             args.append(instant)
     if cursor is not None:
-        # The index finds the millisecond; whoever shares it is told apart by the id. The plus signs keep
-        # SQLite from walking twice for the OR.
+        # The index finds the millisecond; ids order events within it. The plus signs keep SQLite from
+        # scanning twice for the OR.
         sign = ">" if backwards else "<"
         parts.append(f" AND a.at {sign}= ? AND (+a.at {sign} ? OR +a.id {sign} ?)")
         args += [cursor.at, cursor.at, cursor.id]

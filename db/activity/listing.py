@@ -1,6 +1,6 @@
-"""The activity log as its page shows it: newest first, fifty at a time, by person, kind and days.
+"""The list of the activity log: newest first, fifty at a time, filtered by person, kind and days.
 
-The address is the state, as with the members: a filter is read from a query string, and written as one.
+The address holds the state, as with the members: a filter is parsed from a query string and formats one.
 """
 
 import re
@@ -17,7 +17,7 @@ from messages import by_field
 
 PAGE_SIZE: Final = 50
 EXPORT_BATCH: Final = 1_000
-# "99 new events" is as good as any number above.
+# The page counts new events only up to this.
 MAX_NEW: Final = 99
 MAX_CHARACTERS: Final = 200
 FIELDS: Final = ("person", "invited", "kind", "from", "to", "zone", "after", "before")
@@ -25,12 +25,12 @@ _CURSOR: Final = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """person: a member's id, 0 for anybody. invited: the id of an invitation, for all of its address, 0 for
-    none. kind: as in the address, kinds: the kinds it stands for.
+class EventFilter:
+    """Which events to show.
 
-    first, last: days as in the address, both of them included, in the time zone `zone`, "" for UTC.
-    after, before: at most one of them.
+    person: a member's id, 0 for anybody. invited: the id of an invitation, for all invitations to its
+    address, 0 for none. kind: as in the address; kinds: the kinds it stands for. first, last: days as in the
+    address, both included, in the time zone `zone`, "" for UTC. after, before: at most one of them.
     """
 
     person: int = 0
@@ -44,10 +44,11 @@ class Filter:
     before: Cursor | None = None
 
     @classmethod
-    def parse(cls, query: Mapping[str, list[str]], kinds: Mapping[str, tuple[str, ...]]) -> "Filter":
-        """Reads a query string's parameters; unknown and empty ones don't matter.
+    def parse(cls, query: Mapping[str, list[str]], kinds: Mapping[str, tuple[str, ...]]) -> "EventFilter":
+        """Parses the parameters of a query string; unknown and empty ones are ignored.
 
-        kinds: what `kind` may be, with the kinds it means. Raises Invalid with every error by its field.
+        kinds: the allowed values of `kind`, each with the kinds it stands for. Raises Invalid with all
+        errors.
         """
         errors: dict[str, list[str]] = {}
         typed = {name: _single(query, name, errors) for name in FIELDS}
@@ -73,7 +74,7 @@ class Filter:
 
     @property
     def chosen(self) -> bool:
-        """Whether it leaves anything out."""
+        """Whether the filter excludes anything."""
         return bool(self.person or self.invited or self.kind or self.first or self.last)
 
     @property
@@ -98,10 +99,10 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class EventPage:
     """newer, older: cursors for `before` and `after`, "" where the log ends.
 
-    top: the newest event's cursor on the first page, from where the page asks what has come since.
+    top: on the first page the newest event's cursor; the page polls for events after it.
     """
 
     events: tuple[Event, ...]
@@ -110,13 +111,13 @@ class Page:
     top: str
 
 
-async def page(shown: Filter) -> Page:
+async def page(shown: EventFilter) -> EventPage:
     """One page. Raises engine.Unavailable."""
     return await engine.read(_page, shown)
 
 
-async def count_new(shown: Filter, top: str) -> int:
-    """How many events the filter shows that have come after that cursor, up to MAX_NEW. Raises Invalid."""
+async def count_new(shown: EventFilter, top: str) -> int:
+    """How many events of the filter came after the cursor `top`, up to MAX_NEW. Raises Invalid."""
     cursor = _decode(top)
     if cursor is None:
         raise Invalid({"top": [by_field.NO_TOP_OF_LOG]})
@@ -132,18 +133,18 @@ async def count_new(shown: Filter, top: str) -> int:
     )
 
 
-async def export(shown: Filter) -> AsyncIterator[list[Event]]:
-    """Everything the filter shows, whatever page it points to, in batches of up to 1,000, each its own read.
+async def export(shown: EventFilter) -> AsyncIterator[list[Event]]:
+    """All events of the filter, ignoring its cursor, in batches of up to 1,000, each read on its own.
 
     Raises engine.Unavailable and engine.TookTooLong.
     """
     cursor: Cursor | None = None
-    while events := await engine.read_in_background(_walk, shown, cursor, False, EXPORT_BATCH):
+    while events := await engine.read_in_background(_query, shown, cursor, False, EXPORT_BATCH):
         yield events
         cursor = Cursor(events[-1].at, events[-1].id)
 
 
-async def _page(shown: Filter) -> Page:
+async def _page(shown: EventFilter) -> EventPage:
     cursor, backwards = shown.after or shown.before, shown.before is not None
     events, more = await _part(shown, cursor, backwards)
     if cursor is not None and len(events) < (PAGE_SIZE if backwards else 1):
@@ -152,7 +153,7 @@ async def _page(shown: Filter) -> Page:
         events, more = await _part(shown, cursor, backwards)
     newer, older = (more, cursor is not None) if backwards else (cursor is not None, more)
     encoded = [_encode(event) for event in events]
-    return Page(
+    return EventPage(
         events=tuple(events),
         newer=encoded[0] if newer and encoded else "",
         older=encoded[-1] if older and encoded else "",
@@ -160,15 +161,15 @@ async def _page(shown: Filter) -> Page:
     )
 
 
-async def _part(shown: Filter, cursor: Cursor | None, backwards: bool) -> tuple[list[Event], bool]:
+async def _part(shown: EventFilter, cursor: Cursor | None, backwards: bool) -> tuple[list[Event], bool]:
     """A page's events, newest first, and whether there are more that way."""
-    found = await _walk(shown, cursor, backwards, PAGE_SIZE + 1)
+    found = await _query(shown, cursor, backwards, PAGE_SIZE + 1)
     events = found[:PAGE_SIZE]
     return (events[::-1] if backwards else events), len(found) > PAGE_SIZE
 
 
-async def _walk(shown: Filter, cursor: Cursor | None, backwards: bool, limit: int) -> list[Event]:
-    return await activity.walk(
+async def _query(shown: EventFilter, cursor: Cursor | None, backwards: bool, limit: int) -> list[Event]:
+    return await activity.events(
         person=shown.person,
         invited=shown.invited,
         kinds=shown.kinds,
@@ -193,7 +194,7 @@ def _single(query: Mapping[str, list[str]], name: str, errors: dict[str, list[st
 
 
 def _id(name: str, text: str, errors: dict[str, list[str]]) -> int:
-    """The id of whom is asked about, 0 when none is given."""
+    """The id in this field, 0 for none."""
     found = ids.parse(text)
     if text and not found:
         errors[name] = [by_field.NO_SUCH_PERSON]

@@ -1,4 +1,4 @@
-"""Where somebody signs in from, and what they have then."""
+"""The client that signs in, and the session that results."""
 
 from dataclasses import dataclass
 

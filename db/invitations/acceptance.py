@@ -21,7 +21,7 @@ from messages import refusals
 
 
 @dataclass(frozen=True, slots=True)
-class Invited:
+class InvitationForToken:
     """What the page of an invitation says. inviter: name or address, "" when unknown. Instants in ms.
 
     mailed: a mail with this very link went out. member_administered: whether the account with this address
@@ -91,12 +91,12 @@ _FIND = f"""SELECT i.id, l.id, l.nonce, i.email, i.email_key, i.first_name, i.la
     WHERE l.id = ? AND l.purpose = 'invitation'"""
 
 
-async def find(link_id: int) -> Invited | None:
+async def find(link_id: int) -> InvitationForToken | None:
     """The invitation of this link, open or ended."""
     return await engine.read(present, link_id)
 
 
-async def present(link_id: int) -> Invited | None:
+async def present(link_id: int) -> InvitationForToken | None:
     """The same, inside a read or a write."""
     now = clock.now()
     found = await engine.rows(_FIND, now, now, link_id)
@@ -105,11 +105,11 @@ async def present(link_id: int) -> Invited | None:
     row = list(found[0])
     row[7], row[11], row[17] = Role(row[7]), bool(row[11]), bool(row[17])
     row[16] = policy.was_administrator(row[16], now)
-    return Invited(*row)
+    return InvitationForToken(*row)
 
 
 async def accept(
-    invited: Invited, person: Person, *, session_limits: SessionLimits, browser: Browser
+    invited: InvitationForToken, person: Person, *, session_limits: SessionLimits, browser: Browser
 ) -> SignedIn:
     """A new account with the invitation's role, signed in; a Pending one under this address is taken over if
     the link proves that the address is theirs.
@@ -126,7 +126,7 @@ async def accept(
     return signed_in
 
 
-async def accept_as(actor: Actor, invited: Invited) -> Role:
+async def accept_as(actor: Actor, invited: InvitationForToken) -> Role:
     """Accepts as the member who is signed in with the invited address; returns the role they have afterwards.
 
     Raises SignInFirst, InvalidLink, and NotAllowed for anybody else.
@@ -164,7 +164,7 @@ async def _accept(link_id: int, person: Person, session_limits: SessionLimits, b
     return SignedIn(token=token, member_id=member_id, generation=person.generation, role=invited.role)
 
 
-async def _take(link_id: int) -> Invited:
+async def _take(link_id: int) -> InvitationForToken:
     """Uses the link and ends it: the conditional UPDATE lets one through. Returns it as it is now."""
     # Locked first, as everything does that ends or changes it: whichever is first, the other sees it.
     await engine.rows(f"SELECT id FROM invitation WHERE link_id = ?{engine.for_update()}", link_id)
@@ -178,7 +178,7 @@ async def _take(link_id: int) -> Invited:
     return invited
 
 
-async def _new(person: Person, invited: Invited) -> int:
+async def _new(person: Person, invited: InvitationForToken) -> int:
     address = Address(invited.email, invited.email_key)
     own = replace(person, address=address)
     member_id = await new_member.insert(
@@ -188,7 +188,7 @@ async def _new(person: Person, invited: Invited) -> int:
     return member_id
 
 
-async def _take_over(member_id: int, person: Person, invited: Invited) -> None:
+async def _take_over(member_id: int, person: Person, invited: InvitationForToken) -> None:
     """The Pending account becomes the invited person's: new password and role; its sessions end.
 
     Names that were given before stay where none are given now. Its address is told of the new password.
@@ -220,7 +220,7 @@ async def _take_over(member_id: int, person: Person, invited: Invited) -> None:
     await _confirm(member_id, invited)
 
 
-async def _confirm(member_id: int, invited: Invited) -> None:
+async def _confirm(member_id: int, invited: InvitationForToken) -> None:
     if invited.proves_address:
         await engine.execute(
             "UPDATE member SET confirmed_at = ? WHERE id = ? AND confirmed_at = 0", clock.now(), member_id
@@ -241,7 +241,7 @@ async def _accept_as(actor: Actor, link_id: int, locked: Locked) -> Role:
     return role
 
 
-async def _told(actor: Actor, invited: Invited, member_id: int, *, before: str) -> None:
+async def _told(actor: Actor, invited: InvitationForToken, member_id: int, *, before: str) -> None:
     """Ends the invitation as accepted, tells the log and the inviter. before: a role, "" for who is new."""
     ended = await engine.execute(
         "UPDATE invitation SET ended_at = ?, end_reason = 'accepted', member_id = ?"

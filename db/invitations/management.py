@@ -12,7 +12,7 @@ from db.common.role_codes import codes
 from db.errors import Refused, Unknown
 from db.invitations import acceptance
 from db.invitations import listing as invitation_listing
-from db.invitations.acceptance import Invited
+from db.invitations.acceptance import InvitationForToken
 from db.invitations.listing import InvitationRow
 from db.mail import outbox
 from db.members import changes, invitation_ends, link_viewers
@@ -22,7 +22,7 @@ from messages import refusals
 
 REMIND_BEFORE_MS: Final = 2 * DAY_MS
 # Asking for a new one tells the inviter at most so often.
-ASK_AGAIN_MS: Final = 3600 * 1000
+NEW_INVITATION_WANTED_MS: Final = 3600 * 1000
 
 
 async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> bool:
@@ -42,7 +42,7 @@ async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> bool:
         policy.require_password(actor, policy.sensitive_change((role,)), clock.now())
         unsent = False
         if role is Role.ADMINISTRATOR:
-            unsent = await _end_shown_link(actor, invitation_id, email, link_id)
+            unsent = await _end_revealed_link(actor, invitation_id, email, link_id)
         await engine.execute("UPDATE invitation SET role = ? WHERE id = ?", role.value, invitation_id)
         await activity.record(
             actor, "invitation_role_changed", invitation_id, before=before, after=role.value
@@ -54,7 +54,7 @@ async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> bool:
     return unsent
 
 
-async def _end_shown_link(actor: Actor, invitation_id: int, email: str, link_id: int) -> bool:
+async def _end_revealed_link(actor: Actor, invitation_id: int, email: str, link_id: int) -> bool:
     """Makes the link anew if somebody was shown it; a mail that hasn't gone out goes with the new one.
 
     Returns whether there is a new link that no mail carries.
@@ -124,7 +124,7 @@ async def revoke(actor: Actor, *, invitation_ids: Sequence[int]) -> Revoked:
     return await changes.write(actor, policy.may_invite, write)
 
 
-async def mark_shown(actor: Actor, invitation_ids: Sequence[int]) -> list[InvitationRow]:
+async def mark_link_revealed(actor: Actor, invitation_ids: Sequence[int]) -> list[InvitationRow]:
     """Notes that links are shown to copy: from now on accepting proves nothing about the address.
 
     All or nothing, before anything is shown; returns what may be shown, in order. Raises SignInFirst,
@@ -147,7 +147,7 @@ async def mark_shown(actor: Actor, invitation_ids: Sequence[int]) -> list[Invita
     return await changes.write(actor, policy.may_invite, write)
 
 
-async def ask_again(invited: Invited, *, address: str = "") -> None:
+async def note_new_invitation_wanted(invited: InvitationForToken, *, address: str = "") -> None:
     """Somebody whose invitation no longer works asks for a new one: the list says so, the inviter is told.
 
     Noted at the newest invitation of the address, for there it is answered. Who was expected and came too
@@ -162,7 +162,7 @@ async def ask_again(invited: Invited, *, address: str = "") -> None:
         if ended is None or reason is None:
             return
         newest_id, inviter_id, asked_at, seen_at = await _lock_newest(ended)
-        may_ask_from = asked_at + ASK_AGAIN_MS
+        may_ask_from = asked_at + NEW_INVITATION_WANTED_MS
         if asked_at and (now < may_ask_from or not (reason == "expired" or seen_at > asked_at)):
             return
         await engine.execute("UPDATE invitation SET new_wanted_at = ? WHERE id = ?", now, newest_id)
@@ -181,7 +181,7 @@ async def ask_again(invited: Invited, *, address: str = "") -> None:
     outbox.wake()
 
 
-async def _lock_newest(invited: Invited) -> tuple[int, int, int, int]:
+async def _lock_newest(invited: InvitationForToken) -> tuple[int, int, int, int]:
     """The address's newest invitation, locked: id, inviter, when it was last asked for, and when whoever is
     in under the address was last here, which is an answer. What a removal forgot stands for itself."""
     (found,) = await engine.rows(

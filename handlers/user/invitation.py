@@ -11,7 +11,7 @@ from db.common import clock
 from db.common.addresses import Address
 from db.errors import Invalid, InvalidLink, Refused, TooManyTries
 from db.invitations import acceptance, management
-from db.invitations.acceptance import Invited
+from db.invitations.acceptance import InvitationForToken
 from db.members.new_member import Person
 from handlers.http.auth import identity, tokens
 from handlers.http.auth.cookies import sign_in_cookies
@@ -81,24 +81,24 @@ class InvitationController(Controller):
             # The invitation has become valid again meanwhile.
             return rendering.redirect(request, f"/user/invitation?token={form['token']}")
         if invited is not None:
-            await management.ask_again(invited, address=client.address_of(request))
+            await management.note_new_invitation_wanted(invited, address=client.address_of(request))
         return await _invalid(request, form["token"], toasts.ASKED_FOR_ANOTHER, status=200)
 
 
-async def _authentic_link(request: AnyRequest, token: str) -> Invited | None:
+async def _authentic_link(request: AnyRequest, token: str) -> InvitationForToken | None:
     """The invitation of this token, valid or not."""
     return await tokens.authentic_link(request, links.INVITATION, token, acceptance.find)
 
 
-def _is_for(current: Current, invited: Invited) -> bool:
+def _is_for(current: Current, invited: InvitationForToken) -> bool:
     return current.email.lower() == invited.email_key
 
 
-async def _find(request: AnyRequest, token: str) -> Invited:
+async def _find(request: AnyRequest, token: str) -> InvitationForToken:
     return await tokens.valid_link(request, links.INVITATION, token, acceptance.find)
 
 
-async def _person(request: AnyRequest, form: Form, invited: Invited) -> Person:
+async def _person(request: AnyRequest, form: Form, invited: InvitationForToken) -> Person:
     first_name, last_name = form.person_name("first_name"), form.person_name("last_name")
     hints = await passwords.password_hints(
         invited.email, first_name, last_name, *context_of(request).settings.names
@@ -115,7 +115,7 @@ async def _person(request: AnyRequest, form: Form, invited: Invited) -> Person:
 async def _page(
     request: AnyRequest,
     form: Form,
-    invited: Invited,
+    invited: InvitationForToken,
     *,
     status: int = 200,
     headers: dict[str, str] | None = None,

@@ -16,7 +16,7 @@ from typing import Any, Final
 from db import engine
 from db.activity import listing as activity_listing
 from db.activity.daily_counts import Days
-from db.activity.listing import Filter
+from db.activity.listing import EventFilter
 from db.common import clock
 from db.common.dates import DAY_MS
 from handlers.organization.activity.kinds import KINDS
@@ -62,20 +62,20 @@ async def run(options: argparse.Namespace) -> None:
         say(f"# {name}, {rows:,} events: median and worst ms of waiting, events")
         for title, shown in await _filters():
             await _report(title, partial(activity_listing.page, shown))
-        top = (await activity_listing.page(Filter())).top
-        await _report("what is new", partial(activity_listing.count_new, Filter(), top))
+        top = (await activity_listing.page(EventFilter())).top
+        await _report("what is new", partial(activity_listing.count_new, EventFilter(), top))
         days = Days()
         await _report("the drawing, the first time", lambda: Days().last())
         await _report("the drawing", days.last)
         began = time.perf_counter()
         number = 0
-        async for batch in activity_listing.export(Filter(kind="roles", kinds=KINDS["roles"])):
+        async for batch in activity_listing.export(EventFilter(kind="roles", kinds=KINDS["roles"])):
             number += len(batch)
         say(f"{'export of the roles':<36}{(time.perf_counter() - began) * 1000:>10.1f} in all, {number:,}")
         say()
 
 
-async def _filters() -> list[tuple[str, Filter]]:
+async def _filters() -> list[tuple[str, EventFilter]]:
     """What to look at: names and filters."""
     now = clock.now()
     day = {n: time.strftime("%Y-%m-%d", time.gmtime((now - n * DAY_MS) / 1000)) for n in (0, 200, 210, 399)}
@@ -85,24 +85,24 @@ async def _filters() -> list[tuple[str, Filter]]:
     ((at, middle),) = await engine.rows(
         "SELECT at, id FROM activity WHERE at >= ? LIMIT 1", now - 200 * DAY_MS
     )
-    deep = Filter.parse({"after": [f"{at}.{middle}"]}, KINDS)
-    old = Filter.parse({"after": [f"{now - 399 * DAY_MS}.1"]}, KINDS)
+    deep = EventFilter.parse({"after": [f"{at}.{middle}"]}, KINDS)
+    old = EventFilter.parse({"after": [f"{now - 399 * DAY_MS}.1"]}, KINDS)
     return [
-        ("first page", Filter()),
+        ("first page", EventFilter()),
         ("a page in the middle", deep),
         ("a page near the end", old),
-        ("a page before the middle", Filter(before=deep.after)),
-        ("by person, busy", Filter(**busy)),
-        ("by person, anybody", Filter(person=4321)),
-        ("by kind, signed in", Filter(**_kind("signed_in"))),
-        ("by kind, invite link reset", Filter(**_kind("invite_link_reset"))),
-        ("by group, accounts", Filter(**_kind("accounts"))),
-        ("by dates, ten days", Filter(**span)),
-        ("by kind and dates", Filter(**roles, **span)),
-        ("by person and kind, busy", Filter(**busy, **roles)),
-        ("by person and a kind never done", Filter(**busy, **_kind("key_rotated"))),
-        ("by person, kind and dates, busy", Filter(**busy, **rare, **span)),
-        ("by person, kind and dates, anybody", Filter(person=4321, **rare, **span)),
+        ("a page before the middle", EventFilter(before=deep.after)),
+        ("by person, busy", EventFilter(**busy)),
+        ("by person, anybody", EventFilter(person=4321)),
+        ("by kind, signed in", EventFilter(**_kind("signed_in"))),
+        ("by kind, invite link reset", EventFilter(**_kind("invite_link_reset"))),
+        ("by group, accounts", EventFilter(**_kind("accounts"))),
+        ("by dates, ten days", EventFilter(**span)),
+        ("by kind and dates", EventFilter(**roles, **span)),
+        ("by person and kind, busy", EventFilter(**busy, **roles)),
+        ("by person and a kind never done", EventFilter(**busy, **_kind("key_rotated"))),
+        ("by person, kind and dates, busy", EventFilter(**busy, **rare, **span)),
+        ("by person, kind and dates, anybody", EventFilter(person=4321, **rare, **span)),
     ]
 
 
@@ -117,7 +117,7 @@ async def _report(title: str, look: Callable[[], Awaitable[object]]) -> None:
         began = time.perf_counter()
         answer = await look()
         waits.append((time.perf_counter() - began) * 1000)
-    about = f"{len(answer.events):>5}" if isinstance(answer, activity_listing.Page) else ""
+    about = f"{len(answer.events):>5}" if isinstance(answer, activity_listing.EventPage) else ""
     say(f"{title:<36}{statistics.median(waits):>10.2f}{max(waits):>8.2f}{about}")
 
 

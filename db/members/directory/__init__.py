@@ -1,7 +1,7 @@
 """The directory: who is a member, fifty at a time, in any order, searched and filtered.
 
-Pages go by keyset: the next one begins after the last row's place in the order, which an index finds at
-once however many members there are. Removed members never appear and never count.
+Pages go by keyset: the next one begins after the cursor of the last row, which an index finds at once however
+many members there are. Removed members never appear and never count.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -300,7 +300,7 @@ def _encoded(cursor: Cursor | None, passed: int | None) -> str | None:
 
 
 async def _count(filter: MemberFilter) -> int:  # noqa: A002
-    """How many of the filter's roles meet its condition; counted up to one more than a search counts."""
+    """How many members of the filter's roles meet its condition, counted up to MAX_HITS + 1."""
     roles = codes(*filter.shown_roles)
     ((count,),) = await engine.rows(
         f"SELECT COUNT(*) FROM (SELECT 1 AS one FROM member AS m WHERE m.removed_at = 0"
@@ -332,7 +332,7 @@ async def _part(
         first, last = (cursors[0], cursors[:limit][-1]) if cursors else (None, None)
         more = len(cursors) > limit
     else:
-        records = await keyset.walk(filter, cursor, backwards, limit + 1)
+        records = await keyset.query_page(filter, cursor, backwards, limit + 1)
         found = _rows(records[:limit])
         cursors = [_cursor_of(record, filter) for record in (records[:limit][:1] + records[:limit][-1:])]
         first, last = (cursors[0], cursors[-1]) if cursors else (None, None)

@@ -198,14 +198,14 @@ class MemberFilter:
 
     @property
     def order(self) -> str:
-        """The order in force without a search: who came by one link is listed as they came."""
+        """The order in force without a search: members of one link are listed by joining."""
         return NEWEST_FIRST if self.link and not self.sort.endswith("joined") else self.sort
 
     def cursor(self, sort: str) -> tuple[Cursor | None, bool]:
-        """Where to go on in this order, and whether backwards.
+        """The cursor in this order, and whether to read backwards.
 
-        A cursor of another order counts for nothing: while somebody pages through a search, its hits may
-        become more than can be sorted as asked for.
+        A cursor of another order is ignored: while somebody pages through a search, its hits may become too
+        many to be sorted in the chosen order.
         """
         try:
             return Cursor.decode(self.after or self.before, sort), not self.after

@@ -1,8 +1,8 @@
-"""Walks along the indexes of the members, which give any page of the list at once, however long it is.
+"""Keyset queries of the members: any page of the list costs the same, however long the list is.
 
-An index (role, key, id) holds the members of one role in order. A list of several roles merges one walk for
-each and stops as soon as it has enough; nothing is sorted, nothing is counted. In an order that goes by
-roles, one group of roles follows the other.
+An index (role, key, id) holds the members of one role in order. For several roles, a UNION merges a branch
+for each and stops when it has enough rows; nothing is sorted or counted. An order by role reads one group of
+roles after the other.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from db.policy import Role
 from messages import logbook
 
 Dialect = Literal["sqlite", "postgres"]
-# The fields of directory.MemberRow, in its order. Records of walks have the sort key behind them.
+# The fields of directory.MemberRow, in order. Keyset queries add the sort key at the end.
 COLUMNS: Final = f"""m.id, m.email, '' AS domain_shown, m.first_name, m.last_name, m.role, m.joined_via,
     COALESCE((
         SELECT CASE WHEN i.removed_at <> 0 THEN {engine.literal(logbook.REMOVED_INVITER)}
@@ -26,7 +26,7 @@ COLUMNS: Final = f"""m.id, m.email, '' AS domain_shown, m.first_name, m.last_nam
     m.confirmed_at, m.joined_at, m.last_activity_at, m.ends_at"""
 
 
-async def walk(
+async def query_page(
     filter: MemberFilter,  # noqa: A002
     cursor: Cursor | None,
     backwards: bool,
@@ -53,12 +53,12 @@ async def _merged(
 ) -> list[Any]:
     """Members of several roles in the order of one column, of those who meet the filter's condition."""
     dialect = engine.dialect()
-    sql = query(dialect, column, roles, cursor is not None, descending, limit, condition)
+    sql = statement(dialect, column, roles, cursor is not None, descending, limit, condition)
     return await engine.rows(sql, *arguments(dialect, roles, cursor))
 
 
 @lru_cache(maxsize=1024)
-def query(
+def statement(
     dialect: Dialect,
     column: str,
     roles: tuple[Role, ...],
@@ -67,35 +67,37 @@ def query(
     limit: int,
     condition: str = "",
 ) -> str:
-    """The statement that merges the walks; its arguments are those of `arguments`.
+    """The statement that merges the branches; `arguments` makes its arguments.
 
-    The limit is part of it: PostgreSQL would plan a statement whose limit it can't see anew each time.
+    It contains the limit as a number: PostgreSQL would plan a statement with a limit parameter each time.
     """
     direction, sign = ("DESC", "<") if descending else ("ASC", ">")
     if not placed:
         beyond = [""]
     elif dialect == "sqlite":
-        # It uses an index for the first half only of a row comparison with the id, and would read everybody
-        # who shares the key. So whoever shares it and whoever is beyond it are two walks.
+        # For a row comparison SQLite uses only the first column of the index and would read every row with
+        # the same key. So rows with this key and rows beyond it are two branches.
         beyond = [f" AND m.{column} = ? AND m.id {sign} ?", f" AND m.{column} {sign} ?"]
     else:
         beyond = [f" AND (m.{column}, m.id) {sign} (?, ?)"]
-    arms = [
+    branches = [
         f"SELECT {COLUMNS}, m.{column} AS sort_key FROM member AS m"
         f" WHERE m.role = {codes(role)} AND m.removed_at = 0{condition}{after}"
         for role in roles
         for after in beyond
     ]
     if dialect == "postgres":
-        # It merges what is in order by itself; SQLite would sort this, and merges the plain walks.
+        # PostgreSQL merges sorted subqueries; SQLite would sort these, but merges plain branches.
         order = f"ORDER BY m.{column} {direction}, m.id {direction} LIMIT {limit}"
-        arms = [f"SELECT * FROM ({arm} {order}) AS arm_{number}" for number, arm in enumerate(arms)]
-    return f"{' UNION ALL '.join(arms)} ORDER BY sort_key {direction}, id {direction} LIMIT {limit}"
+        branches = [
+            f"SELECT * FROM ({branch} {order}) AS branch_{number}" for number, branch in enumerate(branches)
+        ]
+    return f"{' UNION ALL '.join(branches)} ORDER BY sort_key {direction}, id {direction} LIMIT {limit}"
 
 
 def arguments(dialect: Dialect, roles: Sequence[Role], cursor: Cursor | None) -> tuple[str | int, ...]:
-    """What `query` has question marks for."""
+    """The arguments of `statement`."""
     if cursor is None:
         return ()
-    of_arm = (cursor.key, cursor.id, cursor.key) if dialect == "sqlite" else (cursor.key, cursor.id)
-    return of_arm * len(roles)
+    of_branch = (cursor.key, cursor.id, cursor.key) if dialect == "sqlite" else (cursor.key, cursor.id)
+    return of_branch * len(roles)

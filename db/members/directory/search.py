@@ -52,7 +52,7 @@ class Hits:
         if self.too_many:
             way = self.way or await _way(self.filter)
             beyond = cursor.id if cursor else None
-            found = await _walk(self.filter, way, "joined_at", limit, (beyond, descending))
+            found = await _query(self.filter, way, "joined_at", limit, (beyond, descending))
             return [Cursor(key, member_id) for key, member_id, _ in found]
         ahead = self.cursors[::-1] if backwards else self.cursors
         if cursor is not None:
@@ -64,7 +64,7 @@ class Hits:
 async def find(filter: MemberFilter) -> Hits:  # noqa: A002 - the word of the contract
     """Searches for the filter's terms among its roles; inside a read_in_background, which bounds its time."""
     way = await _way(filter)
-    found = await _walk(filter, way, column_of(filter.sort), MAX_HITS + 1)
+    found = await _query(filter, way, column_of(filter.sort), MAX_HITS + 1)
     if len(found) > MAX_HITS:
         return too_many(filter, way)
     grouped = is_grouped(filter.sort)
@@ -123,7 +123,7 @@ async def _estimated_hits(spellings: Sequence[str]) -> float:
     return hits * highest / (highest - lowest + 1) if hits > MAX_HITS else 0
 
 
-async def _walk(
+async def _query(
     filter: MemberFilter,  # noqa: A002
     way: Way,
     column: str,
@@ -152,14 +152,14 @@ async def _walk(
     condition, args = containing(filter.terms, "m.search_text")
     sqlite = engine.dialect() == "sqlite"
     hint = f" INDEXED BY {'member_by_link' if way == 'link' else 'member_search_by_role'}" if sqlite else ""
-    arms = [
+    branches = [
         f"{chosen} FROM member AS m{hint} WHERE m.role = {codes(role)}{placed} AND {condition}"
         for role in filter.shown_roles
     ]
     if not sqlite:
-        # It merges what is in order by itself; SQLite would sort this, and merges the plain walks.
-        arms = [f"(SELECT * FROM ({arm}{order} LIMIT {limit}) AS arm)" for arm in arms]
-    return await engine.rows(f"{' UNION ALL '.join(arms)}{order} LIMIT {limit}", *args * len(arms))
+        # PostgreSQL merges sorted subqueries; SQLite would sort these, but merges plain branches.
+        branches = [f"(SELECT * FROM ({branch}{order} LIMIT {limit}) AS branch)" for branch in branches]
+    return await engine.rows(f"{' UNION ALL '.join(branches)}{order} LIMIT {limit}", *args * len(branches))
 
 
 def _phrases(terms: Sequence[Sequence[str]]) -> str:

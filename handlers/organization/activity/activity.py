@@ -14,7 +14,7 @@ from db import engine, policy
 from db.activity import Event, retention
 from db.activity import kept_names as activity_names
 from db.activity import listing as activity_listing
-from db.activity.listing import Filter
+from db.activity.listing import EventFilter
 from db.common import clock
 from db.errors import Invalid, Unknown
 from db.members import removal
@@ -51,13 +51,13 @@ class EventRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ActivityQuery:
     """The filter of a request. typed: its fields as they were typed. errors: the errors of these fields.
 
     people: several people who match. person_name: the one who was chosen, "" for nobody.
     """
 
-    filter: Filter
+    filter: EventFilter
     typed: Mapping[str, str]
     errors: Mapping[str, list[str]] = field(default_factory=dict)
     people: Sequence[Found] = ()
@@ -75,7 +75,7 @@ class ActivityController(Controller):
 
     @get()
     async def show(self, request: AnyRequest) -> Response[bytes]:
-        asked = await _asked(request)
+        asked = await _activity_query(request)
         status = 422 if asked.errors else 200
         if not rendering.wants_fragment(request):
             return await _page(request, asked, status)
@@ -89,7 +89,7 @@ class ActivityController(Controller):
     async def news(self, request: AnyRequest) -> Response[bytes]:
         """For the open page, which polls it: the number of new events, or 204 if it shows that already."""
         query = _query(request)
-        shown = Filter.parse(query, KINDS)
+        shown = EventFilter.parse(query, KINDS)
         number = await activity_listing.count_new(shown, query.get("top", ["0.0"])[0])
         if str(number) == query.get("seen", ["0"])[0]:
             return Response(b"", status_code=204, media_type=rendering.HTML)
@@ -126,14 +126,14 @@ class ErasureController(Controller):
 @get(f"{PATH}.csv", guards=[Requires(policy.may_read_activity)])
 async def export(request: AnyRequest) -> Stream:
     """Every event that the filter shows, as CSV."""
-    batches = activity_listing.export(Filter.parse(_query(request), KINDS))
+    batches = activity_listing.export(EventFilter.parse(_query(request), KINDS))
     # The first batch is read before the answer begins, so that an error still gets a status.
     first: list[Event] = await anext(batches, [])
     headers = {"Content-Disposition": 'attachment; filename="activity.csv"'}
     return Stream(spreadsheet.events(first, batches), media_type="text/csv", headers=headers)
 
 
-def _history(request: AnyRequest, shown: Filter) -> dict[str, str]:
+def _history(request: AnyRequest, shown: EventFilter) -> dict[str, str]:
     """The header that puts the list's address into the browser's history.
 
     While a person goes on typing, each search replaces the one before, so that Back leaves the search.
@@ -150,39 +150,39 @@ def _query(request: AnyRequest) -> dict[str, list[str]]:
     return request.query_params.dict() | ({"zone": [zone]} if zone else {})
 
 
-async def _asked(request: AnyRequest) -> Asked:
+async def _activity_query(request: AnyRequest) -> ActivityQuery:
     """The filter in the address. A wrong value is ignored, and gets an error at its field."""
     query = _query(request)
     typed = {name: _typed(query, name) for name in ("who", "kind", "from", "to")}
     errors: dict[str, list[str]] = {}
     try:
-        shown = Filter.parse(query, KINDS)
+        shown = EventFilter.parse(query, KINDS)
     except Invalid as error:
         errors = error.errors
         right = {name: values for name, values in query.items() if name not in errors}
-        shown = Filter.parse({**right, "to": []} if "from" in errors else right, KINDS)
+        shown = EventFilter.parse({**right, "to": []} if "from" in errors else right, KINDS)
     if len(query.get("who", [""])[0]) > activity_listing.MAX_CHARACTERS:
         errors = {**errors, "who": [by_field.LOOK_FOR_AT_MOST.format(most=activity_listing.MAX_CHARACTERS)]}
-        return Asked(shown, typed, errors)
+        return ActivityQuery(shown, typed, errors)
     return await _with_person(shown, typed, errors, looked_for="who" in query)
 
 
 async def _with_person(
-    shown: Filter, typed: dict[str, str], errors: Mapping[str, list[str]], *, looked_for: bool
-) -> Asked:
+    shown: EventFilter, typed: dict[str, str], errors: Mapping[str, list[str]], *, looked_for: bool
+) -> ActivityQuery:
     """Finds the person of the filter. The search field holds their name; another text searches again."""
     name = await _name_of(shown)
     if name and (not looked_for or typed["who"] == name):
-        return Asked(shown, {**typed, "who": name}, errors, person_name=name)
+        return ActivityQuery(shown, {**typed, "who": name}, errors, person_name=name)
     people = await activity_people.find(typed["who"]) if typed["who"] else ()
     if len(people) == 1:
         one = people[0]
         narrowed = replace(shown, person=one.person, invited=one.invitation, after=None, before=None)
-        return Asked(narrowed, {**typed, "who": one.label}, errors, person_name=one.label)
-    return Asked(replace(shown, person=0, invited=0), typed, errors, people=people)
+        return ActivityQuery(narrowed, {**typed, "who": one.label}, errors, person_name=one.label)
+    return ActivityQuery(replace(shown, person=0, invited=0), typed, errors, people=people)
 
 
-async def _name_of(shown: Filter) -> str:
+async def _name_of(shown: EventFilter) -> str:
     """The name of the person in the filter, "" for nobody."""
     if not shown.person and not shown.invited:
         return ""
@@ -195,7 +195,7 @@ def _typed(query: Mapping[str, list[str]], name: str) -> str:
     return text.strip()[: activity_listing.MAX_CHARACTERS]
 
 
-async def _page(request: AnyRequest, asked: Asked, status: int) -> Response[bytes]:
+async def _page(request: AnyRequest, asked: ActivityQuery, status: int) -> Response[bytes]:
     app_context = context_of(request)
     context = await _listed(request, asked) | {
         "days": await app_context.days.last(),
@@ -205,7 +205,7 @@ async def _page(request: AnyRequest, asked: Asked, status: int) -> Response[byte
     return await rendering.page(request, "organization/activity/activity.html", status=status, **context)
 
 
-async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
+async def _listed(request: AnyRequest, asked: ActivityQuery) -> dict[str, Any]:
     """The context of the list's template."""
     shown = asked.filter
     page = await activity_listing.page(shown)
@@ -235,13 +235,13 @@ async def _listed(request: AnyRequest, asked: Asked) -> dict[str, Any]:
     }
 
 
-def _address(shown: Filter, **cursors: str) -> str:
+def _address(shown: EventFilter, **cursors: str) -> str:
     """The address of this filter's page, below the sub-path: the newest, or that at `after` or `before`."""
     query = shown.address(**cursors)
     return f"{PATH}?{query}" if query else PATH
 
 
-def _path(shown: Filter) -> str:
+def _path(shown: EventFilter) -> str:
     """The address of what is shown, with its cursor."""
     cursors = {name: getattr(shown, name) for name in ("after", "before")}
     texts = {name: f"{cursor.at}.{cursor.id}" for name, cursor in cursors.items() if cursor}

@@ -117,7 +117,7 @@ class InvitationsController(Controller):
         open_ones = [invitation for invitation in batch if invitation.is_open(now)]
         if not open_ones:
             raise Unknown(refusals.NO_OPEN_INVITATIONS)
-        revealed = await management.mark_shown(
+        revealed = await management.mark_link_revealed(
             await password_anew.actor_of(current, request), [invitation.id for invitation in open_ones]
         )
         content = invitation_links(
@@ -211,7 +211,7 @@ class InvitationsController(Controller):
         if not invitation.is_open(clock.now()):
             raise Refused(refusals.INVITATION_ENDED)
         actor = await password_anew.actor_of(current, request)
-        (invitation,) = await management.mark_shown(actor, [invitation.id])
+        (invitation,) = await management.mark_link_revealed(actor, [invitation.id])
         context: dict[str, Any] = {
             "invitation": invitation,
             "link": invitation_address(request, invitation),

@@ -131,7 +131,7 @@ async def every_state(site: Site, server: Server) -> None:
     )
     asking = await acceptance.find(link_id)
     assert asking is not None
-    await management.ask_again(asking)
+    await management.note_new_invitation_wanted(asking)
     # As if it had been queued this very moment.
     await engine.write(
         engine.execute,

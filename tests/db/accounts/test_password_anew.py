@@ -81,7 +81,7 @@ async def by_sending_again(site: Site, actor: Actor) -> Change:
 async def by_its_link(site: Site, actor: Actor) -> Change:
     lines = [await invited(site, "ann", by=actor), await invited(site, "bea", Role.ADMINISTRATOR, by=actor)]
     await engine.write(engine.execute, "UPDATE invitation SET link_revealed_at = 0")
-    return lambda who: management.mark_shown(who, [line.id for line in lines])
+    return lambda who: management.mark_link_revealed(who, [line.id for line in lines])
 
 
 async def by_bringing_back(site: Site, actor: Actor) -> Change:
@@ -175,7 +175,7 @@ async def test_other_changes_want_no_password(site: Site) -> None:
     await roles.change_role(long_ago, member_id=ids[0], role=Role.MANAGER)
     await removal.remove(long_ago, member_id=ids[1])
     line = await invited(site, "cyd", by=long_ago)
-    await management.mark_shown(long_ago, [line.id])
+    await management.mark_link_revealed(long_ago, [line.id])
     await management.resend(long_ago, invitation_ids=[line.id], days=7, throttle=site.context.throttle)
     line = await invited(site, "dan", Role.ADMINISTRATOR, by=olga(site))
     # Less than it was, and less than that.

@@ -117,7 +117,7 @@ async def test_each_time_a_link_is_shown_is_told(posting: Site) -> None:
     line = await invited(posting, "eve")
 
     for _ in range(2):
-        await management.mark_shown(olga(posting), [line.id])
+        await management.mark_link_revealed(olga(posting), [line.id])
 
     assert await kinds(line.id) == ["invitation_made", "invitation_shown", "invitation_shown"]
 
@@ -151,6 +151,6 @@ async def test_asking_for_a_new_invitation_tells_from_where(posting: Site, clock
     found = await acceptance.find(line.link_id)
     assert found is not None
 
-    await management.ask_again(found, address=BROWSER.address)
+    await management.note_new_invitation_wanted(found, address=BROWSER.address)
 
     assert await told("invitation_asked_for") == [("visitor", 0, line.id, "", "", BROWSER.address)]

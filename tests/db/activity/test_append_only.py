@@ -32,7 +32,7 @@ async def happen(kind: str, number: int = 1) -> None:
 
 
 async def kinds() -> list[str]:
-    return [event.kind for event in await activity.walk(limit=10_000)]
+    return [event.kind for event in await activity.events(limit=10_000)]
 
 
 @pytest.mark.parametrize("name", FORBIDDEN)

@@ -26,7 +26,7 @@ async def remove(site: Site, name: str, role: Role = Role.ANNOTATOR) -> int:
 
 
 async def newest(kind: str) -> Event:
-    return (await activity.walk(kinds=[kind], limit=1))[0]
+    return (await activity.events(kinds=[kind], limit=1))[0]
 
 
 async def kept() -> int:
@@ -71,7 +71,7 @@ async def test_an_address_that_is_invited_again_is_told_apart_from_the_one_remov
     await removal.remove(olga(site), member_id=removed)
     again = (await accept(site, await invited(site, "eve"), "Eve")).member_id
 
-    told = await activity.walk(kinds=["accepted_invitation"], limit=2)
+    told = await activity.events(kinds=["accepted_invitation"], limit=2)
 
     assert [event_sentence(event, "/organization").striptags() for event in told] == [
         "Eve (eve@example.org) accepted an invitation as Annotator",
@@ -88,7 +88,7 @@ async def test_the_owner_erases_a_name_and_the_log_says_so_without_it(site: Site
     await removal.erase_names(olga(site), member_ids=[eve])
 
     assert await kept() == 0
-    told = [event_sentence(event).striptags() for event in await activity.walk(limit=50)]
+    told = [event_sentence(event).striptags() for event in await activity.events(limit=50)]
     assert told[:2] == [
         f"Olga erased the name and address of removed member {eve} from the log",
         f"Olga removed a removed member (number {eve}, name erased)",
@@ -113,7 +113,7 @@ async def test_a_name_is_erased_once(site: Site) -> None:
     with pytest.raises(Unknown):
         await removal.erase_names(olga(site), member_ids=[ada])
 
-    assert len(await activity.walk(kinds=["name_erased"], limit=5)) == 1
+    assert len(await activity.events(kinds=["name_erased"], limit=5)) == 1
 
 
 async def come_and_go(site: Site, name: str) -> int:
@@ -131,7 +131,7 @@ async def test_who_came_back_and_was_removed_again_is_erased_in_one_act(site: Si
     done = await removal.erase_names(olga(site), member_ids=[second, *(one.member_id for one in others)])
 
     assert ([one.member_id for one in others], done) == ([first], 2)
-    told = [event_sentence(event).striptags() for event in await activity.walk(limit=50)]
+    told = [event_sentence(event).striptags() for event in await activity.events(limit=50)]
     assert told[:2] == [
         f"Olga erased the name and address of removed member {number} from the log"
         for number in (second, first)

@@ -8,7 +8,7 @@ import pytest
 
 from db import activity, engine
 from db.activity import listing as activity_listing
-from db.activity.listing import Filter
+from db.activity.listing import EventFilter
 from db.errors import Invalid
 from db.policy import COMMAND_LINE, SYSTEM, Actor, Role, visitor
 from handlers.organization.activity.kinds import KINDS
@@ -47,10 +47,10 @@ async def log(database: str, clock: ModuleType) -> list[activity.Event]:
             await activity.record(chance.choice(actors), kind, subject)
 
     await engine.write(happen)
-    return await activity.walk(limit=1_000)
+    return await activity.events(limit=1_000)
 
 
-def shown(log: list[activity.Event], chosen: Filter) -> list[int]:
+def shown(log: list[activity.Event], chosen: EventFilter) -> list[int]:
     """The plain list: ids of what the filter shows, in the order of time."""
     return [
         event.id
@@ -71,16 +71,16 @@ async def test_pages_forth_and_back_are_the_plain_list(
     log: list[activity.Event], query: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(activity_listing, "PAGE_SIZE", 7)
-    expected = shown(log, Filter.parse(query, KINDS))
-    page = await activity_listing.page(Filter.parse(query, KINDS))
+    expected = shown(log, EventFilter.parse(query, KINDS))
+    page = await activity_listing.page(EventFilter.parse(query, KINDS))
     forth, back = [[event.id for event in page.events]], list[list[int]]()
     assert page.newer == ""
 
     while page.older:
-        page = await activity_listing.page(Filter.parse({**query, "after": [page.older]}, KINDS))
+        page = await activity_listing.page(EventFilter.parse({**query, "after": [page.older]}, KINDS))
         forth.append([event.id for event in page.events])
     while page.newer:
-        page = await activity_listing.page(Filter.parse({**query, "before": [page.newer]}, KINDS))
+        page = await activity_listing.page(EventFilter.parse({**query, "before": [page.newer]}, KINDS))
         back.append([event.id for event in page.events])
 
     assert [number for numbers in forth for number in numbers] == expected
@@ -94,7 +94,7 @@ async def test_the_export_is_the_plain_list_whatever_page_is_shown(
     log: list[activity.Event], query: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(activity_listing, "EXPORT_BATCH", 11)
-    chosen = Filter.parse({**query, "after": [f"{log[40].at}.{log[40].id}"]}, KINDS)
+    chosen = EventFilter.parse({**query, "after": [f"{log[40].at}.{log[40].id}"]}, KINDS)
 
     batches = [batch async for batch in activity_listing.export(chosen)]
 
@@ -106,7 +106,7 @@ async def test_the_export_is_the_plain_list_whatever_page_is_shown(
 async def test_what_is_new_is_counted_from_any_cursor_up_to_a_limit(
     log: list[activity.Event], query: dict[str, list[str]]
 ) -> None:
-    chosen = Filter.parse(query, KINDS)
+    chosen = EventFilter.parse(query, KINDS)
     expected, top = shown(log, chosen), log[120]
     ids = {event.id: (event.at, event.id) for event in log}
 
@@ -117,7 +117,7 @@ async def test_what_is_new_is_counted_from_any_cursor_up_to_a_limit(
 
 
 async def test_a_page_beyond_the_end_is_the_last_one(log: list[activity.Event]) -> None:
-    beyond = await activity_listing.page(Filter.parse({"after": ["1.1"]}, KINDS))
+    beyond = await activity_listing.page(EventFilter.parse({"after": ["1.1"]}, KINDS))
 
     assert [event.id for event in beyond.events] == [event.id for event in log[-50:]]
     assert (bool(beyond.newer), beyond.older, beyond.top) == (True, "", "")
@@ -145,16 +145,16 @@ def test_a_wrong_filter_is_told_by_its_field(query: str) -> None:
     name, _, value = query.partition("=")
 
     with pytest.raises(Invalid) as refusal:
-        Filter.parse({name: [value]}, KINDS)
+        EventFilter.parse({name: [value]}, KINDS)
 
     assert list(refusal.value.errors) == [WRONG[query]]
 
 
 def test_every_error_is_told_at_once_and_the_days_go_forward() -> None:
     with pytest.raises(Invalid) as refusal:
-        Filter.parse({"person": ["x"], "kind": ["x"], "from": ["x"], "to": ["a", "b"]}, KINDS)
+        EventFilter.parse({"person": ["x"], "kind": ["x"], "from": ["x"], "to": ["a", "b"]}, KINDS)
     with pytest.raises(Invalid) as backwards:
-        Filter.parse({"from": ["2026-01-02"], "to": ["2026-01-01"]}, KINDS)
+        EventFilter.parse({"from": ["2026-01-02"], "to": ["2026-01-01"]}, KINDS)
 
     assert set(refusal.value.errors) == {"person", "kind", "from", "to"}
     assert list(backwards.value.errors) == ["to"]
@@ -162,7 +162,7 @@ def test_every_error_is_told_at_once_and_the_days_go_forward() -> None:
 
 @pytest.mark.parametrize("day", ["0001-01-01", "1969-12-31", "1970-01-01", "9999-12-31"])
 async def test_days_at_the_edges_of_the_calendar_are_days(log: list[activity.Event], day: str) -> None:
-    until, since = (Filter.parse({name: [day]}, KINDS) for name in ("to", "from"))
+    until, since = (EventFilter.parse({name: [day]}, KINDS) for name in ("to", "from"))
 
     both = [len((await activity_listing.page(chosen)).events) for chosen in (until, since)]
 

@@ -16,7 +16,7 @@ from db.common import clock
 from db.common.dates import DAY_MS
 from db.errors import Invalid, InvalidLink, NotAllowed, Refused
 from db.invitations import acceptance, management
-from db.invitations.acceptance import Invited
+from db.invitations.acceptance import InvitationForToken
 from db.invitations.listing import InvitationRow
 from db.mail import outbox
 from db.members import removal, roles
@@ -271,7 +271,7 @@ async def test_an_account_that_waits_is_taken_over_by_a_link_that_proves_the_add
     if link == "neither":
         await engine.write(engine.execute, "UPDATE outbox SET state = 'failed' WHERE state = 'queued'")
     if link.endswith("shown"):
-        await management.mark_shown(olga(posting), [line.id])
+        await management.mark_link_revealed(olga(posting), [line.id])
 
     if proven:
         assert (await accept(posting, line)).member_id == ada
@@ -440,7 +440,7 @@ async def test_an_address_is_confirmed_only_by_a_mail_of_ours_that_nobody_else_s
     if was_mailed:
         await mailed(line)
     if was_shown:
-        await management.mark_shown(olga(posting), [line.id])
+        await management.mark_link_revealed(olga(posting), [line.id])
 
     signed_in = await accept(posting, line)
 
@@ -495,12 +495,12 @@ async def test_it_ends_after_its_days_and_a_clock_set_back_revives_nothing(
 # What its page says
 
 
-def of(**values: Any) -> Invited:
+def of(**values: Any) -> InvitationForToken:
     known = {"role": Role.REVIEWER, "mailed": True, "expires_at": 100}
-    others = dict.fromkeys((field.name for field in fields(Invited)), 0)
+    others = dict.fromkeys((field.name for field in fields(InvitationForToken)), 0)
     texts = dict.fromkeys(("link_ended", "end_reason", "member_role"), "")
     flags = dict.fromkeys(("member_administered", "outlived"), False)
-    return Invited(**{**others, **texts, **flags, **known, **values})
+    return InvitationForToken(**{**others, **texts, **flags, **known, **values})
 
 
 @pytest.mark.parametrize(

@@ -442,7 +442,7 @@ async def test_the_log_is_read_with_who_asks_while_the_request_is_kept_and_seen(
     post_house: Site, clock: ModuleType
 ) -> None:
     async def told() -> dict[str, str]:
-        events = await activity.walk(kinds=["request_made", "request_dismissed"], limit=9)
+        events = await activity.events(kinds=["request_made", "request_dismissed"], limit=9)
         return {f"{event.kind} {event.after}": event.subject_email for event in events}
 
     await submit("ben")

@@ -73,7 +73,7 @@ async def test_an_invitation_of_somebody_who_got_a_role_without_it_is_open_no_mo
     for change in (
         management.resend(olga(site), invitation_ids=[line.id], days=7, throttle=site.context.throttle),
         management.revoke(olga(site), invitation_ids=[line.id]),
-        management.mark_shown(olga(site), [line.id]),
+        management.mark_link_revealed(olga(site), [line.id]),
         management.change_role(olga(site), invitation_id=line.id, role=Role.MANAGER),
     ):
         with pytest.raises(Refused, match="joined another way"):

@@ -9,7 +9,7 @@ from db.auth import links
 from db.common.dates import DAY_MS
 from db.errors import InvalidLink, NotAllowed, Refused, Unknown
 from db.invitations import acceptance, creation, management
-from db.invitations.acceptance import Invited
+from db.invitations.acceptance import InvitationForToken
 from db.invitations.listing import InvitationRow
 from db.invitations.recipients import address_list
 from db.members import removal, roles
@@ -20,7 +20,7 @@ from tests.support.steps.invitation_steps import accept, invite, invited, kinds,
 from tests.support.steps.member_steps import acting, olga
 
 
-async def found(line: InvitationRow) -> Invited:
+async def found(line: InvitationRow) -> InvitationForToken:
     invited = await acceptance.find(line.link_id)
     assert invited is not None
     return invited
@@ -145,10 +145,10 @@ async def test_who_was_shown_a_link_is_told_each_time(posting: Site, clock: Modu
 
     for _ in range(2):
         clock.move(1)
-        await management.mark_shown(olga(posting), [ada.id])
+        await management.mark_link_revealed(olga(posting), [ada.id])
     for ids, error in (([ada.id, bob.id], Refused), ([ada.id, 999], Unknown), ([], Refused)):
         with pytest.raises(error):
-            await management.mark_shown(olga(posting), ids)
+            await management.mark_link_revealed(olga(posting), ids)
 
     assert (await one("ada@example.org")).shown_at == clock.now() - 1
     assert await kinds(ada.id) == ["invitation_made"] + ["invitation_shown"] * 2
@@ -161,7 +161,7 @@ async def test_who_is_demoted_at_that_instant_is_shown_no_link_afterwards(postin
         line = await invited(posting, f"ada{number}")
 
         shown, _ = await at_once(
-            management.mark_shown(Actor(alma, Role.ADMINISTRATOR), [line.id]),
+            management.mark_link_revealed(Actor(alma, Role.ADMINISTRATOR), [line.id]),
             roles.change_role(olga(posting), member_id=alma, role=Role.ANNOTATOR),
         )
 
@@ -181,7 +181,7 @@ async def test_only_the_owner_and_administrators_take_care_of_them(site: Site) -
             management.change_role(actor, invitation_id=line.id, role=Role.MANAGER),
             management.resend(actor, invitation_ids=[line.id], days=7, throttle=site.context.throttle),
             management.revoke(actor, invitation_ids=[line.id]),
-            management.mark_shown(actor, [line.id]),
+            management.mark_link_revealed(actor, [line.id]),
         ):
             with pytest.raises(NotAllowed):
                 await change
@@ -219,7 +219,7 @@ async def test_asking_for_a_new_one_tells_the_inviter_once_an_hour(posting: Site
 
     for minutes, told in ((0, 1), (59, 1), (2, 2)):
         clock.move(minutes * 60_000)
-        await management.ask_again(await found(line))
+        await management.note_new_invitation_wanted(await found(line))
         assert await mails("asked") == ["alma@example.org"] * told
 
     assert (await one("ada@example.org")).asked_at == clock.now()
@@ -231,7 +231,7 @@ async def test_many_who_ask_at_the_same_instant_tell_the_inviter_once(posting: S
     await management.revoke(olga(posting), invitation_ids=[line.id])
     ended = await found(line)
 
-    await at_once(*(management.ask_again(ended) for _ in range(10)))
+    await at_once(*(management.note_new_invitation_wanted(ended) for _ in range(10)))
 
     assert await mails("asked") == ["olga@example.org"]
 
@@ -241,7 +241,7 @@ async def test_the_owner_is_told_when_the_inviter_is_gone(posting: Site) -> None
     line = await invited(posting, "ada", by=acting(posting, "alma"))
     await removal.remove(olga(posting), member_id=alma)
 
-    await management.ask_again(await found(line))
+    await management.note_new_invitation_wanted(await found(line))
 
     assert await mails("asked") == ["olga@example.org"]
 
@@ -257,7 +257,7 @@ async def test_what_has_ended_is_asked_for_once_until_it_is_answered(
         await accept(posting, line)
 
     for _ in range(3):
-        await management.ask_again(await found(line))
+        await management.note_new_invitation_wanted(await found(line))
         clock.move(DAY_MS)
     assert await mails("asked") == ["olga@example.org"]
     assert (await one("ada@example.org")).asks
@@ -269,7 +269,7 @@ async def test_what_has_ended_is_asked_for_once_until_it_is_answered(
     assert not (await one("ada@example.org")).asks
     clock.move(DAY_MS)
     for _ in range(3):
-        await management.ask_again(await found(line))
+        await management.note_new_invitation_wanted(await found(line))
     assert await mails("asked") == ["olga@example.org"] * 2
 
 
@@ -278,7 +278,7 @@ async def test_who_asks_with_an_old_link_is_noted_at_the_newest_invitation(posti
     await management.revoke(olga(posting), invitation_ids=[old.id])
     new = await invited(posting, "ada")
 
-    await management.ask_again(await found(old))
+    await management.note_new_invitation_wanted(await found(old))
 
     assert (await one("ada@example.org")).asks
     assert await kinds(new.id) == ["invitation_made", "invitation_asked_for"]
@@ -293,7 +293,7 @@ async def test_what_lives_again_meanwhile_is_not_asked_for(posting: Site, clock:
         olga(posting), invitation_ids=[line.id], days=7, throttle=posting.context.throttle
     )
 
-    await management.ask_again(ended)
+    await management.note_new_invitation_wanted(ended)
 
     assert await mails("asked") == []
 
@@ -419,7 +419,7 @@ async def test_an_address_gets_its_invitation_again_three_times_an_hour(
 
     assert await kinds(other.id) == before, "all or nothing"
     assert await resend(posting, other) == 1
-    await management.mark_shown(olga(posting), [line.id])
+    await management.mark_link_revealed(olga(posting), [line.id])
     clock.move(3600 * 1000)
     assert await resend(posting, line, other) == 2
 

@@ -45,7 +45,7 @@ async def test_who_was_shown_a_link_is_kept_once_with_the_first_time(
     clock.stop_at(clock.now())
 
     for actor in (acting(posting, "alma"), olga(posting), acting(posting, "alma")):
-        await management.mark_shown(actor, [line.id])
+        await management.mark_link_revealed(actor, [line.id])
         clock.move(5)
 
     assert await seen_by() == sorted([(line.id, posting.ids["olga"]), (line.id, alma)])
@@ -58,7 +58,7 @@ async def test_nothing_is_kept_where_nothing_is_shown(posting: Site) -> None:
     await accept(posting, bob)
 
     with pytest.raises(Refused):
-        await management.mark_shown(olga(posting), [ada.id, bob.id])
+        await management.mark_link_revealed(olga(posting), [ada.id, bob.id])
 
     assert await seen_by() == []
 
@@ -77,7 +77,7 @@ async def test_a_link_ends_with_the_right_of_whoever_was_shown_it(posting: Site,
     await posting.person("alma", Role.ADMINISTRATOR)
     seen, unseen = await invited(posting, "ada", Role.MANAGER), await invited(posting, "ben")
     await mailed(seen)
-    await management.mark_shown(acting(posting, "alma"), [seen.id])
+    await management.mark_link_revealed(acting(posting, "alma"), [seen.id])
 
     await lose(posting, "alma", LOSSES[loss])
 
@@ -119,7 +119,7 @@ async def test_what_an_owner_saw_lives_on_after_they_hand_over_and_ends_when_the
 async def test_it_is_dead_from_the_end_of_their_last_day_on(posting: Site, clock: ModuleType) -> None:
     alma = await posting.person("alma", Role.ADMINISTRATOR)
     line = await invited(posting, "ada")
-    await management.mark_shown(acting(posting, "alma"), [line.id])
+    await management.mark_link_revealed(acting(posting, "alma"), [line.id])
     await engine.write(
         engine.execute, "UPDATE member SET ends_at = ? WHERE id = ?", clock.now() + 60_000, alma
     )
@@ -139,7 +139,7 @@ async def test_lowered_at_the_instant_of_showing_or_accepting_leaves_nothing_to_
         line = await invited(site, f"ada{number}")
 
         shown, lowered, accepted = await at_once(
-            management.mark_shown(Actor(alma, Role.ADMINISTRATOR), [line.id]),
+            management.mark_link_revealed(Actor(alma, Role.ADMINISTRATOR), [line.id]),
             roles.change_role(olga(site), member_id=alma, role=Role.ANNOTATOR),
             accept(site, line),
         )
@@ -159,7 +159,7 @@ async def test_lowered_at_the_instant_of_showing_or_accepting_leaves_nothing_to_
 async def test_undo_of_the_loss_brings_it_back(posting: Site) -> None:
     alma = await posting.person("alma", Role.ADMINISTRATOR)
     line = await invited(posting, "ada")
-    await management.mark_shown(acting(posting, "alma"), [line.id])
+    await management.mark_link_revealed(acting(posting, "alma"), [line.id])
     await lose(posting, "alma", Role.MANAGER)
 
     await roles.undo(olga(posting), given=Role.MANAGER, before={alma: Role.ADMINISTRATOR})
@@ -171,7 +171,7 @@ async def test_undo_of_the_loss_brings_it_back(posting: Site) -> None:
 async def test_undo_brings_nothing_back_that_somebody_else_has_seen_who_is_gone(posting: Site) -> None:
     ids = [await posting.person(name, Role.ADMINISTRATOR) for name in ("alma", "bert")]
     line = await invited(posting, "ada", by=acting(posting, "alma"))
-    await management.mark_shown(acting(posting, "bert"), [line.id])
+    await management.mark_link_revealed(acting(posting, "bert"), [line.id])
     await lose(posting, "alma", Role.MANAGER)
     await lose(posting, "bert", None)
 
@@ -188,7 +188,7 @@ async def test_undo_at_the_instant_at_which_somebody_else_who_has_seen_it_goes_l
             await posting.person(f"{name}{number}", Role.ADMINISTRATOR) for name in ("alma", "bert")
         ]
         line = await invited(posting, f"ada{number}", by=acting(posting, f"alma{number}"))
-        await management.mark_shown(acting(posting, f"bert{number}"), [line.id])
+        await management.mark_link_revealed(acting(posting, f"bert{number}"), [line.id])
         await lose(posting, f"alma{number}", Role.MANAGER)
 
         undone, lowered = await at_once(
@@ -219,7 +219,7 @@ async def test_what_was_revoked_comes_back_only_if_all_who_saw_it_still_administ
 ) -> None:
     await posting.person("alma", Role.ADMINISTRATOR)
     line = await invited(posting, "ada")
-    await management.mark_shown(acting(posting, "alma"), [line.id])
+    await management.mark_link_revealed(acting(posting, "alma"), [line.id])
     for role in (Role.ADMINISTRATOR, LOSSES[loss]):
         revoked = await management.revoke(olga(posting), invitation_ids=[line.id])
         if role is Role.ADMINISTRATOR:
@@ -237,7 +237,7 @@ async def test_undo_at_the_instant_of_the_loss_leaves_it_dead(posting: Site) -> 
     for number in range(ROUNDS):
         alma = await posting.person(f"alma{number}", Role.ADMINISTRATOR)
         line = await invited(posting, f"ada{number}")
-        await management.mark_shown(Actor(alma, Role.ADMINISTRATOR), [line.id])
+        await management.mark_link_revealed(Actor(alma, Role.ADMINISTRATOR), [line.id])
         revoked = await management.revoke(olga(posting), invitation_ids=[line.id])
 
         await at_once(
@@ -255,7 +255,7 @@ async def test_a_shown_link_ends_when_its_invitation_rises_to_administrator(post
     await posting.person("alma", Role.ADMINISTRATOR)
     old = await invited(posting, "ada", Role.MANAGER)
     await mailed(old)
-    await management.mark_shown(acting(posting, "alma"), [old.id])
+    await management.mark_link_revealed(acting(posting, "alma"), [old.id])
 
     anew = await management.change_role(olga(posting), invitation_id=old.id, role=Role.ADMINISTRATOR)
 
@@ -277,7 +277,7 @@ async def test_a_shown_link_ends_when_its_invitation_rises_to_administrator(post
 
 async def test_a_mail_that_is_still_queued_goes_out_with_the_new_link(posting: Site) -> None:
     old = await invited(posting, "ada", Role.MANAGER)
-    await management.mark_shown(olga(posting), [old.id])
+    await management.mark_link_revealed(olga(posting), [old.id])
 
     anew = await management.change_role(olga(posting), invitation_id=old.id, role=Role.ADMINISTRATOR)
 
@@ -303,7 +303,7 @@ async def test_any_other_change_of_role_keeps_the_link(
 ) -> None:
     line = await invited(posting, "ada", before)
     if shown:
-        await management.mark_shown(olga(posting), [line.id])
+        await management.mark_link_revealed(olga(posting), [line.id])
 
     assert not await management.change_role(olga(posting), invitation_id=line.id, role=after)
 
@@ -315,7 +315,7 @@ async def test_who_invites_again_as_administrator_makes_shown_links_anew(posting
     names = ("ada", "ben", "cleo")
     ada, ben, cleo = [await invited(posting, name) for name in names]
     for line in (ada, ben):
-        await management.mark_shown(olga(posting), [line.id])
+        await management.mark_link_revealed(olga(posting), [line.id])
 
     await invite(posting, ", ".join(f"{name}@example.org" for name in names), Role.ADMINISTRATOR)
 
@@ -371,7 +371,7 @@ async def test_raised_at_the_instant_of_accepting_the_old_link_gives_the_old_rol
 async def test_a_backup_keeps_who_was_shown_what(posting: Site, tmp_path: Path) -> None:
     alma = await posting.person("alma", Role.ADMINISTRATOR)
     line = await invited(posting, "ada")
-    await management.mark_shown(acting(posting, "alma"), [line.id])
+    await management.mark_link_revealed(acting(posting, "alma"), [line.id])
     file = tmp_path / "backup"
     await backup.write(file)
     await engine.write(engine.execute, "DELETE FROM invitation_link_viewer")
@@ -387,7 +387,7 @@ async def test_a_backup_keeps_who_was_shown_what(posting: Site, tmp_path: Path) 
 async def test_a_removed_member_s_rows_say_no_more_than_a_number(posting: Site) -> None:
     alma = await posting.person("alma", Role.ADMINISTRATOR)
     line = await invited(posting, "ada")
-    await management.mark_shown(acting(posting, "alma"), [line.id])
+    await management.mark_link_revealed(acting(posting, "alma"), [line.id])
 
     await lose(posting, "alma", None)
 
@@ -399,7 +399,7 @@ async def test_what_is_deleted_takes_its_rows_along(posting: Site) -> None:
     alma = await posting.person("alma", Role.ADMINISTRATOR)
     ada, ben = await invited(posting, "ada"), await invited(posting, "ben")
     for line in (ada, ben):
-        await management.mark_shown(acting(posting, "alma"), [line.id])
+        await management.mark_link_revealed(acting(posting, "alma"), [line.id])
 
     await engine.write(engine.execute, "DELETE FROM invitation WHERE id = ?", ada.id)
     assert await seen_by() == [(ben.id, alma)]

@@ -518,8 +518,8 @@ async def test_a_link_a_role_and_a_term_find_the_same_wherever_a_search_begins(d
     for q in ("p", "exam", "zoë", "ada ng", "nobody"):
         for roles in ((), (Role.ANNOTATOR,), (Role.OWNER, Role.PENDING), tuple(Role)):
             shown = MemberFilter(q=q, roles=roles, link=7)
-            found = [await search._walk(shown, way, "joined_at", 20, (None, True)) for way in ways]
-            later = [await search._walk(shown, way, "joined_at", 9, (200, False)) for way in ways]
+            found = [await search._query(shown, way, "joined_at", 20, (None, True)) for way in ways]
+            later = [await search._query(shown, way, "joined_at", 9, (200, False)) for way in ways]
 
             expected = await _came_and_match(shown)
             assert all([id for _, id, _ in some] == expected[::-1][:20] for some in found)
@@ -847,7 +847,7 @@ async def test_pages_walk_along_indexes_and_sort_nothing(
     column = SORT_COLUMNS[name]
     roles = DEFAULT_ROLES[2:]
     cursor = Cursor(1_003 if column.endswith("_at") else "m", 5) if placed else None
-    sql = keyset.query(
+    sql = keyset.statement(
         engine.dialect(), column, roles, placed, sort.startswith("-"), 51, MemberFilter(link=link).condition
     )
 

@@ -226,7 +226,7 @@ async def test_without_a_zone_days_are_those_of_utc_and_both_included(site: Site
         await happen("restored")
 
     whole = await activity_listing.page(
-        activity_listing.Filter.parse({"from": ["2026-01-01"], "to": ["2026-01-01"]}, {})
+        activity_listing.EventFilter.parse({"from": ["2026-01-01"], "to": ["2026-01-01"]}, {})
     )
     clock.go_on()
     page = tree(await olga.get(f"{PATH}?from=2026-01-01&to=2026-01-01"))
@@ -550,9 +550,9 @@ async def test_days_are_those_of_the_readers_own_time_zone(site: Site, clock: Mo
 
 
 def test_a_day_on_which_clocks_change_is_as_long_as_it_is() -> None:
-    shown = activity_listing.Filter(first="2026-03-08", last="2026-03-08", zone="America/New_York")
-    nowhere = activity_listing.Filter(first="2026-03-08", last="9999-12-31", zone="Nowhere/../x")
+    shown = activity_listing.EventFilter(first="2026-03-08", last="2026-03-08", zone="America/New_York")
+    nowhere = activity_listing.EventFilter(first="2026-03-08", last="9999-12-31", zone="Nowhere/../x")
 
     assert shown.until - shown.since == 23 * 3600 * 1000
     assert nowhere.since == 1_772_928_000_000
-    assert activity_listing.Filter(last="9999-12-31", zone="America/New_York").until > 0
+    assert activity_listing.EventFilter(last="9999-12-31", zone="America/New_York").until > 0
