@@ -1,6 +1,6 @@
-"""Links that were given out, as rows; the tokens themselves are made by the signer and never stored.
+"""Rows of signed links. The signer makes their tokens, which are never stored.
 
-End and state are read from the row alone: only behind a valid mac may anything say used, reset or expired.
+The row alone holds the state. Pages may show it only after the token's mac was checked.
 """
 
 import secrets
@@ -17,9 +17,9 @@ from db.schema.tables import Link as LinkRow
 
 SETUP, INVITE, INVITATION, RESET, ADDRESS = "setup", "invite", "invitation", "reset", "address"
 ACCESS_REQUEST = "request"
-# After that, a mail with such a link is answered as if it had never been made.
+# How long ended links are kept. Later their tokens are answered like unknown ones.
 KEPT_MS: Final = 90 * DAY_MS
-# A batch is one short write, so nobody waits for it, however many there are.
+# Each batch is one short write, so that it blocks nobody for long.
 BATCH_ROWS: Final = 1_000
 
 
@@ -40,7 +40,7 @@ class Link:
     max_uses: int
 
     def invalid_reason(self, now: int) -> str | None:
-        """Why it no longer works (reset, expired, used_up, …), None while it does."""
+        """Why the link is invalid (reset, expired, used_up, …); None while it is valid."""
         if self.ended_at:
             return self.end_reason
         if self.expires_at and self.expires_at <= now:
@@ -54,13 +54,13 @@ COLUMNS = "id, purpose, subject, nonce, made_at, made_by, expires_at, ended_at, 
 
 
 async def find(link_id: int, purpose: str) -> Link | None:
-    """The row of this id and purpose, open or ended."""
+    """The link of this id and purpose, open or ended."""
     found = await engine.rows(f"SELECT {COLUMNS} FROM links WHERE id = ? AND purpose = ?", link_id, purpose)
     return Link(*found[0]) if found else None
 
 
 async def open_one(purpose: str, subject: int = 0) -> Link | None:
-    """The newest row that hasn't ended; it may still have expired."""
+    """The newest link that hasn't ended. It may have expired."""
     found = await engine.rows(
         f"SELECT {COLUMNS} FROM links WHERE purpose = ? AND subject = ? AND ended_at = 0"
         " ORDER BY id DESC LIMIT 1",
@@ -71,7 +71,7 @@ async def open_one(purpose: str, subject: int = 0) -> Link | None:
 
 
 async def newest(purpose: str) -> Link | None:
-    """The last row that was made of a purpose without subject, open or ended."""
+    """The newest link of a purpose without a subject, open or ended."""
     found = await engine.rows(
         f"SELECT {COLUMNS} FROM links WHERE purpose = '{purpose}' ORDER BY id DESC LIMIT 1"
     )
@@ -81,7 +81,7 @@ async def newest(purpose: str) -> Link | None:
 async def make(
     purpose: str, *, subject: int = 0, made_by: int = 0, expires_at: int = 0, max_uses: int = 0
 ) -> Link:
-    """A new row, inside a write. expires_at in ms, 0 for never."""
+    """Inside a write: makes a link. expires_at: ms, 0 for never."""
     values: dict[str, Any] = {
         "purpose": purpose,
         "subject": subject,
@@ -99,7 +99,7 @@ async def make(
 
 
 async def use(link_id: int) -> None:
-    """Counts one use, inside a write: a conditional UPDATE, so a budget is never exceeded.
+    """Inside a write: counts one use. The UPDATE is conditional, so max_uses is never exceeded.
 
     Raises InvalidLink with the reason when it has ended, expired or is used up.
     """
@@ -171,9 +171,10 @@ async def reopen(purposes: Sequence[str], subjects: Sequence[int], *, ended_at: 
 
 
 async def stamp_expired() -> int:
-    """Marks expired rows as ended, so that a clock set back revives nothing. Returns how many."""
+    """Marks expired links as ended, so that setting the clock back revives none. Returns how many."""
     now = clock.now()
-    # Made before the clock was set back: their lives begin now. When the invite link ends is the Owner's.
+    # Links from before the clock was set back: their time begins now, except that of the invite link, whose
+    # end the Owner has chosen.
     await engine.execute(
         "UPDATE links SET expires_at = expires_at - made_at + ?, made_at = ?"
         " WHERE ended_at = 0 AND made_at > ? AND expires_at > 0 AND purpose <> ?",
@@ -191,7 +192,7 @@ async def stamp_expired() -> int:
 
 
 async def make_many(purpose: str, count: int, made_by: int, expires_at: int) -> list[int]:
-    """So many new rows that work once, in one statement; returns their ids."""
+    """Makes `count` links that work once, in one statement. Returns their ids."""
     row = "(?, 0, ?, ?, ?, ?, 0, '', 0, 1)"
     values: list[object] = []
     for _ in range(count):
@@ -205,9 +206,9 @@ async def make_many(purpose: str, count: int, made_by: int, expires_at: int) -> 
 
 
 async def extend(link_ids: Sequence[int], expires_at: int) -> None:
-    """Moves the end of unused links; what had expired works again, in earlier mails too.
+    """Extends unused links. Expired ones work again, in earlier mails too.
 
-    So does what ended with a secret key: nothing that the old key signed works, but a new mail will.
+    Links that ended with a changed secret key are reopened as well: old mails stay invalid, new ones work.
     """
     marks = ", ".join("?" * len(link_ids))
     await engine.execute(

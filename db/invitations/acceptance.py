@@ -1,4 +1,4 @@
-"""Accepting an invitation: once, whoever tries at the same instant; its role is read at that moment."""
+"""Accepting an invitation: exactly once, also if several try at the same instant, with its role then."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -59,12 +59,12 @@ class InvitationForToken:
 
     @property
     def proves_address(self) -> bool:
-        """Whether the token went out by our mail and was never shown to copy."""
+        """Whether the link was only ever sent by our mail, and never revealed to be copied."""
         return self.mailed and not self.shown_at
 
     @property
     def has_account(self) -> bool:
-        """There is an account with this address, which its member signs in to."""
+        """Whether an account with this address exists whose member has to sign in to accept."""
         return bool(self.member_role) and not self.takes_over
 
     @property
@@ -92,7 +92,7 @@ _FIND = f"""SELECT i.id, l.id, l.nonce, i.email, i.email_key, i.first_name, i.la
 
 
 async def find(link_id: int) -> InvitationForToken | None:
-    """The invitation of this link, open or ended."""
+    """The invitation of this link, open or ended; None if there is none."""
     return await engine.read(present, link_id)
 
 
@@ -120,7 +120,7 @@ async def accept(
     try:
         signed_in = await engine.write(_accept, invited.link_id, person, session_limits, browser)
     except engine.UniqueViolation:
-        # Somebody registered this very address at this very instant: now it is seen whether that is theirs.
+        # Somebody registered the same address at the same instant: the second try finds that account.
         signed_in = await engine.write(_accept, invited.link_id, person, session_limits, browser)
     outbox.wake()
     return signed_in
@@ -165,14 +165,14 @@ async def _accept(link_id: int, person: Person, session_limits: SessionLimits, b
 
 
 async def _take(link_id: int) -> InvitationForToken:
-    """Uses the link and ends it: the conditional UPDATE lets one through. Returns it as it is now."""
-    # Locked first, as everything does that ends or changes it: whichever is first, the other sees it.
+    """Uses up the link, which the conditional UPDATE lets only one request do. Returns the invitation."""
+    # Locked first, as in everything that ends or changes an invitation, so that one sees the other's change.
     await engine.rows(f"SELECT id FROM invitation WHERE link_id = ?{engine.for_update()}", link_id)
     await links.consume(link_id)
     invited = await present(link_id)
     if invited is None:
         raise InvalidLink
-    # The link has just ended as used; everything else must still be well.
+    # The link has just ended as used; nothing else may have ended the invitation.
     if reason := invited.end_reason or ("void" if invited.outlived else ""):
         raise InvalidLink(reason)
     return invited

@@ -1,4 +1,4 @@
-"""What becomes of an invitation until it is accepted: another role, sent again, revoked, asked for anew."""
+"""Managing invitations until they are accepted: changing the role, resending, revoking, reminding."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -21,15 +21,15 @@ from db.policy import Actor, Role, SensitiveChange
 from messages import refusals
 
 REMIND_BEFORE_MS: Final = 2 * DAY_MS
-# Asking for a new one tells the inviter at most so often.
+# The inviter gets a mail that a new invitation is wanted at most this often.
 NEW_INVITATION_WANTED_MS: Final = 3600 * 1000
 
 
 async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> bool:
-    """Another role for an open invitation; read at acceptance.
+    """Changes the role of an open invitation, which is read at acceptance.
 
-    A link that somebody was shown doesn't rise to Administrator: a new one takes its place. Returns whether
-    that is still to be sent or handed over. Raises SignInFirst, NotAllowed, Unknown, Refused, and
+    If the link was revealed to somebody, the role Administrator needs a new link. Returns whether that still
+    has to be sent or passed on. Raises SignInFirst, NotAllowed, Unknown, Refused, and
     PasswordWanted for the role Administrator.
     """
     if role not in policy.WORKING:
@@ -55,7 +55,7 @@ async def change_role(actor: Actor, *, invitation_id: int, role: Role) -> bool:
 
 
 async def _end_revealed_link(actor: Actor, invitation_id: int, email: str, link_id: int) -> bool:
-    """Makes the link anew if somebody was shown it; a mail that hasn't gone out goes with the new one.
+    """Replaces a link that was revealed to somebody; a queued mail takes the new one.
 
     Returns whether there is a new link that no mail carries.
     """
@@ -70,7 +70,7 @@ async def _end_revealed_link(actor: Actor, invitation_id: int, email: str, link_
 
 
 async def resend(actor: Actor, *, invitation_ids: Sequence[int], days: int, throttle: Throttle) -> int:
-    """Sends open and expired invitations again: each lives for so many days from now, earlier mails work on.
+    """Resends open and expired invitations. Each works for `days` from now, and so do links in earlier mails.
 
     All or nothing; returns how many. Raises SignInFirst, NotAllowed, Unknown, Refused, also when an address
     was written to too often, and PasswordWanted where one of them is to the role Administrator.
@@ -99,7 +99,7 @@ async def resend(actor: Actor, *, invitation_ids: Sequence[int], days: int, thro
 
 
 async def _mail_again(invitation_id: int, email: str, link_id: int) -> None:
-    """Owes the mail, if mail is set up."""
+    """Queues the mail, if mail is set up."""
     mail_id = await outbox.queue("invitation", recipient=email, invitation_id=invitation_id, link_id=link_id)
     if mail_id:
         await engine.execute("UPDATE invitation SET mail_id = ? WHERE id = ?", mail_id, invitation_id)
@@ -113,7 +113,7 @@ class Revoked(NamedTuple):
 
 
 async def revoke(actor: Actor, *, invitation_ids: Sequence[int]) -> Revoked:
-    """Kills invitations at once; all or nothing. Raises as resend."""
+    """Revokes invitations at once; all or nothing. Raises as resend."""
 
     async def write(_locked: Locked) -> Revoked:
         found = await _lock_open(invitation_ids)
@@ -125,18 +125,18 @@ async def revoke(actor: Actor, *, invitation_ids: Sequence[int]) -> Revoked:
 
 
 async def mark_link_revealed(actor: Actor, invitation_ids: Sequence[int]) -> list[InvitationRow]:
-    """Notes that links are shown to copy: from now on accepting proves nothing about the address.
+    """Records that links are revealed to be copied: accepting one then proves nothing about the address.
 
-    All or nothing, before anything is shown; returns what may be shown, in order. Raises SignInFirst,
-    NotAllowed, Unknown, Refused, and PasswordWanted where one of them is to the role Administrator: whoever
-    sees its link can be one.
+    All or nothing. Call it before the links are shown; returns their invitations, in order. Raises
+    SignInFirst, NotAllowed, Unknown, Refused, and PasswordWanted if one of them is to the role Administrator,
+    since anybody who sees that link can become one.
     """
 
     async def write(_locked: Locked) -> list[InvitationRow]:
         found, wanted = await _lock_open(invitation_ids), sorted(set(invitation_ids))
         policy.require_password(actor, _sensitive_change(found), clock.now())
         await link_viewers.note(actor, wanted)
-        # Whoever has seen a link can use it: each time that one is shown is told.
+        # Anybody who saw a link can use it, so each time is logged.
         await activity.record_many(
             actor,
             "invitation_shown",
@@ -148,11 +148,11 @@ async def mark_link_revealed(actor: Actor, invitation_ids: Sequence[int]) -> lis
 
 
 async def note_new_invitation_wanted(invited: InvitationForToken, *, address: str = "") -> None:
-    """Somebody whose invitation no longer works asks for a new one: the list says so, the inviter is told.
+    """Notes that somebody wants a new invitation, because theirs no longer works, and mails the inviter.
 
-    Noted at the newest invitation of the address, for there it is answered. Who was expected and came too
-    late may ask each hour; all others, who may be strangers, once until they are answered. address: the
-    network address they ask from.
+    It is stored with the newest invitation of the address, which is where it is answered. After an expired
+    invitation it counts once an hour; otherwise, since it may be a stranger, once until it is answered.
+    address: the network address.
     """
 
     async def write() -> None:
@@ -161,13 +161,13 @@ async def note_new_invitation_wanted(invited: InvitationForToken, *, address: st
         reason = ended.invalid_reason(now) if ended else None
         if ended is None or reason is None:
             return
-        newest_id, inviter_id, asked_at, seen_at = await _lock_newest(ended)
-        may_ask_from = asked_at + NEW_INVITATION_WANTED_MS
-        if asked_at and (now < may_ask_from or not (reason == "expired" or seen_at > asked_at)):
+        newest_id, inviter_id, wanted_at, seen_at = await _lock_newest(ended)
+        next_allowed_at = wanted_at + NEW_INVITATION_WANTED_MS
+        if wanted_at and (now < next_allowed_at or not (reason == "expired" or seen_at > wanted_at)):
             return
         await engine.execute("UPDATE invitation SET new_wanted_at = ? WHERE id = ?", now, newest_id)
         await activity.record(policy.visitor(address), "invitation_asked_for", newest_id)
-        # Whoever invited may be gone; then the Owner is told.
+        # If the inviter has left, the Owner gets the mail.
         for member_id, recipient in await engine.rows(
             "SELECT id, email FROM member WHERE removed_at = 0"
             f" AND role IN ({codes(*policy.may_invite.roles)}) AND (id = ? OR role = {codes(Role.OWNER)})"
@@ -193,19 +193,19 @@ async def _lock_newest(invited: InvitationForToken) -> tuple[int, int, int, int]
         invited.id,
         invited.email_key,
     )
-    newest_id, inviter_id, asked_at, seen_at = found
-    return newest_id, inviter_id, asked_at, seen_at
+    newest_id, inviter_id, wanted_at, seen_at = found
+    return newest_id, inviter_id, wanted_at, seen_at
 
 
 async def remind() -> int:
-    """Chore: one reminder for each invitation that was mailed and ends within two days. Returns how many."""
+    """Chore: queues one reminder for each mailed invitation that ends within two days. Returns how many."""
     now = clock.now()
     due = await engine.rows(
         "SELECT i.id, i.email, i.link_id FROM invitation AS i JOIN links AS l ON l.id = i.link_id"
         " JOIN outbox AS o ON o.id = i.mail_id"
         " WHERE i.ended_at = 0 AND i.reminded_at = 0 AND o.state = 'sent' AND l.ended_at = 0"
         " AND l.expires_at > ? AND l.expires_at <= ? AND i.made_at < l.expires_at - ?"
-        # Whoever is in by another way needs no reminder.
+        # Somebody who joined another way needs no reminder.
         " AND NOT EXISTS (SELECT 1 FROM member AS m"
         f" WHERE m.email_key = i.email_key AND m.role <> {codes(Role.PENDING)})"
         " ORDER BY i.id LIMIT 500",
@@ -214,7 +214,7 @@ async def remind() -> int:
         REMIND_BEFORE_MS,
     )
     for invitation_id, email, link_id in due:
-        # The conditional UPDATE lets one of several processes remind.
+        # The conditional UPDATE lets only one of several processes send it.
         if await engine.execute(
             "UPDATE invitation SET reminded_at = ? WHERE id = ? AND reminded_at = 0", now, invitation_id
         ):

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """The actor's role at this moment, and those of all members who are locked, by id."""
+    """The actor's role under the lock, and the roles of all locked members, by id."""
 
     acting: Role
     roles: Mapping[int, Role]
@@ -80,10 +80,10 @@ async def check(actor: Actor, permission: Permission) -> None:
 
 
 async def _lock(actor: Actor, member_ids: Sequence[int]) -> Locked:
-    # Ids begin with 1: the 0 of an actor who is no member finds nobody.
+    # Ids begin with 1, so the id 0 of an actor who isn't a member matches nobody.
     roles = await locking.lock_roles((*member_ids, actor.id), actor.session)
     acting = roles.get(actor.id, Role.DEACTIVATED) if actor.kind == "member" else actor.role
-    # After the locks, for which it may have waited.
+    # Checked after the locks, which may have taken a while.
     if actor.session and (acting is Role.DEACTIVATED or actor.session.ends_at <= clock.now()):
         raise SignInFirst
     return Locked(acting, roles)

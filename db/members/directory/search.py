@@ -37,7 +37,7 @@ Way = Literal["trigrams", "roles", "link"]
 class Hits:
     """What a search found. cursors: of all hits, in order; none when there are too many. sort: in force.
 
-    way: how its walks begin, None while that isn't decided.
+    way: which index its queries use, None while that isn't decided.
     """
 
     filter: MemberFilter
