@@ -156,7 +156,7 @@ async def _waiting(mail: Mail, title: str) -> MailContents:
     ((waiting, newest),) = await engine.rows(
         f"SELECT COUNT(*), MAX(id) FROM member WHERE role = {codes(Role.PENDING)} AND removed_at = 0"
     )
-    if not waiting or not await notices.gets(mail.member_id, "waiting"):
+    if not waiting or not await notices.is_recipient(mail.member_id, "waiting"):
         raise NoLongerRelevant
     return MailContents("waiting", title, role=person.role, waiting=waiting, newest=newest)
 
@@ -325,7 +325,7 @@ async def _ending(mail: Mail, title: str) -> MailContents:
     # Raises if the recipient is no longer active.
     await _member(mail.member_id)
     ending, yours = await _member(mail.subject_id), mail.member_id == mail.subject_id
-    if not ending.ends_at or not (yours or await notices.gets(mail.member_id, "ending")):
+    if not ending.ends_at or not (yours or await notices.is_recipient(mail.member_id, "ending")):
         raise NoLongerRelevant
     return MailContents(
         "ending",
@@ -356,7 +356,7 @@ async def _request(mail: Mail, title: str) -> MailContents:
 
 async def _requested(mail: Mail, title: str) -> MailContents:
     person, asking = await _member(mail.member_id), await access_request_listing.count()
-    if not asking or not await notices.gets(mail.member_id, "asked"):
+    if not asking or not await notices.is_recipient(mail.member_id, "asked"):
         raise NoLongerRelevant
     return MailContents("requested", title, role=person.role, waiting=asking)
 

@@ -350,7 +350,7 @@ async def _renew(
 async def _mail(actor: Actor, batch_id: int) -> None:
     """Queues a mail for each invitation of the batch, if mail is set up."""
     # Replaces mails of an earlier batch that haven't gone out.
-    await outbox.void_where_invited(batch_id)
+    await outbox.void_of_batch(batch_id)
     found = await engine.rows(
         "SELECT id, email, link_id FROM invitation WHERE batch_id = ? ORDER BY id", batch_id
     )

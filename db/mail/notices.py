@@ -12,7 +12,7 @@ from db.policy import ADMINISTRATORS
 Notice = Literal["waiting", "asked", "ending"]
 
 # For each notice: the SQL condition on `member AS m` for its recipients.
-GETS: Final[dict[Notice, str]] = {
+IS_RECIPIENT: Final[dict[Notice, str]] = {
     notice: f"m.removed_at = 0 AND m.wants_notices = 1 AND m.role IN ({codes(*ADMINISTRATORS)})"
     f" AND EXISTS (SELECT 1 FROM organization AS o WHERE o.notice_{notice} = 'administrators'"
     f" OR (o.notice_{notice} = 'owner' AND o.owner_id = m.id))"
@@ -22,16 +22,20 @@ GETS: Final[dict[Notice, str]] = {
 
 async def recipients(notice: Notice) -> list[tuple[int, str]]:
     """Inside a read or write: id and address of all who get this notice now, ordered by id."""
-    members = await engine.rows(f"SELECT m.id, m.email FROM member AS m WHERE {GETS[notice]} ORDER BY m.id")
+    members = await engine.rows(
+        f"SELECT m.id, m.email FROM member AS m WHERE {IS_RECIPIENT[notice]} ORDER BY m.id"
+    )
     return [(member_id, email) for member_id, email in members]
 
 
-async def gets(member_id: int, notice: Notice) -> bool:
+async def is_recipient(member_id: int, notice: Notice) -> bool:
     """Inside a read or write: whether this member gets this notice. Checked again just before it is sent."""
-    return bool(await engine.rows(f"SELECT 1 FROM member AS m WHERE m.id = ? AND {GETS[notice]}", member_id))
+    return bool(
+        await engine.rows(f"SELECT 1 FROM member AS m WHERE m.id = ? AND {IS_RECIPIENT[notice]}", member_id)
+    )
 
 
-async def somebody_waits() -> None:
+async def member_registered() -> None:
     """Inside the write of a registration: queues the notice for its recipients.
 
     Each has one such mail in the queue at a time, and gets one in 15 minutes at most. How many members wait
@@ -55,11 +59,11 @@ async def queue_waiting(*, only: int = 0, but: Collection[int] = ()) -> None:
     rows = await engine.rows(
         "SELECT m.id, m.email, (SELECT MAX(o.due_at) FROM outbox AS o"
         " WHERE o.kind = 'waiting' AND o.member_id = m.id AND o.state <> 'void')"
-        f" FROM member AS m WHERE {GETS['waiting']} ORDER BY m.id"
+        f" FROM member AS m WHERE {IS_RECIPIENT['waiting']} ORDER BY m.id"
     )
     for member_id, recipient, last in rows:
         if member_id not in but and only in (0, member_id):
-            await outbox.queue_waiting(member_id, recipient, due_at=outbox.after_pause(last or 0))
+            await outbox.queue_waiting(member_id, recipient, due_at=outbox.next_notice_at(last or 0))
 
 
 async def access_requested() -> None:
@@ -81,5 +85,5 @@ async def access_requested() -> None:
             "SELECT MAX(due_at) FROM outbox WHERE kind = 'requested' AND member_id = ? AND state <> 'void'",
             member_id,
         )
-        due_at = outbox.after_pause(last or 0)
+        due_at = outbox.next_notice_at(last or 0)
         await outbox.queue("requested", recipient=recipient, member_id=member_id, due_at=due_at)

@@ -157,7 +157,7 @@ async def queue_password_changed(member_id: int) -> int:
     ):
         return 0
     ((last,),) = await engine.rows(f"SELECT MAX(due_at) {theirs} AND state <> 'void'", member_id)
-    return await _to_member("password", member_id, due_at=after_pause(last or 0))
+    return await _to_member("password", member_id, due_at=next_notice_at(last or 0))
 
 
 async def queue_admin_reset_link(member_id: int, *, link_id: int, made_by: int) -> int:
@@ -191,7 +191,7 @@ async def queue_waiting(member_id: int, recipient: str, *, due_at: int) -> None:
     )
 
 
-def after_pause(last: int) -> int:
+def next_notice_at(last: int) -> int:
     """When (ms) a recipient's next notice of a kind is due. last: when the last one was due, 0 for none."""
     now = clock.now()
     # If the clock was set back, `last` may lie far ahead.
@@ -225,7 +225,7 @@ async def void_of_invitation(invitation_ids: Sequence[int], *, at: int = 0) -> i
     return await _void(f"invitation_id IN ({marks})", *invitation_ids, at=at)
 
 
-async def bring_back(condition: str, *args: int | str, voided_at: int) -> int:
+async def requeue(condition: str, *args: int | str, voided_at: int) -> int:
     """Queues mails again that match the condition and were voided at this time (ms). Returns how many.
 
     They are due after SENDING_MS: one may have been voided while it was being sent, and is marked as sent by
@@ -244,7 +244,7 @@ async def bring_back(condition: str, *args: int | str, voided_at: int) -> int:
     )
 
 
-async def bring_back_of_members(member_ids: Sequence[int], *, voided_at: int) -> int:
+async def requeue_of_members(member_ids: Sequence[int], *, voided_at: int) -> int:
     """The same for mails to or about these members.
 
     Not for "waiting", which the next registration queues anew, nor for SECURITY, which only an Undo voids,
@@ -252,10 +252,10 @@ async def bring_back_of_members(member_ids: Sequence[int], *, voided_at: int) ->
     """
     marks = ", ".join("?" * len(member_ids))
     about = f"(member_id IN ({marks}) OR subject_id IN ({marks})) AND kind NOT IN ('waiting', {SECURITY_SQL})"
-    return await bring_back(about, *member_ids, *member_ids, voided_at=voided_at)
+    return await requeue(about, *member_ids, *member_ids, voided_at=voided_at)
 
 
-async def void_where_invited(batch_id: int) -> int:
+async def void_of_batch(batch_id: int) -> int:
     """Voids the queued mails of the invitations in this batch, before new ones are queued."""
     return await _void("invitation_id IN (SELECT i.id FROM invitation AS i WHERE i.batch_id = ?)", batch_id)
 

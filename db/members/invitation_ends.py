@@ -126,4 +126,4 @@ async def reopen(invitation_ids: Sequence[int], link_ids: Sequence[int], *, ende
     open_again = "SET ended_at = 0, end_reason = '' WHERE ended_at = ? AND id IN"
     await engine.execute(f"UPDATE links {open_again} ({of_links})", ended_at, *link_ids)
     await engine.execute(f"UPDATE invitation {open_again} ({of_them})", ended_at, *invitation_ids)
-    await outbox.bring_back(f"invitation_id IN ({of_them})", *invitation_ids, voided_at=ended_at)
+    await outbox.requeue(f"invitation_id IN ({of_them})", *invitation_ids, voided_at=ended_at)

@@ -34,4 +34,4 @@ async def let_back(actor: Actor, member_ids: Sequence[int], *, ended_at: int) ->
     """
     await links.reopen(LINKS_OF_MEMBERS, member_ids, ended_at=ended_at)
     await invitation_ends.undo_ends(actor, member_ids, ended_at=ended_at)
-    await outbox.bring_back_of_members(member_ids, voided_at=ended_at)
+    await outbox.requeue_of_members(member_ids, voided_at=ended_at)

@@ -59,5 +59,5 @@ async def _register(
         device=browser.device,
     )
     await confirmation.ask(member_id, person.address.email)
-    await notices.somebody_waits()
+    await notices.member_registered()
     return SignedIn(token=token, member_id=member_id, generation=person.generation, role=Role.PENDING)

@@ -27,7 +27,7 @@ async def test_undecodable_bytes_in_the_servers_yes_become_replacement_character
 
 
 @pytest.mark.parametrize(
-    ("step", "answer", "said"),
+    ("step", "answer", "shown"),
     [
         ("taken", b"550 Empf\xe4nger\r\n", "550 Empf\ufffdnger"),
         ("rcpt", b"550-Empf\xe4nger\r\n550 nicht hier\x00\r\n", "550 Empf\ufffdnger nicht hier"),
@@ -36,7 +36,7 @@ async def test_undecodable_bytes_in_the_servers_yes_become_replacement_character
     ],
 )
 async def test_a_refusal_in_any_bytes_is_for_good_and_shown(
-    step: str, answer: bytes, said: str, olga: int
+    step: str, answer: bytes, shown: str, olga: int
 ) -> None:
     async with scripted(**{step: answer}) as server, delivering(server.account()):
         _, _, mail_id = await invited("ada@example.org", olga)
@@ -44,7 +44,7 @@ async def test_a_refusal_in_any_bytes_is_for_good_and_shown(
 
         stored = await until("failed", mail_id)
 
-    assert stored["server_reply"] == said
+    assert stored["server_reply"] == shown
 
 
 async def test_no_log_holds_a_token_or_the_password(olga: int, caplog: pytest.LogCaptureFixture) -> None:
@@ -100,7 +100,7 @@ async def test_the_check_says_in_plain_words_what_is_wrong(
     async with serving(tls=certificates.self_signed()) as server:
         failed["self-signed"] = await checked(server.account(use_ssl=True))
 
-    said = {
+    reasons = {
         "tls": "offers no STARTTLS",
         "ssl": "perhaps it is no TLS port",
         "sign-in": "doesn't let mail-user sign in: 535 5.7.8 Sign-in … is wrong.",
@@ -115,5 +115,5 @@ async def test_the_check_says_in_plain_words_what_is_wrong(
         "authority": "its certificate is from no authority this machine knows",
         "self-signed": "its certificate is self-signed",
     }
-    assert {name: failed[name] for name, words in said.items() if words not in failed[name]} == {}
+    assert {name: failed[name] for name, words in reasons.items() if words not in failed[name]} == {}
     assert all("\n" not in words and " (" not in words for words in failed.values())

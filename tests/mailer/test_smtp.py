@@ -188,6 +188,6 @@ async def test_a_relay_that_knows_only_helo_names_the_setting_it_cannot_serve(
 async def test_a_port_for_tls_from_the_start_names_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     async with silent() as server:
         monkeypatch.setattr(smtp, "TLS_PORT", server.port)
-        said = await mailer.connect_check(server.account(use_tls=True, timeout=0.3))
+        reason = await mailer.connect_check(server.account(use_tls=True, timeout=0.3))
 
-    assert said.endswith("so set EMAIL_USE_SSL=true.")
+    assert reason.endswith("so set EMAIL_USE_SSL=true.")

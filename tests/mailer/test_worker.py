@@ -185,11 +185,11 @@ async def test_a_silent_server_delays_no_request_and_all_mails_wait_for_a_minute
         outbox.wake()
         queued_after = time.monotonic() - begun
 
-        said = await soon(waiting_reason)
+        reason = await soon(waiting_reason)
         await asyncio.sleep(1.5)
 
     assert queued_after < 4
-    assert said == f"localhost:{server.port} can't be reached: no answer in time, and EMAIL_TIMEOUT is 4 s."
+    assert reason == f"localhost:{server.port} can't be reached: no answer in time, and EMAIL_TIMEOUT is 4 s."
     assert await states() == {"queued": 20}
     assert server.connections == 1
 

@@ -53,7 +53,9 @@ async def test_a_notice_goes_to_the_recipients_that_the_owner_chose(
     assert [member_id for member_id, _ in await notices.recipients(notice)] == [
         people[name] for name in names
     ]
-    assert [await notices.gets(people[name], notice) for name in people] == [name in names for name in people]
+    assert [await notices.is_recipient(people[name], notice) for name in people] == [
+        name in names for name in people
+    ]
 
 
 async def test_the_owner_alone_gets_none_when_they_want_none(people: dict[str, int]) -> None:

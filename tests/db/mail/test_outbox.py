@@ -297,9 +297,9 @@ async def test_claimers_at_the_same_instant_share_the_mails(olga: int) -> None:
         await barrier.wait()
         return [mail.id for mail in await claimed(5, lease)]
 
-    claimed = await asyncio.gather(*[claims(f"lease{n}") for n in range(8)])
+    batches = await asyncio.gather(*[claims(f"lease{n}") for n in range(8)])
 
-    assert len({mail_id for mails in claimed for mail_id in mails}) == sum(map(len, claimed)) == 40
+    assert len({mail_id for batch in batches for mail_id in batch}) == sum(map(len, batches)) == 40
 
 
 async def test_a_released_mail_can_be_claimed_at_once(olga: int) -> None:
@@ -432,7 +432,7 @@ async def test_mail_of_invitations_that_are_sent_anew_is_void(olga: int) -> None
     _, _, mail_id = await invited("ada@example.org", olga, batch_id=7)
     _, _, other_id = await invited("bea@example.org", olga, batch_id=8)
 
-    await engine.write(outbox.void_where_invited, 7)
+    await engine.write(outbox.void_of_batch, 7)
 
     assert ((await row(mail_id))["state"], (await row(other_id))["state"]) == ("void", "queued")
 
@@ -690,7 +690,7 @@ async def test_a_registration_that_is_not_committed_yet_makes_the_mail_wait_for_
 
     async def slowly() -> None:
         await new_member.insert(someone("bea"), Role.PENDING, joined_via="signup")
-        await notices.somebody_waits()
+        await notices.member_registered()
         begun.append(True)
         if engine.dialect() == "postgres":
             await engine.rows("SELECT pg_sleep(0.5)::text")

@@ -49,7 +49,7 @@ async def registers(name: str) -> int:
 
     async def change() -> int:
         member_id = await new_member.insert(someone(name), Role.PENDING, joined_via="signup")
-        await notices.somebody_waits()
+        await notices.member_registered()
         return member_id
 
     return await engine.write(change)
