@@ -228,7 +228,7 @@ async def scripted(**answers: bytes) -> AsyncIterator[Server]:
             if command == "RCPT":
                 recipient = line.decode("latin-1").partition("<")[2].partition(">")[0]
             writer.write(script.get(command, b"502 5.5.2 Not known\r\n"))
-            if command == "DATA":
+            if command == "DATA" and script["DATA"].startswith(b"354"):
                 raw = await reader.readuntil(b"\r\n.\r\n")
                 server.received.append(ReceivedMail(recipient, raw[:-3]))
                 writer.write(script["."])
