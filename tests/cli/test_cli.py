@@ -251,7 +251,7 @@ def test_a_role_that_somebody_has_already_is_reported(run: Callable[..., Done], 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("olga@example.org", "AN"), "exactly one Owner"),
         (("olga@example.org", "DI"), "exactly one Owner"),
@@ -262,9 +262,9 @@ def test_a_role_that_somebody_has_already_is_reported(run: Callable[..., Done], 
     ],
 )
 def test_a_role_that_the_rules_refuse_changes_nothing(
-    run: Callable[..., Done], filled_database: str, arguments: tuple[str, str], said: str
+    run: Callable[..., Done], filled_database: str, arguments: tuple[str, str], message: str
 ) -> None:
-    assert said in one_line(run("role", *arguments))
+    assert message in one_line(run("role", *arguments))
     assert (role_of(filled_database, "olga"), role_of(filled_database, "ada")) == ("OW", "NO")
 
 
@@ -306,9 +306,9 @@ def test_a_weak_password_and_a_wrong_address_are_refused_together(
 
 
 def token_in(text: str) -> str:
-    found = re.search(r"\?token=(\S+)$", text)
-    assert found, text
-    return found[1]
+    match = re.search(r"\?token=(\S+)$", text)
+    assert match, text
+    return match[1]
 
 
 def link_of(url: str, token: str, purpose: str) -> Link:
@@ -349,8 +349,8 @@ def test_the_invite_link_is_printed_with_its_limits(run: Callable[..., Done], fi
     assert "The invite link (works until it is reset, used 0 times): http" in bare.out
     link = link_of(filled_database, token_in(limited.out), links.INVITE)
     until = datetime.fromtimestamp(link.expires_at / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    said = f"(works until {until}, 0 of 10 uses, for addresses at a.org or below b.org): http"
-    assert said in limited.out
+    limits = f"(works until {until}, 0 of 10 uses, for addresses at a.org or below b.org): http"
+    assert limits in limited.out
 
 
 def test_without_an_organization_there_is_no_invite_link(run: Callable[..., Done], database_url: str) -> None:
@@ -498,8 +498,8 @@ def test_no_name_speaks_to_the_terminal(run: Callable[..., Done], filled_databas
     missing = run("restore", f"{evil}.backup")
 
     assert "[U+001B]]0;owned[U+0007]" in listed.out
-    for said in (listed.out, refused.err, missing.err):
-        assert said.replace("\n", "").isprintable()
+    for output in (listed.out, refused.err, missing.err):
+        assert output.replace("\n", "").isprintable()
 
 
 def check_results(done: Done) -> dict[str, str]:
@@ -515,19 +515,19 @@ def test_check_tells_what_is_fit_in_one_line_each(
 
     done = run("check", TRUSTED_PROXIES="10.0.0.0/8")
 
-    found = check_results(done)
+    results = check_results(done)
     assert (done.code, done.err) == (0, "")
-    assert list(found) == ["settings", "database", "key", "disk", "mail", "proxies", "address"]
-    assert {line.partition(",")[0] for line in found.values()} == {"ok"}
-    assert "HOST is not set, though TRUSTED_PROXIES is" in found["settings"]
-    assert "members: 2" in found["database"]
-    assert ("pg_trgm" if filled_database.startswith("postgres") else "integrity ok") in found["database"]
-    assert "GB are free" in found["disk"]
-    assert "not set up" in found["mail"]
-    assert "10.0.0.0/8" in found["proxies"]
-    assert "the Owner's settings page name whoever else sends some" in found["proxies"]
-    assert "HOST isn't set" in found["address"]
-    assert "the Owner's settings page name addresses that were refused" in found["address"]
+    assert list(results) == ["settings", "database", "key", "disk", "mail", "proxies", "address"]
+    assert {line.partition(",")[0] for line in results.values()} == {"ok"}
+    assert "HOST is not set, though TRUSTED_PROXIES is" in results["settings"]
+    assert "members: 2" in results["database"]
+    assert ("pg_trgm" if filled_database.startswith("postgres") else "integrity ok") in results["database"]
+    assert "GB are free" in results["disk"]
+    assert "not set up" in results["mail"]
+    assert "10.0.0.0/8" in results["proxies"]
+    assert "the Owner's settings page name whoever else sends some" in results["proxies"]
+    assert "HOST isn't set" in results["address"]
+    assert "the Owner's settings page name addresses that were refused" in results["address"]
 
 
 @ON_SQLITE

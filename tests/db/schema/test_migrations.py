@@ -42,16 +42,18 @@ def both(postgres_server: str, tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 
 async def test_both_databases_have_the_same_schema(both: tuple[str, str]) -> None:
-    found = []
+    schemas = []
     for url in both:
         await migrate.migrate(url)
         async with in_use(url):
-            found.append(await engine.read(schema))
+            schemas.append(await engine.read(schema))
 
     for about in ABOUT:
-        assert found[0][about] == found[1][about], about
-    # Something is found at all: of each at least what the first migration makes.
-    assert all(len(found[0][about]) >= least for about, least in zip(ABOUT, (66, 8, 14, 2, 17), strict=True))
+        assert schemas[0][about] == schemas[1][about], about
+    # Neither schema is empty: each has at least what the first migration makes.
+    assert all(
+        len(schemas[0][about]) >= least for about, least in zip(ABOUT, (66, 8, 14, 2, 17), strict=True)
+    )
 
 
 async def test_the_tables_name_just_the_columns_of_the_database(database: str) -> None:
@@ -73,15 +75,15 @@ async def schema() -> dict[str, set[str]]:
 
 
 async def _sqlite() -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {about: set() for about in ABOUT}
+    facts: dict[str, set[str]] = {about: set() for about in ABOUT}
     for table, sql in await engine.rows("SELECT name, sql FROM sqlite_master WHERE type = 'table'"):
         if not OWN.fullmatch(table):
-            found["columns"] |= {line async for line in _columns_on_sqlite(table, sql)}
-            found["keys"] |= {line async for line in _keys_on_sqlite(table)}
-            found["checks"] |= {f"{table}: {plain(check)}" for check in checks_in(sql)}
-            found["references"] |= {line async for line in _references_on_sqlite(table, sql)}
-            found["indexes"] |= {line async for line in _indexes_on_sqlite(table)}
-    return found
+            facts["columns"] |= {line async for line in _columns_on_sqlite(table, sql)}
+            facts["keys"] |= {line async for line in _keys_on_sqlite(table)}
+            facts["checks"] |= {f"{table}: {plain(check)}" for check in checks_in(sql)}
+            facts["references"] |= {line async for line in _references_on_sqlite(table, sql)}
+            facts["indexes"] |= {line async for line in _indexes_on_sqlite(table)}
+    return facts
 
 
 async def _columns_on_sqlite(table: str, sql: str) -> AsyncIterator[str]:
@@ -358,8 +360,8 @@ async def test_what_was_shown_before_it_was_noted_to_whom(empty_database_url: st
             (4, "revoked", "revoked", "queued"),
             (5, "", "", "queued"),
         ]
-        told = "SELECT subject_id FROM activity WHERE kind = 'invitation_voided' AND actor_kind = 'system'"
-        assert await engine.rows(told) == [(1,)]
+        voided = "SELECT subject_id FROM activity WHERE kind = 'invitation_voided' AND actor_kind = 'system'"
+        assert await engine.rows(voided) == [(1,)]
 
 
 async def _shown_before() -> None:

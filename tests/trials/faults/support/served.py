@@ -26,7 +26,7 @@ AT_ANY_TIME: Final = {
 }
 TABLES: Final = (
     *("member", "organization", "session", "links", "invitation", "batch", "outbox", "activity"),
-    *("activity_name", "upload", "request", "role_note"),
+    *("activity_name", "upload", "access_request", "role_note"),
 )
 State = dict[str, Counter[tuple[Any, ...]]]
 
