@@ -55,7 +55,11 @@ log = logging.getLogger("gatehouse")
 class _App(Litestar):
     @staticmethod
     def _get_default_plugins(plugins: list[Any]) -> list[Any]:
-        """Without the plugin for Pydantic, which nothing here uses: it takes a quarter of the start."""
+        """Without the plugin for Pydantic, which nothing here uses.
+
+        Pydantic comes with the packages of the tests; where it is, a start would take 0.15 s and 9 MB more.
+        Litestar 2 adds its default plugins by this private method alone; no argument leaves one out.
+        """
         return [*plugins, MsgspecDIPlugin()]
 
 

@@ -1,4 +1,8 @@
-"""A page or fragment as a tree, to ask what stands where: `page.one(id="members-count").text`."""
+"""A page or fragment as a tree, to ask what stands where: `page.one(id="members-count").text`.
+
+Read by the standard library's parser, since lxml and selectolax mend what they read: an element that isn't
+closed, or an attribute that stands there twice, has to fail here.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
