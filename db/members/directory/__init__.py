@@ -7,7 +7,7 @@ many members there are. Removed members never appear and never count.
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from db import engine
 from db.common import addresses, invisible
@@ -40,6 +40,8 @@ EXPORT_BATCH: Final = 1_000
 
 
 class _Fields(NamedTuple):
+    """The fields of MemberRow, in the order of keyset.COLUMNS."""
+
     id: int
     email: str
     domain_shown: str
@@ -65,39 +67,15 @@ class MemberRow(_Fields):
 
     __slots__ = ()
 
-    def __new__(
-        cls,
-        id: int,
-        email: str,
-        domain_shown: str,
-        first_name: str,
-        last_name: str,
-        role: str,
-        joined_via: str,
-        inviter_name: str,
-        confirmed_at: int,
-        joined_at: int,
-        last_activity_at: int,
-        ends_at: int,
-    ) -> "MemberRow":
-        values = (
-            id,
-            email,
-            domain_shown,
-            first_name,
-            last_name,
-            role,
-            joined_via,
-            inviter_name,
-            confirmed_at,
-            joined_at,
-            last_activity_at,
-            ends_at,
-        )
-        for name, kind, value in zip(_Fields._fields, _KINDS, values, strict=True):
-            if type(value) is not kind:
-                raise TypeError(f"{name} is exactly {kind.__name__}, not {type(value).__name__}")
-        return tuple.__new__(cls, values)
+    # For mypy, the constructor is that of the fields.
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> "MemberRow":
+            row = super().__new__(cls, *args, **kwargs)
+            for name, kind, value in zip(cls._fields, _KINDS, row, strict=True):
+                if type(value) is not kind:
+                    raise TypeError(f"{name} is exactly {kind.__name__}, not {type(value).__name__}")
+            return row
 
     @property
     def name(self) -> str:
