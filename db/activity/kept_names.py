@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from db import engine
 from db.common import clock
 
-# So many others with the same address are offered at once; whoever has more presses once more.
+# How many others with the same address are offered at once.
 MAX_OTHERS: Final = 50
 
 
@@ -70,7 +70,7 @@ async def newest(limit: int) -> list[Kept]:
 
 
 async def same_address(kept: Kept) -> list[Kept]:
-    """Other removed members with this address, the newest first: whoever came back has another number."""
+    """Other removed members with this address, newest first: a member who came back has a new id."""
     found = await engine.rows(
         "SELECT member_id, name, email, removed_at FROM activity_name WHERE about = 'member'"
         " AND LOWER(email) = ? AND member_id <> ? ORDER BY removed_at DESC, id DESC LIMIT ?",

@@ -80,7 +80,7 @@ async def lately(roles: Mapping[int, Role]) -> list[int]:
 
 
 async def by_last_day(roles: Mapping[int, Role]) -> list[int]:
-    """Of these members, whose last day is over, with the roles they had: of whom is told.
+    """Of these members, whose last day is over, with the roles they had: for whom mails are queued.
 
     Of whoever was an Administrator, also lately; but not where the day was given after the role was taken,
     since that was told when it was.

@@ -34,11 +34,11 @@ async def end(
             *of_them,
         )
         await outbox.void_of_invitation(some, at=now)
-    told = [(invitation_id, "", "") for invitation_id in invitation_ids]
+    events = [(invitation_id, "", "") for invitation_id in invitation_ids]
     if reason == "revoked":
-        await activity.record_many(actor, "invitation_revoked", told)
+        await activity.record_many(actor, "invitation_revoked", events)
     else:
-        await activity.record_many(actor, "invitation_voided", told)
+        await activity.record_many(actor, "invitation_voided", events)
     return now
 
 

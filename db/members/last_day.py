@@ -109,18 +109,18 @@ async def tell_due() -> int:
 
 
 async def _tell(member_id: int) -> None:
-    """Owes the mails of one end: to the person, and to whoever gets notices of it."""
+    """Queues the mails about one end: to the member, and to everybody who gets notices of it."""
     if not outbox.set_up():
         # It is told as soon as mail is set up, if that is in time.
         return
     now = clock.now()
     # The conditional UPDATE lets one of several processes tell.
-    told = await engine.rows(
+    recipients = await engine.rows(
         "UPDATE member SET end_notified_at = ? WHERE id = ? AND end_notified_at = 0 RETURNING email",
         now,
         member_id,
     )
-    for (email,) in told:
+    for (email,) in recipients:
         others = [other for other in await notices.recipients("ending") if other[0] != member_id]
         for told_id, recipient in ((member_id, email), *others):
             await outbox.queue("ending", recipient=recipient, member_id=told_id, subject_id=member_id)

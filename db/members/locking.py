@@ -53,6 +53,6 @@ async def _end(before: Mapping[int, Role]) -> None:
     lowered = await demotion.by_last_day(before)
     await engine.execute(f"UPDATE member SET role = {codes(Role.DEACTIVATED)} WHERE id IN ({marks})", *before)
     await offboarding.shut_out(SYSTEM, tuple(before), "membership ended")
-    told = [(member_id, role.value, Role.DEACTIVATED.value) for member_id, role in before.items()]
-    await activity.record_many(SYSTEM, "role_changed", told)
+    events = [(member_id, role.value, Role.DEACTIVATED.value) for member_id, role in before.items()]
+    await activity.record_many(SYSTEM, "role_changed", events)
     await demotion.tell(SYSTEM, lowered, now=clock.now())

@@ -137,8 +137,8 @@ async def _follow_up(actor: Actor, role: Role, before: Mapping[int, Role], now: 
     for member_id, had in before.items():
         if had is Role.DEACTIVATED:
             await last_day.lift_passed(actor, member_id)
-    told = [(member_id, had.value, role.value) for member_id, had in before.items()]
-    await activity.record_many(actor, "role_changed", told, at=now)
+    events = [(member_id, had.value, role.value) for member_id, had in before.items()]
+    await activity.record_many(actor, "role_changed", events, at=now)
     for member_id, had in before.items():
         # Who is deactivated is shut out above, invitations included.
         if policy.may_invite(had) and not policy.may_invite(role) and policy.may_sign_in(role):

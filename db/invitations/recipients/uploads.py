@@ -1,4 +1,4 @@
-"""A list read from a file, kept between its preview and "Send" for an hour, for whoever uploaded it."""
+"""A list read from a file, kept for an hour between preview and "Send", for the member who uploaded it."""
 
 import json
 from typing import Final
@@ -54,7 +54,7 @@ async def keep(actor: Actor, listed: AddressList, role: Role) -> int:
 
 
 async def find(actor: Actor, upload_id: int) -> tuple[AddressList, Role]:
-    """The list of this id, only for whoever uploaded it. Raises Unknown once it is gone."""
+    """The list of this id, only for the member who uploaded it. Raises Unknown once it is gone."""
     found = await engine.read(
         engine.rows,
         "SELECT role, content FROM upload WHERE id = ? AND made_by = ? AND made_at > ?",

@@ -54,7 +54,7 @@ async def find(text: str) -> tuple[Found, ...]:
 
 
 async def one(*, person: int, invitation: int) -> Found | None:
-    """Whoever has this id; None when nothing is known of them (any more)."""
+    """The person of this id; None if nothing is known of them, or no longer."""
     return await engine.read(_one, person, invitation)
 
 
