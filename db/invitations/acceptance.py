@@ -38,7 +38,7 @@ class InvitationForToken:
     role: Role
     inviter_id: int
     inviter: str
-    shown_at: int
+    link_revealed_at: int
     mailed: bool
     expires_at: int
     link_ended: str
@@ -60,7 +60,7 @@ class InvitationForToken:
     @property
     def proves_address(self) -> bool:
         """Whether the link was only ever sent by our mail, and never revealed to be copied."""
-        return self.mailed and not self.shown_at
+        return self.mailed and not self.link_revealed_at
 
     @property
     def has_account(self) -> bool:

@@ -35,11 +35,13 @@ class Meant(NamedTuple):
 
 
 class InvitationRow(NamedTuple):
-    """One invitation. mail: queued, sent, failed, held, void, or "" for none; said: the server's words.
+    """One invitation. Instants are in ms, 0 for not.
 
-    due_at: when a queued mail is tried next; tries: how often it was. holder_…: the member who has the
-    address by now, 0 and "" for nobody, and how they came; seen_at: when they were last here, if they are
-    in. followed: 1 when a newer invitation went to the address. Instants in ms, 0 for not.
+    mail: the state of its newest mail: queued, sent, failed, held, void, or "" without a mail.
+    server_reply: what the mail server answered. tries: how often it was tried; mail_at: when next.
+    holder_…: the member who has the address now, 0 and "" if nobody has, and how they joined.
+    seen_at: when the holder was last here, if they have access.
+    followed: 1 when a newer invitation went to the address.
     """
 
     id: int
@@ -49,8 +51,8 @@ class InvitationRow(NamedTuple):
     role: str
     inviter: str
     made_at: int
-    asked_at: int
-    shown_at: int
+    new_wanted_at: int
+    link_revealed_at: int
     link_id: int
     nonce: str
     expires_at: int
@@ -58,7 +60,7 @@ class InvitationRow(NamedTuple):
     ended_at: int
     end_reason: str
     mail: str
-    said: str
+    server_reply: str
     tries: int
     mail_at: int
     holder_id: int
@@ -87,9 +89,9 @@ class InvitationRow(NamedTuple):
         return self.holder_joined_via in JOINED_BY_THEMSELVES and not self.end_reason
 
     @property
-    def asks(self) -> bool:
+    def new_is_wanted(self) -> bool:
         """Whether somebody asks for a new one, and waits for an answer."""
-        return self.asked_at > 0 and not self.followed and self.seen_at <= self.asked_at
+        return self.new_wanted_at > 0 and not self.followed and self.seen_at <= self.new_wanted_at
 
     @property
     def may_follow(self) -> bool:

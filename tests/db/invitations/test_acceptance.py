@@ -525,7 +525,7 @@ def test_why_it_can_t_be_accepted(values: dict[str, Any], now: int, reason: str 
         ({}, False, False),
         ({"member_role": "NO"}, True, False),
         ({"member_role": "NO", "mailed": False}, False, True),
-        ({"member_role": "NO", "shown_at": 1}, False, True),
+        ({"member_role": "NO", "link_revealed_at": 1}, False, True),
         ({"member_role": "NO", "member_administered": True}, False, True),
         ({"member_role": "DI"}, False, True),
         ({"member_role": "AN"}, False, True),

@@ -38,7 +38,7 @@ async def test_each_state_is_told_filtered_and_counted(posting: Site, clock: Mod
 
     for name in ("expired", "queued", "sent", "refused", "accepted", "revoked", "void", "joined"):
         assert await state(f"{name}@example.org") == name
-    assert (await one("refused@example.org")).said == "550 5.1.1 No such user"
+    assert (await one("refused@example.org")).server_reply == "550 5.1.1 No such user"
     assert await invitation_listing.counts() == {
         "asked": 0,
         "open": 3,

@@ -150,7 +150,7 @@ async def test_who_was_shown_a_link_is_told_each_time(posting: Site, clock: Modu
         with pytest.raises(error):
             await management.mark_link_revealed(olga(posting), ids)
 
-    assert (await one("ada@example.org")).shown_at == clock.now() - 1
+    assert (await one("ada@example.org")).link_revealed_at == clock.now() - 1
     assert await kinds(ada.id) == ["invitation_made"] + ["invitation_shown"] * 2
     assert "invitation_shown" not in await kinds(bob.id)
 
@@ -222,7 +222,7 @@ async def test_asking_for_a_new_one_tells_the_inviter_once_an_hour(posting: Site
         await management.note_new_invitation_wanted(await found(line))
         assert await mails("asked") == ["alma@example.org"] * told
 
-    assert (await one("ada@example.org")).asked_at == clock.now()
+    assert (await one("ada@example.org")).new_wanted_at == clock.now()
     assert await kinds(line.id) == ["invitation_made"] + ["invitation_asked_for"] * 2
 
 
@@ -260,13 +260,13 @@ async def test_what_has_ended_is_asked_for_once_until_it_is_answered(
         await management.note_new_invitation_wanted(await found(line))
         clock.move(DAY_MS)
     assert await mails("asked") == ["olga@example.org"]
-    assert (await one("ada@example.org")).asks
+    assert (await one("ada@example.org")).new_is_wanted
 
     if end == "revoked":
         await invited(posting, "ada")
     else:
         await engine.write(engine.execute, "UPDATE member SET last_activity_at = ?", clock.now())
-    assert not (await one("ada@example.org")).asks
+    assert not (await one("ada@example.org")).new_is_wanted
     clock.move(DAY_MS)
     for _ in range(3):
         await management.note_new_invitation_wanted(await found(line))
@@ -280,7 +280,7 @@ async def test_who_asks_with_an_old_link_is_noted_at_the_newest_invitation(posti
 
     await management.note_new_invitation_wanted(await found(old))
 
-    assert (await one("ada@example.org")).asks
+    assert (await one("ada@example.org")).new_is_wanted
     assert await kinds(new.id) == ["invitation_made", "invitation_asked_for"]
     assert await kinds(old.id) == ["invitation_made", "invitation_revoked"]
 

@@ -261,7 +261,7 @@ async def test_a_shown_link_ends_when_its_invitation_rises_to_administrator(post
 
     new = await one("ada@example.org")
     assert anew
-    assert (new.id, new.shown_at, new.expires_at) == (old.id, 0, old.expires_at)
+    assert (new.id, new.link_revealed_at, new.expires_at) == (old.id, 0, old.expires_at)
     assert await state("ada@example.org") == "unsent"
     assert await seen_by() == []
     assert await acceptance.find(old.link_id) is None
@@ -341,7 +341,7 @@ async def test_without_mail_whoever_invites_again_as_administrator_is_shown_the_
     new = await one("ada@example.org")
     assert await acceptance.find(old.link_id) is None
     assert await seen_by() == [(new.id, site.ids["olga"])]
-    assert new.shown_at > 0
+    assert new.link_revealed_at > 0
 
 
 async def test_raised_at_the_instant_of_accepting_the_old_link_gives_the_old_role(site: Site) -> None:

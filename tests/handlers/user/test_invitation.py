@@ -218,7 +218,7 @@ async def test_a_living_one_asks_for_nothing(posting: Site) -> None:
     await posting.visitor().submit(f"{PATH}/renewal", token=token(posting, line))
 
     assert await mails("asked") == []
-    assert (await one("ada@example.org")).asked_at == 0
+    assert (await one("ada@example.org")).new_wanted_at == 0
 
 
 async def test_signed_in_with_the_address_it_takes_one_button(site: Site) -> None:

@@ -400,7 +400,7 @@ async def test_the_link_is_shown_and_no_longer_proves_anything(site: Site) -> No
         (mailto,) = [each for each in tree(answer).all("a") if each["href"].startswith("mailto:")]
         assert mailto["href"].startswith("mailto:ada%40example.org?subject=")
 
-    assert (await one("ada@example.org")).shown_at > 0
+    assert (await one("ada@example.org")).link_revealed_at > 0
 
 
 async def test_without_mail_each_link_stands_there_and_all_are_a_file(site: Site) -> None:
