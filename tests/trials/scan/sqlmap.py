@@ -114,7 +114,12 @@ def prove(kind: str, url: str) -> list[str]:
 
 
 def folder() -> "tempfile.TemporaryDirectory[str]":
-    return tempfile.TemporaryDirectory(prefix="gatehouse-scan-")
+    """Where a scanner keeps its own files: in memory where that can be had.
+
+    wapiti gives up when its database isn't written within five seconds, as on a busy disk.
+    """
+    memory = Path("/dev/shm")
+    return tempfile.TemporaryDirectory(prefix="gatehouse-scan-", dir=memory if memory.is_dir() else None)
 
 
 def _how(kind: str, depth: tuple[int, int]) -> Sequence[str]:
