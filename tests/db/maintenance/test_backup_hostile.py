@@ -167,7 +167,7 @@ HOSTILE: Final[dict[str, tuple[Change, str]]] = {
     "a fingerprint with NUL": (header(key_fingerprint="a\0"), "line 1 .*'key_fingerprint'"),
     "rows that are a list": (header(rows=[["member", 3]]), "line 1 .*'rows'"),
     "rows of SQL": (counted("rows", SQL, 1), "line 1 .*'rows'"),
-    "rows of a table that is left out": (counted("rows", "throttle", 1), "line 1 .*'rows'"),
+    "rows of a table that is left out": (counted("rows", "rate_limit", 1), "line 1 .*'rows'"),
     "rows that are no whole number": (counted("rows", "member", 4.0), "line 1 "),
     "fewer than no rows": (counted("rows", "member", -1), "line 1 .*'rows'"),
     "more rows than there are": (counted("rows", "member", 5), "line .*too early"),

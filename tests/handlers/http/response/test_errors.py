@@ -22,7 +22,7 @@ from tests.support.pages.site import ON_SQLITE, PASSWORD, Site
 
 
 async def test_a_fault_is_told_with_an_id_as_a_page(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    await engine.write(engine.execute, "DROP TABLE throttle")
+    await engine.write(engine.execute, "DROP TABLE rate_limit")
 
     answer = await site.visitor().submit("/user/login", email="olga@example.org", password=PASSWORD)
 
@@ -30,12 +30,12 @@ async def test_a_fault_is_told_with_an_id_as_a_page(site: Site, caplog: pytest.L
     (error_id,) = re.findall(r"<code>([0-9a-f]{8})</code>", answer.text)
     (record,) = [one for one in caplog.records if one.levelno == logging.ERROR]
     assert f"id={error_id} path=/user/login" in record.getMessage()
-    assert not re.search(r"throttle|SELECT|sqlite|asyncpg|Traceback", answer.text)
+    assert not re.search(r"rate_limit|SELECT|sqlite|asyncpg|Traceback", answer.text)
     assert PASSWORD not in caplog.text
 
 
 async def test_a_fault_is_told_as_a_fragment(site: Site) -> None:
-    await engine.write(engine.execute, "DROP TABLE throttle")
+    await engine.write(engine.execute, "DROP TABLE rate_limit")
 
     answer = await site.visitor().press("/user/login", email="olga@example.org", password=PASSWORD)
 

@@ -221,7 +221,7 @@ async def test_no_header_or_field_stands_for_another_method(site: Site) -> None:
 
 async def test_head_answers_as_get_does_without_a_body_and_changes_nothing(site: Site) -> None:
     olga = await site.sign_in("olga")
-    tables = ("links", "session", "member", "activity", "throttle")
+    tables = ("links", "session", "member", "activity", "rate_limit")
     before = [await engine.rows(f"SELECT * FROM {table}") for table in tables]
 
     for path in ("/user/account", "/organization/invite", "/health", "/nothing", "/organization/members.csv"):

@@ -12,7 +12,7 @@ from tests.support.pages.site import ON_SQLITE, PASSWORD, Site
 
 pytestmark = ON_SQLITE
 
-TABLES = ("installation", "member", "organization", "session", "links", "throttle", "activity")
+TABLES = ("installation", "member", "organization", "session", "links", "rate_limit", "activity")
 
 
 async def test_each_form_leaves_one_line(site: Site, caplog: pytest.LogCaptureFixture) -> None:

@@ -73,7 +73,7 @@ async def test_the_panel_says_so_and_gives_the_role_as_a_page(site: Site) -> Non
 
 
 @ON_SQLITE
-@pytest.mark.parametrize(("came_by", "page"), [("link", "invite link"), ("signup", "sign-up page")])
+@pytest.mark.parametrize(("joined_via", "page"), [("link", "invite link"), ("signup", "sign-up page")])
 async def test_the_invitation_says_so_and_gives_the_role(site: Site, joined_via: str, page: str) -> None:
     ada = await come(site, joined_via)
     olga = await site.sign_in("olga")
