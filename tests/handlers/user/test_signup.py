@@ -61,7 +61,7 @@ async def test_names_are_optional_and_a_final_slash_changes_nothing(site: Site) 
 
 
 async def test_nobody_chooses_more_than_name_and_password(site: Site) -> None:
-    wishes = {"role": "OW", "active": "true", "id": "1", "came_by": "setup", "confirmed_at": "1"}
+    wishes = {"role": "OW", "active": "true", "id": "1", "joined_via": "setup", "confirmed_at": "1"}
 
     answer = await site.visitor().submit("/user/signup", ADA, **wishes)
 

@@ -58,7 +58,7 @@ KEYS: Final = (
     ("invitation", "invited_by", "member"),
     ("invitation", "batch_id", "batch"),
     ("invitation", "member_id", "member"),
-    ("request", "invitation_id", "invitation"),
+    ("access_request", "invitation_id", "invitation"),
     ("member", "link_id", "links"),
     ("member", "invited_by", "member"),
     ("organization", "owner_id", "member"),

@@ -285,7 +285,7 @@ async def request_answered_twice(arena: Arena) -> Race:
         contestants.append(await managed(arena, one, what, path, fields, tells))
 
     async def rule(ended: Ended) -> Iterable[str]:
-        reason = await column("request", "end_reason", access_request_id)
+        reason = await column("access_request", "end_reason", access_request_id)
         invited = await _invitations_of(name)
         fits = (reason, len(invited)) == (("invited", 1) if ended.done("invitation") else ("dismissed", 0))
         return [] if fits and ended.done() == 1 else [f"ended as {reason!r}, with {invited}"]

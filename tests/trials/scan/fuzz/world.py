@@ -24,11 +24,11 @@ HOST: Final = "members.fenwick.example"
 ROOT: Final = "/desk"
 FILE: Final = "gatehouse.db"
 # Search indexes, and what each try writes, whoever makes it.
-NOT_COMPARED: Final = re.compile(r"throttle|sqlite_.*|member_search.*")
+NOT_COMPARED: Final = re.compile(r"rate_limit|sqlite_.*|member_search.*")
 # Last activity, and what the mail worker stores about a mail.
 COLUMNS_NOT_COMPARED: Final = {
     *(("session", "used_at"), ("member", "last_activity_at")),
-    *(("outbox", name) for name in "state tries due_at leased_until lease done_at said".split()),
+    *(("outbox", name) for name in "state tries due_at leased_until lease done_at server_reply".split()),
 }
 
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -111,9 +111,9 @@ async def compared(store: Store) -> Rows:
         found[name] = sorted((tuple(row[at] for at in wanted) for row in rows), key=repr)
     # The chores compact it: what counts is the sum.
     sums: dict[str, int] = {}
-    for *_, role, number in found["role_ledger"]:
+    for *_, role, number in found["role_count"]:
         sums[role] = sums.get(role, 0) + number
-    found["role_ledger"] = sorted(sums.items())
+    found["role_count"] = sorted(sums.items())
     return found
 
 
